@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+import { existsSync } from "node:fs";
+
+const built = new URL("../dist/cli.js", import.meta.url);
+if (!existsSync(built)) {
+  process.stderr.write("lazarus: it is not built yet: run `bash scripts/setup` in the checkout\n");
+  process.exit(2);
+}
+const { main } = await import(built.href);
+await main(process.argv);
