@@ -1,0 +1,62 @@
+/**
+ * Every failure Lazarus names. A code is for programs (exit codes, tests); people read the message.
+ * Mistakes of people (a typo, a missing right) are values, never errors.
+ */
+export type ErrorCode =
+  | "configuration"
+  | "usage"
+  | "forge-unreachable"
+  | "forge-refused"
+  | "forge-answer"
+  | "registry-unusable"
+  | "registry-newer"
+  | "lock-held"
+  | "lease-lost"
+  | "backend"
+  | "agent-missing"
+  | "directory"
+  | "disk-full"
+  | "git"
+  | "push-refused"
+  | "not-found"
+  | "wrong-user"
+  | "internal";
+
+export interface ErrorDetails {
+  /** Whether the same call may work later without anybody changing anything. */
+  readonly retryable?: boolean;
+  readonly cause?: unknown;
+}
+
+/** What was being done, what went wrong and, where known, what to do, in one line. */
+export class LazarusError extends Error {
+  override readonly name: string = "LazarusError";
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.retryable = details.retryable ?? false;
+  }
+}
+
+/** One line for people: the message of an error and of its causes, without stacks. */
+export function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.message.split("\n")[0] ?? error.name;
+  if (error.cause === undefined) return own;
+  const cause = explain(error.cause);
+  return own.includes(cause) ? own : `${own}: ${cause}`;
+}
+
+/** Whether trying again may help; what we do not know is tried again. */
+export function isRetryable(error: unknown): boolean {
+  return error instanceof LazarusError ? error.retryable : true;
+}
+
+/** The `code` of a Node system error (`ENOENT`, `ENOSPC` …), else undefined. */
+export function systemCode(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

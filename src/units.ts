@@ -1,0 +1,38 @@
+const DURATION_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const SIZE_BYTES = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const;
+
+/** What a duration looks like, for sentences about one that is none. */
+export const DURATION_FORM = "a duration such as 90s, 15m, 4h or 2d";
+/** What a size looks like, for sentences about one that is none. */
+export const SIZE_FORM = "a size such as 512KB, 100MB or 2GB";
+
+/** Milliseconds of `90s 15m 4h 2d`, `0` or `0s`; null for everything else (fractions, signs, several units, bare numbers). */
+export function parseDuration(text: string): number | null {
+  if (text === "0") return 0;
+  const match = /^(\d{1,9})([smhd])$/.exec(text);
+  if (!match) return null;
+  return safe(Number(match[1]) * DURATION_MS[match[2] as keyof typeof DURATION_MS]);
+}
+
+/** Bytes of `512KB 100MB 2GB` (1 KB is 1024 bytes) or `0`; null for everything else. */
+export function parseSize(text: string): number | null {
+  if (text === "0") return 0;
+  const match = /^(\d{1,9})([KMG]B)$/.exec(text);
+  if (!match) return null;
+  return safe(Number(match[1]) * SIZE_BYTES[match[2] as keyof typeof SIZE_BYTES]);
+}
+
+/** A duration as the configuration writes it, in the largest unit that is exact: `5400000` is `90m`. Below a second: `1s` per started second. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.ceil(ms / 1000);
+  if (seconds === 0) return "0";
+  for (const unit of ["d", "h", "m"] as const) {
+    const size = DURATION_MS[unit] / 1000;
+    if (seconds % size === 0) return `${seconds / size}${unit}`;
+  }
+  return `${seconds}s`;
+}
+
+function safe(value: number): number | null {
+  return Number.isSafeInteger(value) ? value : null;
+}
