@@ -1,0 +1,92 @@
+/** Ordered and append-only: entry n brings a registry of schema n to n+1. Never edit one that was released. */
+export const MIGRATIONS: readonly string[] = [
+  // 1: the job log. A key is said once for ever, so keys outlive the rows.
+  `
+  CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    queue TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting','running','done','dead','ended')),
+    urgent INTEGER NOT NULL DEFAULT 0,
+    payload TEXT NOT NULL,
+    notes TEXT NOT NULL DEFAULT '{}',
+    merge_tag TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    max_attempts INTEGER NOT NULL,
+    put_at INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
+    lease TEXT,
+    lease_until INTEGER,
+    ended_at INTEGER,
+    error TEXT
+  ) STRICT;
+  -- What may start next, in order, without a look at the rows themselves.
+  CREATE INDEX jobs_next ON jobs (queue, urgent DESC, seq, not_before, lane, kind) WHERE state = 'waiting';
+  -- What keeps its lane: running, or tried and waiting for its retry. A handful of rows, whatever waits.
+  CREATE INDEX jobs_holding ON jobs (queue, lane) WHERE state = 'running' OR (state = 'waiting' AND attempt > 0);
+  CREATE INDEX jobs_open ON jobs (lane) WHERE state IN ('waiting','running');
+  CREATE INDEX jobs_due ON jobs (not_before) WHERE state = 'waiting';
+  CREATE INDEX jobs_merge ON jobs (merge_tag) WHERE state = 'waiting' AND merge_tag IS NOT NULL;
+  CREATE INDEX jobs_state ON jobs (state, seq);
+  CREATE INDEX jobs_ended ON jobs (ended_at) WHERE state IN ('done','ended');
+  CREATE TABLE job_keys (key TEXT PRIMARY KEY, job_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  `,
+  // 2: the registry. JSON columns: harvest, closing, handle, leftovers, merge_into.
+  `
+  CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE served (pattern TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE handled (
+    repository INTEGER NOT NULL, kind TEXT NOT NULL, id INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (repository, kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE threads (
+    repository INTEGER NOT NULL, number INTEGER NOT NULL, read_until INTEGER NOT NULL,
+    PRIMARY KEY (repository, number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE cells (
+    id TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL UNIQUE,
+    state TEXT NOT NULL CHECK (state IN ('proposed','active','idle','closing','archived','destroyed')),
+    outcome TEXT, health TEXT, reason TEXT,
+    repository INTEGER NOT NULL, full_name TEXT NOT NULL, number INTEGER NOT NULL, is_pull_request INTEGER NOT NULL,
+    title TEXT NOT NULL, issue_url TEXT NOT NULL,
+    requester_id INTEGER, requester_login TEXT NOT NULL, asked_in_comment INTEGER,
+    agent TEXT NOT NULL, waits_for_approval INTEGER NOT NULL,
+    base_name TEXT NOT NULL, base_ref TEXT NOT NULL, base_commit TEXT NOT NULL,
+    branch TEXT NOT NULL, delivery TEXT NOT NULL CHECK (delivery IN ('draft','branch')), merge_into TEXT NOT NULL,
+    brief TEXT NOT NULL, brief_sha256 TEXT NOT NULL,
+    created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+    card_id INTEGER, pull_request INTEGER, pull_request_repository TEXT,
+    published_branch TEXT, published_tip TEXT, harvest TEXT, push_refused TEXT, closing TEXT, sealed_at INTEGER
+  ) STRICT;
+  CREATE INDEX cells_thread ON cells (repository, number);
+  CREATE INDEX cells_state ON cells (state) WHERE state <> 'destroyed';
+  CREATE UNIQUE INDEX cells_branch ON cells (repository, branch) WHERE delivery = 'draft';
+  CREATE TABLE members (
+    cell TEXT NOT NULL REFERENCES cells (id), name TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('bot','user')),
+    role TEXT NOT NULL CHECK (role IN ('observer','executor','director')),
+    PRIMARY KEY (cell, kind, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE history (
+    seq INTEGER PRIMARY KEY, cell TEXT NOT NULL REFERENCES cells (id), at INTEGER NOT NULL,
+    "from" TEXT, "to" TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX history_cell ON history (cell, seq);
+  CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY, cell TEXT NOT NULL REFERENCES cells (id), n INTEGER NOT NULL,
+    agent TEXT NOT NULL, role TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting','admitted','running','ended','withdrawn')),
+    requester_id INTEGER, requester_login TEXT NOT NULL,
+    created_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, code INTEGER, signal TEXT, stopped TEXT,
+    handle TEXT, log_path TEXT, collected_at INTEGER, leftovers TEXT NOT NULL DEFAULT '[]',
+    UNIQUE (cell, n)
+  ) STRICT;
+  CREATE INDEX runs_open ON runs (state, seq) WHERE state IN ('waiting','admitted','running');
+  CREATE TABLE answers (
+    request TEXT PRIMARY KEY, at INTEGER NOT NULL, exit_code INTEGER NOT NULL, text TEXT NOT NULL, data TEXT
+  ) STRICT, WITHOUT ROWID;
+  `,
+];
