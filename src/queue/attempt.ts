@@ -1,0 +1,136 @@
+import type { Clock } from "../clock.ts";
+import type { Db } from "../db.ts";
+import { isRetryable, LazarusError } from "../errors.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Claimed } from "./job-row.ts";
+import type { JobLog, NamedLease } from "./joblog.ts";
+import type { JobKind } from "./jobs.ts";
+import type { Finish, Handler, Job, JobContext, WorkOptions } from "./queue.ts";
+
+/** One line per fact, object first; pino fits. */
+export interface QueueLog {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+/** Who works on jobs of one kind, and whom to tell of failures. */
+export interface Worker {
+  readonly handler: Handler<JobKind>;
+  readonly options: WorkOptions;
+}
+
+export interface AttemptsDeps {
+  readonly db: Db;
+  readonly jobs: JobLog;
+  readonly clock: Clock;
+  readonly log: QueueLog;
+  readonly random?: () => number;
+  /** An error as it is kept and logged. */
+  readonly text: (error: unknown) => string;
+  readonly isClosed: () => boolean;
+}
+
+/** One try at a job under its lease, up to the write that says how it ended. */
+export interface Attempts {
+  /** Never rejects. */
+  run(job: Job<JobKind>, at: { claim: NamedLease; worker: Worker; signal: AbortSignal }): Promise<void>;
+  /** Marks a claimed job dead; joins the caller's transaction. */
+  bury(claimed: Claimed, error: unknown, worker: Worker | undefined): void;
+}
+
+/** How long to wait after the registry itself refused a write (disk full, locked). */
+export const REGISTRY_RETRY_MS = 1_000;
+
+export function createAttempts(deps: AttemptsDeps): Attempts {
+  const { db, jobs, clock, log, text } = deps;
+
+  async function run(
+    job: Job<JobKind>,
+    at: { claim: NamedLease; worker: Worker; signal: AbortSignal },
+  ): Promise<void> {
+    try {
+      const finish = await at.worker.handler(job, contextOf(at.claim, at.signal));
+      const held = await db.commitTogether(() => {
+        if (!jobs.done(at.claim, clock.now())) return false;
+        runFinish(finish);
+        return true;
+      });
+      if (!held) sayLost(job);
+    } catch (error) {
+      await writeFailure(job, { ...at, error });
+    }
+  }
+
+  function contextOf(claim: NamedLease, signal: AbortSignal): JobContext {
+    return {
+      signal,
+      note: (notes) => {
+        if (db.transaction(() => jobs.note(claim, notes))) return;
+        throw new LazarusError("lease-lost", "noting something about a job that was ended or taken over");
+      },
+    };
+  }
+
+  /** Tries as often as it takes: the registry itself may be what fails. The lane stays busy meanwhile. */
+  async function writeFailure(
+    job: Job<JobKind>,
+    at: { claim: NamedLease; worker: Worker; error: unknown },
+  ): Promise<void> {
+    for (;;) {
+      try {
+        return await db.commitTogether(() => putOffOrBury(job, at));
+      } catch (error) {
+        if (deps.isClosed() || !db.sql.open) return;
+        log.error(
+          { job: job.id, kind: job.kind, error: text(error) },
+          "could not write down a failure; trying again",
+        );
+        await new Promise<void>((resolve) => clock.after(REGISTRY_RETRY_MS, resolve));
+      }
+    }
+  }
+
+  function putOffOrBury(job: Job<JobKind>, at: { claim: NamedLease; worker: Worker; error: unknown }): void {
+    const { claim, error, worker } = at;
+    if (!isRetryable(error) || job.attempt >= job.maxAttempts) {
+      bury({ claim, kind: job.kind, job, fault: null }, error, worker);
+      return;
+    }
+    const retryAt = clock.now() + backoffMs(job.attempt, deps.random);
+    const facts = { job: job.id, kind: job.kind, attempt: job.attempt, retryAt, error: text(error) };
+    if (jobs.putOff(claim, { at: retryAt, error: facts.error })) {
+      log.warn(facts, "job failed and will be tried again");
+      tell(job, () => worker.options.onRetry?.(job, error, retryAt));
+    } else sayLost(job);
+  }
+
+  function bury({ claim, kind, job }: Claimed, error: unknown, worker: Worker | undefined): void {
+    const facts = { job: claim.id, kind, error: text(error) };
+    if (jobs.dead(claim, { at: clock.now(), error: facts.error })) {
+      log.error(facts, "job is dead");
+      if (job !== null) tell(job, () => worker?.options.onDead?.(job, error));
+    } else sayLost({ id: claim.id, kind });
+  }
+
+  /** Whoever is told may fail; that must not keep the job running for ever. */
+  function tell(job: Job<JobKind>, told: () => void): void {
+    try {
+      db.transaction(told);
+    } catch (error) {
+      log.error({ job: job.id, kind: job.kind, error: text(error) }, "could not tell that a job failed");
+    }
+  }
+
+  function sayLost(job: { readonly id: string; readonly kind: string }): void {
+    log.warn({ job: job.id, kind: job.kind }, "dropped the result of a job that was ended or taken over");
+  }
+
+  return { run, bury };
+}
+
+function runFinish(finish: Finish | undefined): void {
+  const answer: unknown = finish?.();
+  // Its effects would be made outside the transaction that marks the job done.
+  if (answer instanceof Promise) throw new LazarusError("internal", "a finish must not be asynchronous");
+}

@@ -1,0 +1,245 @@
+import * as z from "zod";
+
+/**
+ * Every kind of job, its queue and the shape of its payload. The payloads cross from control to runners, which
+ * may be other hosts: they hold all that the other side needs, and no secret.
+ */
+
+const repository = z.object({ id: z.number(), fullName: z.string() });
+export type RepositoryRef = z.infer<typeof repository>;
+
+/** A process as a backend started it: plain JSON, its shape is the backend's own business. */
+const handle = z.record(z.string(), z.unknown());
+
+const cellSpec = z.object({
+  id: z.string(),
+  repository,
+  /** `acme/app#262` or `acme/app` */
+  target: z.string(),
+  title: z.string(),
+  issueUrl: z.string(),
+  requestedBy: z.string(),
+  createdAt: z.number(),
+  members: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(["bot", "user"]),
+      role: z.enum(["observer", "executor", "director"]),
+    }),
+  ),
+  /** The branch that is checked out in the worktree and pushed. */
+  branch: z.string(),
+  /** What to fetch when the base commit is not in the mirror yet: `refs/heads/main`, `refs/pull/7/head`. */
+  baseRef: z.string(),
+  baseCommit: z.string(),
+  brief: z.string(),
+  briefSha256: z.string(),
+});
+export type CellSpec = z.infer<typeof cellSpec>;
+
+/** What `meta/mission.json` says; written by the runner after every move. */
+const mission = z.object({
+  status: z.string(),
+  members: cellSpec.shape.members,
+  history: z.array(
+    z.object({
+      at: z.string(),
+      from: z.string().nullable(),
+      to: z.string(),
+      who: z.string(),
+      why: z.string(),
+    }),
+  ),
+});
+export type MissionUpdate = z.infer<typeof mission>;
+
+const process = z.object({ pid: z.number(), command: z.string() });
+export type ProcessName = z.infer<typeof process>;
+
+const commit = z.object({ hash: z.string(), subject: z.string(), author: z.string(), at: z.number() });
+/** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
+const harvest = z.object({
+  changed: z.boolean(),
+  /** Tip of what HEAD points at, incl. one commit for what was left uncommitted. Null where nothing changed. */
+  tip: z.string().nullable(),
+  commits: z.array(commit),
+  /** How many there are; `commits` is cut to the newest 50. */
+  commitCount: z.number(),
+  files: z.number(),
+  added: z.number(),
+  removed: z.number(),
+  /** The last commit holds what the agent had not committed. */
+  hadUncommitted: z.boolean(),
+  /** A merge, rebase or pick that was left in the middle. */
+  unfinished: z.string().nullable(),
+  /** `.git` was unusable: the tree's regular files were committed over the base. */
+  salvaged: z.string().nullable(),
+  /** Each reason why nothing is pushed. */
+  heldBack: z.array(z.string()),
+  /** The agent's own report, cut; its words. */
+  report: z.string().nullable(),
+  /** The end of the run's log, for runs that failed; redacted. */
+  logTail: z.string(),
+});
+export type Harvest = z.infer<typeof harvest>;
+
+const runRef = { cellId: z.string(), run: z.number() };
+
+/** Who waits for an answer: a line of the command line (`request`) or a comment on the forge. */
+const asker = z.discriminatedUnion("via", [
+  z.object({ via: z.literal("cli"), request: z.string(), operator: z.string() }),
+  z.object({
+    via: z.literal("forge"),
+    repository,
+    number: z.number(),
+    /** Comment or review; reviews cannot bear reactions. */
+    source: z.enum(["comment", "review"]),
+    sourceId: z.number(),
+    /** Index of the command in its comment. */
+    index: z.number(),
+    person: z.object({ id: z.number(), login: z.string() }),
+  }),
+]);
+export type Asker = z.infer<typeof asker>;
+
+export const JOBS = {
+  // events: receiver, catch-up, command line -> control
+  thread: {
+    queue: "events",
+    payload: z.object({
+      repository,
+      number: z.number(),
+      /** Per comment id, what its `created` delivery held: SHA-256 of the comment's body, whether that text held a command, SHA-256 of the issue's text. */
+      delivered: z.record(
+        z.string(),
+        z.object({ body: z.string(), hadCommand: z.boolean(), issue: z.string() }),
+      ),
+    }),
+  },
+  command: {
+    queue: "events",
+    payload: z.object({
+      asker,
+      verb: z.string(),
+      /** Validated by the verb's own spec. */
+      words: z.array(z.string()),
+      flags: z.record(z.string(), z.union([z.string(), z.boolean()])),
+      /** What followed ` -- ` (or, for `tell`, the verb), as typed. */
+      text: z.string().nullable(),
+      /** SHA-256 of the issue's text when the command was typed; null where no delivery told it. */
+      issueHash: z.string().nullable(),
+    }),
+  },
+  /** A run that waited in line may start: rights are checked again. */
+  admit: { queue: "events", payload: z.object(runRef) },
+
+  // cells: control -> runner
+  start: {
+    queue: "cells",
+    payload: z.object({
+      cell: cellSpec,
+      run: z.number(),
+      agent: z.string(),
+      role: z.enum(["observer", "executor", "director"]),
+    }),
+  },
+  stop: { queue: "cells", payload: z.object({ ...runRef, handle: handle.nullable(), why: z.string() }) },
+  collect: {
+    queue: "cells",
+    payload: z.object({
+      ...runRef,
+      repository,
+      agent: z.string(),
+      branch: z.string(),
+      baseCommit: z.string(),
+      handle: handle.nullable(),
+    }),
+  },
+  push: {
+    queue: "cells",
+    payload: z.object({
+      ...runRef,
+      repository,
+      branch: z.string(),
+      tip: z.string(),
+      /** The tip the branch has on the forge as far as we know; null: it does not exist there. */
+      lease: z.string().nullable(),
+    }),
+  },
+  seal: { queue: "cells", payload: z.object({ cellId: z.string(), repository, baseCommit: z.string() }) },
+  prune: { queue: "cells", payload: z.object({ cellId: z.string(), mission }) },
+  scrub: { queue: "cells", payload: z.object({ cellId: z.string(), repository, handle: handle.nullable() }) },
+  mark: { queue: "cells", payload: z.object({ cellId: z.string(), mission }) },
+  tail: { queue: "cells", payload: z.object({ ...runRef, agent: z.string(), lines: z.number(), asker }) },
+
+  // reports: runner, pit -> control
+  "run-started": {
+    queue: "reports",
+    payload: z.object({ ...runRef, handle, startedAt: z.number(), logPath: z.string() }),
+  },
+  /** It cannot be started, and trying again will not help. */
+  "run-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
+  "run-ended": {
+    queue: "reports",
+    payload: z.object({
+      ...runRef,
+      /** Whether a process of this run was ever started: false where it was stopped on its way. */
+      began: z.boolean().default(true),
+      endedAt: z.number(),
+      /** Null where nobody saw it end. */
+      code: z.number().nullable(),
+      signal: z.string().nullable(),
+      /** Why we ended it (`stopped by dev`, `over its wall clock of 2h`), or null when it ended by itself. */
+      stopped: z.string().nullable(),
+      /** What still lives although it was killed; empty when everything is proven gone. */
+      leftovers: z.array(process),
+    }),
+  },
+  "over-limit": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
+  "log-cut": { queue: "reports", payload: z.object({ ...runRef, bytes: z.number() }) },
+  collected: { queue: "reports", payload: z.object({ ...runRef, harvest }) },
+  pushed: {
+    queue: "reports",
+    payload: z.object({
+      ...runRef,
+      branch: z.string(),
+      tip: z.string(),
+      divertedFrom: z.string().nullable(),
+    }),
+  },
+  "push-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
+  sealed: { queue: "reports", payload: z.object({ cellId: z.string(), bytes: z.number() }) },
+  scrubbed: { queue: "reports", payload: z.object({ cellId: z.string() }) },
+  tailed: {
+    queue: "reports",
+    payload: z.object({ ...runRef, asker, text: z.string(), truncated: z.boolean() }),
+  },
+
+  // replies: control -> forge
+  card: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  react: {
+    queue: "replies",
+    payload: z.object({
+      repository,
+      commentId: z.number(),
+      reaction: z.enum(["eyes", "rocket", "confused"]),
+    }),
+  },
+  comment: {
+    queue: "replies",
+    payload: z.object({
+      repository,
+      number: z.number(),
+      /** First line of the comment is `<!-- lazarus:<marker> -->`: what is looked for before it is posted again. */
+      marker: z.string(),
+      text: z.string(),
+    }),
+  },
+  draft: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  review: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+} as const satisfies Record<string, { queue: string; payload: z.ZodType }>;
+
+export const QUEUES = ["events", "cells", "reports", "replies"] as const;
+export type QueueName = (typeof QUEUES)[number];
+export type JobKind = keyof typeof JOBS;
+export type JobPayload<K extends JobKind> = z.infer<(typeof JOBS)[K]["payload"]>;

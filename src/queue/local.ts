@@ -1,0 +1,294 @@
+import type { Clock } from "../clock.ts";
+import type { Db } from "../db.ts";
+import { explain, LazarusError } from "../errors.ts";
+import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
+import type { Claimed } from "./job-row.ts";
+import { type JobLog, type NamedLease, openJobLog, type Search } from "./joblog.ts";
+import { JOBS, type JobKind, QUEUES, type QueueName } from "./jobs.ts";
+import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
+
+export interface LocalQueueOptions {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly log: QueueLog;
+  /** For the jitter of retries: 0 to 1. */
+  readonly random?: () => number;
+  /** How long a lease lasts without being extended; it is extended three times as often. */
+  readonly leaseMs?: number;
+  /** Handlers at once, per queue; 8 where not said. */
+  readonly concurrency?: Partial<Record<QueueName, number>>;
+  /** How often to look whether another process has put something. */
+  readonly pollMs?: number;
+  /** Takes secrets out of error texts before they are kept and logged. */
+  readonly redact?: (text: string) => string;
+}
+
+const DEFAULT_CONCURRENCY = 8;
+const DEFAULT_LEASE_MS = 60_000;
+const DEFAULT_POLL_MS = 200;
+/** A long wait is cut, so that a wall clock that was set forward is noticed. */
+const LONGEST_NAP_MS = 60_000;
+const LONGEST_ERROR = 2_000;
+
+interface Running {
+  readonly claim: NamedLease;
+  readonly queue: QueueName;
+  readonly lane: string;
+  readonly abort: AbortController;
+  readonly settled: Promise<void>;
+}
+
+/** Hands rows of the job log to handlers in this process. */
+export function createLocalQueue(options: LocalQueueOptions): Queue {
+  return new LocalQueue(options);
+}
+
+class LocalQueue implements Queue {
+  readonly #db: Db;
+  readonly #clock: Clock;
+  readonly #log: QueueLog;
+  readonly #jobs: JobLog;
+  readonly #attempts: Attempts;
+  readonly #options: LocalQueueOptions;
+  readonly #leaseMs: number;
+  readonly #workers = new Map<JobKind, Worker>();
+  /** By lease. A lane stays busy as long as its entry is here, whatever its row says by then. */
+  readonly #running = new Map<string, Running>();
+  readonly #stops: { poll?: () => void; due?: () => void; leases?: () => void } = {};
+  #idlers: (() => void)[] = [];
+  #looking = false;
+  #closed = false;
+  #foreignVersion = 0;
+
+  constructor(options: LocalQueueOptions) {
+    this.#db = options.db;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#options = options;
+    this.#leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.#jobs = openJobLog(options.db);
+    this.#attempts = createAttempts({
+      ...options,
+      jobs: this.#jobs,
+      text: (error) => this.#text(error),
+      isClosed: () => this.#closed,
+    });
+  }
+
+  put<K extends JobKind>(job: NewJob<K>): string | "duplicate" {
+    return this.#change(() => this.#jobs.put(job, this.#clock.now()));
+  }
+
+  end(match: { readonly lane: string; readonly kinds: readonly JobKind[] }, why: string): number {
+    return this.#change(() => {
+      const { waiting, running } = this.#jobs.end(match, this.#because(why));
+      this.#db.afterCommit(() => this.#abort(new Set(running), why));
+      return waiting.length + running.length;
+    });
+  }
+
+  retry(id: string): boolean {
+    return this.#change(() => this.#jobs.retry(id, this.#clock.now()));
+  }
+
+  drop(id: string): boolean {
+    return this.#change(() => this.#jobs.drop(id, this.#because("dropped")));
+  }
+
+  list(filter?: { readonly states?: readonly JobState[]; readonly limit?: number }): JobRow[] {
+    return this.#jobs.list(filter);
+  }
+
+  stats(): Record<JobState, number> {
+    return this.#jobs.stats();
+  }
+
+  prune(endedBefore: number): number {
+    return this.#db.transaction(() => this.#jobs.prune(endedBefore));
+  }
+
+  work(handlers: Handlers, options: WorkOptions = {}): void {
+    if (this.#closed) throw new LazarusError("internal", "working on a queue that was closed");
+    const first = this.#workers.size === 0;
+    for (const kind of Object.keys(handlers) as JobKind[]) {
+      if (this.#workers.has(kind))
+        throw new LazarusError("internal", `two handlers for jobs of kind ${kind}`);
+      // The row's kind picks the handler, and its payload was parsed by that same kind's schema.
+      const handler = handlers[kind] as Handler<JobKind> | undefined;
+      if (handler !== undefined) this.#workers.set(kind, { handler, options });
+    }
+    if (first) {
+      const taken = this.#db.transaction(() => this.#jobs.recover());
+      if (taken > 0) this.#log.info({ jobs: taken }, "took back jobs that an earlier process was at work on");
+      this.#foreignVersion = this.#db.foreignVersion();
+      this.#poll();
+    }
+    this.wake();
+  }
+
+  wake(): void {
+    if (this.#looking || (this.#closed && this.#idlers.length === 0)) return;
+    this.#looking = true;
+    setImmediate(() => {
+      this.#looking = false;
+      this.#look();
+    });
+  }
+
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idlers.push(resolve);
+      this.wake();
+    });
+  }
+
+  async close(drainMs: number): Promise<void> {
+    this.#closed = true;
+    for (const stop of [this.#stops.poll, this.#stops.due]) stop?.();
+    if (this.#running.size > 0) {
+      let cancel = () => {};
+      const late = new Promise<void>((resolve) => {
+        cancel = this.#clock.after(drainMs, resolve);
+      });
+      await Promise.race([late, Promise.allSettled([...this.#running.values()].map((one) => one.settled))]);
+      cancel();
+    }
+    this.#stops.leases?.();
+    const left = [...this.#running.values()];
+    if (left.length > 0) {
+      this.#db.transaction(() => {
+        for (const { claim } of left) this.#jobs.giveBack(claim);
+      });
+      this.#log.warn({ jobs: left.map((one) => one.claim.id) }, "gave back jobs that did not end in time");
+    }
+    this.wake();
+  }
+
+  #change<T>(fn: () => T): T {
+    return this.#db.transaction(() => {
+      this.#db.afterCommit(() => this.wake());
+      return fn();
+    });
+  }
+
+  #text(error: unknown): string {
+    const text = explain(error);
+    return (this.#options.redact?.(text) ?? text).slice(0, LONGEST_ERROR);
+  }
+
+  #because(error: unknown, at = this.#clock.now()): { at: number; error: string } {
+    return { at, error: this.#text(error) };
+  }
+
+  #abort(ids: ReadonlySet<string>, why: string): void {
+    for (const { claim, abort } of this.#running.values()) {
+      if (ids.has(claim.id)) abort.abort(new LazarusError("lease-lost", why));
+    }
+  }
+
+  #poll(): void {
+    this.#stops.poll = this.#clock.after(this.#options.pollMs ?? DEFAULT_POLL_MS, () => {
+      if (!this.#db.sql.open) return;
+      try {
+        const version = this.#db.foreignVersion();
+        if (version !== this.#foreignVersion) {
+          this.#foreignVersion = version;
+          // Somebody else may also have ended what runs here.
+          this.#extendLeases();
+          this.wake();
+        }
+      } catch (error) {
+        this.#log.error({ error: this.#text(error) }, "could not look for new jobs");
+      }
+      this.#poll();
+    });
+  }
+
+  /** Starts what may start, then says idle or sets the timer for what is due next. */
+  #look(): void {
+    if (!this.#closed && this.#db.sql.open) {
+      try {
+        for (const queue of QUEUES) this.#startIn(queue);
+        this.#stops.due?.();
+        const now = this.#clock.now();
+        const due = this.#jobs.nextDue(now);
+        if (due !== null) this.#napUntil(due - now);
+      } catch (error) {
+        this.#log.error({ error: this.#text(error) }, "could not start jobs; trying again");
+        this.#napUntil(REGISTRY_RETRY_MS);
+        return;
+      }
+    }
+    if (this.#running.size > 0) return;
+    const idlers = this.#idlers;
+    this.#idlers = [];
+    for (const resolve of idlers) resolve();
+  }
+
+  #napUntil(ms: number): void {
+    this.#stops.due?.();
+    this.#stops.due = this.#clock.after(Math.min(ms, LONGEST_NAP_MS), () => this.wake());
+  }
+
+  #startIn(queue: QueueName): void {
+    const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
+    const skip = kinds.filter((kind) => !this.#workers.has(kind));
+    if (skip.length === kinds.length) return;
+    const here = [...this.#running.values()].filter((one) => one.queue === queue);
+    const free = (this.#options.concurrency?.[queue] ?? DEFAULT_CONCURRENCY) - here.length;
+    const search: Search = { queue, now: this.#clock.now(), busyLanes: here.map((one) => one.lane), skip };
+    // Asked without a transaction first: an idle look takes no write lock.
+    if (free <= 0 || !this.#jobs.hasNext(search)) return;
+    for (const claimed of this.#db.transaction(() => this.#claim(search, free))) this.#start(queue, claimed);
+  }
+
+  #claim(search: Search, free: number): Claimed[] {
+    const claimed: Claimed[] = [];
+    while (claimed.length < free) {
+      const one = this.#jobs.claim(search, { name: crypto.randomUUID(), until: search.now + this.#leaseMs });
+      if (one === undefined) break;
+      if (one.fault === null) claimed.push(one);
+      else
+        this.#attempts.bury(
+          one,
+          new LazarusError("internal", one.fault),
+          this.#workers.get(one.kind as JobKind),
+        );
+    }
+    return claimed;
+  }
+
+  #start(queue: QueueName, claimed: Claimed): void {
+    const { claim, job } = claimed;
+    const worker = job && this.#workers.get(job.kind);
+    if (!job || !worker) return;
+    const abort = new AbortController();
+    const settled = this.#attempts.run(job, { claim, worker, signal: abort.signal }).finally(() => {
+      this.#running.delete(claim.lease);
+      this.wake();
+    });
+    this.#running.set(claim.lease, { claim, queue, lane: job.lane, abort, settled });
+    if (this.#running.size === 1) this.#watchLeases();
+  }
+
+  #watchLeases(): void {
+    this.#stops.leases?.();
+    this.#stops.leases = this.#clock.after(this.#leaseMs / 3, () => {
+      if (this.#running.size === 0 || !this.#db.sql.open) return;
+      this.#extendLeases();
+      this.#watchLeases();
+    });
+  }
+
+  #extendLeases(): void {
+    const until = this.#clock.now() + this.#leaseMs;
+    const held = [...this.#running.values()].filter((one) => !one.abort.signal.aborted);
+    if (held.length === 0) return;
+    try {
+      const lost = this.#db.transaction(() => held.filter(({ claim }) => !this.#jobs.extend(claim, until)));
+      this.#abort(new Set(lost.map(({ claim }) => claim.id)), "the job was ended or taken over");
+    } catch (error) {
+      this.#log.warn({ error: this.#text(error) }, "could not extend leases");
+    }
+  }
+}
