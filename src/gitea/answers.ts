@@ -1,0 +1,208 @@
+import { z } from "zod";
+import type { Branch, Comment, Issue, Person, PullRequest, Repository, Review } from "./port.ts";
+import { PERMISSIONS } from "./port.ts";
+
+/**
+ * What of a Gitea or Forgejo answer is believed, turned into our own words. Only the fields we use are looked at, and
+ * what real servers leave out or send as null is tolerated (Gitea 1.23, Forgejo 10).
+ */
+
+const GHOST: Person = { id: -1, login: "Ghost" };
+
+const text = z
+  .string()
+  .nullish()
+  .transform((value) => value ?? "");
+
+const flag = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? false);
+
+const time = z.string().transform((value, ctx) => {
+  const at = Date.parse(value);
+  if (!Number.isNaN(at)) return at;
+  ctx.addIssue({ code: "custom", message: "is no time" });
+  return z.NEVER;
+});
+
+export const person = z.object({ id: z.number().int(), login: z.string() });
+
+/** Whoever was deleted since is Gitea's `Ghost`, id -1. */
+const author = person.nullish().transform((value): Person => value ?? GHOST);
+
+export const people = z
+  .array(person)
+  .nullable()
+  .transform((list) => list ?? []);
+
+export const version = z.object({ version: z.string() });
+
+export const repository = z
+  .object({
+    id: z.number().int(),
+    full_name: z.string(),
+    private: flag,
+    internal: flag,
+    empty: flag,
+    archived: flag,
+    mirror: flag,
+    default_branch: text,
+    html_url: text,
+    permissions: z.object({ admin: flag, push: flag, pull: flag }).nullish(),
+  })
+  .transform(
+    (seen): Repository => ({
+      id: seen.id,
+      fullName: seen.full_name,
+      // `internal`: the owner is visible to signed-in people only, so the repository is not for everybody either.
+      isPrivate: seen.private || seen.internal,
+      isEmpty: seen.empty,
+      isArchived: seen.archived,
+      isMirror: seen.mirror,
+      defaultBranch: seen.default_branch,
+      htmlUrl: seen.html_url,
+      mine: seen.permissions ?? { admin: false, push: false, pull: false },
+    }),
+  );
+
+export const issue = z
+  .object({
+    number: z.number().int(),
+    title: text,
+    body: text,
+    user: author,
+    state: z.string(),
+    created_at: time,
+    updated_at: time,
+    pull_request: z.unknown(),
+    labels: z.array(z.object({ name: z.string() })).nullish(),
+  })
+  .transform(
+    (seen): Issue => ({
+      number: seen.number,
+      title: seen.title,
+      body: seen.body,
+      author: seen.user,
+      isPullRequest: seen.pull_request !== null && seen.pull_request !== undefined,
+      isOpen: seen.state === "open",
+      createdAt: seen.created_at,
+      updatedAt: seen.updated_at,
+      labels: (seen.labels ?? []).map((label) => label.name),
+    }),
+  );
+
+export const issues = z
+  .array(issue)
+  .nullable()
+  .transform((list) => list ?? []);
+
+export const comment = z
+  .object({ id: z.number().int(), body: text, user: author, created_at: time, updated_at: time })
+  .transform(
+    (seen): Comment => ({
+      id: seen.id,
+      body: seen.body,
+      author: seen.user,
+      createdAt: seen.created_at,
+      updatedAt: seen.updated_at,
+    }),
+  );
+
+export const comments = z
+  .array(comment)
+  .nullable()
+  .transform((list) => list ?? []);
+
+const REVIEW_STATES: Readonly<Record<string, Review["state"]>> = {
+  APPROVED: "approved",
+  REQUEST_CHANGES: "changes-requested",
+  COMMENT: "comment",
+};
+
+const review = z
+  .object({
+    id: z.number().int(),
+    body: text,
+    user: author,
+    state: text,
+    official: flag,
+    dismissed: flag,
+    submitted_at: time,
+  })
+  .transform((seen): Review | null => {
+    // A draft nobody submitted, and a review that was only asked for.
+    if (seen.state === "PENDING" || seen.state === "REQUEST_REVIEW") return null;
+    return {
+      id: seen.id,
+      body: seen.body,
+      author: seen.user,
+      state: REVIEW_STATES[seen.state] ?? "other",
+      isOfficial: seen.official && !seen.dismissed,
+      submittedAt: seen.submitted_at,
+    };
+  });
+
+export const reviews = z
+  .array(review)
+  .nullable()
+  .transform((list) => list ?? []);
+
+const side = z.object({
+  ref: z.string(),
+  sha: text,
+  repo_id: z.number().int().nullish(),
+  repo: z.object({ full_name: z.string() }).nullish(),
+});
+
+export const pullRequest = z
+  .object({
+    number: z.number().int(),
+    title: text,
+    body: text,
+    user: author,
+    state: z.string(),
+    merged: flag,
+    draft: flag,
+    html_url: text,
+    head: side,
+    base: side,
+  })
+  .transform((seen): PullRequest & { readonly baseRepositoryId: number | null } => ({
+    number: seen.number,
+    title: seen.title,
+    body: seen.body,
+    author: seen.user,
+    isOpen: seen.state === "open",
+    isMerged: seen.merged,
+    isDraft: seen.draft,
+    head: {
+      ref: seen.head.ref,
+      commit: seen.head.sha,
+      repositoryId: knownId(seen.head.repo_id),
+      fullName: seen.head.repo?.full_name ?? null,
+    },
+    base: { ref: seen.base.ref, commit: seen.base.sha },
+    htmlUrl: seen.html_url,
+    baseRepositoryId: knownId(seen.base.repo_id),
+  }));
+
+export const pullRequests = z
+  .array(pullRequest)
+  .nullable()
+  .transform((list) => list ?? []);
+
+export const branch = z
+  .object({ name: z.string(), commit: z.object({ id: z.string() }) })
+  .transform((seen): Branch => ({ name: seen.name, commit: seen.commit.id }));
+
+export const permission = z.object({ permission: z.enum(PERMISSIONS), user: person });
+
+export const teams = z
+  .object({ data: z.array(z.object({ id: z.number().int(), name: z.string() })).nullish() })
+  .transform((seen) => seen.data ?? []);
+
+/** Gitea writes a repository that is gone as -1. */
+function knownId(id: number | null | undefined): number | null {
+  return id === null || id === undefined || id <= 0 ? null : id;
+}

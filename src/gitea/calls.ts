@@ -1,0 +1,140 @@
+import type { z } from "zod";
+import { type Clock, sleep } from "../clock.ts";
+import { explain, LazarusError, systemCode } from "../errors.ts";
+import { AnswerTooLarge } from "./http.ts";
+
+/** What gitea-js resolves with, and, when the status is not 2xx, rejects with: a Response with the parsed body. */
+export type Answered = Response & { data: unknown; error: unknown };
+
+/** One call, as the caller means it. `doing` says what it is for people: `reading issue acme/app#3`. */
+export interface Call {
+  readonly doing: string;
+  readonly send: () => Promise<Answered>;
+  /** A write is done too when the forge says 404: there is nothing to delete. */
+  readonly isDoneWhenMissing?: boolean;
+}
+
+/** A status the forge gave on purpose: 2xx, 3xx or 4xx, with a body that is JSON or empty. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  /** The parsed body; null when there is none. */
+  readonly data: unknown;
+}
+
+export interface Calls {
+  /** Sends up to four times while the forge cannot be reached; any other status is the answer. */
+  read(call: Call): Promise<Answer>;
+  /** Sends exactly once; anything but 2xx is an error. */
+  write(call: Call): Promise<Answer>;
+  /** The error for an answer that a caller of `read` has no use for. */
+  refusal(call: Call, answer: Answer): LazarusError;
+}
+
+const BACKOFF_MS = [250, 1_000, 3_000] as const;
+const MAX_RETRY_AFTER_MS = 10_000;
+
+/** Runs calls to the forge, with retries for reads, and turns every failure into one `LazarusError` (codes as in port.ts). */
+export function createCalls(options: { clock: Clock; redact: (text: string) => string }): Calls {
+  const { clock, redact } = options;
+
+  const refusal = ({ doing }: Call, { status, data }: Answer): LazarusError => {
+    const isElsewhere = status >= 300 && status < 400;
+    const why = isElsewhere ? ", it answers under another name; is it renamed?" : wordsOf(data, redact);
+    const hint = status === 401 ? " (is forge.token valid?)" : "";
+    return new LazarusError("forge-refused", `${doing}: the forge answered ${status}${why}${hint}`);
+  };
+
+  const read = async (call: Call): Promise<Answer> => {
+    for (let attempt = 0; ; attempt++) {
+      const seen = await attemptOnce(call, redact);
+      if ("status" in seen) return seen;
+      const backoffMs = BACKOFF_MS[attempt];
+      if (backoffMs === undefined || !seen.error.retryable) throw seen.error;
+      // Half fixed, half random, so that many callers do not come back in step.
+      await sleep(clock, seen.retryAfterMs ?? backoffMs * (0.5 + Math.random() / 2));
+    }
+  };
+
+  const write = async (call: Call): Promise<Answer> => {
+    const seen = await attemptOnce(call, redact);
+    if (!("status" in seen)) throw seen.error;
+    if (seen.status < 300 || (seen.status === 404 && call.isDoneWhenMissing === true)) return seen;
+    throw refusal(call, seen);
+  };
+
+  return { read, write, refusal };
+}
+
+/** Reads what the forge sent as `schema` says; anything else is `forge-answer`. Values never stand in the message. */
+export function check<S extends z.ZodType>(doing: string, data: unknown, schema: S): z.output<S> {
+  const parsed = schema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const first = parsed.error.issues[0];
+  const where = first === undefined || first.path.length === 0 ? "the answer" : first.path.join(".");
+  throw new LazarusError(
+    "forge-answer",
+    `${doing}: the forge's answer is not understood: ${where}: ${first?.message ?? "wrong shape"}`,
+  );
+}
+
+type Failure = { readonly error: LazarusError; readonly retryAfterMs: number | null };
+
+async function attemptOnce(call: Call, redact: (text: string) => string): Promise<Answer | Failure> {
+  let answered: Answered;
+  try {
+    answered = await call.send();
+  } catch (thrown) {
+    if (thrown instanceof LazarusError) throw thrown;
+    if (!isAnswered(thrown)) return { error: unreachable(call.doing, thrown, redact), retryAfterMs: null };
+    answered = thrown;
+  }
+  const { status, headers } = answered;
+  // gitea-js leaves what was no JSON as the parser's error, also where there was no body at all.
+  const isJson = !(answered.error instanceof Error);
+  const data = isJson ? (answered.ok ? answered.data : answered.error) : null;
+  const isHtml = !isJson && (headers.get("content-type")?.includes("html") ?? false);
+  if (!isBroken({ status, isJson, isHtml })) return { status, headers, data };
+  const what = isHtml ? " (HTML)" : status < 300 ? " (no JSON)" : wordsOf(data, redact);
+  const error = new LazarusError("forge-unreachable", `${call.doing}: the forge answered ${status}${what}`, {
+    retryable: true,
+  });
+  return { error, retryAfterMs: retryAfter(headers.get("retry-after")) };
+}
+
+/** Whether it was somebody in between who answered, or a forge that could not: such a call may work later. */
+function isBroken(seen: { status: number; isJson: boolean; isHtml: boolean }): boolean {
+  if (seen.status >= 500 || seen.status === 429 || seen.status === 408) return true;
+  // A redirect of Go's is a little HTML page, and honest.
+  if (seen.isJson || seen.status === 204 || (seen.status >= 300 && seen.status < 400)) return false;
+  return seen.isHtml || seen.status < 300;
+}
+
+function isAnswered(thrown: unknown): thrown is Answered {
+  return thrown instanceof Response && "error" in thrown;
+}
+
+function unreachable(doing: string, cause: unknown, redact: (text: string) => string): LazarusError {
+  if (cause instanceof AnswerTooLarge) return new LazarusError("forge-answer", `${doing}: ${cause.message}`);
+  const isTimeout = cause instanceof Error && cause.name === "TimeoutError";
+  const why = isTimeout ? "no answer in time" : (systemCode(cause) ?? redact(explain(cause)));
+  return new LazarusError("forge-unreachable", `${doing}: the forge cannot be reached: ${why}`, {
+    retryable: true,
+  });
+}
+
+/** The forge's own words about an error, in one line and cut. */
+function wordsOf(data: unknown, redact: (text: string) => string): string {
+  if (typeof data !== "object" || data === null || !("message" in data) || typeof data.message !== "string")
+    return "";
+  const line = redact(data.message)
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, " ")
+    .trim();
+  return line === "" ? "" : `: ${line.slice(0, 300)}`;
+}
+
+/** Seconds only; a date would have to be compared with a clock that is not ours. */
+function retryAfter(header: string | null): number | null {
+  if (header === null || !/^\d{1,6}$/.test(header)) return null;
+  return Math.min(Number(header) * 1_000, MAX_RETRY_AFTER_MS);
+}

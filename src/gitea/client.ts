@@ -1,0 +1,255 @@
+import { giteaApi } from "gitea-js";
+import type { z } from "zod";
+import { type Clock, toIso } from "../clock.ts";
+import { LazarusError } from "../errors.ts";
+import * as answers from "./answers.ts";
+import { type Answered, type Call, check, createCalls } from "./calls.ts";
+import { createFetch } from "./http.ts";
+import { label, numbered, renamedTo, segment, segments, thread } from "./paths.ts";
+import type { Forge, PullRequest, Repository, RepositoryName } from "./port.ts";
+import { createRights, PAGE } from "./rights.ts";
+
+export { parseRepositoryName } from "./paths.ts";
+
+const MAX_RENAMES = 3;
+const REQUEST_TIMEOUT_MS = 15_000;
+
+export interface ForgeOptions {
+  /** Where people open the forge; may have a sub-path. */
+  readonly url: string;
+  readonly token: string;
+  /** A certificate authority in PEM that is trusted besides the usual ones. */
+  readonly ca?: string | undefined;
+  /** Hides secrets; all that is posted and all that an error repeats goes through it. */
+  readonly redact: (text: string) => string;
+  readonly requestTimeoutMs?: number | undefined;
+  readonly clock: Clock;
+  /** The proxy to use for an address, or null. */
+  readonly proxyFor?: ((url: URL) => string | null) | undefined;
+}
+
+/**
+ * The forge behind the API of Gitea 1.23 or Forgejo 10, through gitea-js. Errors are as `Forge` says; no redirect is
+ * ever followed with the token but a rename of a repository on the same origin, and only by `repository`.
+ */
+export function createForge(options: ForgeOptions): Forge {
+  const base = options.url.replace(/\/+$/, "");
+  const { clock, redact, token } = options;
+  const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  const customFetch = createFetch({ ca: options.ca, proxyFor: options.proxyFor, timeoutMs });
+  const api = giteaApi(base, { token, customFetch });
+  // Errors must not repeat the token, whatever `redact` knows.
+  const calls = createCalls({
+    clock,
+    redact: (text) => (token === "" ? text : redact(text).replaceAll(token, "[redacted]")),
+  });
+
+  /** What is there, or null where the forge says 404, or 204 for a thing that has no such form. */
+  const find = async <S extends z.ZodType>(call: Call, schema: S): Promise<z.output<S> | null> => {
+    const answer = await calls.read(call);
+    if (answer.status === 404 || answer.status === 204) return null;
+    if (answer.status !== 200) throw calls.refusal(call, answer);
+    return check(call.doing, answer.data, schema);
+  };
+
+  const get = async <S extends z.ZodType>(call: Call, schema: S): Promise<z.output<S>> => {
+    const answer = await calls.read(call);
+    if (answer.status !== 200) throw calls.refusal(call, answer);
+    return check(call.doing, answer.data, schema);
+  };
+
+  const write = async <S extends z.ZodType>(call: Call, schema: S): Promise<z.output<S>> =>
+    check(call.doing, (await calls.write(call)).data, schema);
+
+  /** All pages of a list, up to the first short one. */
+  const all = async <T>(
+    doing: string,
+    page: (query: { page: number; limit: number }) => Promise<Answered>,
+    schema: z.ZodType<T[]>,
+  ) => {
+    const found: T[] = [];
+    for (let number = 1; ; number++) {
+      const part = await get({ doing, send: () => page({ page: number, limit: PAGE }) }, schema);
+      found.push(...part);
+      if (part.length < PAGE) return found;
+    }
+  };
+
+  const repository = async (name: RepositoryName): Promise<Repository | null> => {
+    let [owner, repo] = segments(name);
+    const doing = `reading repository ${label(name)}`;
+    for (let hop = 0; ; hop++) {
+      const call = { doing, send: () => api.repos.repoGet(owner, repo) };
+      const answer = await calls.read(call);
+      if (answer.status === 404) return null;
+      if (answer.status === 200) return check(doing, answer.data, answers.repository);
+      const next = hop < MAX_RENAMES ? renamedTo(answer, base) : null;
+      if (next === null) throw calls.refusal(call, answer);
+      [owner, repo] = next;
+    }
+  };
+
+  const findPullRequest = async (
+    name: RepositoryName,
+    head: string,
+    target: string,
+  ): Promise<PullRequest | null> => {
+    const doing = `looking for the pull request of ${head} in ${label(name)}`;
+    // By base and head the API answers one of any state, also an old closed one; so the open ones are looked through.
+    const send = (query: object) =>
+      api.repos.repoListPullRequests(...segments(name), { ...query, state: "open" });
+    const open = await all(doing, send, answers.pullRequests);
+    const found = open.find(
+      (pull) =>
+        pull.head.ref === head &&
+        pull.base.ref === target &&
+        pull.head.repositoryId !== null &&
+        pull.head.repositoryId === pull.baseRepositoryId,
+    );
+    return found === undefined ? null : withoutBaseRepository(found);
+  };
+
+  return {
+    ...createRights({ api, calls }),
+
+    me: () =>
+      get({ doing: "reading the bot's own account", send: () => api.user.userGetCurrent() }, answers.person),
+
+    async clock() {
+      const call = { doing: "reading the forge's clock", send: () => api.version.getVersion() };
+      const answer = await calls.read(call);
+      if (answer.status !== 200) throw calls.refusal(call, answer);
+      const at = Date.parse(answer.headers.get("date") ?? "");
+      if (Number.isNaN(at)) throw new LazarusError("forge-answer", `${call.doing}: its answer has no Date`);
+      return at;
+    },
+
+    async version() {
+      const call = { doing: "reading the forge's version", send: () => api.version.getVersion() };
+      return (await get(call, answers.version)).version;
+    },
+
+    repository,
+
+    issue: (name, number) =>
+      find(
+        {
+          doing: `reading issue ${thread(name, number)}`,
+          send: () => api.repos.issueGetIssue(...numbered(name, number)),
+        },
+        answers.issue,
+      ),
+
+    async comments(name, number, since) {
+      const doing = `reading the comments of ${thread(name, number)}`;
+      // The server keeps seconds, so those of the same second are asked for too.
+      const query = since === undefined ? {} : { since: toIso(Math.floor(since / 1000) * 1000) };
+      const send = () => api.repos.issueGetComments(...numbered(name, number), query);
+      return (await get({ doing, send }, answers.comments)).sort(byId);
+    },
+
+    comment: (name, id) =>
+      find(
+        {
+          doing: `reading comment ${id} of ${label(name)}`,
+          send: () => api.repos.issueGetComment(...numbered(name, id)),
+        },
+        answers.comment,
+      ),
+
+    async reviews(name, number) {
+      const doing = `reading the reviews of ${thread(name, number)}`;
+      const page = (query: object) => api.repos.repoListPullReviews(...numbered(name, number), query);
+      const first = await find({ doing, send: () => page({ page: 1, limit: PAGE }) }, answers.reviews);
+      const seen =
+        first === null || first.length < PAGE ? (first ?? []) : await all(doing, page, answers.reviews);
+      return seen.filter((review) => review !== null).sort(byId);
+    },
+
+    async pullRequest(name, number) {
+      const send = () => api.repos.repoGetPullRequest(...numbered(name, number));
+      const found = await find(
+        { doing: `reading pull request ${thread(name, number)}`, send },
+        answers.pullRequest,
+      );
+      return found === null ? null : withoutBaseRepository(found);
+    },
+
+    findPullRequest,
+
+    branch: (name, branch) =>
+      find(
+        {
+          doing: `reading branch ${branch} of ${label(name)}`,
+          send: () => api.repos.repoGetBranch(...segments(name), branch.split("/").map(segment).join("/")),
+        },
+        answers.branch,
+      ),
+
+    issuesBy(name, author) {
+      const query = { created_by: author, state: "all", type: "issues", page: 1, limit: PAGE } as const;
+      const send = () => api.repos.issueListIssues(...segments(name), query);
+      return get({ doing: `reading the issues of ${author} in ${label(name)}`, send }, answers.issues);
+    },
+
+    postComment(name, number, body) {
+      const send = () => api.repos.issueCreateComment(...numbered(name, number), { body: redact(body.text) });
+      return write({ doing: `commenting on ${thread(name, number)}`, send }, answers.comment);
+    },
+
+    async editComment(name, id, body) {
+      const send = () => api.repos.issueEditComment(...numbered(name, id), { body: redact(body.text) });
+      await calls.write({ doing: `editing comment ${id} of ${label(name)}`, send });
+    },
+
+    async deleteComment(name, id) {
+      const send = () => api.repos.issueDeleteComment(...numbered(name, id));
+      await calls.write({ doing: `deleting comment ${id} of ${label(name)}`, send, isDoneWhenMissing: true });
+    },
+
+    async react(name, commentId, reaction) {
+      const send = () =>
+        api.repos.issuePostCommentReaction(...numbered(name, commentId), { content: reaction });
+      await calls.write({ doing: `reacting to comment ${commentId} of ${label(name)}`, send });
+    },
+
+    openIssue(name, title, body) {
+      const draft = { title: redact(title), body: redact(body.text) };
+      const send = () => api.repos.issueCreateIssue(...segments(name), draft);
+      return write({ doing: `opening an issue in ${label(name)}`, send }, answers.issue);
+    },
+
+    async openPullRequest(name, draft) {
+      const sent = { ...draft, title: redact(draft.title), body: redact(draft.body.text) };
+      const send = () => api.repos.repoCreatePullRequest(...segments(name), sent);
+      const doing = `opening a pull request from ${draft.head} in ${label(name)}`;
+      return withoutBaseRepository(await write({ doing, send }, answers.pullRequest));
+    },
+
+    async editPullRequest(name, number, change) {
+      const sent = {
+        ...(change.title === undefined ? {} : { title: redact(change.title) }),
+        ...(change.body === undefined ? {} : { body: redact(change.body.text) }),
+      };
+      const send = () => api.repos.repoEditPullRequest(...numbered(name, number), sent);
+      await calls.write({ doing: `editing pull request ${thread(name, number)}`, send });
+    },
+
+    async requestReview(name, number, login) {
+      const send = () =>
+        api.repos.repoCreatePullReviewRequests(...numbered(name, number), { reviewers: [login] });
+      await calls.write({ doing: `requesting a review of ${thread(name, number)} from ${login}`, send });
+    },
+  };
+}
+
+function withoutBaseRepository({
+  baseRepositoryId: _,
+  ...pull
+}: z.output<typeof answers.pullRequest>): PullRequest {
+  return pull;
+}
+
+function byId(a: { id: number }, b: { id: number }): number {
+  return a.id - b.id;
+}

@@ -1,0 +1,168 @@
+import type { Markdown } from "./markdown.ts";
+
+/**
+ * What Lazarus needs of a forge, in its own words. The only implementation that talks to a server is
+ * `client.ts`; tests and the demo talk to an honest stand-in over HTTP through that same client.
+ *
+ * Common to all methods: a thing that is missing, or hidden from the bot, is `null`. Everything else that
+ * goes wrong is a `LazarusError`: `forge-unreachable` (no answer, 5xx, 429, HTML, a cut answer: retryable),
+ * `forge-refused` (401, 403, 409, 422, 423 …: not retryable) or `forge-answer` (an answer that does not
+ * have the expected shape). Reads are retried inside the client a few times; **writes are never repeated by the
+ * client**, since a server may have stored what it answered 500 to: whoever writes looks first (`findComment`).
+ */
+export interface Forge {
+  /** The bot's own account. */
+  me(): Promise<Person>;
+  /** The forge's wall clock, epoch ms, from the `Date` header of a cheap call. */
+  clock(): Promise<number>;
+  /** Version text, such as `1.23.0` or `10.0.0+gitea-1.22.0`. */
+  version(): Promise<string>;
+
+  /** Follows no rename: a repository that answers under another name comes back with that other name. */
+  repository(name: RepositoryName): Promise<Repository | null>;
+  issue(name: RepositoryName, number: number): Promise<Issue | null>;
+  /** Plain comments of an issue or pull request, oldest first; `since` (epoch ms) compares with `updatedAt`. */
+  comments(name: RepositoryName, number: number, since?: number): Promise<Comment[]>;
+  comment(name: RepositoryName, id: number): Promise<Comment | null>;
+  /** Submitted reviews, oldest first. */
+  reviews(name: RepositoryName, number: number): Promise<Review[]>;
+  pullRequest(name: RepositoryName, number: number): Promise<PullRequest | null>;
+  /** The open pull request from branch `head` of this very repository to `base`, if there is one. */
+  findPullRequest(name: RepositoryName, head: string, base: string): Promise<PullRequest | null>;
+  branch(name: RepositoryName, branch: string): Promise<Branch | null>;
+  /**
+   * What a person may do. The look-up needs admin rights of the bot on the repository: where it lacks them the
+   * answer is `unknowable`, and callers fail closed. `userId` is whose rights these are: compare it.
+   */
+  permission(name: RepositoryName, login: string): Promise<PermissionAnswer>;
+  /** Everybody who may read a private repository; `null` where the forge will not tell. */
+  readers(name: RepositoryName): Promise<Person[] | null>;
+  /** Everybody who may write to it (whom an issue can be assigned to); empty where the forge will not tell. */
+  writers(name: RepositoryName): Promise<Person[]>;
+  /** The newest issues that `author` opened, open or closed, at most 50; for finding what was opened before an answer was lost. */
+  issuesBy(name: RepositoryName, author: string): Promise<Issue[]>;
+  isTeamMember(org: string, team: string, login: string): Promise<boolean>;
+
+  postComment(name: RepositoryName, number: number, body: Markdown): Promise<Comment>;
+  editComment(name: RepositoryName, id: number, body: Markdown): Promise<void>;
+  deleteComment(name: RepositoryName, id: number): Promise<void>;
+  /** Adding the same reaction twice is one reaction. */
+  react(name: RepositoryName, commentId: number, reaction: Reaction): Promise<void>;
+  openIssue(name: RepositoryName, title: string, body: Markdown): Promise<Issue>;
+  openPullRequest(name: RepositoryName, draft: NewPullRequest): Promise<PullRequest>;
+  editPullRequest(
+    name: RepositoryName,
+    number: number,
+    change: { title?: string; body?: Markdown },
+  ): Promise<void>;
+  requestReview(name: RepositoryName, number: number, login: string): Promise<void>;
+}
+
+/** `owner` and `name` as people write them; compared without case. */
+export interface RepositoryName {
+  readonly owner: string;
+  readonly name: string;
+}
+
+/** `owner/name` in two parts; null where it is not of that form. */
+export function parseRepositoryName(fullName: string): RepositoryName | null {
+  const match = /^([\w.-]{1,100})\/([\w.-]{1,100})$/.exec(fullName);
+  const [, owner, name] = match ?? [];
+  if (
+    owner === undefined ||
+    name === undefined ||
+    [owner, name].some((part) => part === "." || part === "..")
+  )
+    return null;
+  return { owner, name };
+}
+
+export interface Person {
+  readonly id: number;
+  readonly login: string;
+}
+
+export interface Repository {
+  readonly id: number;
+  readonly fullName: string;
+  readonly isPrivate: boolean;
+  readonly isEmpty: boolean;
+  readonly isArchived: boolean;
+  readonly isMirror: boolean;
+  readonly defaultBranch: string;
+  readonly htmlUrl: string;
+  /** The bot's own rights here. */
+  readonly mine: { readonly admin: boolean; readonly push: boolean; readonly pull: boolean };
+}
+
+export interface Issue {
+  readonly number: number;
+  readonly title: string;
+  readonly body: string;
+  readonly author: Person;
+  readonly isPullRequest: boolean;
+  readonly isOpen: boolean;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly labels: readonly string[];
+}
+
+export interface Comment {
+  readonly id: number;
+  readonly body: string;
+  readonly author: Person;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface Review {
+  readonly id: number;
+  readonly body: string;
+  readonly author: Person;
+  readonly state: "approved" | "changes-requested" | "comment" | "other";
+  readonly isOfficial: boolean;
+  readonly submittedAt: number;
+}
+
+export interface PullRequest {
+  readonly number: number;
+  readonly title: string;
+  readonly body: string;
+  readonly author: Person;
+  readonly isOpen: boolean;
+  readonly isMerged: boolean;
+  readonly isDraft: boolean;
+  /** `repositoryId` is null when the head's repository is gone. `fullName` likewise. */
+  readonly head: {
+    readonly ref: string;
+    readonly commit: string;
+    readonly repositoryId: number | null;
+    readonly fullName: string | null;
+  };
+  readonly base: { readonly ref: string; readonly commit: string };
+  readonly htmlUrl: string;
+}
+
+export interface Branch {
+  readonly name: string;
+  readonly commit: string;
+}
+
+export const PERMISSIONS = ["none", "read", "write", "admin", "owner"] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+export type PermissionAnswer =
+  | { readonly kind: "known"; readonly permission: Permission; readonly userId: number }
+  | { readonly kind: "no-such-user" }
+  | { readonly kind: "unknowable"; readonly why: string };
+
+export const REACTIONS = ["eyes", "rocket", "confused"] as const;
+export type Reaction = (typeof REACTIONS)[number];
+
+export interface NewPullRequest {
+  /** Branch name, or `owner:branch` when the head lies in another repository. */
+  readonly head: string;
+  readonly base: string;
+  readonly title: string;
+  readonly body: Markdown;
+}

@@ -1,0 +1,77 @@
+import type { Api } from "gitea-js";
+import * as answers from "./answers.ts";
+import { type Call, type Calls, check } from "./calls.ts";
+import { label, segment, segments } from "./paths.ts";
+import type { Forge, PermissionAnswer, Person, RepositoryName } from "./port.ts";
+
+/** How many entries a page has; Gitea caps larger wishes at this without a word. */
+export const PAGE = 50;
+
+/** The part of the forge that says who may do what. */
+export type Rights = Pick<Forge, "permission" | "readers" | "writers" | "isTeamMember">;
+
+/**
+ * `readers` are whom a review can be requested of (direct collaborators, the owner, members of teams that see pull requests), `writers`
+ * whom an issue can be assigned to; site administrators are in neither.
+ * @see Gitea services/pull/reviewer.go, models/repo/user_repo.go
+ */
+export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }): Rights {
+  const permission = async (name: RepositoryName, login: string): Promise<PermissionAnswer> => {
+    const doing = `reading the permission of ${login} on ${label(name)}`;
+    const send = () => api.repos.repoGetRepoPermissions(...segments(name), segment(login));
+    const answer = await calls.read({ doing, send });
+    if (answer.status === 404) return { kind: "no-such-user" };
+    if (answer.status === 403) {
+      const said = calls.refusal({ doing, send }, answer).message;
+      return {
+        kind: "unknowable",
+        why: `the bot needs admin rights on ${label(name)} to look up permissions (${said})`,
+      };
+    }
+    if (answer.status !== 200) throw calls.refusal({ doing, send }, answer);
+    const seen = check(doing, answer.data, answers.permission);
+    return { kind: "known", permission: seen.permission, userId: seen.user.id };
+  };
+
+  const peopleOf = async (call: Call): Promise<Person[] | null> => {
+    const answer = await calls.read(call);
+    if (answer.status === 403 || answer.status === 404) return null;
+    if (answer.status !== 200) throw calls.refusal(call, answer);
+    return check(call.doing, answer.data, answers.people);
+  };
+
+  const isTeamMember = async (org: string, team: string, login: string): Promise<boolean> => {
+    const doing = `looking for ${login} in team ${org}/${team}`;
+    for (let page = 1; ; page++) {
+      const search = { doing, send: () => api.orgs.teamSearch(segment(org), { q: team, page, limit: PAGE }) };
+      const answer = await calls.read(search);
+      if (answer.status === 403 || answer.status === 404) return false;
+      if (answer.status !== 200) throw calls.refusal(search, answer);
+      const teams = check(doing, answer.data, answers.teams);
+      const id = teams.find((candidate) => candidate.name.toLowerCase() === team.toLowerCase())?.id;
+      if (id === undefined && teams.length === PAGE) continue;
+      if (id === undefined) return false;
+      const member = { doing, send: () => api.teams.orgListTeamMember(id, segment(login)) };
+      const seen = await calls.read(member);
+      if (seen.status === 200) return true;
+      if (seen.status === 403 || seen.status === 404) return false;
+      throw calls.refusal(member, seen);
+    }
+  };
+
+  return {
+    permission,
+    readers: (name) =>
+      peopleOf({
+        doing: `reading who may read ${label(name)}`,
+        send: () => api.repos.repoGetReviewers(...segments(name)),
+      }),
+
+    async writers(name) {
+      const send = () => api.repos.repoGetAssignees(...segments(name));
+      return (await peopleOf({ doing: `reading who may write to ${label(name)}`, send })) ?? [];
+    },
+
+    isTeamMember,
+  };
+}

@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { createRedactor } from "../src/redact.ts";
+
+const SECRET = "tök/en+W1th&odd=ch@rs\"x'<y>\\z";
+const TOKEN = "0123456789abcdef0123456789abcdef01234567";
+
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}
+
+describe("redact", () => {
+  const forms: readonly (readonly [string, string])[] = [
+    ["plain", SECRET],
+    ["JSON-escaped", JSON.stringify(SECRET).slice(1, -1)],
+    [
+      "JSON as Go writes it",
+      JSON.stringify(SECRET)
+        .slice(1, -1)
+        .replaceAll("&", "\\u0026")
+        .replaceAll("<", "\\u003c")
+        .replaceAll(">", "\\u003e"),
+    ],
+    ["URL-encoded", encodeURIComponent(SECRET)],
+    ["URL-encoded in lower case", encodeURIComponent(SECRET).replace(/%../g, (code) => code.toLowerCase())],
+    ["percent for every byte", Buffer.from(SECRET).toString("hex").replace(/../g, "%$&")],
+    ["a form's value", new URLSearchParams({ a: SECRET }).toString().slice(2)],
+    ["hex", Buffer.from(SECRET).toString("hex")],
+    ["hex in upper case", Buffer.from(SECRET).toString("hex").toUpperCase()],
+    ["HTML-escaped", SECRET.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")],
+    ["split over two lines", `${SECRET.slice(0, 9)}\n${SECRET.slice(9)}`],
+    ["split over two lines with blanks on both sides", `${SECRET.slice(0, 9)}  \r\n\t  ${SECRET.slice(9)}`],
+    ["split inside JSON", `${SECRET.slice(0, 9)}\\n  ${JSON.stringify(SECRET.slice(9)).slice(1, -1)}`],
+    ["coloured in the middle", `${SECRET.slice(0, 9)}\x1b[31m${SECRET.slice(9)}`],
+    ["with what nobody sees in it", [...SECRET].join("\u200b")],
+    ["escaped as Markdown", SECRET.replace(/[\\@<&]/g, "\\$&")],
+    ["in URL-safe base64", Buffer.from(SECRET).toString("base64url")],
+  ];
+  it.each(forms)("hides a secret that is %s", (_, form) => {
+    expect(createRedactor([SECRET]).redact(`before ${form} after`)).toBe("before [redacted] after");
+  });
+
+  it.each(["", "u", "us", "user:"])("hides a secret in base64 behind %j", (before) => {
+    for (const after of ["", "\n", "--", "xyz!"]) {
+      const text = base64(before + TOKEN + after);
+      const seen = createRedactor([TOKEN]).redact(`Basic ${text};`);
+      expect(seen).toContain("[redacted]");
+      const left = seen.replace("Basic ", "").replace(";", "").split("[redacted]");
+      for (const part of left) expect(part.length).toBeLessThanOrEqual(base64(before + after).length + 4);
+    }
+  });
+
+  it("hides base64 that is broken over lines", () => {
+    const text = base64(`${"x".repeat(50)}${TOKEN}${"y".repeat(50)}`).replace(/.{76}/g, "$&\n");
+    expect(Buffer.from(createRedactor([TOKEN]).redact(text), "base64").toString("latin1")).not.toContain(
+      TOKEN.slice(2, -2),
+    );
+  });
+
+  it("keeps what stands around, line ends too", () => {
+    expect(createRedactor([TOKEN]).redact(`a \n ${TOKEN}\n  b ${TOKEN}${TOKEN} c`)).toBe(
+      "a \n [redacted]\n  b [redacted][redacted] c",
+    );
+  });
+
+  it("knows a secret with its last line end and without", () => {
+    const redactor = createRedactor([`${TOKEN}\n`]);
+    expect(redactor.redact(`x ${TOKEN} y`)).toBe("x [redacted] y");
+    expect(redactor.redact(`${base64(`${TOKEN}\n`)}`)).toMatch(/^\[redacted\].?=*$/);
+  });
+
+  it("knows a secret of several lines", () => {
+    const key = "-----BEGIN KEY-----\nabcdefgh\nijklmnop\n-----END KEY-----";
+    expect(createRedactor([key]).redact(JSON.stringify({ key }))).toBe('{"key":"[redacted]"}');
+  });
+
+  it("leaves values of fewer than eight characters", () => {
+    const redactor = createRedactor(["", "short77", "  short7  "]);
+    expect(redactor.redact("short77 short7")).toBe("short77 short7");
+  });
+
+  it("learns more secrets later", () => {
+    const redactor = createRedactor([]);
+    expect(redactor.redact(TOKEN)).toBe(TOKEN);
+    redactor.add(TOKEN);
+    expect(redactor.redact(TOKEN)).toBe("[redacted]");
+  });
+
+  it("does not slow down with long runs of blanks or backslashes", () => {
+    const redactor = createRedactor([TOKEN, SECRET]);
+    const text = `${" ".repeat(1_000_000)}${"\\".repeat(1_000_000)}${"ab\n".repeat(300_000)}${TOKEN}`;
+    const startedAt = performance.now();
+    expect(redactor.redact(text).endsWith("[redacted]")).toBe(true);
+    // Quadratic would be minutes.
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+});
