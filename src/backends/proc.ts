@@ -1,0 +1,169 @@
+import { readdirSync, readFileSync } from "node:fs";
+import type { ProcessInfo } from "./backend.ts";
+
+/** One line of /proc/<pid>/stat, as far as we need it. @see proc_pid_stat(5) */
+export interface ProcessStat {
+  readonly pid: number;
+  /** One letter; `Z` and `X` are dead. */
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+  /** Clock ticks since boot. */
+  readonly startTicks: number;
+}
+
+/** What makes a pid an identity: numbers are reused, also across reboots. */
+export interface Identity {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly bootId: string;
+}
+
+/** Whose processes are looked for. */
+export interface Belonging {
+  readonly cellId: string;
+  /** First process of the session; null: none is known. */
+  readonly leader: Identity | null;
+  /** Whether `LAZARUS_CELL=<id>` in an environment is enough, whatever the session. */
+  readonly byMarker: boolean;
+}
+
+const MARKER = "LAZARUS_CELL=";
+/** O_CLOEXEC as /proc shows it. */
+const CLOSE_ON_EXEC = 0o2000000;
+const COMMAND_CHARACTERS = 200;
+
+/** The kernel's id of this boot. */
+export function bootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+}
+
+/** The process with that pid, dead ones included that nobody has reaped yet; null when there is none. */
+export function readStat(pid: number): ProcessStat | null {
+  const text = readProc(pid, "stat");
+  if (text === null) return null;
+  // The name in parentheses may itself hold blanks and parentheses: what counts begins after the last one.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return {
+    pid,
+    state: fields[0] ?? "X",
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+    startTicks: Number(fields[19]),
+  };
+}
+
+/** Every process of this machine that we may see, dead ones included that nobody has reaped yet. */
+export function listProcesses(): ProcessStat[] {
+  const found: ProcessStat[] = [];
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = readStat(Number(name));
+    if (stat !== null) found.push(stat);
+  }
+  return found;
+}
+
+/** Whether it can still do anything. */
+export function isLive(process: ProcessStat): boolean {
+  return process.state !== "Z" && process.state !== "X";
+}
+
+/** Whether this very process lives: same boot, same start time, no zombie. */
+export function isAlive(identity: Identity): boolean {
+  if (identity.pid <= 0 || identity.bootId !== bootId()) return false;
+  const stat = readStat(identity.pid);
+  return stat !== null && stat.startTicks === identity.startTicks && isLive(stat);
+}
+
+/** Values of `LAZARUS_CELL` that a process was started with; empty where we may not look. */
+export function marksOf(pid: number): string[] {
+  return (readProc(pid, "environ", "utf8") ?? "")
+    .split("\0")
+    .filter((entry) => entry.startsWith(MARKER))
+    .map((entry) => entry.slice(MARKER.length));
+}
+
+/** Its argument vector; empty for kernel threads and the dead. */
+export function argumentsOf(pid: number): string[] {
+  const text = readProc(pid, "cmdline", "utf8") ?? "";
+  return text === "" ? [] : text.replace(/\0$/, "").split("\0");
+}
+
+/** Our own open files that every child would get: what is not marked close-on-exec. Node marks all that it opens. */
+export function inheritedFds(): number[] {
+  const open = readdirSync("/proc/self/fdinfo").map(Number);
+  return open.filter((fd) => {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readProc(process.pid, `fdinfo/${fd}`) ?? "")?.[1];
+    return flags !== undefined && (Number.parseInt(flags, 8) & CLOSE_ON_EXEC) === 0;
+  });
+}
+
+/** A process as people are shown it: one short line without control characters. */
+export function toInfo(process: ProcessStat): ProcessInfo {
+  const words = argumentsOf(process.pid).join(" ");
+  const line = words === "" ? (readProc(process.pid, "comm") ?? "?").trim() : words;
+  return { pid: process.pid, command: line.replace(/\p{Cc}+/gu, " ").slice(0, COMMAND_CHARACTERS) };
+}
+
+/**
+ * Every live process of a run or a cell: of the leader's session, marked in its environment, or started by one of those. Never this
+ * process or one that it descends from.
+ */
+export function processesOf(belonging: Belonging): ProcessStat[] {
+  const all = listProcesses();
+  const spared = ancestryOf(process.pid, all);
+  const candidates = all.filter((one) => !spared.has(one.pid));
+  const inSession = sessionTest(belonging, all);
+  const first = candidates.filter(
+    (one) => inSession(one) || (belonging.byMarker && marksOf(one.pid).includes(belonging.cellId)),
+  );
+  return withDescendants(first, candidates).filter(isLive);
+}
+
+function sessionTest(belonging: Belonging, all: readonly ProcessStat[]): (one: ProcessStat) => boolean {
+  const { leader, cellId } = belonging;
+  if (leader === null || leader.pid <= 0 || leader.bootId !== bootId()) return () => false;
+  const now = all.find((one) => one.pid === leader.pid);
+  if (now !== undefined) {
+    // A number is not given out again while a session bears it: another start time means that ours is empty.
+    return now.startTicks === leader.startTicks ? (one) => one.session === leader.pid : () => false;
+  }
+  return (one) =>
+    one.session === leader.pid &&
+    one.startTicks >= leader.startTicks &&
+    marksOf(one.pid).every((mark) => mark === cellId);
+}
+
+function withDescendants(first: readonly ProcessStat[], candidates: readonly ProcessStat[]): ProcessStat[] {
+  const children = new Map<number, ProcessStat[]>();
+  for (const one of candidates) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
+  const found = new Map<number, ProcessStat>();
+  const open = [...first];
+  for (let one = open.pop(); one !== undefined; one = open.pop()) {
+    if (found.has(one.pid)) continue;
+    found.set(one.pid, one);
+    open.push(...(children.get(one.pid) ?? []));
+  }
+  return [...found.values()];
+}
+
+function ancestryOf(pid: number, all: readonly ProcessStat[]): Set<number> {
+  const parents = new Map(all.map((one) => [one.pid, one.parent]));
+  const found = new Set<number>();
+  for (let at: number | undefined = pid; at !== undefined && at > 0 && !found.has(at); at = parents.get(at)) {
+    found.add(at);
+  }
+  return found;
+}
+
+function readProc(pid: number, file: string, encoding: "latin1" | "utf8" = "latin1"): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, encoding);
+  } catch {
+    // Gone meanwhile, or somebody else's: both are nothing that we could act on.
+    return null;
+  }
+}

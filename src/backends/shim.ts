@@ -1,0 +1,120 @@
+/**
+ * The tiny parent of every agent, for `sh -c`: `$1` state directory, `$2` run, `$3` first lines of run.json, `$4` its last lines, `$5` limits
+ * (`d:1024 n:256`), `$6` names that the shell itself puts into the environment, then the command. Names that might be in the agent's
+ * environment are not used as variables: assigning to one would change what the agent sees.
+ *
+ * It needs nothing but POSIX sh, mv, rm and date. It leaves with 0 when another shim had the run, with 73 when it could not write.
+ */
+export const SHIM = `
+umask 077
+exec 3>&2 2>/dev/null
+trap : HUP INT QUIT TERM USR1 USR2
+lzs_dir=$1 lzs_run=$2 lzs_first=$3 lzs_last=$4 lzs_limits=$5 lzs_unset=$6
+shift 6
+lzs_lock=$lzs_dir/run-$lzs_run.lock
+lzs_path=$PATH
+PATH=/usr/bin:/bin:$PATH
+
+lzs_write() {
+  printf '%s\\n' "$2" >"$lzs_dir/.$1.$$" || return 1
+  sync "$lzs_dir/.$1.$$" || :
+  mv -f "$lzs_dir/.$1.$$" "$lzs_dir/$1"
+}
+lzs_fail() {
+  printf 'lazarus: could not write %s in %s, the agent was not started\\n' "$1" "$lzs_dir" >&3
+  rm -f "$lzs_lock"
+  exit 73
+}
+lzs_identify() {
+  IFS= read -r lzs_stat </proc/$$/stat
+  IFS= read -r lzs_boot </proc/sys/kernel/random/boot_id
+  set -- \${lzs_stat##*)}
+  lzs_ids="  \\"pid\\": $$,
+  \\"start_ticks\\": \${20},
+  \\"boot_id\\": \\"$lzs_boot\\",
+  \\"group\\": $3,
+  \\"session\\": $4"
+}
+lzs_now() {
+  lzs_at=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+  case $lzs_at in
+    *[!0-9TZ:.-]* | '') lzs_at=$(date -u +%Y-%m-%dT%H:%M:%S).000Z ;;
+  esac
+}
+
+set -C
+if ! true >"$lzs_lock"; then
+  [ -e "$lzs_lock" ] && exit 0
+  lzs_fail "run-$lzs_run.lock"
+fi
+set +C
+printf '%s\\n' "$$" >"$lzs_lock" || lzs_fail "run-$lzs_run.lock"
+lzs_identify
+lzs_write run.json "{
+$lzs_first,
+$lzs_ids,
+$lzs_last
+}" || lzs_fail run.json
+
+(
+  for lzs_limit in $lzs_limits; do ulimit -"\${lzs_limit%%:*}" "\${lzs_limit#*:}"; done
+  PATH=$lzs_path
+  unset $lzs_unset
+  exec 2>&3 3>&-
+  exec "$@"
+)
+lzs_code=$?
+
+lzs_signal=null
+if [ "$lzs_code" -gt 128 ]; then
+  lzs_name=$(kill -l $((lzs_code - 128)))
+  case $lzs_name in
+    CHLD | CONT | STOP | TSTP | TTIN | TTOU | URG | WINCH) ;;
+    [A-Z]*) lzs_signal="\\"\${lzs_name#SIG}\\"" ;;
+  esac
+fi
+lzs_now
+lzs_end="{
+  \\"run\\": $lzs_run,
+  \\"code\\": $lzs_code,
+  \\"signal\\": $lzs_signal,
+  \\"ended_at\\": \\"$lzs_at\\"
+}"
+# A signal for the whole session may have hit mv.
+lzs_write exit.json "$lzs_end" || lzs_write exit.json "$lzs_end"
+`;
+
+/** The same for a short command that is waited for: `$1` limits, `$2` names to take out of the environment, then the command. */
+export const CHILD_SHIM = `
+umask 077
+lzs_limits=$1 lzs_unset=$2
+shift 2
+for lzs_limit in $lzs_limits; do ulimit -"\${lzs_limit%%:*}" "\${lzs_limit#*:}" 2>/dev/null; done
+unset $lzs_unset
+exec "$@"
+`;
+
+export interface ShimLimits {
+  readonly memoryBytes: number | null;
+  readonly fileBytes: number | null;
+  readonly openFiles: number | null;
+}
+
+/**
+ * Limits in the words of the shims; memory holds for each process by itself. The number of processes is not among them: the kernel counts it per user, so as an ordinary user it would
+ * count the whole login, and as root nothing; only a user or a control group per cell can hold it.
+ */
+export function shimLimits(limits: ShimLimits): string {
+  const words = ["c:0"];
+  // Data, not address space: V8 and Bun reserve far more than they use, and Node's fetch fails below 10 GB of `-v`.
+  if (limits.memoryBytes !== null) words.push(`d:${Math.ceil(limits.memoryBytes / 1024)}`);
+  if (limits.fileBytes !== null) words.push(`f:${Math.ceil(limits.fileBytes / 512)}`);
+  if (limits.openFiles !== null) words.push(`n:${limits.openFiles}`);
+  return words.join(" ");
+}
+
+/** Variables that shells export by themselves, unless the environment is meant to have them. */
+export function shellNoise(env: Readonly<Record<string, string>>): string {
+  // `lzs_dir` is never exported; it keeps `unset` from ever being called with nothing.
+  return ["lzs_dir", "PWD", "OLDPWD", "SHLVL", "_"].filter((name) => env[name] === undefined).join(" ");
+}

@@ -1,0 +1,146 @@
+import { spawn, spawnSync } from "node:child_process";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { argumentsOf, bootId, isAlive, processesOf, readStat } from "../../src/backends/proc.ts";
+import { processBackend } from "../../src/backends/process.ts";
+import { SHIM } from "../../src/backends/shim.ts";
+import { backendError } from "../../src/backends/spawn.ts";
+import { backendContract } from "../contracts/backend.contract.ts";
+import { type CellRig, createCellRig } from "../fakes/cell-rig.ts";
+import { until } from "../fakes/until.ts";
+
+const MODULE = fileURLToPath(new URL("../../src/backends/process.ts", import.meta.url));
+
+backendContract("process", () => ({ backend: processBackend(), module: MODULE, factory: "processBackend" }));
+
+describe("the process backend", () => {
+  let rig: CellRig;
+  beforeEach(() => {
+    rig = createCellRig();
+  });
+  afterEach(() => rig.remove());
+
+  it("says what it does not give", async () => {
+    const check = await processBackend().check();
+    expect(check).toMatchObject({
+      ok: true,
+      note: expect.stringContaining("can read what Lazarus can, its token too"),
+    });
+  });
+
+  it("refuses an environment by which its processes could not be found", async () => {
+    const spec = rig.script("true", { env: { PATH: "/usr/bin:/bin" } });
+    await expect(processBackend().start(spec)).rejects.toMatchObject({ code: "internal" });
+  });
+
+  it("never writes a log or reads a brief through a link", async () => {
+    writeFileSync(rig.path("precious"), "");
+    symlinkSync(rig.path("precious"), rig.path("logs/link.log"));
+    const backend = processBackend();
+    const log = rig.script("echo x", { logPath: rig.path("logs/link.log") });
+    await expect(backend.start(log)).rejects.toMatchObject({ code: "backend" });
+    const brief = rig.script("cat", { stdinPath: rig.path("logs/link.log") });
+    await expect(backend.start(brief)).rejects.toMatchObject({ code: "backend" });
+    expect(rig.text("precious")).toBe("");
+  });
+
+  it("is told of words that the kernel does not take", async () => {
+    const spec = rig.run(["sh", "-c", ":", "x".repeat(200_000)]);
+    await expect(processBackend().start(spec)).rejects.toMatchObject({ code: "backend", retryable: false });
+    await expect(processBackend().start(rig.run(["sh", "nul\0"]))).rejects.toMatchObject({ code: "backend" });
+  });
+
+  it.each([
+    ["ENOSPC", "disk-full", true],
+    ["EAGAIN", "backend", true],
+    ["E2BIG", "backend", false],
+  ])("takes %s for %s", (code, kind, retryable) => {
+    const cause = Object.assign(new Error("no"), { code });
+    expect(backendError("starting allegro", cause)).toMatchObject({ code: kind, retryable, cause });
+  });
+});
+
+describe("the shim", () => {
+  const shells = [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]].filter(
+    ([shell = ""]) => spawnSync(shell, ["-c", "true"]).error === undefined,
+  );
+
+  it.each(shells)("is understood by %s", (shell = "", ...options) => {
+    const rig = createCellRig();
+    onTestFinished(() => rig.remove());
+    const facts = `  "cell": "c",\n  "run": 1,\n  "agent": "a"`;
+    const words = [
+      rig.path("state"),
+      "1",
+      facts,
+      '  "started_at": "2026-01-01T00:00:00.000Z"',
+      "c:0",
+      "lzs_dir PWD",
+    ];
+    const run = (script: string) =>
+      spawnSync(shell, [...options, "-c", SHIM, "shim", ...words, "/bin/sh", "-c", script], {
+        cwd: rig.path("worktree"),
+        env: { ONLY: "this" },
+        encoding: "utf8",
+        input: "brief",
+      });
+    const first = run("cat; kill -TERM $$");
+    expect([first.status, first.stdout, first.stderr]).toEqual([0, "brief", ""]);
+    expect(JSON.parse(rig.text("state/exit.json"))).toMatchObject({ run: 1, code: 143, signal: "TERM" });
+    const { pid, start_ticks: ticks, boot_id: boot, session } = JSON.parse(rig.text("state/run.json"));
+    expect([pid, boot]).toEqual([first.pid, bootId()]);
+    expect(ticks).toBeGreaterThan(readStat(process.pid)?.startTicks ?? Number.POSITIVE_INFINITY);
+    expect(session).toBe(readStat(process.pid)?.session);
+    expect(run("echo twice").stdout).toBe("");
+  });
+});
+
+describe("/proc", () => {
+  it("names nobody for a pid that is not given out", () => {
+    expect(readStat(2 ** 30)).toBeNull();
+    expect(argumentsOf(2 ** 30)).toEqual([]);
+  });
+
+  it("reads a process whose name looks like the rest of the line", async () => {
+    const script = 'printf ") S 1 1 1 (x" >/proc/self/comm; echo ok; read -r line';
+    const child = spawn("/bin/bash", ["-c", script], { detached: true });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    const stat = readStat(child.pid ?? 0);
+    expect(stat).toMatchObject({ parent: process.pid, group: child.pid, session: child.pid });
+    child.kill("SIGKILL");
+  });
+
+  it("takes a zombie for dead", async () => {
+    const child = spawn("sh", ["-c", "sh -c 'echo $$; exit 0' & exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const pid = Number(
+      await new Promise((resolve) => child.stdout.once("data", (chunk) => resolve(String(chunk)))),
+    );
+    await until("it is a zombie", () => readStat(pid)?.state === "Z");
+    const startTicks = readStat(pid)?.startTicks ?? 0;
+    expect(isAlive({ pid, startTicks, bootId: bootId() })).toBe(false);
+    child.kill("SIGKILL");
+  });
+
+  it("matches the whole marker, in what may be many", async () => {
+    const env = { LAZARUS_CELL: "abc-longer", OTHER: "LAZARUS_CELL=abc" };
+    const child = spawn("sleep", ["60"], { env: { ...env, PATH: "/usr/bin:/bin" } });
+    const of = (cellId: string) =>
+      processesOf({ cellId, leader: null, byMarker: true }).map((one) => one.pid);
+    await until("it is found by its own", () => of("abc-longer").includes(child.pid ?? 0));
+    expect(of("abc")).toEqual([]);
+    child.kill("SIGKILL");
+  });
+
+  it("never names the program that asks, or what it descends from", () => {
+    const leader = readStat(process.pid);
+    const session = leader?.session ?? 0;
+    const first = readStat(session);
+    const identity = { pid: session, startTicks: first?.startTicks ?? 0, bootId: bootId() };
+    const pids = processesOf({ cellId: "none", leader: identity, byMarker: false }).map((one) => one.pid);
+    expect(pids).not.toContain(process.pid);
+    expect(pids).not.toContain(process.ppid);
+  });
+});
