@@ -1,0 +1,150 @@
+import type { Harvest, RepositoryRef } from "../queue/jobs.ts";
+
+/** The six words of the lifecycle; the stored state is always one of them. */
+export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
+export type State = (typeof STATES)[number];
+
+/** Every move there is. A move that is not here cannot happen: `registry.move` is the only writer and asks this table. */
+export const MOVES: Readonly<Record<State, readonly State[]>> = {
+  proposed: ["active", "archived"],
+  active: ["idle", "closing"],
+  idle: ["active", "closing"],
+  closing: ["archived", "idle"],
+  archived: ["active", "destroyed"],
+  destroyed: [],
+};
+
+export const OUTCOMES = [
+  "done",
+  "nothing-changed",
+  "failed",
+  "declined",
+  "expired",
+  "discarded",
+  "merged",
+  "rejected",
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export const ROLES = ["observer", "executor", "director"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Whether `role` includes all that `needed` may do. */
+export function includesRole(role: Role, needed: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(needed);
+}
+
+export const HEALTHS = ["healthy", "quiet", "stalled", "looping", "dead"] as const;
+export type Health = (typeof HEALTHS)[number];
+
+/** Who asked: a person of the forge, or the operator of the command line (`id` null). */
+export interface Requester {
+  readonly id: number | null;
+  readonly login: string;
+}
+
+export interface Member {
+  readonly name: string;
+  readonly kind: "bot" | "user";
+  readonly role: Role;
+}
+
+/** One isolated workspace for one mission on one target, as the registry knows it. Times are epoch milliseconds. */
+export interface Cell {
+  readonly id: string;
+  readonly state: State;
+  readonly outcome: Outcome | null;
+  readonly health: Health | null;
+  /** Why it is not going on: what a proposed cell waits for, what went wrong. For people. */
+  readonly reason: string | null;
+  readonly repository: RepositoryRef;
+  /** The issue or pull request that bears the card. */
+  readonly number: number;
+  readonly isPullRequest: boolean;
+  readonly title: string;
+  readonly issueUrl: string;
+  readonly requester: Requester;
+  /** The comment that asked, if one did; when it is deleted before the cell started, the cell is withdrawn. */
+  readonly askedInComment: number | null;
+  readonly agent: string;
+  readonly waitsForApproval: boolean;
+  /** Name of the branch the work started from, for people. */
+  readonly baseName: string;
+  readonly baseRef: string;
+  readonly baseCommit: string;
+  readonly branch: string;
+  /** `draft`: a pull request of our own; `branch`: the branch of the pull request the cell is about. */
+  readonly delivery: "draft" | "branch";
+  /** What the draft is to be merged into; `repository` differs where it is a fork's. */
+  readonly mergeInto: { readonly repository: string; readonly branch: string };
+  readonly brief: string;
+  readonly briefSha256: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly cardId: number | null;
+  readonly pullRequest: number | null;
+  readonly pullRequestRepository: string | null;
+  readonly publishedBranch: string | null;
+  readonly publishedTip: string | null;
+  readonly harvest: Harvest | null;
+  /** What the forge said when it refused the push; null when it did not. */
+  readonly pushRefused: string | null;
+  /** Why a cell is closing and what follows. */
+  readonly closing: Closing | null;
+  readonly sealedAt: number | null;
+}
+
+export interface Closing {
+  readonly by: string;
+  /** Ends without publishing. */
+  readonly discard: boolean;
+  readonly thenDestroy: boolean;
+  readonly outcome: Outcome | null;
+  /** The comment's thread is told who asked. */
+  readonly person: string | null;
+}
+
+export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn"] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+/**
+ * One execution of one agent. `waiting`: in line for a place; `admitted`: has its place and is being started; both `admitted` and
+ * `running` count against the limits.
+ */
+export interface Run {
+  readonly cellId: string;
+  readonly n: number;
+  readonly agent: string;
+  readonly role: Role;
+  readonly state: RunState;
+  readonly requester: Requester;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Why Lazarus ended it; null when it ended by itself. */
+  readonly stopped: string | null;
+  readonly handle: Readonly<Record<string, unknown>> | null;
+  readonly logPath: string | null;
+  readonly collectedAt: number | null;
+  readonly leftovers: readonly string[];
+}
+
+export interface HistoryRow {
+  readonly at: number;
+  readonly from: State | null;
+  readonly to: State;
+  readonly who: string;
+  readonly why: string;
+}
+
+/** First eight characters of a cell's id: how people see it. */
+export function shortId(id: string): string {
+  return id.slice(0, 8);
+}
+
+/** `acme/app#262`. */
+export function targetOf(cell: Pick<Cell, "repository" | "number">): string {
+  return `${cell.repository.fullName}#${cell.number}`;
+}

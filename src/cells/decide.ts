@@ -1,0 +1,52 @@
+import type { Harvest } from "../queue/jobs.ts";
+import type { Cell, Outcome, Run } from "./cell.ts";
+
+/** What a cell needs next; found afresh from what is written down, so that asking twice does no harm. */
+export type Step =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "stop"; readonly run: Run }
+  | { readonly kind: "collect"; readonly run: Run }
+  | { readonly kind: "push"; readonly run: Run; readonly tip: string }
+  | { readonly kind: "draft" }
+  | { readonly kind: "seal" }
+  | { readonly kind: "scrub" }
+  /** Closing cannot go on: back to idle, with the reason. */
+  | { readonly kind: "give-up"; readonly why: string };
+
+const NOTHING: Step = { kind: "nothing" };
+
+/** Decides the next step of a cell from its row and its last run. Pure. */
+export function decide(cell: Cell, last: Run | null): Step {
+  if (cell.state === "destroyed" || cell.state === "archived" || cell.state === "proposed") return NOTHING;
+  if (cell.closing?.thenDestroy) return { kind: "scrub" };
+  if (last !== null && (last.state === "running" || last.state === "admitted")) {
+    return cell.closing === null ? NOTHING : { kind: "stop", run: last };
+  }
+  if (cell.closing?.discard) return { kind: "seal" };
+  return publishing(cell, last) ?? (cell.state === "closing" ? { kind: "seal" } : NOTHING);
+}
+
+function publishing(cell: Cell, last: Run | null): Step | null {
+  if (last !== null && last.state === "ended" && last.startedAt !== null && last.collectedAt === null) {
+    return { kind: "collect", run: last };
+  }
+  const harvest = cell.harvest;
+  if (last === null || harvest === null || harvest.tip === null) return null;
+  const blocked = harvest.heldBack.length > 0 ? harvest.heldBack.join("; ") : cell.pushRefused;
+  if (blocked !== null) {
+    return cell.state === "closing" ? { kind: "give-up", why: blocked } : NOTHING;
+  }
+  if (cell.publishedTip !== harvest.tip) return { kind: "push", run: last, tip: harvest.tip };
+  if (cell.delivery === "draft" && cell.pullRequest === null) return { kind: "draft" };
+  return null;
+}
+
+/**
+ * How a run is to be remembered. An exit code of 0 is no proof of work and another code no proof of its absence, so what
+ * was found decides first; being stopped by a person is not a failure.
+ */
+export function outcomeOf(run: Pick<Run, "code" | "stopped">, harvest: Harvest): Outcome {
+  const ended = run.code === 0 || (run.stopped !== null && !run.stopped.startsWith("over its"));
+  if (!ended) return "failed";
+  return harvest.changed ? "done" : "nothing-changed";
+}

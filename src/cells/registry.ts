@@ -1,0 +1,279 @@
+import type { Clock } from "../clock.ts";
+import type { Db } from "../db.ts";
+import { LazarusError } from "../errors.ts";
+import type { Harvest } from "../queue/jobs.ts";
+import {
+  type Cell,
+  type Closing,
+  type HistoryRow,
+  type Member,
+  MOVES,
+  type Outcome,
+  type Run,
+  type RunState,
+  type State,
+} from "./cell.ts";
+import { bindCell, bindRun, cellFromRow, historyFromRow, runFromRow } from "./rows.ts";
+
+/** What may be written about a cell besides its state, which only `move` writes. */
+export interface CellChange {
+  readonly outcome?: Outcome | null;
+  readonly health?: Cell["health"];
+  readonly reason?: string | null;
+  readonly waitsForApproval?: boolean;
+  readonly cardId?: number | null;
+  readonly pullRequest?: number | null;
+  readonly pullRequestRepository?: string | null;
+  readonly publishedBranch?: string | null;
+  readonly publishedTip?: string | null;
+  readonly harvest?: Harvest | null;
+  readonly pushRefused?: string | null;
+  readonly closing?: Closing | null;
+  readonly sealedAt?: number | null;
+}
+
+export interface RunChange {
+  readonly state?: RunState;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly code?: number | null;
+  readonly signal?: string | null;
+  readonly stopped?: string | null;
+  readonly handle?: Readonly<Record<string, unknown>>;
+  readonly logPath?: string;
+  readonly collectedAt?: number;
+  readonly leftovers?: readonly string[];
+}
+
+export type NewCell = Omit<
+  Cell,
+  | "state"
+  | "outcome"
+  | "health"
+  | "cardId"
+  | "pullRequest"
+  | "pullRequestRepository"
+  | "publishedBranch"
+  | "publishedTip"
+  | "harvest"
+  | "pushRefused"
+  | "closing"
+  | "sealedAt"
+>;
+
+/** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
+export class Registry {
+  readonly #db: Db;
+  readonly #clock: Clock;
+
+  constructor(db: Db, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  transaction<T>(fn: () => T): T {
+    return this.#db.transaction(fn);
+  }
+
+  /** Writes a new cell, `proposed`, with its first history row. */
+  insert(cell: NewCell, members: readonly Member[], why: string): void {
+    this.transaction(() => {
+      this.#db.sql.prepare(INSERT_CELL).run(bindCell(cell));
+      for (const member of members) this.addMember(cell.id, member);
+      this.#remember(cell.id, {
+        at: cell.createdAt,
+        from: null,
+        to: "proposed",
+        who: cell.requester.login,
+        why,
+      });
+    });
+  }
+
+  addMember(cellId: string, member: Member): void {
+    this.#db.sql
+      .prepare(
+        "INSERT OR REPLACE INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)",
+      )
+      .run({ cellId, ...member });
+  }
+
+  /**
+   * Moves a cell, as compare-and-swap on the state the caller saw.
+   * @throws LazarusError `internal` for a move that the table does not have, or when the cell is no longer in `from`.
+   */
+  move(cellId: string, step: { from: State; to: State; who: string; why: string }): void {
+    if (!MOVES[step.from].includes(step.to)) {
+      throw new LazarusError(
+        "internal",
+        `moving cell ${cellId}: there is no move from ${step.from} to ${step.to}`,
+      );
+    }
+    this.transaction(() => {
+      const { changes } = this.#db.sql
+        .prepare("UPDATE cells SET state = @to WHERE id = @cellId AND state = @from")
+        .run({ cellId, from: step.from, to: step.to });
+      if (changes !== 1)
+        throw new LazarusError("internal", `moving cell ${cellId}: it is no longer ${step.from}`);
+      this.#remember(cellId, { at: this.#clock.now(), ...step });
+    });
+  }
+
+  #remember(cellId: string, row: HistoryRow): void {
+    this.#db.sql
+      .prepare(
+        'INSERT INTO history (cell, at, "from", "to", who, why) VALUES (@cellId, @at, @from, @to, @who, @why)',
+      )
+      .run({ cellId, ...row });
+  }
+
+  update(cellId: string, change: CellChange): void {
+    const columns: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(change)) {
+      const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      const isJson = (key === "harvest" || key === "closing") && value !== null;
+      columns[column] = isJson ? JSON.stringify(value) : typeof value === "boolean" ? Number(value) : value;
+    }
+    this.#set("cells", columns, { id: cellId });
+  }
+
+  updateRun(cellId: string, n: number, change: RunChange): void {
+    const columns: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(change)) {
+      const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      columns[column] = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+    }
+    this.#set("runs", columns, { cell: cellId, n });
+  }
+
+  #set(table: "cells" | "runs", columns: Record<string, unknown>, where: Record<string, unknown>): void {
+    const names = Object.keys(columns);
+    if (names.length === 0) return;
+    const set = names.map((name) => `${name} = @${name}`).join(", ");
+    const which = Object.keys(where)
+      .map((name) => `${name} = @where_${name}`)
+      .join(" AND ");
+    const bound = Object.fromEntries(Object.entries(where).map(([name, value]) => [`where_${name}`, value]));
+    const { changes } = this.#db.sql
+      .prepare(`UPDATE ${table} SET ${set} WHERE ${which}`)
+      .run({ ...columns, ...bound });
+    if (changes !== 1)
+      throw new LazarusError("internal", `updating ${table}: no row ${JSON.stringify(where)}`);
+  }
+
+  cell(id: string): Cell | null {
+    const row = this.#db.sql.prepare("SELECT * FROM cells WHERE id = @id").get({ id });
+    return row === undefined ? null : cellFromRow(row);
+  }
+
+  /** Cells whose id begins with `prefix` (4 characters or more). */
+  withPrefix(prefix: string): Cell[] {
+    if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];
+    const like = `${prefix.toLowerCase()}%`;
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE id LIKE @like ORDER BY seq")
+      .all({ like })
+      .map(cellFromRow);
+  }
+
+  ofThread(repositoryId: number, number: number): Cell[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE repository = @repositoryId AND number = @number ORDER BY seq")
+      .all({ repositoryId, number })
+      .map(cellFromRow);
+  }
+
+  /** Cells by state, oldest first; all but destroyed ones when none is named. */
+  list(states?: readonly State[]): Cell[] {
+    const wanted = states ?? ["proposed", "active", "idle", "closing", "archived"];
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE state IN (SELECT value FROM json_each(@wanted)) ORDER BY seq")
+      .all({ wanted: JSON.stringify(wanted) })
+      .map(cellFromRow);
+  }
+
+  isBranchTaken(repositoryId: number, branch: string): boolean {
+    return (
+      this.#db.sql
+        .prepare("SELECT 1 FROM cells WHERE repository = @repositoryId AND branch = @branch")
+        .get({ repositoryId, branch }) !== undefined
+    );
+  }
+
+  members(cellId: string): Member[] {
+    return this.#db.sql
+      .prepare("SELECT name, kind, role FROM members WHERE cell = @cellId ORDER BY kind, name")
+      .all({ cellId }) as Member[];
+  }
+
+  history(cellId: string): HistoryRow[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM history WHERE cell = @cellId ORDER BY seq")
+      .all({ cellId })
+      .map(historyFromRow);
+  }
+
+  /** Adds the next run of a cell and answers its number. */
+  addRun(
+    run: Pick<Run, "cellId" | "agent" | "role" | "requester"> & { state: "waiting" | "admitted" },
+  ): number {
+    const row = this.#db.sql
+      .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
+      .get({ cellId: run.cellId }) as { n: number };
+    this.#db.sql.prepare(INSERT_RUN).run({ ...bindRun(run), n: row.n, createdAt: this.#clock.now() });
+    return row.n;
+  }
+
+  run(cellId: string, n: number): Run | null {
+    const row = this.#db.sql.prepare("SELECT * FROM runs WHERE cell = @cellId AND n = @n").get({ cellId, n });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  runs(cellId: string): Run[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId ORDER BY n")
+      .all({ cellId })
+      .map(runFromRow);
+  }
+
+  lastRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId ORDER BY n DESC LIMIT 1")
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  /** Runs in one of the open states, in the order in which they were asked for. */
+  openRuns(states: readonly ("waiting" | "admitted" | "running")[]): Run[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM runs WHERE state IN (SELECT value FROM json_each(@states)) ORDER BY seq")
+      .all({ states: JSON.stringify(states) })
+      .map(runFromRow);
+  }
+
+  /** A small text kept under a name, such as the hash of what was last written somewhere. */
+  rememberText(name: string, value: string): void {
+    this.#db.sql
+      .prepare("INSERT OR REPLACE INTO facts (name, value) VALUES (@name, @value)")
+      .run({ name, value });
+  }
+
+  rememberedText(name: string): string | null {
+    const row = this.#db.sql.prepare("SELECT value FROM facts WHERE name = @name").get({ name }) as
+      | { value: string }
+      | undefined;
+    return row?.value ?? null;
+  }
+}
+
+const INSERT_CELL = `
+  INSERT INTO cells (id, seq, state, reason, repository, full_name, number, is_pull_request, title, issue_url,
+    requester_id, requester_login, asked_in_comment, agent, waits_for_approval, base_name, base_ref, base_commit,
+    branch, delivery, merge_into, brief, brief_sha256, created_at, expires_at)
+  VALUES (@id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM cells), 'proposed', @reason, @repository, @fullName, @number, @isPullRequest,
+    @title, @issueUrl, @requesterId, @requesterLogin, @askedInComment, @agent, @waitsForApproval, @baseName, @baseRef,
+    @baseCommit, @branch, @delivery, @mergeInto, @brief, @briefSha256, @createdAt, @expiresAt)`;
+
+const INSERT_RUN = `
+  INSERT INTO runs (cell, n, agent, role, state, requester_id, requester_login, created_at)
+  VALUES (@cellId, @n, @agent, @role, @state, @requesterId, @requesterLogin, @createdAt)`;

@@ -1,0 +1,192 @@
+import * as z from "zod";
+import { JOBS } from "../queue/jobs.ts";
+import {
+  type Cell,
+  HEALTHS,
+  type HistoryRow,
+  OUTCOMES,
+  ROLES,
+  RUN_STATES,
+  type Run,
+  STATES,
+} from "./cell.ts";
+import type { NewCell } from "./registry.ts";
+
+const json = <T extends z.ZodType>(shape: T) =>
+  z.string().transform((text, context): z.infer<T> => {
+    const parsed = shape.safeParse(JSON.parse(text));
+    if (parsed.success) return parsed.data;
+    context.addIssue({ code: "custom", message: parsed.error.message });
+    return z.NEVER;
+  });
+const flag = z.number().transform((value) => value !== 0);
+
+const closing = z.object({
+  by: z.string(),
+  discard: z.boolean(),
+  thenDestroy: z.boolean(),
+  outcome: z.enum(OUTCOMES).nullable(),
+  person: z.string().nullable(),
+});
+
+const cellRow = z.object({
+  id: z.string(),
+  state: z.enum(STATES),
+  outcome: z.enum(OUTCOMES).nullable(),
+  health: z.enum(HEALTHS).nullable(),
+  reason: z.string().nullable(),
+  repository: z.number(),
+  full_name: z.string(),
+  number: z.number(),
+  is_pull_request: flag,
+  title: z.string(),
+  issue_url: z.string(),
+  requester_id: z.number().nullable(),
+  requester_login: z.string(),
+  asked_in_comment: z.number().nullable(),
+  agent: z.string(),
+  waits_for_approval: flag,
+  base_name: z.string(),
+  base_ref: z.string(),
+  base_commit: z.string(),
+  branch: z.string(),
+  delivery: z.enum(["draft", "branch"]),
+  merge_into: json(z.object({ repository: z.string(), branch: z.string() })),
+  brief: z.string(),
+  brief_sha256: z.string(),
+  created_at: z.number(),
+  expires_at: z.number(),
+  card_id: z.number().nullable(),
+  pull_request: z.number().nullable(),
+  pull_request_repository: z.string().nullable(),
+  published_branch: z.string().nullable(),
+  published_tip: z.string().nullable(),
+  harvest: json(JOBS.collected.payload.shape.harvest).nullable(),
+  push_refused: z.string().nullable(),
+  closing: json(closing).nullable(),
+  sealed_at: z.number().nullable(),
+});
+
+/** A row of `cells` as a Cell; throws where the file was tampered with. */
+export function cellFromRow(row: unknown): Cell {
+  const r = cellRow.parse(row);
+  return {
+    id: r.id,
+    state: r.state,
+    outcome: r.outcome,
+    health: r.health,
+    reason: r.reason,
+    repository: { id: r.repository, fullName: r.full_name },
+    number: r.number,
+    isPullRequest: r.is_pull_request,
+    title: r.title,
+    issueUrl: r.issue_url,
+    requester: { id: r.requester_id, login: r.requester_login },
+    askedInComment: r.asked_in_comment,
+    agent: r.agent,
+    waitsForApproval: r.waits_for_approval,
+    baseName: r.base_name,
+    baseRef: r.base_ref,
+    baseCommit: r.base_commit,
+    branch: r.branch,
+    delivery: r.delivery,
+    mergeInto: r.merge_into,
+    brief: r.brief,
+    briefSha256: r.brief_sha256,
+    createdAt: r.created_at,
+    expiresAt: r.expires_at,
+    cardId: r.card_id,
+    pullRequest: r.pull_request,
+    pullRequestRepository: r.pull_request_repository,
+    publishedBranch: r.published_branch,
+    publishedTip: r.published_tip,
+    harvest: r.harvest,
+    pushRefused: r.push_refused,
+    closing: r.closing,
+    sealedAt: r.sealed_at,
+  };
+}
+
+/** The parameters of the statement that inserts a cell. */
+export function bindCell(cell: NewCell): Record<string, unknown> {
+  return {
+    ...cell,
+    repository: cell.repository.id,
+    fullName: cell.repository.fullName,
+    isPullRequest: Number(cell.isPullRequest),
+    requesterId: cell.requester.id,
+    requesterLogin: cell.requester.login,
+    waitsForApproval: Number(cell.waitsForApproval),
+    mergeInto: JSON.stringify(cell.mergeInto),
+  };
+}
+
+const runRow = z.object({
+  cell: z.string(),
+  n: z.number(),
+  agent: z.string(),
+  role: z.enum(ROLES),
+  state: z.enum(RUN_STATES),
+  requester_id: z.number().nullable(),
+  requester_login: z.string(),
+  created_at: z.number(),
+  started_at: z.number().nullable(),
+  ended_at: z.number().nullable(),
+  code: z.number().nullable(),
+  signal: z.string().nullable(),
+  stopped: z.string().nullable(),
+  handle: json(z.record(z.string(), z.unknown())).nullable(),
+  log_path: z.string().nullable(),
+  collected_at: z.number().nullable(),
+  leftovers: json(z.array(z.string())),
+});
+
+/** A row of `runs` as a Run. */
+export function runFromRow(row: unknown): Run {
+  const r = runRow.parse(row);
+  return {
+    cellId: r.cell,
+    n: r.n,
+    agent: r.agent,
+    role: r.role,
+    state: r.state,
+    requester: { id: r.requester_id, login: r.requester_login },
+    createdAt: r.created_at,
+    startedAt: r.started_at,
+    endedAt: r.ended_at,
+    code: r.code,
+    signal: r.signal,
+    stopped: r.stopped,
+    handle: r.handle,
+    logPath: r.log_path,
+    collectedAt: r.collected_at,
+    leftovers: r.leftovers,
+  };
+}
+
+/** The parameters that a new run is inserted with, besides its number and time. */
+export function bindRun(
+  run: Pick<Run, "cellId" | "agent" | "role" | "requester" | "state">,
+): Record<string, unknown> {
+  return {
+    cellId: run.cellId,
+    agent: run.agent,
+    role: run.role,
+    state: run.state,
+    requesterId: run.requester.id,
+    requesterLogin: run.requester.login,
+  };
+}
+
+const historyRow = z.object({
+  at: z.number(),
+  from: z.enum(STATES).nullable(),
+  to: z.enum(STATES),
+  who: z.string(),
+  why: z.string(),
+});
+
+/** A row of `history`. */
+export function historyFromRow(row: unknown): HistoryRow {
+  return historyRow.parse(row);
+}
