@@ -1,0 +1,29 @@
+import { refuse, type Verb } from "./command.ts";
+import { findCell } from "./find-cell.ts";
+import { replies } from "./replies.ts";
+
+export const approve: Verb = {
+  name: "approve",
+  summary: "lets a cell that waits for approval start, with the brief it shows",
+  usage: "approve [CELL]",
+  examples: ["approve"],
+  who: "director",
+  flags: {},
+  async run(command, origin, deps) {
+    const found = await findCell(
+      command.words[0] ?? null,
+      { verb: "approve", role: "director" },
+      { origin, deps },
+    );
+    if ("refusal" in found) return found.refusal;
+    const { cell } = found;
+    if (cell.state !== "proposed" || !cell.waitsForApproval)
+      return refuse("refused", replies.notWaiting(cell));
+    return {
+      kind: "done",
+      line: replies.approved(cell),
+      data: { id: cell.id },
+      effects: () => deps.lifecycle.approve(cell),
+    };
+  },
+};

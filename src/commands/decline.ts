@@ -1,0 +1,39 @@
+import { refuse, type Verb } from "./command.ts";
+import { findCell, reachable } from "./find-cell.ts";
+import { replies } from "./replies.ts";
+
+export const decline: Verb = {
+  name: "decline",
+  summary: "turns down a cell that waits; it is archived without ever being made",
+  usage: "decline [CELL] [why]",
+  examples: ["decline", "decline 4f1c0b7e out of scope"],
+  who: "director",
+  flags: {},
+  async run(command, origin, deps) {
+    const [first, ...rest] = command.words;
+    const isCell = first !== undefined && (origin.isOperator || reachable(first, origin, deps).length > 0);
+    const why = (isCell ? rest : command.words).join(" ");
+    const found = await findCell(
+      isCell ? first : null,
+      { verb: "decline", role: "director" },
+      { origin, deps },
+    );
+    if ("refusal" in found) return found.refusal;
+    const { cell } = found;
+    const run = deps.registry.lastRun(cell.id);
+    if (cell.state !== "proposed" || run === null || run.state !== "waiting")
+      return refuse("refused", replies.notWaiting(cell));
+    const by = origin.person.login;
+    return {
+      kind: "done",
+      line: replies.declined(cell),
+      data: { id: cell.id },
+      effects: () =>
+        deps.lifecycle.withdraw(cell, run, {
+          who: by,
+          why: why === "" ? `declined by ${by}` : `declined by ${by}: ${why}`,
+          outcome: "declined",
+        }),
+    };
+  },
+};

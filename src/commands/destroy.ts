@@ -1,0 +1,34 @@
+import { refuse, type Verb } from "./command.ts";
+import { findCell } from "./find-cell.ts";
+import { replies } from "./replies.ts";
+
+export const destroy: Verb = {
+  name: "destroy",
+  summary: "scrubs the cell from disk; its branch and pull request stay on the forge",
+  usage: "destroy [CELL] [--force]",
+  examples: ["destroy 4f1c0b7e", "destroy 4f1c0b7e --force"],
+  who: "director",
+  flags: {
+    "--force": { takes: "switch", help: "also a cell that is not archived: what was not published is lost" },
+  },
+  async run(command, origin, deps) {
+    const found = await findCell(
+      command.words[0] ?? null,
+      { verb: "destroy", role: "director" },
+      { origin, deps },
+    );
+    if ("refusal" in found) return found.refusal;
+    const { cell } = found;
+    const by = origin.person.login;
+    if (cell.state === "destroyed") return refuse("refused", replies.alreadyDestroyed(cell));
+    if (cell.closing?.thenDestroy) return refuse("refused", replies.alreadyGoing(cell));
+    if (cell.state !== "archived" && command.flags["--force"] !== true)
+      return refuse("refused", replies.notArchived(cell));
+    return {
+      kind: "done",
+      line: replies.destroying(cell),
+      data: { id: cell.id },
+      effects: () => deps.lifecycle.destroy(cell, by),
+    };
+  },
+};

@@ -1,0 +1,110 @@
+import { includesRole } from "../cells/cell.ts";
+import type { Db } from "../db.ts";
+import { explain, LazarusError } from "../errors.ts";
+import type { Asker, JobPayload } from "../queue/jobs.ts";
+import type { Handlers, Job, JobContext } from "../queue/queue.ts";
+import { answerRefusal, answerWith } from "./answer.ts";
+import { type Deps, type Origin, refuse } from "./command.ts";
+import { GRAMMAR, verbNamed } from "./index.ts";
+import { replies } from "./replies.ts";
+import { nameOf } from "./rights.ts";
+
+/** After this long between reading a comment and running its command, it is looked for again: deleting it withdraws it. */
+const STALE_MS = 5_000;
+
+export type DispatchDeps = Deps & { readonly db: Db };
+
+/** Handlers of `command` and `admit` jobs: one command, or one run that may leave the line. */
+export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "command" | "admit"> {
+  return {
+    command: (job, context) => runCommand(job, context, deps),
+    admit: (job) => admit(job.payload, deps),
+  };
+}
+
+async function runCommand(job: Job<"command">, context: JobContext, deps: DispatchDeps) {
+  const { payload } = job;
+  const origin = originOf(job, context);
+  const verb = verbNamed(payload.verb);
+  if (verb === null) throw new LazarusError("internal", `no verb ${payload.verb}`);
+  const isOld = job.attempt > 1 || deps.clock.now() - job.putAt > STALE_MS;
+  if (isOld && (await isWithdrawn(payload.asker, deps))) return undefined;
+
+  const later = laterWords(payload);
+  const answer =
+    verb.run === undefined || later !== null
+      ? refuse("refused", replies.notInThisVersion(later ?? verb.name))
+      : await verb.run(payload, origin, deps);
+  return () => {
+    if (answer.kind === "refused") return answerRefusal(payload.asker, answer, deps);
+    answer.effects?.();
+    if (answer.kind === "done") answerWith(payload.asker, answer, deps);
+  };
+}
+
+function originOf(job: Job<"command">, context: JobContext): Origin {
+  const { asker, issueHash } = job.payload;
+  const common = { asker, issueHash, notes: job.notes, note: context.note };
+  if (asker.via === "cli") {
+    return {
+      ...common,
+      person: { id: null, login: asker.operator },
+      isOperator: true,
+      thread: null,
+      commentId: null,
+    };
+  }
+  return {
+    ...common,
+    person: asker.person,
+    isOperator: false,
+    thread: { repository: asker.repository, number: asker.number },
+    commentId: asker.source === "comment" ? asker.sourceId : null,
+  };
+}
+
+async function isWithdrawn(asker: Asker, deps: Pick<Deps, "forge">): Promise<boolean> {
+  if (asker.via !== "forge" || asker.source !== "comment") return false;
+  return (await deps.forge.comment(nameOf(asker.repository), asker.sourceId)) === null;
+}
+
+/** The first flag that this version understands only to refuse it. */
+function laterWords(payload: JobPayload<"command">): string | null {
+  const verb = verbNamed(payload.verb);
+  if (verb?.run === undefined) return null;
+  const flag = Object.keys(payload.flags).find((name) => verb.flags[name]?.isLater);
+  return flag === undefined ? null : `${verb.name} ${flag}`;
+}
+
+/** A run that waited in line starts only if its requester still may. */
+async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
+  const { registry, lifecycle } = deps;
+  const cell = registry.cell(payload.cellId);
+  const run = registry.run(payload.cellId, payload.run);
+  if (cell === null || run === null || run.state !== "admitted") return undefined;
+  const standing = await deps.rights.standing(run.requester, cell.repository);
+  if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
+  const may = standing.role !== null && includesRole(standing.role, "executor");
+  return () => {
+    const now = registry.run(cell.id, run.n);
+    const fresh = registry.cell(cell.id);
+    if (now?.state !== "admitted" || fresh === null) return;
+    if (may) return lifecycle.start(cell.id, run.n);
+    const why = `not started: ${run.requester.login} no longer has write permission on ${cell.repository.fullName}`;
+    lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
+  };
+}
+
+/** Called in the transaction that gives a command up: whoever typed it hears why. */
+export function commandDied(job: Job<"command">, error: unknown, deps: DispatchDeps): void {
+  const isForge = error instanceof LazarusError && error.code.startsWith("forge-");
+  answerRefusal(
+    job.payload.asker,
+    { kind: "refused", code: "failed", reply: replies.deadJob(job.payload.verb, explain(error)) },
+    deps,
+    isForge ? 5 : 1,
+  );
+}
+
+/** The verbs and flags people can type; for the thread handler's parser. */
+export const grammar = GRAMMAR;

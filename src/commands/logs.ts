@@ -1,0 +1,45 @@
+import { refuse, type Verb } from "./command.ts";
+import { findCell } from "./find-cell.ts";
+import { replies } from "./replies.ts";
+
+const DEFAULT_LINES = 50;
+const MOST_LINES = 1000;
+
+export const logs: Verb = {
+  name: "logs",
+  summary: "shows the end of the current or last run's log, secrets hidden",
+  usage: "logs [CELL] [--tail 50]",
+  examples: ["logs", "logs 4f1c0b7e --tail 200"],
+  who: "executor",
+  flags: { "--tail": { takes: "value", help: "how many lines" } },
+  async run(command, origin, deps) {
+    const typed = command.flags["--tail"];
+    const lines = typed === undefined ? DEFAULT_LINES : Number(typed);
+    if (!Number.isInteger(lines) || lines < 1 || lines > MOST_LINES)
+      return refuse("usage", replies.badTail(String(typed)));
+    const found = await findCell(
+      command.words[0] ?? null,
+      { verb: "logs", role: "executor" },
+      { origin, deps },
+    );
+    if ("refusal" in found) return found.refusal;
+    const { cell } = found;
+    const run = deps.registry
+      .runs(cell.id)
+      .filter((one) => one.startedAt !== null)
+      .at(-1);
+    if (run === undefined || cell.state === "archived" || cell.state === "destroyed")
+      return refuse("failed", replies.noLog(cell));
+    return {
+      kind: "later",
+      effects: () => {
+        deps.queue.put({
+          kind: "tail",
+          key: crypto.randomUUID(),
+          lane: `tail:${cell.id}`,
+          payload: { cellId: cell.id, run: run.n, agent: run.agent, lines, asker: origin.asker },
+        });
+      },
+    };
+  },
+};

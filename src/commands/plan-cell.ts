@@ -1,0 +1,202 @@
+import { issueHash, makeBrief } from "../cells/brief.ts";
+import { includesRole, shortId } from "../cells/cell.ts";
+import type { NewCell } from "../cells/registry.ts";
+import type { AgentConfig } from "../config.ts";
+import { marker, md, plain } from "../gitea/markdown.ts";
+import type { Issue, PullRequest } from "../gitea/port.ts";
+import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
+import { replies } from "./replies.ts";
+import type { Target } from "./resolve-target.ts";
+import type { Sentence } from "./sentence.ts";
+
+type PlanDeps = Pick<Deps, "forge" | "registry" | "rights" | "clock">;
+
+interface Wish {
+  readonly agent: AgentConfig;
+  readonly target: Target;
+  readonly ttlMs: number;
+  readonly base: string | null;
+  readonly words: string | null;
+}
+
+export interface Plan {
+  readonly cell: NewCell;
+  /** Said in the thread where it was typed, when the card stands in another. */
+  readonly elsewhere: Sentence;
+}
+
+interface Base {
+  readonly name: string;
+  readonly ref: string;
+  readonly commit: string;
+  readonly delivery: NewCell["delivery"];
+  readonly mergeInto: NewCell["mergeInto"];
+  /** The branch of the pull request, where the cell delivers to it. */
+  readonly branch: string | null;
+}
+
+/** Fixes everything about a cell that is to be made: base commit, branch, brief, and whether it waits for approval. */
+export async function planCell(
+  wish: Wish,
+  at: { origin: Origin; deps: PlanDeps },
+): Promise<Plan | { refusal: Answer }> {
+  const { target, agent } = wish;
+  const id = rememberedId(at.origin);
+  const base = await resolveBase(wish, at.deps);
+  if ("refusal" in base) return base;
+  const issue = target.issue ?? (await openIssueFor(id, wish, at));
+  const [trust, branch] = await Promise.all([
+    authorTrust(issue, target, at),
+    base.branch ?? freeBranch(id, target, at.deps),
+  ]);
+  const repository = { id: target.repository.id, fullName: target.repository.fullName };
+  const brief = makeBrief({
+    agent: agent.name,
+    target: `${repository.fullName}#${issue.number}`,
+    title: issue.title,
+    body: issue.body,
+    author: issue.author.login,
+    authorIsTrusted: trust,
+    requester: at.origin.person.login,
+    words: wish.words,
+    baseName: base.name,
+    baseCommit: base.commit,
+    branch,
+  });
+  const reason = target.issue === null ? null : approvalReason(issue, target, trust, at.origin);
+  const now = at.deps.clock.now();
+  const cell: NewCell = {
+    id,
+    reason,
+    repository,
+    number: issue.number,
+    isPullRequest: issue.isPullRequest,
+    title: issue.title,
+    issueUrl: `${target.repository.htmlUrl}/${issue.isPullRequest ? "pulls" : "issues"}/${issue.number}`,
+    requester: at.origin.person,
+    askedInComment: at.origin.commentId,
+    agent: agent.name,
+    waitsForApproval: reason !== null,
+    baseName: base.name,
+    baseRef: base.ref,
+    baseCommit: base.commit,
+    branch,
+    delivery: base.delivery,
+    mergeInto: base.mergeInto,
+    brief: brief.text,
+    briefSha256: brief.sha256,
+    createdAt: now,
+    expiresAt: now + wish.ttlMs,
+  };
+  return { cell, elsewhere: replies.summonedElsewhere(cell) };
+}
+
+/** The same command, tried again, makes the same cell. */
+function rememberedId(origin: Origin): string {
+  const known = origin.notes.cellId;
+  if (typeof known === "string") return known;
+  return crypto.randomUUID();
+}
+
+async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal: Answer }> {
+  const { repository, name, pullRequest } = wish.target;
+  if (pullRequest !== null) {
+    return wish.base === null
+      ? pullRequestBase(pullRequest, wish.target)
+      : { refusal: refuse("usage", replies.baseOnPullRequest()) };
+  }
+  const wanted = wish.base ?? repository.defaultBranch;
+  const branch = await deps.forge.branch(name, wanted);
+  if (branch === null)
+    return { refusal: refuse("not-found", replies.noSuchBranch(wanted, repository.fullName)) };
+  return {
+    name: branch.name,
+    ref: `refs/heads/${branch.name}`,
+    commit: branch.commit,
+    delivery: "draft",
+    mergeInto: { repository: repository.fullName, branch: branch.name },
+    branch: null,
+  };
+}
+
+/** From a pull request's head: back to its branch where that lies here, else as a draft against the fork's branch. */
+function pullRequestBase(pullRequest: PullRequest, target: Target): Base | { refusal: Answer } {
+  const { head } = pullRequest;
+  if (head.repositoryId === null || head.fullName === null || head.commit === "") {
+    return {
+      refusal: refuse("refused", replies.headIsGone(`${target.repository.fullName}#${pullRequest.number}`)),
+    };
+  }
+  const isHere = head.repositoryId === target.repository.id;
+  return {
+    name: isHere ? head.ref : `${head.fullName.split("/")[0]}:${head.ref}`,
+    ref: `refs/pull/${pullRequest.number}/head`,
+    commit: head.commit,
+    delivery: isHere ? "branch" : "draft",
+    mergeInto: { repository: isHere ? target.repository.fullName : head.fullName, branch: head.ref },
+    branch: isHere ? head.ref : null,
+  };
+}
+
+/** `lazarus/<8 hex of the id>`, more of it where that is taken here or on the forge. */
+async function freeBranch(id: string, target: Target, deps: PlanDeps): Promise<string> {
+  const hex = id.replaceAll("-", "");
+  for (let length = 8; length < hex.length; length += 4) {
+    const branch = `lazarus/${hex.slice(0, length)}`;
+    if (deps.registry.isBranchTaken(target.repository.id, branch)) continue;
+    if ((await deps.forge.branch(target.name, branch)) === null) return branch;
+  }
+  return `lazarus/${hex}`;
+}
+
+async function authorTrust(
+  issue: Issue,
+  target: Target,
+  at: { origin: Origin; deps: PlanDeps },
+): Promise<boolean> {
+  if (target.issue === null || issue.author.id === at.origin.person.id) return true;
+  const ref = { id: target.repository.id, fullName: target.repository.fullName };
+  const standing = await at.deps.rights.standing(issue.author, ref);
+  return standing.kind === "known" && standing.role !== null && includesRole(standing.role, "executor");
+}
+
+/**
+ * Why a cell must wait for a director's word: the issue's text is not the one that the person saw who typed the command, or nobody
+ * knows which one that was and its author has no write permission. A command line summon is its own approval.
+ */
+function approvalReason(
+  issue: Issue,
+  target: Target,
+  authorIsTrusted: boolean,
+  origin: Origin,
+): string | null {
+  if (origin.isOperator) return null;
+  const isThisThread =
+    origin.thread?.repository.id === target.repository.id && origin.thread.number === issue.number;
+  if (isThisThread && origin.issueHash !== null) {
+    return issueHash(issue.title, issue.body) === origin.issueHash
+      ? null
+      : "the text of the issue was changed after the command was typed";
+  }
+  return authorIsTrusted
+    ? null
+    : `the text is by ${issue.author.login}, who has no write permission, and I did not see it when the command was typed`;
+}
+
+/** Opens the issue that bears the card, unless an earlier attempt did. */
+async function openIssueFor(id: string, wish: Wish, at: { origin: Origin; deps: PlanDeps }): Promise<Issue> {
+  const { forge } = at.deps;
+  const name = wish.target.name;
+  const mark = marker(`issue:${id}`);
+  if (at.origin.notes.cellId === id) {
+    const mine = await forge.issuesBy(name, (await forge.me()).login);
+    const found = mine.find((issue) => issue.body.startsWith(mark.text));
+    if (found !== undefined) return found;
+  }
+  at.origin.note({ cellId: id });
+  const asked = plain(wish.words ?? "").trim();
+  const title =
+    asked === "" ? `${wish.agent.name}: cell ${shortId(id)}` : (asked.split("\n")[0] ?? "").slice(0, 120);
+  const body = md`${mark}\n${at.origin.person.login} summoned ${wish.agent.name} on this repository.\n\n${asked === "" ? "No words were given." : asked}`;
+  return forge.openIssue(name, title, body);
+}

@@ -1,0 +1,66 @@
+import { nearest } from "../nearest.ts";
+import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
+import { findCell, reachable } from "./find-cell.ts";
+import { replies } from "./replies.ts";
+
+export const revive: Verb = {
+  name: "revive",
+  summary: "runs the agent again in the same cell, from where it stands",
+  usage: "revive [CELL] [AGENT]",
+  examples: ["revive", "revive 4f1c0b7e", "revive 4f1c0b7e ezra"],
+  who: "executor; director if archived",
+  flags: {},
+  async run(command, origin, deps) {
+    const { cellWord, agentWord } = splitRevive(command, origin, deps);
+    const found = await findCell(cellWord, { verb: "revive", role: "executor" }, { origin, deps });
+    if ("refusal" in found) return found.refusal;
+    const { cell } = found;
+    if (cell.state === "archived" && cell.sealedAt === null)
+      return refuse("refused", replies.neverMade(cell));
+    if (cell.state === "archived") return refuse("refused", replies.reviveArchivedLater(cell));
+    const last = deps.registry.lastRun(cell.id);
+    if (last?.state === "waiting" || last?.state === "admitted")
+      return refuse("refused", replies.alreadyWaits(cell));
+    if (cell.state === "active") return refuse("refused", replies.alreadyRuns(cell));
+    if (cell.state !== "idle") return refuse("refused", replies.cannotRevive(cell));
+    return start(agentWord ?? cell.agent, { cell, origin, deps });
+  },
+};
+
+function start(
+  agentName: string,
+  at: { cell: Parameters<Deps["lifecycle"]["rerun"]>[0]; origin: Origin; deps: Deps },
+): Answer {
+  const { cell, origin, deps } = at;
+  const agents = [...deps.config.agents.keys()];
+  const agent = deps.config.agents.get(agentName.toLowerCase());
+  if (agent === undefined)
+    return refuse("not-found", replies.unknownAgent(agentName, agents, nearest(agentName, agents)));
+  if (agent.unavailable !== null)
+    return refuse("refused", replies.agentUnavailable(agent.name, agent.unavailable));
+  return {
+    kind: "done",
+    line: () => {
+      const run = deps.registry.lastRun(cell.id);
+      return replies.reviving(
+        { ...cell, agent: agent.name },
+        run === null ? null : deps.lifecycle.blockedBy(run),
+      );
+    },
+    data: { id: cell.id },
+    effects: () => {
+      deps.registry.addMember(cell.id, { name: agent.name, kind: "bot", role: "executor" });
+      deps.lifecycle.rerun(cell, agent.name, origin.person);
+    },
+  };
+}
+
+/** A first word is a CELL only if it matches one that is reachable here. */
+function splitRevive(command: Command, origin: Origin, deps: Pick<Deps, "registry">) {
+  const [first, second] = command.words;
+  if (first === undefined) return { cellWord: null, agentWord: null };
+  if (reachable(first, origin, deps).length > 0) return { cellWord: first, agentWord: second ?? null };
+  return origin.isOperator
+    ? { cellWord: first, agentWord: second ?? null }
+    : { cellWord: null, agentWord: first };
+}

@@ -1,0 +1,105 @@
+import type { Role } from "../cells/cell.ts";
+import type { Config } from "../config.ts";
+import type { Forge, Permission, RepositoryName } from "../gitea/port.ts";
+import { parseRepositoryName } from "../gitea/port.ts";
+import type { RepositoryRef } from "../queue/jobs.ts";
+
+/** What somebody may do on a target, asked of the forge at this moment. */
+export type Standing =
+  | { readonly kind: "known"; readonly permission: Permission; readonly role: Role | null }
+  /** The forge does not tell the bot; nobody may do anything until it does. */
+  | { readonly kind: "unknowable"; readonly why: string };
+
+export interface Rights {
+  /** By user id: a login that now belongs to somebody else has no rights. */
+  standing(person: { id: number | null; login: string }, repository: RepositoryRef): Promise<Standing>;
+  /** Logins of people who may do what `needed` allows; empty where the forge does not tell. */
+  peopleWho(needed: "write" | "director", repository: RepositoryRef): Promise<string[]>;
+  /** Whether the configuration serves a repository of this full name. */
+  isServed(fullName: string): boolean;
+}
+
+/** Live permission look-ups on the forge, with the configured directors on top. */
+export function createRights(deps: { forge: Forge; config: Pick<Config, "directors" | "forge"> }): Rights {
+  const { forge, config } = deps;
+
+  async function isConfiguredDirector(login: string): Promise<boolean> {
+    for (const entry of config.directors) {
+      const [org, team] = entry.split("/");
+      if (org === undefined) continue;
+      if (team === undefined) {
+        if (org.toLowerCase() === login.toLowerCase()) return true;
+      } else if (await forge.isTeamMember(org, team, login)) return true;
+    }
+    return false;
+  }
+
+  return {
+    async standing(person, repository) {
+      if (person.id === null) return { kind: "known", permission: "owner", role: "director" };
+      const answer = await forge.permission(nameOf(repository), person.login);
+      if (answer.kind === "unknowable") return { kind: "unknowable", why: answer.why };
+      if (answer.kind === "no-such-user" || answer.userId !== person.id)
+        return { kind: "known", permission: "none", role: null };
+      const own = roleOf(answer.permission);
+      const role = own !== "director" && (await isConfiguredDirector(person.login)) ? "director" : own;
+      return { kind: "known", permission: answer.permission, role };
+    },
+
+    async peopleWho(needed, repository) {
+      const name = nameOf(repository);
+      if (needed === "write") return (await forge.writers(name)).map((one) => one.login);
+      const people = new Set(config.directors.filter((entry) => !entry.includes("/")));
+      for (const one of await forge.writers(name)) {
+        const answer = await forge.permission(name, one.login);
+        if (answer.kind === "known" && roleOf(answer.permission) === "director") people.add(one.login);
+      }
+      return [...people];
+    },
+
+    isServed: (fullName) => isServed(config.forge.repositories, fullName),
+  };
+}
+
+/** Whether one of the patterns (`acme/app`, `acme/*`, `*`) matches a full name; names compare without case. */
+export function isServed(patterns: readonly string[], fullName: string): boolean {
+  return patterns.some((pattern) => matches(pattern, fullName));
+}
+
+/** Whether a pattern of `forge.repositories` matches: `*` stands for any run of characters but a slash. */
+export function matches(pattern: string, fullName: string): boolean {
+  const [owner, name, ...rest] = fullName.toLowerCase().split("/");
+  if (owner === undefined || name === undefined || rest.length > 0) return false;
+  const [ownerPattern, namePattern] = pattern.toLowerCase().split("/");
+  return isMatch(ownerPattern ?? "", owner) && isMatch(namePattern ?? "*", name);
+}
+
+function isMatch(pattern: string, text: string): boolean {
+  const expression = pattern
+    .split("*")
+    .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
+    .join("[^/]*");
+  return new RegExp(`^${expression}$`).test(text);
+}
+
+/** Read permission counts as observer, write as executor, admin and owner as director. */
+export function roleOf(permission: Permission): Role | null {
+  switch (permission) {
+    case "owner":
+    case "admin":
+      return "director";
+    case "write":
+      return "executor";
+    case "read":
+      return "observer";
+    case "none":
+      return null;
+  }
+}
+
+/** The name of a repository we know. */
+export function nameOf(repository: RepositoryRef): RepositoryName {
+  const name = parseRepositoryName(repository.fullName);
+  if (name === null) throw new TypeError(`not a repository's full name: ${repository.fullName}`);
+  return name;
+}

@@ -1,0 +1,81 @@
+import type { Cell } from "../cells/cell.ts";
+import { shortId, targetOf } from "../cells/cell.ts";
+import { code, table } from "../gitea/markdown.ts";
+import { renderCard } from "./card.ts";
+import type { Answer, Deps, Origin, Verb } from "./command.ts";
+import { findCell } from "./find-cell.ts";
+import { replies } from "./replies.ts";
+import { COLUMNS, columns, rowOf, viewOf } from "./view.ts";
+
+export const status: Verb = {
+  name: "status",
+  summary: "how one cell is, or a table of this thread's cells",
+  usage: "status [CELL]",
+  examples: ["status", "status 4f1c0b7e"],
+  who: "read",
+  flags: {},
+  isReadOnly: true,
+  async run(command, origin, deps) {
+    const typed = command.words[0];
+    if (typed !== undefined) return statusOfOne(typed, origin, deps);
+    const cells =
+      origin.thread === null
+        ? deps.registry.list(
+            command.flags["--all"] === true
+              ? ["proposed", "active", "idle", "closing", "archived", "destroyed"]
+              : undefined,
+          )
+        : deps.registry
+            .ofThread(origin.thread.repository.id, origin.thread.number)
+            .filter((cell) => cell.state !== "destroyed");
+    return statusOfMany(cells, origin, deps);
+  },
+};
+
+async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<Answer> {
+  const found = await findCell(typed, { verb: "status", role: "observer" }, { origin, deps });
+  if ("refusal" in found) return found.refusal;
+  const card = renderCard(found.cell, deps);
+  const last = deps.registry.lastRun(found.cell.id);
+  const detail = [
+    columns([[...COLUMNS], rowOf(found.cell, deps.clock.now())]),
+    `id       ${found.cell.id}`,
+    `title    ${found.cell.title}`,
+    `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
+    `runs     ${last?.n ?? 0}`,
+    ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),
+    ...deps.registry
+      .history(found.cell.id)
+      .map((row) => `${new Date(row.at).toISOString()}  ${row.to}  ${row.why}`),
+  ];
+  return {
+    kind: "done",
+    reply: { markdown: card, text: detail.join("\n") },
+    line: { markdown: card, text: detail.join("\n") },
+    data: { cells: [viewOf(found.cell, deps.registry)] },
+  };
+}
+
+async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps): Promise<Answer> {
+  if (origin.thread !== null) {
+    const standing = await deps.rights.standing(origin.person, origin.thread.repository);
+    if (standing.kind === "unknowable" || standing.role === null)
+      return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
+    if (cells.length === 0) return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
+  }
+  const now = deps.clock.now();
+  const rows = cells.map((cell) => rowOf(cell, now));
+  const inMarkdown = cells.map((cell, index) => [
+    code(shortId(cell.id)),
+    ...(rows[index] ?? []).slice(1, 3),
+    targetOf(cell),
+    ...(rows[index] ?? []).slice(4),
+  ]);
+  const reply = { markdown: table([...COLUMNS], inMarkdown), text: columns([[...COLUMNS], ...rows]) };
+  return {
+    kind: "done",
+    reply,
+    line: reply,
+    data: { cells: cells.map((cell) => viewOf(cell, deps.registry)) },
+  };
+}

@@ -1,0 +1,136 @@
+import type { AgentConfig } from "../config.ts";
+import { LazarusError } from "../errors.ts";
+import { nearest } from "../nearest.ts";
+import { parseDuration } from "../units.ts";
+import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
+import { planCell } from "./plan-cell.ts";
+import { replies } from "./replies.ts";
+import { resolveTarget } from "./resolve-target.ts";
+import { parseTarget } from "./target.ts";
+
+const MINUTE_MS = 60_000;
+const SHORTEST_TTL_MS = MINUTE_MS;
+const LONGEST_TTL_MS = 90 * 24 * 60 * MINUTE_MS;
+
+export const summon: Verb = {
+  name: "summon",
+  summary: "makes a cell in which one agent works on the target",
+  usage: "summon [AGENT] [TARGET] [--ttl 4h] [--base BRANCH] [-- words for the agent]",
+  examples: [
+    "summon allegro",
+    "summon allegro --base release/2 -- keep the old tests",
+    "summon allegro acme/app#262 --ttl 4h",
+  ],
+  who: "write permission on the target",
+  flags: {
+    "--ttl": { takes: "value", help: "how long the cell lives, from 1m to 90d" },
+    "--base": { takes: "value", help: "the branch to start from; else the default branch" },
+    "--plan": { takes: "switch", help: "only say what would happen", isLater: true },
+  },
+  async run(command, origin, deps) {
+    const words = readWords(command, deps);
+    if ("refusal" in words) return words.refusal;
+    const ttlMs = readTtl(command, deps);
+    if (ttlMs === null) return refuse("usage", replies.badTtl(String(command.flags["--ttl"])));
+    const target = await resolveTarget(
+      words.target,
+      { verb: "summon", agent: words.agent.name },
+      { origin, deps },
+    );
+    if ("refusal" in target) return target.refusal;
+    const base = command.flags["--base"];
+    const plan = await planCell(
+      {
+        agent: words.agent,
+        target,
+        ttlMs,
+        base: typeof base === "string" ? base : null,
+        words: command.text,
+      },
+      { origin, deps },
+    );
+    if ("refusal" in plan) return plan.refusal;
+    return answer(plan, origin, deps);
+  },
+};
+
+function answer(
+  plan: Exclude<Awaited<ReturnType<typeof planCell>>, { refusal: Answer }>,
+  origin: Origin,
+  deps: Deps,
+): Answer {
+  const { cell } = plan;
+  const isElsewhere =
+    origin.thread !== null &&
+    (origin.thread.repository.id !== cell.repository.id || origin.thread.number !== cell.number);
+  return {
+    kind: "done",
+    line: () => replies.summoned(created(cell.id, deps), placeOf(cell.id, deps)),
+    data: { id: cell.id, target: `${cell.repository.fullName}#${cell.number}`, state: "proposed" },
+    ...(isElsewhere ? { reply: plan.elsewhere } : {}),
+    effects: () => {
+      deps.lifecycle.create(
+        cell,
+        [{ name: cell.agent, kind: "bot", role: "executor" }],
+        `summoned by ${origin.person.login}`,
+      );
+    },
+  };
+}
+
+function created(cellId: string, deps: Pick<Deps, "registry">) {
+  const cell = deps.registry.cell(cellId);
+  if (cell === null) throw new LazarusError("internal", `cell ${cellId} was not written down`);
+  return cell;
+}
+
+/** Where the last run of a cell stands in line; null when it has its place. */
+function placeOf(cellId: string, deps: Pick<Deps, "registry" | "lifecycle">) {
+  const run = deps.registry.lastRun(cellId);
+  return run === null ? null : deps.lifecycle.blockedBy(run);
+}
+
+interface Words {
+  readonly agent: AgentConfig;
+  readonly target: string | null;
+}
+
+/** AGENT may be left out where one is configured; a lone word is a TARGET only if it names no agent. */
+function readWords(command: Command, deps: Pick<Deps, "config">): Words | { refusal: Answer } {
+  const [first, second, ...rest] = command.words;
+  const agents = [...deps.config.agents.keys()];
+  if (rest.length > 0) return { refusal: refuse("usage", replies.usage(summon.usage)) };
+  const [only] = agents;
+  const oneAgent = agents.length === 1 && only !== undefined ? only : null;
+  if (first === undefined) {
+    return oneAgent === null
+      ? { refusal: refuse("usage", replies.whichAgent(agents)) }
+      : usable(oneAgent, null, deps);
+  }
+  if (deps.config.agents.has(first.toLowerCase())) return usable(first.toLowerCase(), second ?? null, deps);
+  const isTarget = parseTarget(first, deps.config.forge.url) !== null;
+  if (isTarget && second === undefined && oneAgent !== null) return usable(oneAgent, first, deps);
+  if (isTarget && second === undefined) return { refusal: refuse("usage", replies.whichAgent(agents)) };
+  return { refusal: refuse("not-found", replies.unknownAgent(first, agents, nearest(first, agents))) };
+}
+
+function usable(
+  name: string,
+  target: string | null,
+  deps: Pick<Deps, "config">,
+): Words | { refusal: Answer } {
+  const agent = deps.config.agents.get(name);
+  if (agent === undefined)
+    return { refusal: refuse("not-found", replies.unknownAgent(name, [...deps.config.agents.keys()], null)) };
+  if (agent.unavailable !== null)
+    return { refusal: refuse("refused", replies.agentUnavailable(agent.name, agent.unavailable)) };
+  return { agent, target };
+}
+
+/** Null: not a duration in the allowed range. */
+function readTtl(command: Command, deps: Pick<Deps, "config">): number | null {
+  const typed = command.flags["--ttl"];
+  if (typed === undefined) return deps.config.limits.ttlMs;
+  const ttlMs = typeof typed === "string" ? parseDuration(typed) : null;
+  return ttlMs !== null && ttlMs >= SHORTEST_TTL_MS && ttlMs <= LONGEST_TTL_MS ? ttlMs : null;
+}

@@ -1,0 +1,91 @@
+import { type Cell, shortId, targetOf } from "../cells/cell.ts";
+import type { Registry } from "../cells/registry.ts";
+import { toIso } from "../clock.ts";
+import { plainText } from "./sentence.ts";
+
+/** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
+export interface CellView {
+  readonly id: string;
+  readonly state: string;
+  readonly health: string | null;
+  readonly reason: string | null;
+  readonly target: string;
+  readonly title: string;
+  readonly agent: string;
+  readonly members: readonly { readonly name: string; readonly kind: string; readonly role: string }[];
+  readonly outcome: string | null;
+  readonly branch: string;
+  readonly pull_request: number | null;
+  readonly requested_by: string;
+  readonly brief_sha256: string;
+  readonly created_at: string;
+  readonly expires_at: string;
+  readonly runs: number;
+}
+
+/** What `status` tells programs of a cell. */
+export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun">): CellView {
+  return {
+    id: cell.id,
+    state: cell.state,
+    health: cell.health,
+    reason: cell.reason,
+    target: targetOf(cell),
+    title: cell.title,
+    agent: cell.agent,
+    members: registry.members(cell.id),
+    outcome: cell.outcome,
+    branch: cell.publishedBranch ?? cell.branch,
+    pull_request: cell.pullRequest,
+    requested_by: cell.requester.login,
+    brief_sha256: cell.briefSha256,
+    created_at: toIso(cell.createdAt),
+    expires_at: toIso(cell.expiresAt),
+    runs: registry.lastRun(cell.id)?.n ?? 0,
+  };
+}
+
+export const COLUMNS = ["CELL", "STATE", "AGENT", "TARGET", "HEALTH", "AGE", "RESULT"] as const;
+
+/** The same cell as a row for people, in the columns of `COLUMNS`. */
+export function rowOf(cell: Cell, now: number): string[] {
+  return [
+    shortId(cell.id),
+    cell.state,
+    cell.agent,
+    targetOf(cell),
+    cell.health ?? "-",
+    age(now - cell.createdAt),
+    resultOf(cell),
+  ];
+}
+
+function resultOf(cell: Cell): string {
+  if (cell.pullRequest !== null && cell.state !== "destroyed") {
+    return cell.state === "archived" ? `published #${cell.pullRequest}` : `draft #${cell.pullRequest}`;
+  }
+  if (cell.state === "proposed") return cell.waitsForApproval ? "waits for approval" : "waits to start";
+  if (cell.reason !== null) return plainText(cell.reason).slice(0, 60);
+  return cell.outcome ?? "";
+}
+
+/** A span as people say it: `12m`, `3h`, `5d`. */
+export function age(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))}s`;
+  if (minutes < 60) return `${minutes}m`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 1440)}d`;
+}
+
+/** Text in columns, as wide as their widest cell. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? "").length)));
+  return rows
+    .map((row) =>
+      row
+        .map((text, index) => text.padEnd(widths[index] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

@@ -1,0 +1,54 @@
+import type { Cell, Run } from "../cells/cell.ts";
+import { shortId } from "../cells/cell.ts";
+import { toIso } from "../clock.ts";
+import type { Deps, Verb } from "./command.ts";
+import { findCell } from "./find-cell.ts";
+import { ordinal } from "./replies.ts";
+import { endOfRun } from "./run-words.ts";
+import { c, lines, type Sentence, say } from "./sentence.ts";
+
+export const why: Verb = {
+  name: "why",
+  summary: "explains the last decision about a cell: permission, limit, exit",
+  usage: "why [CELL]",
+  examples: ["why", "why 4f1c0b7e"],
+  who: "read",
+  flags: {},
+  isReadOnly: true,
+  async run(command, origin, deps) {
+    const found = await findCell(
+      command.words[0] ?? null,
+      { verb: "why", role: "observer" },
+      { origin, deps },
+    );
+    if ("refusal" in found) return found.refusal;
+    const { cell } = found;
+    const history = deps.registry.history(cell.id);
+    const last = history.at(-1);
+    const reply = lines(
+      say`Cell ${c(shortId(cell.id))} is ${cell.state}${last === undefined ? "" : ` since ${toIso(last.at)}: ${last.why} (${last.who})`}.`,
+      ...reasons(cell, deps.registry.lastRun(cell.id), deps),
+    );
+    return {
+      kind: "done",
+      reply,
+      line: reply,
+      data: { id: cell.id, state: cell.state, reason: cell.reason, history },
+    };
+  },
+};
+
+function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Sentence[] {
+  const said: Sentence[] = [];
+  if (cell.waitsForApproval) said.push(say`It waits for a director's approval: ${cell.reason ?? ""}.`);
+  else if (cell.reason !== null) said.push(say`${cell.reason}`);
+  const blocked = run === null ? null : deps.lifecycle.blockedBy(run);
+  if (blocked !== null)
+    said.push(
+      say`Its run is ${ordinal(blocked.place)} in line: ${blocked.limit}. It starts by itself when a place is free.`,
+    );
+  if (run?.state === "ended") said.push(say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`);
+  for (const held of cell.harvest?.heldBack ?? []) said.push(say`Held back: ${held}`);
+  if (cell.harvest?.salvaged) said.push(say`Salvaged: ${cell.harvest.salvaged}`);
+  return said;
+}
