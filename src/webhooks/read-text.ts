@@ -1,0 +1,7 @@
+import { GRAMMAR } from "../commands/index.ts";
+import { type Parsed, parseCommands } from "../commands/parse.ts";
+
+/** The commands in a comment, by the grammar of all verbs. */
+export function parseText(text: string): Parsed[] {
+  return parseCommands(text, GRAMMAR);
+}

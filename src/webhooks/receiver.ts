@@ -1,0 +1,147 @@
+import { Webhooks } from "@octokit/webhooks";
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+  Router,
+} from "express";
+import { issueHash, sha256 } from "../cells/brief.ts";
+import type { Db } from "../db.ts";
+import { explain } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { Event } from "./event.ts";
+import { route } from "./route.ts";
+import { threadTick } from "./thread.ts";
+
+export const MOST_BODY_BYTES = 5 * 1024 * 1024;
+
+export interface ReceiverDeps {
+  /** The first signs, all verify. */
+  readonly secrets: readonly string[];
+  readonly db: Db;
+  readonly queue: Queue;
+  readonly log: Log;
+  isServed(fullName: string): boolean;
+  holdsCommand(text: string): boolean;
+  /** The bot's user id, null while the forge has not told it. */
+  botId(): number | null;
+}
+
+/**
+ * `POST /webhooks/gitea`: verifies the raw bytes, and writes down where to look before it answers 202. 401 without a valid
+ * `X-Hub-Signature-256`, 415 for another content type, 413 over 5 MiB, 400 for broken JSON; unknown events and repositories that
+ * are not served are 202 and leave nothing behind.
+ */
+export function createReceiver(deps: ReceiverDeps): Router {
+  const router = Router();
+  const verifiers = deps.secrets.map((secret) => new Webhooks({ secret }));
+  router.post(
+    "/webhooks/gitea",
+    onlyJson,
+    express.raw({ type: () => true, limit: MOST_BODY_BYTES, inflate: false }),
+    (request, response, next) => {
+      receive(request, response, { ...deps, verifiers }).catch(next);
+    },
+  );
+  router.use("/webhooks/gitea", bodyProblems(deps.log));
+  return router;
+}
+
+const onlyJson: RequestHandler = (request, response, next) => {
+  const type = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
+  if (type === "application/json") return next();
+  return void answer(
+    response,
+    415,
+    "content type must be application/json: set the hook's content type to JSON",
+  );
+};
+
+type Verifying = ReceiverDeps & { readonly verifiers: readonly Webhooks[] };
+
+async function receive(request: Request, response: Response, deps: Verifying): Promise<void> {
+  const raw: unknown = request.body;
+  const body = Buffer.isBuffer(raw) ? raw.toString("utf8") : "";
+  if (!(await isSigned(body, request.get("x-hub-signature-256"), deps.verifiers))) {
+    return answer(
+      response,
+      401,
+      "X-Hub-Signature-256 is missing or wrong: does the hook have the secret of forge.webhook_secret?",
+    );
+  }
+  let payload: unknown;
+  try {
+    payload = JSON.parse(body);
+  } catch {
+    return answer(response, 400, "the body is not JSON");
+  }
+  const type = request.get("x-gitea-event-type") ?? "";
+  const event = keepOnlyOurs(route(type, payload), deps);
+  if (event.kind === "ignored") {
+    deps.log.info(
+      { type, delivery: request.get("x-gitea-delivery") ?? "", reason: event.reason },
+      "delivery ignored",
+    );
+    response.status(202).json({ ignored: event.reason });
+    return;
+  }
+  await deps.db.commitTogether(() => deps.queue.put(threadTick(event.thread, deliveredText(event, deps))));
+  response.status(202).json({ accepted: true });
+}
+
+async function isSigned(
+  body: string,
+  signature: string | undefined,
+  verifiers: readonly Webhooks[],
+): Promise<boolean> {
+  if (signature === undefined || !/^sha256=[0-9a-f]{64}$/.test(signature) || body === "") return false;
+  for (const webhooks of verifiers) {
+    if (await webhooks.verify(body, signature)) return true;
+  }
+  return false;
+}
+
+function keepOnlyOurs(event: Event, deps: ReceiverDeps): Event {
+  if (event.kind === "ignored") return event;
+  if (!deps.isServed(event.thread.repository.fullName)) {
+    return {
+      kind: "ignored",
+      reason: `${event.thread.repository.fullName} is not served (forge.repositories)`,
+    };
+  }
+  return event.thread.senderId === deps.botId()
+    ? { kind: "ignored", reason: "it is the bot's own doing" }
+    : event;
+}
+
+/** What a new comment said when it was made: hashes only, payloads are not stored. */
+function deliveredText(event: Exclude<Event, { kind: "ignored" }>, deps: ReceiverDeps) {
+  if (event.kind !== "comment-created") return {};
+  const { comment, issue } = event;
+  return {
+    [String(comment.id)]: {
+      body: sha256(comment.body),
+      hadCommand: deps.holdsCommand(comment.body),
+      issue: issueHash(issue.title, issue.body),
+    },
+  };
+}
+
+function bodyProblems(log: Log): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    if (response.headersSent) return next(error);
+    const type = typeof error === "object" && error !== null && "type" in error ? error.type : undefined;
+    if (type === "entity.too.large") return void answer(response, 413, "the body is larger than 5 MiB");
+    if (type === "encoding.unsupported") return void answer(response, 415, "the body must not be compressed");
+    if (type === "request.aborted" || type === "request.size.invalid")
+      return void answer(response, 400, "the body did not arrive whole");
+    log.error({ why: explain(error) }, "delivery could not be stored");
+    return void answer(response, 500, "the delivery could not be stored");
+  };
+}
+
+function answer(response: Response, status: number, message: string): void {
+  response.status(status).json({ error: message });
+}
