@@ -1,0 +1,278 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Backend, BackendName } from "./backends/backend.ts";
+import { processBackend } from "./backends/process.ts";
+import { Lifecycle } from "./cells/lifecycle.ts";
+import { Registry } from "./cells/registry.ts";
+import { createReportHandlers } from "./cells/reports.ts";
+import { createRunner, type Runner } from "./cells/runner.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { createAnnouncer } from "./commands/announce.ts";
+import type { Deps } from "./commands/command.ts";
+import { commandDied, createCommandHandlers } from "./commands/dispatch.ts";
+import { createReplyHandlers, refreshCards } from "./commands/post.ts";
+import { createRights } from "./commands/rights.ts";
+import { createTailHandler } from "./commands/tailed.ts";
+import type { Config } from "./config.ts";
+import { type Db, openDb } from "./db.ts";
+import { explain, LazarusError } from "./errors.ts";
+import { createForge } from "./gitea/client.ts";
+import type { Forge } from "./gitea/port.ts";
+import { type Lock, prepareDataDir, takeLock } from "./lock.ts";
+import type { Log } from "./log.ts";
+import type { JobKind } from "./queue/jobs.ts";
+import { createLocalQueue } from "./queue/local.ts";
+import type { Job, Queue, WorkOptions } from "./queue/queue.ts";
+import { createRedactor } from "./redact.ts";
+import { createHandled, type Handled } from "./webhooks/handled.ts";
+import { parseText } from "./webhooks/read-text.ts";
+import { createThreadHandler } from "./webhooks/thread.ts";
+
+const CARD_REFRESH_MS = 60_000;
+const EXPIRY_LOOK_MS = 15_000;
+const FORGE_RETRY_MS = 5_000;
+const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
+const HOUR_MS = 60 * 60_000;
+
+/** What a test or the composition may put in place of the real thing. */
+export interface Adapters {
+  readonly clock?: Clock;
+  readonly forge?: (made: Forge) => Forge;
+  readonly backends?: (made: ReadonlyMap<BackendName, Backend>) => ReadonlyMap<BackendName, Backend>;
+}
+
+/** Everything at work: control and runner in one process, over one registry. */
+export interface App {
+  readonly config: Config;
+  readonly db: Db;
+  readonly queue: Queue;
+  readonly registry: Registry;
+  readonly forge: Forge;
+  readonly deps: Deps;
+  readonly log: Log;
+  readonly handled: Handled;
+  /** How many running agents of an earlier process are watched again. */
+  readonly adopted: number;
+  /** Null until the forge has answered. */
+  botId(): number | null;
+  /** Why it is not ready; empty when it is. */
+  notReady(): string[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Takes the lock, opens the registry, adopts what runs, and begins to work the job log off.
+ * @throws LazarusError `lock-held` when another server or command line is at work on the same data.
+ */
+export async function openApp(config: Config, options: { log: Log; adapters?: Adapters }): Promise<App> {
+  prepareDataDir(config.dataDir);
+  const lock = takeLock(config.dataDir);
+  if (lock === null) {
+    throw new LazarusError(
+      "lock-held",
+      `using ${config.dataDir}: another lazarus is at work on it; is another serve running?`,
+    );
+  }
+  try {
+    return await compose(config, { ...options, lock });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** The parts that a verb needs, without anything being at work: for command lines that only read. */
+export function openParts(config: Config, options: { log: Log; adapters?: Adapters }) {
+  const clock = options.adapters?.clock ?? systemClock;
+  const redactor = createRedactor(config.secrets);
+  const db = openDb(join(config.dataDir, "lazarus.db"));
+  const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
+  const registry = new Registry(db, clock);
+  const made = createForge({
+    url: config.forge.url,
+    token: config.forge.token,
+    ca: config.forge.caFile === null ? undefined : readFileSync(config.forge.caFile, "utf8"),
+    redact: redactor.redact,
+    clock,
+    proxyFor: (url) => config.proxyFor(url),
+  });
+  const forge = options.adapters?.forge?.(made) ?? made;
+  const lifecycle = new Lifecycle({ registry, queue, clock, config, announce: createAnnouncer({ queue }) });
+  const rights = createRights({ forge, config });
+  const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
+  return { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
+}
+
+async function compose(config: Config, options: { log: Log; adapters?: Adapters; lock: Lock }): Promise<App> {
+  const { log, adapters, lock } = options;
+  const parts = openParts(config, options);
+  const { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
+  const made = new Map<BackendName, Backend>([["process", processBackend(clock)]]);
+  const backends = adapters?.backends?.(made) ?? made;
+  const runner = createRunner({
+    config,
+    backends,
+    clock,
+    log,
+    redact: redactor.redact,
+    report: (job) => void queue.put(job),
+  });
+  const handled = createHandled(db, { clock, patterns: config.forge.repositories });
+  const adopted = await adopt(runner, registry);
+
+  const postDeps = { ...deps, db };
+  queue.work(
+    {
+      ...createThreadHandler({ ...postDeps, handled, log, isServed: rights.isServed, parse: parseText }),
+      ...createCommandHandlers(postDeps),
+      ...createReportHandlers(lifecycle),
+      ...createTailHandler(postDeps),
+      ...createReplyHandlers(deps),
+      ...runner.handlers,
+    },
+    failures({ ...postDeps, log }),
+  );
+
+  const ground = createGround({ config, forge, handled, clock, log });
+  const cancels = [
+    every(clock, CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle })),
+    every(clock, EXPIRY_LOOK_MS, () => lifecycle.expire()),
+    every(clock, HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS)),
+  ];
+  lifecycle.admitWaiting();
+  return {
+    config,
+    db,
+    queue,
+    registry,
+    forge,
+    deps,
+    log,
+    handled,
+    adopted,
+    botId: ground.botId,
+    notReady: ground.notReady,
+    async stop() {
+      for (const cancel of [...cancels, ground.stop]) cancel();
+      await queue.close(DRAIN_MS);
+      await runner.close();
+      db.close();
+      lock.release();
+    },
+  };
+}
+
+/** Within the 10 s that a service manager is promised. */
+const DRAIN_MS = 8_000;
+
+/** Runs that an earlier process started are watched on; half-made and half-removed directories go. */
+async function adopt(runner: Runner, registry: Registry): Promise<number> {
+  const running = registry.openRuns(["running"]).flatMap((run) => {
+    if (run.handle === null || run.startedAt === null) return [];
+    return [
+      { cellId: run.cellId, run: run.n, agent: run.agent, handle: run.handle, startedAt: run.startedAt },
+    ];
+  });
+  await runner.sweep(registry.list().map((cell) => cell.id));
+  runner.watch(running);
+  return running.length;
+}
+
+/** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
+function failures(deps: Parameters<typeof commandDied>[2] & { readonly log: Log }): WorkOptions {
+  return {
+    onDead(job, error) {
+      deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
+      if (job.kind === "command") commandDied(job as Job<"command">, error, deps);
+      else tellCell(job, { why: explain(error), retryAt: null }, deps);
+    },
+    onRetry(job, error, retryAt) {
+      deps.log.warn(
+        { job: job.kind, id: job.id, attempt: job.attempt, why: explain(error), retryAt },
+        "job will be tried again",
+      );
+      if (job.attempt >= 2) tellCell(job, { why: explain(error), retryAt }, deps);
+    },
+  };
+}
+
+const OF_A_CELL: ReadonlySet<JobKind> = new Set([
+  "admit",
+  "start",
+  "stop",
+  "collect",
+  "push",
+  "seal",
+  "prune",
+  "scrub",
+  "draft",
+]);
+
+function tellCell(
+  job: Job<JobKind>,
+  what: { why: string; retryAt: number | null },
+  deps: Pick<Deps, "lifecycle" | "registry">,
+): void {
+  if (!OF_A_CELL.has(job.kind)) return;
+  const payload = job.payload as { cellId?: string; cell?: { id: string }; run?: number };
+  const cellId = payload.cellId ?? payload.cell?.id;
+  if (cellId === undefined || deps.registry.cell(cellId) === null) return;
+  deps.lifecycle.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
+}
+
+interface Ground {
+  botId(): number | null;
+  notReady(): string[];
+  stop(): void;
+}
+
+/** Asks the forge who we are and what time it is, until it answers: before that nobody can say what is old and what is new. */
+function createGround(deps: {
+  config: Config;
+  forge: Forge;
+  handled: Handled;
+  clock: Clock;
+  log: Log;
+}): Ground {
+  let botId: number | null = null;
+  let problem: string | null = "the forge has not answered yet";
+  let cancel = () => {};
+  let stopped = false;
+  const ask = async () => {
+    try {
+      const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
+      deps.handled.serve(deps.config.forge.repositories, now);
+      botId = me.id;
+      problem = null;
+      deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");
+    } catch (error) {
+      problem = explain(error);
+      deps.log.warn(
+        { forge: deps.config.forge.url, why: problem },
+        "the forge does not answer; asking again",
+      );
+      if (!stopped) cancel = deps.clock.after(FORGE_RETRY_MS, () => void ask());
+    }
+  };
+  void ask();
+  return {
+    botId: () => botId,
+    notReady: () => (problem === null ? [] : [problem]),
+    stop() {
+      stopped = true;
+      cancel();
+    },
+  };
+}
+
+function every(clock: Clock, ms: number, act: () => void): () => void {
+  let cancel = () => {};
+  const again = () => {
+    cancel = clock.after(ms, () => {
+      act();
+      again();
+    });
+  };
+  again();
+  return () => cancel();
+}

@@ -1,0 +1,89 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import express, { type ErrorRequestHandler } from "express";
+import type { App } from "./app.ts";
+import { LazarusError, systemCode } from "./errors.ts";
+import { parseText } from "./webhooks/read-text.ts";
+import { createReceiver } from "./webhooks/receiver.ts";
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+export interface HttpServer {
+  /** `http://127.0.0.1:8420`, with the port that was given. */
+  readonly url: string;
+  /** Takes no new requests, and lets the ones in hand finish. */
+  close(): Promise<void>;
+}
+
+/**
+ * Listens for deliveries and probes.
+ * @throws LazarusError `usage` when the address cannot be had.
+ */
+export async function listen(app: App): Promise<HttpServer> {
+  const { config } = app;
+  const web = express();
+  web.disable("x-powered-by");
+  web.disable("etag");
+  web.get("/healthz", (_request, response) => void response.json({ ok: true }));
+  web.get("/readyz", (_request, response) => {
+    const reasons = app.notReady();
+    response
+      .status(reasons.length === 0 ? 200 : 503)
+      .json(reasons.length === 0 ? { ready: true } : { ready: false, reasons });
+  });
+  web.use(
+    createReceiver({
+      secrets: config.forge.webhookSecrets,
+      db: app.db,
+      queue: app.queue,
+      log: app.log,
+      isServed: app.deps.rights.isServed,
+      holdsCommand: (text) => parseText(text).length > 0,
+      botId: app.botId,
+    }),
+  );
+  web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));
+  web.use(problems);
+
+  const server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    web,
+  );
+  server.listen(config.server.port, config.server.host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const address = `${config.server.host}:${config.server.port}`;
+    const why =
+      systemCode(error) === "EADDRINUSE"
+        ? "in use; is another serve running?"
+        : String((error as Error).message);
+    throw new LazarusError("usage", `cannot listen on ${address}: ${why} (server.listen in lazarus.yaml)`, {
+      cause: error,
+    });
+  }
+  const { port } = server.address() as AddressInfo;
+  const host = config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host;
+  return {
+    url: `http://${host}:${port}`,
+    async close() {
+      server.close();
+      server.closeIdleConnections();
+      const hard = setTimeout(() => server.closeAllConnections(), 2_000);
+      await once(server, "close");
+      clearTimeout(hard);
+    },
+  };
+}
+
+/** Express' own errors (a malformed URL, say): one line, no stack. */
+const problems: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) return next(error);
+  const status =
+    typeof error === "object" && error !== null && "status" in error ? Number(error.status) : 500;
+  response
+    .status(status >= 400 && status < 600 ? status : 500)
+    .json({ error: "the request could not be handled" });
+};
