@@ -201,6 +201,7 @@ const OF_A_CELL: ReadonlySet<JobKind> = new Set([
   "start",
   "stop",
   "collect",
+  "publish",
   "push",
   "seal",
   "prune",

@@ -30,7 +30,7 @@ interface Waiting {
  * @throws LazarusError `registry-newer` if a later version of Lazarus wrote it, `registry-unusable` if it cannot be opened or written.
  */
 export function openDb(path: string): Db {
-  let sql: Database.Database;
+  let sql: Database.Database | undefined;
   try {
     sql = new Database(path, { timeout: 5_000 });
     sql.pragma("journal_mode = WAL");
@@ -38,6 +38,7 @@ export function openDb(path: string): Db {
     sql.pragma("foreign_keys = ON");
     migrate(sql, path);
   } catch (error) {
+    sql?.close();
     if (error instanceof LazarusError) throw error;
     const why =
       systemCode(error) === "SQLITE_BUSY"

@@ -249,7 +249,10 @@ export class Lifecycle {
       { lane: `cell:${cell.id}`, kinds: ["start", "admit", "stop", "collect", "seal", "prune", "mark"] },
       "the cell is being destroyed",
     );
-    this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["push"] }, "the cell is being destroyed");
+    this.#deps.queue.end(
+      { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
+      "the cell is being destroyed",
+    );
     this.#put({
       kind: "scrub",
       key: `${cell.id}:scrub:${this.#registry.history(cell.id).length}`,
@@ -293,17 +296,11 @@ export class Lifecycle {
         return;
       case "push":
         this.#put({
-          kind: "push",
-          key: `${cellId}:${step.run.n}:push:${step.tip}:${moves}`,
+          kind: "publish",
+          key: `${cellId}:${step.run.n}:publish:${step.tip}:${moves}`,
           lane: `push:${cellId}`,
-          payload: {
-            cellId,
-            run: step.run.n,
-            repository: cell.repository,
-            branch: cell.publishedBranch ?? cell.branch,
-            tip: step.tip,
-            lease: cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null),
-          },
+          payload: { cellId, run: step.run.n, tip: step.tip },
+          maxAttempts: PUBLISH_ATTEMPTS,
         });
         return;
       case "draft":
@@ -454,6 +451,26 @@ export class Lifecycle {
     if (cell.pullRequest !== null && cell.delivery === "draft")
       this.#putDraft(cell.id, `update:${report.tip}`);
     this.card(cell.id);
+  }
+
+  /** Sends a tip to the forge, once control has made sure that the repository is the one it knows. */
+  push(cellId: string, n: number, tip: string): void {
+    const cell = this.#cell(cellId);
+    if (cell.harvest?.tip !== tip || cell.publishedTip === tip) return;
+    this.#put({
+      kind: "push",
+      key: `${cellId}:${n}:push:${tip}:${this.#registry.history(cellId).length}`,
+      lane: `push:${cellId}`,
+      payload: {
+        cellId,
+        run: n,
+        repository: cell.repository,
+        branch: cell.publishedBranch ?? cell.branch,
+        tip,
+        lease: cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null),
+      },
+      maxAttempts: PUBLISH_ATTEMPTS,
+    });
   }
 
   /** Opens the draft, or brings its text up to date. */
@@ -625,6 +642,9 @@ export class Lifecycle {
     return run;
   }
 }
+
+/** A forge may be down for hours: at five minutes apart that is most of a day. */
+const PUBLISH_ATTEMPTS = 200;
 
 function endOf(report: Pick<JobPayload<"run-ended">, "code" | "signal" | "stopped">): string {
   if (report.stopped !== null) return report.stopped;

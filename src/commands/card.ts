@@ -24,8 +24,13 @@ export function cardMarker(cellId: string): Markdown {
 
 type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
 
-/** The status comment of a cell: how it is, what came of it, what one may do now, what happened. */
+/** The status comment of a cell, with the marker by which it is found again. */
 export function renderCard(cell: Cell, deps: CardDeps): Markdown {
+  return md`${cardMarker(cell.id)}\n${cardContent(cell, deps)}`;
+}
+
+/** How a cell is, what came of it, what one may do now, what happened. */
+export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const run = deps.registry.lastRun(cell.id);
   const parts = [
     md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, run, deps)}`,
@@ -34,7 +39,7 @@ export function renderCard(cell: Cell, deps: CardDeps): Markdown {
     ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
-  return md`${cardMarker(cell.id)}\n${join(parts, "\n\n")}`;
+  return join(parts, "\n\n");
 }
 
 function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown {

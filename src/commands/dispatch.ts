@@ -6,6 +6,7 @@ import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import { answerRefusal, answerWith } from "./answer.ts";
 import { type Deps, type Origin, refuse } from "./command.ts";
 import { GRAMMAR, verbNamed } from "./index.ts";
+import { confirm } from "./post.ts";
 import { replies } from "./replies.ts";
 import { nameOf } from "./rights.ts";
 
@@ -14,9 +15,16 @@ const STALE_MS = 5_000;
 
 export type DispatchDeps = Deps & { readonly db: Db };
 
-/** Handlers of `command` and `admit` jobs: one command, or one run that may leave the line. */
-export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "command" | "admit"> {
+/** Handlers of `command`, `admit` and `publish` jobs: one command, one run that may leave the line, one tip that may be pushed. */
+export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "command" | "admit" | "publish"> {
   return {
+    publish: async (job) => {
+      const { cellId, run, tip } = job.payload;
+      const cell = deps.registry.cell(cellId);
+      if (cell === null) return undefined;
+      await confirm(cell.repository, deps);
+      return () => deps.lifecycle.push(cellId, run, tip);
+    },
     command: (job, context) => runCommand(job, context, deps),
     admit: (job) => admit(job.payload, deps),
   };
@@ -82,6 +90,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const cell = registry.cell(payload.cellId);
   const run = registry.run(payload.cellId, payload.run);
   if (cell === null || run === null || run.state !== "admitted") return undefined;
+  await confirm(cell.repository, deps);
   const standing = await deps.rights.standing(run.requester, cell.repository);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
   const may = standing.role !== null && includesRole(standing.role, "executor");

@@ -1,7 +1,7 @@
 import type { Cell } from "../cells/cell.ts";
 import { shortId, targetOf } from "../cells/cell.ts";
 import { code, table } from "../gitea/markdown.ts";
-import { renderCard } from "./card.ts";
+import { cardContent } from "./card.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
 import { findCell } from "./find-cell.ts";
 import { replies } from "./replies.ts";
@@ -35,7 +35,7 @@ export const status: Verb = {
 async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<Answer> {
   const found = await findCell(typed, { verb: "status", role: "observer" }, { origin, deps });
   if ("refusal" in found) return found.refusal;
-  const card = renderCard(found.cell, deps);
+  const card = cardContent(found.cell, deps);
   const last = deps.registry.lastRun(found.cell.id);
   const detail = [
     columns([[...COLUMNS], rowOf(found.cell, deps.clock.now())]),

@@ -132,6 +132,11 @@ export const JOBS = {
   },
   /** A run that waited in line may start: rights are checked again. */
   admit: { queue: "events", payload: z.object(runRef) },
+  /** A tip is to be pushed: that the repository is still the one we know is checked first. */
+  publish: {
+    queue: "events",
+    payload: z.object({ ...runRef, tip: z.string() }),
+  },
 
   // cells: control -> runner
   start: {

@@ -1,0 +1,126 @@
+/**
+ * What takes a run's work out of its cell. It runs as the agent would, in the worktree, so whatever the agent planted there (hooks, filters,
+ * fsmonitor) gains nothing it did not have. Arguments: mode (`git` or `salvage`), base commit, mirror, agent's name. The bundle goes to standard
+ * output; what is to be known goes to standard error, a line each: `lazarus: <word>[ <text>]`.
+ *
+ * `git`: leaves code 3 and `lazarus: unusable <why>` where `.git` cannot be used. An unfinished merge or rebase is photographed through an index of
+ * its own, so that the tree is as it was for the next run.
+ * `salvage`: a repository made afresh outside the tree; the tree's files (no fifos, no links out of it followed) are committed over the base.
+ */
+export const COLLECT_SCRIPT = `
+set -u
+umask 077
+mode=$1 base=$2 mirror=$3 agent=$4
+say() { printf 'lazarus: %s\\n' "$*" >&2; }
+unusable() { say "unusable $*"; exit 3; }
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
+export GIT_NO_REPLACE_OBJECTS=1 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_TERMINAL_PROMPT=0 GIT_LFS_SKIP_SMUDGE=1 LC_ALL=C
+scratch=$(mktemp -d) || { say "unusable no temporary directory"; exit 4; }
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 143' TERM INT HUP
+run() {
+  git --git-dir="$dir" --work-tree=. -c core.hooksPath=/dev/null -c core.fsmonitor=false -c core.bare=false -c core.compression=0 \\
+    -c pack.compression=0 -c core.bigFileThreshold=1m -c commit.gpgSign=false -c gc.auto=0 -c maintenance.auto=false -c core.safecrlf=false \\
+    -c advice.addEmbeddedRepo=false -c pack.window=0 "$@"
+}
+# Everything that can be added; what git refuses as a whole (a repository without commits, a file nobody may read) is left out and said.
+add_all() {
+  run add -A 2>"$scratch/why" && return 0
+  run add -A --ignore-errors 2>/dev/null && return 0
+  run ls-files -z --cached --others --exclude-standard | run update-index -z --add --remove --stdin 2>/dev/null
+  say "partial $(grep -a -m1 -E '^(error|fatal)' "$scratch/why" | tr -dc '[:print:]' | cut -c1-200)"
+}
+bundle() {
+  tip=$(run rev-parse --verify --quiet "$1^{commit}") || exit 5
+  if [ "$tip" = "$base" ]; then say nothing; exit 0; fi
+  if run merge-base --is-ancestor "$tip" "$base"; then say behind; exit 0; fi
+  run update-ref refs/lazarus/tip "$tip" || exit 5
+  say "tip $tip"
+  run bundle create --quiet - refs/lazarus/tip "^$base" || exit 5
+}
+
+if [ "$mode" = salvage ]; then
+  dir=$scratch/salvage
+  git init --quiet --bare --template= "$dir" || exit 5
+  printf '%s\\n' "$mirror/objects" >"$dir/objects/info/alternates"
+  run read-tree "$base" || exit 5
+  run ls-files -z --cached --others --exclude-standard | run update-index -z --add --remove --stdin 2>"$scratch/why" ||
+    say "partial $(tr -dc '[:print:]' <"$scratch/why" | cut -c1-200)"
+  tree=$(run write-tree) || exit 5
+  if [ "$tree" = "$(run rev-parse "$base^{tree}")" ]; then say nothing; exit 0; fi
+  say uncommitted
+  tip=$(run commit-tree "$tree" -p "$base" -m "wip: left by $agent, whose .git was unusable") || exit 5
+  bundle "$tip"
+  exit 0
+fi
+
+dir=.git
+[ ! -L .git ] || unusable "it is a link"
+[ -e .git ] || unusable "it is gone"
+[ ! -f .git ] || unusable "it is a file"
+[ -d .git ] || unusable "it is no directory"
+find .git -name '*.lock' -type f -exec rm -f {} + 2>/dev/null
+run rev-parse --verify --quiet "$base^{commit}" >/dev/null || unusable "it does not hold the base commit"
+run rev-parse --verify --quiet 'HEAD^{commit}' >/dev/null || unusable "its HEAD leads to no commit"
+
+unfinished=
+if [ -e .git/rebase-merge ] || [ -e .git/rebase-apply ]; then unfinished=rebase
+elif [ -e .git/MERGE_HEAD ]; then unfinished=merge
+elif [ -e .git/CHERRY_PICK_HEAD ]; then unfinished=cherry-pick
+elif [ -e .git/REVERT_HEAD ]; then unfinished=revert; fi
+
+if [ -n "$unfinished" ]; then
+  say "unfinished $unfinished"
+  GIT_INDEX_FILE=$scratch/index; export GIT_INDEX_FILE
+  run read-tree HEAD || unusable "its HEAD cannot be read"
+  add_all
+  tree=$(run write-tree) || unusable "its tree cannot be written"
+  unset GIT_INDEX_FILE
+  if [ "$tree" = "$(run rev-parse 'HEAD^{tree}')" ]; then bundle HEAD; exit 0; fi
+  say uncommitted
+  tip=$(run commit-tree "$tree" -p HEAD -m "wip: $unfinished left unfinished by $agent") || exit 5
+  bundle "$tip"
+  exit 0
+fi
+
+add_all
+if ! run diff --cached --quiet --no-ext-diff --ignore-submodules=none HEAD; then
+  run commit --quiet --no-verify --no-gpg-sign --cleanup=verbatim -m "wip: left uncommitted by $agent" || unusable "what was uncommitted cannot be committed"
+  say uncommitted
+fi
+bundle HEAD
+`;
+
+/** What the script said, as far as it is one of the lines it may say. The agent could have written any of it. */
+export interface Said {
+  readonly tip: string | null;
+  readonly nothing: boolean;
+  readonly behind: boolean;
+  readonly uncommitted: boolean;
+  readonly unfinished: string | null;
+  readonly unusable: string | null;
+  readonly partial: string | null;
+}
+
+/** Reads the script's standard error strictly: unknown lines are dropped, texts cut. */
+export function parseSaid(stderr: string): Said {
+  const words = new Map<string, string>();
+  for (const line of stderr.split("\n")) {
+    const match =
+      /^lazarus: (tip|nothing|behind|uncommitted|unfinished|unusable|partial)(?: ([\x20-\x7e]{0,200}))?$/.exec(
+        line,
+      );
+    if (match?.[1] !== undefined) words.set(match[1], (match[2] ?? "").trim());
+  }
+  const tip = words.get("tip") ?? "";
+  const unfinished = words.get("unfinished") ?? "";
+  return {
+    tip: /^[0-9a-f]{40,64}$/.test(tip) ? tip : null,
+    nothing: words.has("nothing"),
+    behind: words.has("behind"),
+    uncommitted: words.has("uncommitted"),
+    unfinished: ["merge", "rebase", "cherry-pick", "revert"].includes(unfinished) ? unfinished : null,
+    unusable: words.get("unusable") ?? null,
+    partial: words.get("partial") ?? null,
+  };
+}

@@ -1,0 +1,165 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import * as z from "zod";
+import { BACKENDS, type Backend, type BackendName, type Handle } from "../backends/backend.ts";
+import { readLock } from "../backends/state-files.ts";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import { LazarusError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { pathsOf } from "./directory.ts";
+import { createGit, type Git } from "./git.ts";
+import { createMirrors, type Mirrors } from "./mirror.ts";
+import { createQuarantine, type Quarantine } from "./quarantine.ts";
+import { type Report, Watch } from "./watch.ts";
+
+export interface RunnerDeps {
+  readonly config: Pick<
+    Config,
+    "dataDir" | "missionsDir" | "forge" | "agents" | "limits" | "publish" | "pit" | "childPath" | "proxyFor"
+  >;
+  readonly backends: ReadonlyMap<BackendName, Backend>;
+  readonly clock: Clock;
+  readonly log: Pick<Log, "info" | "warn" | "error">;
+  readonly redact: (text: string) => string;
+  /** Puts a report; called in the transaction that ends a job, or, for what the watch sees, by itself. */
+  readonly report: Report;
+}
+
+/** What the runner's handlers share. */
+export interface Parts extends RunnerDeps {
+  readonly git: Git;
+  /** An empty directory of ours. */
+  readonly gitHome: string;
+  readonly mirrors: Mirrors;
+  readonly quarantine: Quarantine;
+  readonly watch: Watch;
+  cellDir(cellId: string): string;
+}
+
+/** Wires git, mirrors, quarantine and watch to one configuration. Makes `<data>/git-home`. */
+export function createParts(deps: RunnerDeps): Parts {
+  const { config, clock, log, backends, report, redact } = deps;
+  const gitHome = join(config.dataDir, "git-home");
+  mkdirSync(gitHome, { recursive: true, mode: 0o700 });
+  const proxy = config.proxyFor(new URL(config.forge.url));
+  const proxyEnv: Record<string, string> = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
+  const remote = { url: config.forge.url, token: config.forge.token, caFile: config.forge.caFile, proxyEnv };
+  const git = createGit({ home: gitHome, path: config.childPath, remote, redact });
+  const cellDir = (cellId: string) => join(config.missionsDir, cellId);
+  const watch = new Watch({
+    clock,
+    log,
+    backends,
+    cellDir,
+    limitsOf: (agent) =>
+      config.agents.get(agent)?.limits ?? { runMs: config.limits.runMs, logBytes: Number.POSITIVE_INFINITY },
+    graceMs: config.limits.graceMs,
+    scanMs: config.pit.scanMs,
+    report,
+  });
+  return {
+    ...deps,
+    git,
+    gitHome,
+    cellDir,
+    watch,
+    mirrors: createMirrors({ dir: join(config.dataDir, "mirrors"), forgeUrl: config.forge.url, git }),
+    quarantine: createQuarantine({
+      dir: join(config.dataDir, "quarantine"),
+      git,
+      bigFileBytes: config.publish.maxFileBytes,
+    }),
+  };
+}
+
+const handleShape = z.object({
+  backend: z.enum(BACKENDS),
+  cellId: z.string(),
+  run: z.number(),
+  bootId: z.string(),
+  pid: z.number(),
+  startTicks: z.number(),
+  stateDir: z.string(),
+  startedAt: z.number(),
+});
+
+/** A handle as it comes out of a job or the registry. Throws LazarusError `internal` where it is none. */
+export function parseHandle(value: Record<string, unknown> | null): Handle | null {
+  if (value === null) return null;
+  const parsed = handleShape.safeParse(value);
+  if (!parsed.success)
+    throw new LazarusError("internal", "a job holds a handle that is none", { cause: parsed.error });
+  return parsed.data;
+}
+
+/** The backend of an agent or a handle. */
+export function backendNamed(parts: Pick<Parts, "backends">, name: BackendName): Backend {
+  const backend = parts.backends.get(name);
+  if (backend === undefined) throw new LazarusError("backend", `there is no backend ${name} here`);
+  return backend;
+}
+
+export interface EndedRun {
+  readonly handle: Handle;
+  readonly backend: Backend;
+  /** What lives on in spite of it. */
+  readonly leftovers: readonly { readonly pid: number; readonly command: string }[];
+  /** Whether a process of this run was ever started. */
+  readonly began: boolean;
+}
+
+/**
+ * Ends whatever lives in a cell, also where nobody knows a handle: a start that was killed may have left a process that only its
+ * environment names.
+ */
+export async function endAll(
+  parts: Parts,
+  cell: { readonly cellId: string; readonly run: number; readonly handle: Handle | null },
+): Promise<EndedRun> {
+  const { cellId, run } = cell;
+  const known = cell.handle ?? parts.watch.find(cellId)?.handle ?? null;
+  const stateDir = pathsOf(parts.cellDir(cellId)).state;
+  const graceMs = parts.config.limits.graceMs;
+  if (known !== null) {
+    const backend = backendNamed(parts, known.backend);
+    return { handle: known, backend, leftovers: await backend.stop(known, graceMs), began: true };
+  }
+  const began = readLock(stateDir, run) !== undefined;
+  let ended: EndedRun | null = null;
+  for (const backend of parts.backends.values()) {
+    // No process has the number 0: only the cell's marker is looked for.
+    const handle: Handle = {
+      backend: backend.name,
+      cellId,
+      run,
+      bootId: "",
+      pid: 0,
+      startTicks: 0,
+      stateDir,
+      startedAt: 0,
+    };
+    const living = await backend.leftovers(cellId, handle);
+    if (living.length === 0 && !(began && ended === null)) continue;
+    ended = {
+      handle,
+      backend,
+      leftovers: await backend.stop(handle, graceMs),
+      began: began || living.length > 0,
+    };
+  }
+  if (ended !== null) return ended;
+  const [backend] = parts.backends.values();
+  if (backend === undefined) throw new LazarusError("backend", "there is no backend here");
+  const handle: Handle = {
+    backend: backend.name,
+    cellId,
+    run,
+    bootId: "",
+    pid: 0,
+    startTicks: 0,
+    stateDir,
+    startedAt: 0,
+  };
+  return { handle, backend, leftovers: [], began: false };
+}

@@ -1,0 +1,289 @@
+import { constants } from "node:fs";
+import { mkdir, open } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { toIso } from "../clock.ts";
+import { explain, LazarusError } from "../errors.ts";
+import type { MissionUpdate, RepositoryRef } from "../queue/jobs.ts";
+import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
+import { collect } from "./collect.ts";
+import {
+  directoryError,
+  noteInDaemonLog,
+  pathsOf,
+  readJson,
+  whatIs,
+  writeHeartbeat,
+  writeJson,
+} from "./directory.ts";
+import { below, inDirectory, openDirectory } from "./inside.ts";
+import { pushTip } from "./publish.ts";
+import { backendNamed, endAll, type Parts, parseHandle } from "./runner-parts.ts";
+import { removeTree, scrubCell } from "./scrub.ts";
+import { sealCell } from "./seal.ts";
+import { type Confines, logNameOf, surroundingsOf } from "./surroundings.ts";
+import { readLogEnd } from "./words.ts";
+
+type WorkJobs = "collect" | "push" | "seal" | "prune" | "scrub" | "mark" | "tail";
+
+const TAIL_BYTES = 64 * 1024;
+
+/** What is done to a cell once no run lives in it. */
+export function createWorkHandlers(parts: Parts): Required<Pick<Handlers, WorkJobs>> {
+  return {
+    collect: (job) => collectRun(parts, job),
+    push: (job, context) => push(parts, job, context),
+    seal: (job, context) => seal(parts, job, context),
+    prune: (job) => prune(parts, job),
+    scrub: (job) => scrub(parts, job),
+    mark: (job) => mark(parts, job),
+    tail: (job) => tail(parts, job),
+  };
+}
+
+async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
+  const { cellId, run, repository, agent: name, baseCommit } = job.payload;
+  const handle = parseHandle(job.payload.handle);
+  const agent = parts.config.agents.get(name);
+  const confines: Confines = agent ?? unknownAgent(name);
+  const paths = pathsOf(parts.cellDir(cellId));
+  const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository) };
+  const plan = {
+    paths,
+    backend: backendNamed(parts, handle?.backend ?? agent?.backend ?? "process"),
+    surroundings: surroundingsOf(cell, confines, { role: "executor", path: parts.config.childPath }),
+    agent: name,
+    baseCommit,
+    log: logNameOf(name, run),
+    // File times are those of the kernel's tick, which may be a little behind.
+    since: handle === null ? 0 : handle.startedAt - 1_000,
+  };
+  const deps = { ...parts, maxFileBytes: parts.config.publish.maxFileBytes };
+  const harvest = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
+  await note(parts, cellId, { what: "collected", run, tip: harvest.tip, held_back: harvest.heldBack });
+  const payload = { cellId, run, harvest };
+  return () =>
+    parts.report({ kind: "collected", key: `${job.key}:collected`, lane: `cell:${cellId}`, payload });
+}
+
+/** An agent that left the configuration after its run: its work is taken out all the same. */
+function unknownAgent(name: string): Confines {
+  const limits = { runMs: 0, memoryBytes: null, processes: null, logBytes: 0, fileBytes: 2 * 1024 ** 3 };
+  return { name, limits, network: "none", paths: [], image: null };
+}
+
+async function push(parts: Parts, job: Job<"push">, context: JobContext): Promise<Finish> {
+  const { cellId, run, repository, branch, tip, lease } = job.payload;
+  let source: Promise<string> | null = null;
+  const deps = {
+    ...parts,
+    askFrom: parts.gitHome,
+    source: () => {
+      source ??= openQuarantine(parts, { cellId, repository, tip });
+      return source;
+    },
+  };
+  const plan = { repository, url: parts.mirrors.cloneUrl(repository), branch, tip, lease };
+  const end = await pushTip(deps, plan, context.signal);
+  if (end.kind === "refused") {
+    await note(parts, cellId, { what: "push refused", run, why: end.why });
+    const payload = { cellId, run, why: end.why };
+    return () =>
+      parts.report({ kind: "push-refused", key: `${job.key}:refused`, lane: `cell:${cellId}`, payload });
+  }
+  await parts.quarantine.remove(cellId);
+  await note(parts, cellId, { what: "pushed", run, branch: end.branch, tip });
+  const payload = { cellId, run, branch: end.branch, tip, divertedFrom: end.divertedFrom };
+  return () => parts.report({ kind: "pushed", key: `${job.key}:pushed`, lane: `cell:${cellId}`, payload });
+}
+
+/** The quarantine repository that holds a tip; made again from the cell's own copy of the bundle, and checked again, where it is gone. */
+async function openQuarantine(
+  parts: Parts,
+  want: { readonly cellId: string; readonly repository: RepositoryRef; readonly tip: string },
+): Promise<string> {
+  const { cellId, repository, tip } = want;
+  const path = join(parts.quarantine.dir(cellId), "repository.git");
+  const ask = (dir: string, args: readonly string[]) =>
+    parts.git({ dir, args, doing: `looking for what cell ${cellId.slice(0, 8)} made`, tolerant: true });
+  if ((await whatIs(path)) === "directory") {
+    const found = await ask(path, ["rev-parse", "--verify", "--quiet", "refs/lazarus/tip"]);
+    if (found.stdout.trim() === tip) return path;
+  }
+  const mirror = parts.mirrors.path(repository);
+  const bundle = await parts.quarantine.prepare(cellId);
+  const lost = (why: string) =>
+    new LazarusError(
+      "git",
+      `pushing what cell ${cellId.slice(0, 8)} made: ${why}; run it again to collect it anew`,
+    );
+  if (!(await copyKeptBundle(parts.cellDir(cellId), bundle))) throw lost("its bundle is gone");
+  const base = (
+    await ask(mirror, ["rev-parse", "--verify", "--quiet", `refs/lazarus/${cellId}/base`])
+  ).stdout.trim();
+  const checked = await parts.quarantine.admit({ cellId, mirror, baseCommit: base });
+  if (checked.tip === null) throw lost(checked.why);
+  if (checked.tip !== tip)
+    throw lost(`its bundle holds ${checked.tip.slice(0, 10)} and not ${tip.slice(0, 10)}`);
+  return checked.repository;
+}
+
+async function copyKeptBundle(cellDir: string, to: string): Promise<boolean> {
+  const copied = await inDirectory(cellDir, ["archive"], async (archive) => {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const from = await open(below(archive, "branch.bundle"), flags).catch(() => null);
+    if (from === null) return false;
+    try {
+      if (!(await from.stat()).isFile()) return false;
+      const target = await open(to, "wx", 0o600);
+      await pipeline(from.createReadStream({ autoClose: false }), target.createWriteStream());
+      return true;
+    } finally {
+      await from.close();
+    }
+  });
+  return copied === true;
+}
+
+async function seal(parts: Parts, job: Job<"seal">, context: JobContext): Promise<Finish> {
+  const { cellId, repository, baseCommit } = job.payload;
+  const plan = {
+    cellDir: parts.cellDir(cellId),
+    at: toIso(parts.clock.now()),
+    mirror: parts.mirrors.path(repository),
+    baseCommit,
+    path: parts.config.childPath,
+    signal: context.signal,
+  };
+  const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
+  await note(parts, cellId, { what: "sealed", bytes });
+  return () =>
+    parts.report({
+      kind: "sealed",
+      key: `${job.key}:sealed`,
+      lane: `cell:${cellId}`,
+      payload: { cellId, bytes },
+    });
+}
+
+async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefined> {
+  const { cellId, mission } = job.payload;
+  const dir = parts.cellDir(cellId);
+  if ((await whatIs(dir)) === "nothing") return undefined;
+  if ((await readJson(dir, ["archive"], "manifest.json")) === null) {
+    throw new LazarusError("directory", `emptying cell ${cellId}: it has no seal, so nothing is thrown away`);
+  }
+  for (const name of ["worktree", "home"]) await makeEmpty(dir, name);
+  await note(parts, cellId, { what: "pruned" });
+  await writeMission(dir, cellId, mission);
+  return undefined;
+}
+
+async function makeEmpty(cellDir: string, name: string): Promise<void> {
+  try {
+    const cell = await openDirectory(cellDir);
+    try {
+      await removeTree(`/proc/self/fd/${cell.fd}`, name);
+      await mkdir(below(cell, name), { mode: 0o700 });
+      await cell.sync();
+    } finally {
+      await cell.close();
+    }
+  } catch (error) {
+    throw directoryError(error, `emptying ${join(cellDir, name)}`);
+  }
+}
+
+async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
+  const { cellId, repository } = job.payload;
+  const release = await parts.watch.hold(cellId, "the cell was destroyed");
+  try {
+    const handle = parseHandle(job.payload.handle);
+    const { leftovers } = await endAll(parts, {
+      cellId,
+      run: handle?.run ?? parts.watch.find(cellId)?.run ?? 0,
+      handle,
+    });
+    if (leftovers.length > 0) {
+      const names = leftovers.map((one) => `${one.pid} ${one.command}`).join(", ");
+      throw new LazarusError("backend", `destroying cell ${cellId}: still alive: ${parts.redact(names)}`, {
+        retryable: true,
+      });
+    }
+    await scrubCell(parts.config.missionsDir, cellId);
+    await parts.quarantine.remove(cellId);
+    await parts.mirrors.release(repository, cellId);
+    parts.watch.remove(cellId);
+    return () =>
+      parts.report({
+        kind: "scrubbed",
+        key: `${job.key}:scrubbed`,
+        lane: `cell:${cellId}`,
+        payload: { cellId },
+      });
+  } finally {
+    release();
+  }
+}
+
+async function mark(parts: Parts, job: Job<"mark">): Promise<undefined> {
+  const { cellId, mission } = job.payload;
+  if ((await whatIs(parts.cellDir(cellId))) === "directory")
+    await writeMission(parts.cellDir(cellId), cellId, mission);
+  return undefined;
+}
+
+/** Rewrites `meta/mission.json`; what we are not told stays as it is. */
+async function writeMission(cellDir: string, cellId: string, mission: MissionUpdate): Promise<void> {
+  const before = (await readJson(cellDir, ["meta"], "mission.json")) ?? {};
+  await writeJson(cellDir, ["meta"], "mission.json", { ...before, mission_id: cellId, ...mission });
+}
+
+async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {
+  const { cellId, run, agent, lines, asker } = job.payload;
+  const how = { maxBytes: TAIL_BYTES, redact: parts.redact };
+  const read = await readLogEnd(parts.cellDir(cellId), logNameOf(agent, run), how);
+  const all = read.text.replace(/\n$/, "").split("\n");
+  const text = all.slice(-Math.max(1, lines)).join("\n");
+  const payload = { cellId, run, asker, text, truncated: read.cut || all.length > lines };
+  return () => parts.report({ kind: "tailed", key: `${job.key}:tailed`, lane: `cell:${cellId}`, payload });
+}
+
+/** Writes the heartbeat at each scan while `fn` is at work: other tools take silence for death. */
+async function whileBeating<T>(
+  parts: Parts,
+  cellId: string,
+  state: string,
+  fn: () => Promise<T>,
+): Promise<T> {
+  let cancel = () => {};
+  const beat = async () => {
+    cancel = parts.clock.after(parts.config.pit.scanMs, () => void beat());
+    await writeHeartbeat(parts.cellDir(cellId), { at: toIso(parts.clock.now()), state, by: "runner" }).catch(
+      (error: unknown) => {
+        parts.log.warn({ cell: cellId, error: explain(error) }, "the heartbeat could not be written");
+      },
+    );
+  };
+  await beat();
+  try {
+    return await fn();
+  } finally {
+    cancel();
+  }
+}
+
+async function note(
+  parts: Parts,
+  cellId: string,
+  facts: { readonly what: string } & Record<string, unknown>,
+): Promise<void> {
+  await noteInDaemonLog(parts.cellDir(cellId), { at: toIso(parts.clock.now()), ...facts }).catch(
+    (error: unknown) => {
+      parts.log.warn(
+        { cell: cellId, error: explain(error) },
+        "nothing could be added to a cell's daemon.log",
+      );
+    },
+  );
+}

@@ -1,0 +1,238 @@
+import type { Backend, BackendName, Handle, Observation } from "../backends/backend.ts";
+import { type Clock, toIso } from "../clock.ts";
+import { explain } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { JobKind } from "../queue/jobs.ts";
+import type { NewJob } from "../queue/queue.ts";
+import { formatDuration } from "../units.ts";
+import { noteInDaemonLog, writeHeartbeat } from "./directory.ts";
+import { cutLog } from "./log-cut.ts";
+import { logNameOf } from "./surroundings.ts";
+
+export type Report = <K extends JobKind>(job: NewJob<K>) => void;
+
+/** A run to keep an eye on. */
+export interface Running {
+  readonly cellId: string;
+  readonly run: number;
+  readonly agent: string;
+  readonly handle: Handle;
+  /** Epoch ms. */
+  readonly startedAt: number;
+}
+
+export interface WatchDeps {
+  readonly clock: Clock;
+  readonly log: Pick<Log, "info" | "warn">;
+  readonly backends: ReadonlyMap<BackendName, Backend>;
+  readonly cellDir: (cellId: string) => string;
+  readonly limitsOf: (agent: string) => { readonly runMs: number; readonly logBytes: number };
+  readonly graceMs: number;
+  readonly scanMs: number;
+  readonly report: Report;
+}
+
+interface Entry {
+  readonly running: Running;
+  /** Monotonic. */
+  readonly overAt: number;
+  beatAt: number;
+  overReported: boolean;
+  cutReported: boolean;
+  stopped: string | null;
+  check: Promise<void> | null;
+}
+
+const LOOK_MS = 300;
+
+/**
+ * Looks at every running run a few times a second, and reports what it sees: ended (once its leftovers are gone or named), over its wall clock, log
+ * too long. It decides nothing. What could not be reported is reported at the next look.
+ */
+export class Watch {
+  readonly #deps: WatchDeps;
+  readonly #entries = new Map<string, Entry>();
+  readonly #held = new Set<string>();
+  #cancel: (() => void) | null = null;
+  #closed = false;
+
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
+  }
+
+  /** Adding what is watched already changes nothing. */
+  add(running: Running): void {
+    if (this.#closed || this.#entries.get(running.cellId)?.running.run === running.run) return;
+    const { clock } = this.#deps;
+    const elapsed = Math.max(0, clock.now() - running.startedAt);
+    this.#entries.set(running.cellId, {
+      running,
+      overAt: clock.monotonic() + this.#deps.limitsOf(running.agent).runMs - elapsed,
+      beatAt: Number.NEGATIVE_INFINITY,
+      overReported: false,
+      cutReported: false,
+      stopped: null,
+      check: null,
+    });
+    this.#schedule();
+  }
+
+  /** The run of a cell that is watched. */
+  find(cellId: string): Running | null {
+    return this.#entries.get(cellId)?.running ?? null;
+  }
+
+  remove(cellId: string, run?: number): void {
+    if (run === undefined || this.#entries.get(cellId)?.running.run === run) this.#entries.delete(cellId);
+  }
+
+  /**
+   * Leaves a cell alone until the answered function is called: somebody is stopping it. `why` is what its end will be reported with,
+   * whoever reports it.
+   */
+  async hold(cellId: string, why: string): Promise<() => void> {
+    this.#held.add(cellId);
+    const entry = this.#entries.get(cellId);
+    if (entry !== undefined) {
+      await entry.check;
+      entry.stopped = why;
+    }
+    return () => this.#held.delete(cellId);
+  }
+
+  /** Stops looking; agents go on. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel?.();
+    await Promise.all([...this.#entries.values()].map((entry) => entry.check));
+    this.#entries.clear();
+  }
+
+  #schedule(): void {
+    if (this.#cancel !== null || this.#closed || this.#entries.size === 0) return;
+    this.#cancel = this.#deps.clock.after(LOOK_MS, () => {
+      this.#cancel = null;
+      for (const entry of this.#entries.values()) this.#look(entry);
+      this.#schedule();
+    });
+  }
+
+  #look(entry: Entry): void {
+    const { cellId, run } = entry.running;
+    if (entry.check !== null || this.#held.has(cellId)) return;
+    entry.check = this.#check(entry)
+      .catch((error: unknown) => {
+        this.#deps.log.warn(
+          { cell: cellId, run, error: explain(error) },
+          "looking at a run failed; it is looked at again",
+        );
+      })
+      .finally(() => {
+        entry.check = null;
+      });
+  }
+
+  async #check(entry: Entry): Promise<void> {
+    const { handle } = entry.running;
+    const backend = this.#deps.backends.get(handle.backend);
+    if (backend === undefined) return;
+    const seen = await backend.observe(handle);
+    if (seen.kind !== "alive") return this.#ended(entry, backend, seen);
+    await this.#beat(entry);
+    this.#checkClock(entry);
+    await this.#checkLog(entry);
+  }
+
+  async #beat(entry: Entry): Promise<void> {
+    const { clock, scanMs, cellDir } = this.#deps;
+    if (clock.monotonic() - entry.beatAt < scanMs) return;
+    entry.beatAt = clock.monotonic();
+    await writeHeartbeat(cellDir(entry.running.cellId), {
+      at: toIso(clock.now()),
+      state: "running",
+      by: "runner",
+    });
+  }
+
+  #checkClock(entry: Entry): void {
+    const { cellId, run, agent } = entry.running;
+    if (entry.overReported || this.#deps.clock.monotonic() < entry.overAt) return;
+    const why = `over its wall clock of ${formatDuration(this.#deps.limitsOf(agent).runMs)}`;
+    this.#deps.report({
+      kind: "over-limit",
+      key: `${cellId}:${run}:over-limit`,
+      lane: `cell:${cellId}`,
+      payload: { cellId, run, why },
+    });
+    entry.overReported = true;
+  }
+
+  async #checkLog(entry: Entry): Promise<void> {
+    const { cellId, run, agent } = entry.running;
+    const { logBytes } = this.#deps.limitsOf(agent);
+    const bytes = await cutLog(this.#deps.cellDir(cellId), logNameOf(agent, run), logBytes);
+    if (bytes === null || entry.cutReported) return;
+    this.#deps.report({
+      kind: "log-cut",
+      key: `${cellId}:${run}:log-cut`,
+      lane: `cell:${cellId}`,
+      payload: { cellId, run, bytes },
+    });
+    entry.cutReported = true;
+  }
+
+  async #ended(entry: Entry, backend: Backend, seen: Exclude<Observation, { kind: "alive" }>): Promise<void> {
+    const { cellId, run, agent, handle } = entry.running;
+    const { clock, graceMs, log, cellDir } = this.#deps;
+    const left = await backend.leftovers(cellId, handle);
+    const leftovers = left.length === 0 ? [] : await backend.stop(handle, graceMs);
+    await this.#checkLog(entry).catch(() => {});
+    const end = endOf(seen, clock.now());
+    await noteEnd(cellDir(cellId), { run, agent, ...end, at: toIso(clock.now()) }).catch((error: unknown) => {
+      log.warn(
+        { cell: cellId, run, error: explain(error) },
+        "the end of a run could not be noted in its cell",
+      );
+    });
+    const payload = { cellId, run, began: true, ...end, stopped: entry.stopped, leftovers };
+    this.#deps.report({ kind: "run-ended", key: endKey(cellId, run), lane: `cell:${cellId}`, payload });
+    log.info({ cell: cellId, run, agent, code: end.code, signal: end.signal }, "run ended");
+    this.#entries.delete(cellId);
+  }
+}
+
+/** The one key of a run's end: the watch and a stop both see it, one report is enough. */
+export function endKey(cellId: string, run: number): string {
+  return `${cellId}:${run}:ended`;
+}
+
+/** How a run ended, as reports have it; nobody saw the end of what is gone. */
+export function endOf(
+  seen: Observation,
+  now: number,
+): { readonly endedAt: number; readonly code: number | null; readonly signal: string | null } {
+  if (seen.kind === "exited") return { endedAt: seen.endedAt, code: seen.code, signal: seen.signal };
+  return { endedAt: now, code: null, signal: null };
+}
+
+/** Tells the cell's directory that its run is over. */
+export async function noteEnd(
+  cellDir: string,
+  end: {
+    readonly at: string;
+    readonly run: number;
+    readonly agent: string;
+    readonly code: number | null;
+    readonly signal: string | null;
+  },
+): Promise<void> {
+  const how =
+    end.signal !== null ? `signal ${end.signal}` : end.code !== null ? `exit ${end.code}` : "nobody saw how";
+  await writeHeartbeat(cellDir, {
+    at: end.at,
+    state: "ended",
+    by: "runner",
+    message: `run ${end.run} of ${end.agent}: ${how}`,
+  });
+  await noteInDaemonLog(cellDir, { what: "run ended", ...end });
+}
