@@ -128,7 +128,7 @@ async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
   const why = said.unusable === null ? `git could not be asked (${endOf(first)})` : said.unusable;
   const second = await runChild(deps, plan, "salvage");
   const again = parseSaid(second.stderr);
-  const salvaged = `.git was unusable: ${why}`;
+  const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
   if (second.code === 0 && isAnswer(again)) return { said: again, salvaged };
   return {
     fault: `the work could not be taken out of the cell: ${endOf(second)}; it is still in its worktree`,

@@ -392,11 +392,20 @@ export class Lifecycle {
       leftovers,
     });
     this.#registry.update(cell.id, { health: null });
-    if (cell.state === "active") {
+    // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.
+    if (report.began && (cell.state === "proposed" || (cell.state === "idle" && run.state === "admitted"))) {
+      this.#registry.move(cell.id, {
+        from: cell.state,
+        to: "active",
+        who: run.requester.login,
+        why: `working: ${run.agent}`,
+      });
+    }
+    if (this.#cell(cell.id).state === "active") {
       this.#registry.move(cell.id, { from: "active", to: "idle", who: run.agent, why: endOf(report) });
       this.#mark(cell.id);
     }
-    if (cell.state === "proposed") {
+    if (this.#cell(cell.id).state === "proposed") {
       this.#registry.update(cell.id, { outcome: "discarded", reason: report.stopped });
       this.#registry.move(cell.id, {
         from: "proposed",

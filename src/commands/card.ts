@@ -144,10 +144,7 @@ function findings(cell: Cell, run: Run | null): Markdown[] {
   } else if (cell.reason !== null) found.push(md`${cell.reason}`);
   for (const reason of harvest?.heldBack ?? [])
     found.push(md`Held back: ${reason}. Nothing was pushed; the work is kept in the cell.`);
-  if (harvest?.salvaged)
-    found.push(
-      md`The repository in the cell was not usable (${harvest.salvaged}): its files were committed over the base.`,
-    );
+  if (harvest?.salvaged) found.push(md`${harvest.salvaged}.`);
   if (harvest?.unfinished)
     found.push(
       md`It was left in the middle of a ${harvest.unfinished}: the files as they lay are in the last commit.`,

@@ -34,10 +34,7 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
     parts.push(
       md`The tree was left in the middle of a ${harvest.unfinished}: the last commit holds the files as they lay.`,
     );
-  if (harvest?.salvaged)
-    parts.push(
-      md`The repository in the cell was not usable (${harvest.salvaged}): its files were committed over the base.`,
-    );
+  if (harvest?.salvaged) parts.push(md`${harvest.salvaged}.`);
   const how = run === null ? "" : `, ${endOfRun(run)}`;
   parts.push(
     md`### How it was made`,

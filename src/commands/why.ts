@@ -49,6 +49,6 @@ function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Se
     );
   if (run?.state === "ended") said.push(say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`);
   for (const held of cell.harvest?.heldBack ?? []) said.push(say`Held back: ${held}`);
-  if (cell.harvest?.salvaged) said.push(say`Salvaged: ${cell.harvest.salvaged}`);
+  if (cell.harvest?.salvaged) said.push(say`${cell.harvest.salvaged}.`);
   return said;
 }

@@ -1,0 +1,171 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { mountsBelow, removeTree } from "../../src/cells/scrub.ts";
+import type { CellSpec } from "../../src/queue/jobs.ts";
+import { tryGit } from "../fakes/forge/git.ts";
+import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
+
+let rig: RunnerRig;
+let cell: CellSpec;
+
+beforeAll(async () => {
+  rig = await createRunnerRig();
+  await rig.commit("main", { "a.txt": "one\n" });
+  rig.agent("echo more >>a.txt; git commit -qam more");
+});
+beforeEach(async () => {
+  rig.reports.length = 0;
+  cell = rig.spec(await rig.commit("main", { "b.txt": `${Math.random()}\n` }));
+  await rig.runToEnd(cell);
+});
+afterAll(() => rig.remove());
+
+function seal(): Promise<void> {
+  return rig.perform("seal", { cellId: cell.id, repository: cell.repository, baseCommit: cell.baseCommit });
+}
+
+function scrub(): Promise<void> {
+  return rig.perform("scrub", { cellId: cell.id, repository: cell.repository, handle: null });
+}
+
+const mission = { status: "archived", members: [], history: [] };
+
+it("seals a cell, links as links, and empties it", async () => {
+  symlinkSync("/etc/passwd", rig.cellPath(cell, "worktree/link"));
+  execFileSync("mkfifo", [rig.cellPath(cell, "worktree/pipe")]);
+  await rig.collect(cell);
+  await seal();
+  const archive = rig.cellPath(cell, "archive");
+  const manifest = readJsonFile(join(archive, "manifest.json")) as {
+    files: { name: string; bytes: number; sha256: string }[];
+  };
+  for (const { name, bytes, sha256 } of manifest.files) {
+    const content = readFileSync(join(archive, name));
+    expect([name, content.length, createHash("sha256").update(content).digest("hex")]).toEqual([
+      name,
+      bytes,
+      sha256,
+    ]);
+  }
+  expect(rig.said("sealed")).toEqual([{ cellId: cell.id, bytes: manifest.files[0]?.bytes }]);
+  const listed = execFileSync("tar", ["-tvzf", join(archive, "cell.tar.gz")], { encoding: "utf8" });
+  expect(listed).toMatch(/worktree\/link -> \/etc\/passwd/);
+  expect(listed).toMatch(/worktree\/\.git\/HEAD/);
+  const verified = await tryGit(join(rig.data, "mirrors", "7.git"), [
+    "bundle",
+    "verify",
+    join(archive, "branch.bundle"),
+  ]);
+  expect(verified.code).toBe(0);
+
+  await rig.perform("prune", { cellId: cell.id, mission });
+  expect(readdirSync(rig.cellPath(cell, "worktree"))).toEqual([]);
+  expect(readdirSync(rig.cellPath(cell, "home"))).toEqual([]);
+  expect(readJsonFile(rig.cellPath(cell, "meta/mission.json"))).toMatchObject({
+    status: "archived",
+    title: "Make it so",
+  });
+  expect(existsSync("/etc/passwd")).toBe(true);
+
+  const before = readFileSync(join(archive, "cell.tar.gz"));
+  await seal();
+  expect(readFileSync(join(archive, "cell.tar.gz")).equals(before)).toBe(true);
+});
+
+it("seals a cell that nothing was collected from, with the commit it started from", async () => {
+  await seal();
+  const heads = await tryGit(tmpdir(), ["bundle", "list-heads", rig.cellPath(cell, "archive/branch.bundle")]);
+  expect(heads.stdout).toContain(cell.baseCommit);
+});
+
+it("empties nothing that has no seal", async () => {
+  await expect(rig.perform("prune", { cellId: cell.id, mission })).rejects.toMatchObject({
+    code: "directory",
+  });
+  expect(existsSync(rig.cellPath(cell, "worktree/a.txt"))).toBe(true);
+});
+
+it("scrubs a cell to the last file, and nothing beyond it", async () => {
+  const outside = join(rig.root, "outside");
+  mkdirSync(outside, { mode: 0o755 });
+  writeFileSync(join(outside, "keep"), "kept", { mode: 0o444 });
+  symlinkSync(outside, rig.cellPath(cell, "worktree/link"));
+  rmSync(rig.cellPath(cell, "home"), { recursive: true });
+  symlinkSync(outside, rig.cellPath(cell, "home"));
+  mkdirSync(rig.cellPath(cell, "worktree/cache/deep"), { recursive: true });
+  writeFileSync(rig.cellPath(cell, "worktree/cache/deep/file\nname"), "");
+  chmodSync(rig.cellPath(cell, "worktree/cache/deep"), 0o555);
+  chmodSync(rig.cellPath(cell, "worktree/cache"), 0o000);
+  await scrub();
+  await scrub();
+  expect(rig.said("scrubbed")).toHaveLength(2);
+  expect(readdirSync(rig.missions).filter((name) => name.includes(cell.id))).toEqual([]);
+  expect(readFileSync(join(outside, "keep"), "utf8")).toBe("kept");
+  expect(statSync(outside).mode & 0o777).toBe(0o755);
+  const refs = await tryGit(join(rig.data, "mirrors", "7.git"), ["for-each-ref", `refs/lazarus/${cell.id}`]);
+  expect(refs.stdout).toBe("");
+});
+
+it("ends what still lives in a cell before it scrubs it", async () => {
+  rig.agent("while :; do sleep 0.1; done");
+  const busy = rig.spec(cell.baseCommit);
+  await rig.start(busy);
+  await rig.perform("scrub", { cellId: busy.id, repository: busy.repository, handle: null });
+  expect(await rig.deps.backends.get("process")?.leftovers(busy.id, null)).toEqual([]);
+  expect(existsSync(rig.cellPath(busy))).toBe(false);
+  rig.agent("exit 0");
+});
+
+it("deletes a cell whose place was taken by a link, not what the link leads to", async () => {
+  const outside = mkdtempSync(join(rig.root, "elsewhere-"));
+  writeFileSync(join(outside, "keep"), "");
+  rmSync(rig.cellPath(cell), { recursive: true });
+  symlinkSync(outside, rig.cellPath(cell));
+  await scrub();
+  expect(existsSync(join(outside, "keep"))).toBe(true);
+  expect(lstatSync(rig.cellPath(cell), { throwIfNoEntry: false })).toBeUndefined();
+});
+
+it("deletes a tree that is deeper than descriptors last", async () => {
+  const top = join(rig.root, "deep");
+  mkdirSync(top);
+  execFileSync("sh", ["-c", "i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; : >f; i=$((i+1)); done"], {
+    cwd: top,
+  });
+  await removeTree(rig.root, "deep");
+  expect(existsSync(top)).toBe(false);
+});
+
+it("sees what is mounted below a directory", async () => {
+  expect(await mountsBelow("/proc/self")).toEqual([]);
+  expect(await mountsBelow("/proc")).toContain("/proc");
+});
+
+it("sweeps what an earlier process left, and only that", async () => {
+  const other = crypto.randomUUID();
+  for (const name of [`.new-${other}`, `.gone-${other}`, ".new-stranger", "file"])
+    mkdirSync(join(rig.missions, name, "x"), { recursive: true });
+  mkdirSync(join(rig.data, "quarantine", other), { recursive: true });
+  mkdirSync(join(rig.data, "quarantine", cell.id), { recursive: true });
+  await rig.runner.sweep([cell.id]);
+  expect(readdirSync(rig.missions)).not.toContain(`.new-${other}`);
+  expect(readdirSync(rig.missions)).not.toContain(`.gone-${other}`);
+  expect(readdirSync(rig.missions)).toEqual(expect.arrayContaining([".new-stranger", "file", cell.id]));
+  expect(readdirSync(join(rig.data, "quarantine"))).toEqual([cell.id]);
+});

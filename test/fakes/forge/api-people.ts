@@ -1,0 +1,220 @@
+import {
+  bare,
+  type Call,
+  fields,
+  json,
+  mustUser,
+  needText,
+  notFound,
+  paged,
+  type Reply,
+  type Route,
+  refuse,
+  textField,
+  userOf,
+} from "./http.ts";
+import { type Json, userJson } from "./payloads.ts";
+import { isMember, isOrganizationOwner } from "./rights.ts";
+import type { Access, Team, User } from "./state.ts";
+
+/** What `GET /version` answers. */
+export const STAND_IN_VERSION = "1.23.0+stand-in";
+
+function mustAdmin(call: Call): User {
+  const user = mustUser(call);
+  if (!user.isAdmin) throw refuse(call, 403, "user should be the site admin");
+  return user;
+}
+
+function named(call: Call, param: string): User {
+  const user = call.world.userByLogin(call.params[param] ?? "");
+  if (!user) throw refuse(call, 404, `user redirect does not exist [name: ${call.params[param]}]`);
+  return user;
+}
+
+function organization(call: Call): User {
+  const found = call.world.userByLogin(call.params.org ?? "");
+  if (!found?.isOrganization) throw notFound(call);
+  return found;
+}
+
+function teamOf(call: Call): Team {
+  const team = call.world.teams.find((one) => one.id === Number(call.params.id));
+  if (!team) throw notFound(call);
+  const user = mustUser(call);
+  const isInside = team.members.has(user.id) || isOrganizationOwner(call.world, team.organizationId, user);
+  if (user.isAdmin || isInside) return team;
+  if (isMember(call.world, team.organizationId, user)) throw refuse(call, 403, "Must be a team member");
+  throw notFound(call);
+}
+
+function teamJson(team: Team): Json {
+  return {
+    id: team.id,
+    name: team.name,
+    description: "",
+    organization: null,
+    includes_all_repositories: team.includesAll,
+    permission: team.permission,
+    units: ["repo.code", "repo.issues", "repo.pulls"],
+    can_create_org_repo: team.permission === "owner",
+  };
+}
+
+function createUser(call: Call): Reply {
+  mustAdmin(call);
+  const login = needText(call, "username");
+  if (call.world.userByLogin(login)) throw refuse(call, 422, `user already exists [name: ${login}]`);
+  const email = needText(call, "email");
+  const user = call.world.addUser(login, { email, password: needText(call, "password") });
+  return json(201, userJson(call.world, user, mustUser(call)));
+}
+
+function createToken(call: Call): Reply {
+  const user = mustUser(call);
+  const owner = named(call, "username");
+  if (call.login.kind !== "user" || !call.login.byPassword) throw refuse(call, 401, "auth required");
+  if (owner.id !== user.id && !user.isAdmin)
+    throw refuse(call, 403, "doer should be the site admin or be same as the contextUser");
+  const name = needText(call, "name");
+  const scopes = fields(call).scopes;
+  if (!Array.isArray(scopes) || scopes.length === 0)
+    throw refuse(call, 400, "access token must have a scope");
+  const isTaken = call.world.tokens.some((token) => token.userId === owner.id && token.name === name);
+  if (isTaken) throw refuse(call, 400, "access token name has been used already");
+  const token = call.world.addToken(owner, name, scopes.map(String));
+  const shown = { id: token.id, name, sha1: token.secret, token_last_eight: token.secret.slice(-8), scopes };
+  return json(201, shown);
+}
+
+function createOrganization(call: Call): Reply {
+  const user = mustUser(call);
+  const login = needText(call, "username");
+  if (call.world.userByLogin(login)) throw refuse(call, 422, `user already exists [name: ${login}]`);
+  const made = call.world.addOrganization(login, user);
+  return json(201, organizationJson(made));
+}
+
+function organizationJson(org: User): Json {
+  return { id: org.id, name: org.login, username: org.login, full_name: "", visibility: "public" };
+}
+
+function createTeam(call: Call): Reply {
+  const org = organization(call);
+  const user = mustUser(call);
+  if (!user.isAdmin && !isOrganizationOwner(call.world, org.id, user))
+    throw refuse(call, 403, "Must be an organization owner");
+  const permission = (textField(call, "permission") ?? "read") as Access;
+  const includesAll = fields(call).includes_all_repositories === true;
+  return json(
+    201,
+    teamJson(call.world.addTeam(org, { name: needText(call, "name"), permission, includesAll })),
+  );
+}
+
+function searchTeams(call: Call): Reply {
+  const org = organization(call);
+  const user = mustUser(call);
+  const seesAll = user.isAdmin || isOrganizationOwner(call.world, org.id, user);
+  if (!seesAll && !isMember(call.world, org.id, user))
+    throw refuse(call, 403, "Must be an organization member");
+  const text = (call.url.searchParams.get("q") ?? "").toLowerCase();
+  const found = call.world.teams.filter(
+    (team) =>
+      team.organizationId === org.id &&
+      team.name.toLowerCase().includes(text) &&
+      (seesAll || team.members.has(user.id)),
+  );
+  const { items, headers } = paged(call, found);
+  return json(200, { data: items.map(teamJson), ok: true }, headers);
+}
+
+function isTeamMember(call: Call): Reply {
+  const team = teamOf(call);
+  const user = named(call, "username");
+  if (!team.members.has(user.id)) throw notFound(call);
+  return json(200, userJson(call.world, user, mustUser(call)));
+}
+
+function isOrganizationMember(call: Call): Reply {
+  const org = organization(call);
+  const asking = userOf(call);
+  const user = named(call, "username");
+  if (!asking || !(asking.isAdmin || isMember(call.world, org.id, asking))) {
+    return { ...bare(303), headers: { Location: `/api/v1/orgs/${org.login}/public_members/${user.login}` } };
+  }
+  if (!isMember(call.world, org.id, user)) throw notFound(call);
+  return bare(204);
+}
+
+/** Accounts, tokens, organizations, teams, and what the server tells about itself. */
+export const PEOPLE_ROUTES: readonly Route[] = [
+  { method: "GET", path: "/version", handler: () => json(200, { version: STAND_IN_VERSION }) },
+  {
+    method: "GET",
+    path: "/settings/api",
+    handler: () =>
+      json(200, {
+        max_response_items: 50,
+        default_paging_num: 30,
+        default_git_trees_per_page: 1000,
+        default_max_blob_size: 10485760,
+      }),
+  },
+  {
+    method: "GET",
+    path: "/user",
+    handler: (call) => json(200, userJson(call.world, mustUser(call), mustUser(call))),
+  },
+  {
+    method: "GET",
+    path: "/users/:username",
+    handler: (call) => json(200, userJson(call.world, named(call, "username"), userOf(call))),
+  },
+  { method: "POST", path: "/users/:username/tokens", handler: createToken },
+  { method: "POST", path: "/admin/users", handler: createUser },
+  { method: "POST", path: "/orgs", handler: createOrganization },
+  {
+    method: "GET",
+    path: "/orgs/:org",
+    handler: (call) => json(200, organizationJson(organization(call))),
+  },
+  { method: "POST", path: "/orgs/:org/teams", handler: createTeam },
+  { method: "GET", path: "/orgs/:org/teams/search", handler: searchTeams },
+  { method: "GET", path: "/orgs/:org/members/:username", handler: isOrganizationMember },
+  {
+    method: "GET",
+    path: "/orgs/:org/public_members/:username",
+    handler: (call) => {
+      throw notFound(call);
+    },
+  },
+  {
+    method: "PUT",
+    path: "/teams/:id/members/:username",
+    handler: (call) => {
+      teamOf(call).members.add(named(call, "username").id);
+      return bare(204);
+    },
+  },
+  {
+    method: "DELETE",
+    path: "/teams/:id/members/:username",
+    handler: (call) => {
+      teamOf(call).members.delete(named(call, "username").id);
+      return bare(204);
+    },
+  },
+  { method: "GET", path: "/teams/:id/members/:username", handler: isTeamMember },
+  {
+    method: "PUT",
+    path: "/teams/:id/repos/:org/:repo",
+    handler: (call) => {
+      const team = teamOf(call);
+      const repo = call.world.repositoryByName(call.params.org ?? "", call.params.repo ?? "");
+      if (!repo) throw notFound(call);
+      team.repositories.add(repo.id);
+      return bare(204);
+    },
+  },
+];

@@ -1,0 +1,254 @@
+import { createRepository } from "./acts.ts";
+import { eventTypes, subscribe } from "./events.ts";
+import {
+  bare,
+  type Call,
+  fields,
+  json,
+  may,
+  mustUser,
+  needText,
+  notFound,
+  paged,
+  type Reply,
+  type Route,
+  refuse,
+  repoOf,
+  repoToWrite,
+  textField,
+  userOf,
+} from "./http.ts";
+import { type Json, labelJson, repositoryJson, rightsOf, userJson } from "./payloads.ts";
+import { isOrganizationOwner, permissionOf } from "./rights.ts";
+import { type Hook, type Repository, stamp, type User } from "./state.ts";
+
+function shown(call: Call, repo: Repository): Json {
+  return repositoryJson(call.world, repo, rightsOf(call.world, repo, userOf(call)));
+}
+
+async function create(call: Call, owner: User): Promise<Reply> {
+  const { world } = call;
+  const by = mustUser(call);
+  const mayCreate = by.isAdmin || by.id === owner.id || isOrganizationOwner(world, owner.id, by);
+  if (!mayCreate) throw refuse(call, 403, "Given user is not allowed to create repository in organization.");
+  const name = needText(call, "name");
+  if (world.repositoryByName(owner.login, name))
+    throw refuse(call, 409, "The repository with the same name already exists.");
+  const repo = await createRepository(world, by, {
+    name,
+    owner,
+    isPrivate: fields(call).private === true,
+    defaultBranch: textField(call, "default_branch") || "main",
+    description: textField(call, "description") ?? "",
+    files: fields(call).auto_init === true ? { "README.md": `# ${name}\n\n` } : null,
+  });
+  return json(201, shown(call, repo));
+}
+
+function createFor(call: Call, param: string): Promise<Reply> {
+  const owner = call.world.userByLogin(call.params[param] ?? "");
+  if (!owner) throw notFound(call);
+  return create(call, owner);
+}
+
+function edit(call: Call): Reply {
+  const repo = repoOf(call, "admin");
+  mustUser(call);
+  const change = fields(call);
+  const name = textField(call, "name");
+  if (name !== undefined && name !== repo.name) {
+    repo.formerNames.push(repo.name);
+    repo.name = name;
+  }
+  if (typeof change.archived === "boolean") repo.isArchived = change.archived;
+  if (typeof change.private === "boolean") repo.isPrivate = change.private;
+  repo.defaultBranch = textField(call, "default_branch") ?? repo.defaultBranch;
+  repo.description = textField(call, "description") ?? repo.description;
+  repo.updatedAt = call.world.now();
+  return json(200, shown(call, repo));
+}
+
+function remove(call: Call): Reply {
+  const repo = repoOf(call, "admin");
+  mustUser(call);
+  call.world.repositories.splice(call.world.repositories.indexOf(repo), 1);
+  return bare(204);
+}
+
+function putCollaborator(call: Call): Reply {
+  const repo = repoToWrite(call, "admin");
+  const user = call.world.userByLogin(call.params.username ?? "");
+  if (!user) throw refuse(call, 422, `user does not exist [uid: 0, name: ${call.params.username}]`);
+  const permission = textField(call, "permission") ?? "write";
+  if (permission !== "read" && permission !== "write" && permission !== "admin")
+    throw refuse(call, 422, "bad permission");
+  repo.collaborators.set(user.id, permission);
+  return bare(204);
+}
+
+function permission(call: Call): Reply {
+  const repo = repoOf(call);
+  const asking = mustUser(call);
+  if (!asking.isAdmin && !may(call, repo, "admin")) {
+    const text =
+      "Only admins can query all permissions, repo admins can query all repo permissions, collaborators can query only their own";
+    throw refuse(call, 403, text);
+  }
+  const name = call.params.username ?? "";
+  const user = call.world.userByLogin(name);
+  if (!user) throw refuse(call, 404, `user does not exist [uid: 0, name: ${name}]`);
+  const level = permissionOf(call.world, repo, user);
+  return json(200, { permission: level, role_name: level, user: userJson(call.world, user, asking) });
+}
+
+/** Who may be asked for a review: everybody with rights of their own here, except the one who asks. */
+function reviewers(call: Call): Reply {
+  const repo = repoOf(call);
+  const asking = mustUser(call);
+  if (!may(call, repo, "write")) throw refuse(call, 403, "doer has no permission to get reviewers");
+  const { world } = call;
+  const ids = new Set<number>(repo.collaborators.keys());
+  for (const team of world.teams) {
+    if (team.organizationId !== repo.ownerId) continue;
+    if (team.includesAll || team.repositories.has(repo.id)) for (const id of team.members) ids.add(id);
+  }
+  const owner = world.user(repo.ownerId);
+  if (!owner.isOrganization) ids.add(owner.id);
+  const people = [...ids].map((id) => world.user(id));
+  people.sort((a, b) => a.login.localeCompare(b.login));
+  return json(
+    200,
+    people.map((user) => userJson(world, user, asking)),
+  );
+}
+
+function hookJson(hook: Hook): Json {
+  return {
+    id: hook.id,
+    type: "gitea",
+    branch_filter: "",
+    config: { content_type: hook.contentType, url: hook.url },
+    events: eventTypes(hook),
+    authorization_header: hook.authorization,
+    active: hook.active,
+    updated_at: stamp(hook.createdAt),
+    created_at: stamp(hook.createdAt),
+  };
+}
+
+function createHook(call: Call): Reply {
+  const repo = repoOf(call, "admin");
+  mustUser(call);
+  const wanted = fields(call);
+  const config = (wanted.config ?? {}) as Record<string, unknown>;
+  const text = (name: string) => (typeof config[name] === "string" ? config[name] : "");
+  if (text("url") === "" || text("content_type") === "")
+    throw refuse(call, 422, "Missing config option: url");
+  const events = Array.isArray(wanted.events) ? wanted.events.map(String) : [];
+  const hook: Hook = {
+    id: call.world.nextId("hook"),
+    url: text("url"),
+    secret: text("secret"),
+    active: wanted.active === true,
+    contentType: text("content_type") === "form" ? "form" : "json",
+    authorization: textField(call, "authorization_header") ?? "",
+    flags: subscribe(events),
+    createdAt: call.world.now(),
+  };
+  repo.hooks.push(hook);
+  return json(201, hookJson(hook));
+}
+
+function listHooks(call: Call): Reply {
+  const repo = repoOf(call, "admin");
+  mustUser(call);
+  const { items, headers } = paged(call, repo.hooks);
+  return json(200, items.map(hookJson), headers);
+}
+
+function deleteHook(call: Call): Reply {
+  const repo = repoOf(call, "admin");
+  const index = repo.hooks.findIndex((hook) => hook.id === Number(call.params.id));
+  if (index < 0) throw notFound(call);
+  repo.hooks.splice(index, 1);
+  return bare(204);
+}
+
+function createLabel(call: Call): Reply {
+  const repo = repoToWrite(call, "write");
+  const color = needText(call, "color").replace(/^#/, "");
+  const label = { id: call.world.nextId("label"), name: needText(call, "name"), color, description: "" };
+  repo.labels.push(label);
+  return json(201, labelJson(call.world, repo, label));
+}
+
+/** Repositories with their people, hooks and labels. */
+export const REPOSITORY_ROUTES: readonly Route[] = [
+  { method: "POST", path: "/user/repos", handler: (call) => create(call, mustUser(call)) },
+  { method: "POST", path: "/orgs/:org/repos", handler: (call) => createFor(call, "org") },
+  {
+    method: "POST",
+    path: "/admin/users/:username/repos",
+    handler: (call) => {
+      if (!mustUser(call).isAdmin) throw refuse(call, 403, "user should be the site admin");
+      return createFor(call, "username");
+    },
+  },
+  { method: "GET", path: "/repos/:owner/:repo", handler: (call) => json(200, shown(call, repoOf(call))) },
+  { method: "PATCH", path: "/repos/:owner/:repo", handler: edit },
+  { method: "DELETE", path: "/repos/:owner/:repo", handler: remove },
+  {
+    method: "GET",
+    path: "/repos/:owner/:repo/collaborators",
+    handler: (call) => {
+      const repo = repoOf(call);
+      const asking = mustUser(call);
+      const people = [...repo.collaborators.keys()].map((id) =>
+        userJson(call.world, call.world.user(id), asking),
+      );
+      const { items, headers } = paged(call, people);
+      return json(200, items, headers);
+    },
+  },
+  {
+    method: "GET",
+    path: "/repos/:owner/:repo/collaborators/:username",
+    handler: (call) => {
+      const repo = repoOf(call);
+      mustUser(call);
+      const user = call.world.userByLogin(call.params.username ?? "");
+      if (!user) throw refuse(call, 422, `user does not exist [uid: 0, name: ${call.params.username}]`);
+      if (!repo.collaborators.has(user.id)) throw notFound(call);
+      return bare(204);
+    },
+  },
+  { method: "PUT", path: "/repos/:owner/:repo/collaborators/:username", handler: putCollaborator },
+  {
+    method: "DELETE",
+    path: "/repos/:owner/:repo/collaborators/:username",
+    handler: (call) => {
+      const repo = repoToWrite(call, "admin");
+      repo.collaborators.delete(call.world.userByLogin(call.params.username ?? "")?.id ?? 0);
+      return bare(204);
+    },
+  },
+  { method: "GET", path: "/repos/:owner/:repo/collaborators/:username/permission", handler: permission },
+  { method: "GET", path: "/repos/:owner/:repo/reviewers", handler: reviewers },
+  { method: "GET", path: "/repos/:owner/:repo/hooks", handler: listHooks },
+  { method: "POST", path: "/repos/:owner/:repo/hooks", handler: createHook },
+  { method: "DELETE", path: "/repos/:owner/:repo/hooks/:id", handler: deleteHook },
+  {
+    method: "GET",
+    path: "/repos/:owner/:repo/labels",
+    handler: (call) => {
+      const repo = repoOf(call);
+      const { items, headers } = paged(call, repo.labels);
+      return json(
+        200,
+        items.map((label) => labelJson(call.world, repo, label)),
+        headers,
+      );
+    },
+  },
+  { method: "POST", path: "/repos/:owner/:repo/labels", handler: createLabel },
+];

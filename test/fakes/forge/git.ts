@@ -1,0 +1,166 @@
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const ZERO = "0".repeat(40);
+
+export interface GitAnswer {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface GitOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string | Buffer;
+}
+
+/** The environment of every git the stand-in runs: nobody's configuration but the repository's own. */
+export function gitEnvironment(): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? "",
+    HOME: tmpdir(),
+    LC_ALL: "C",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_TERMINAL_PROMPT: "0",
+  };
+}
+
+/** Runs git in a bare repository and answers whatever came out; never throws for an exit code. */
+export function tryGit(dir: string, args: readonly string[], options: GitOptions = {}): Promise<GitAnswer> {
+  return new Promise((resolve, reject) => {
+    const env = { ...gitEnvironment(), ...options.env };
+    const child = execFile(
+      "git",
+      ["-C", dir, ...args],
+      { env, maxBuffer: 256 * 1024 * 1024, encoding: "utf8" },
+      (error, stdout, stderr) => {
+        if (error && typeof error.code !== "number") return reject(error);
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+      },
+    );
+    child.stdin?.on("error", () => {});
+    child.stdin?.end(options.input ?? "");
+  });
+}
+
+/** Runs git and answers its output without the last line end; throws on any exit code but 0. */
+export async function git(dir: string, args: readonly string[], options: GitOptions = {}): Promise<string> {
+  const answer = await tryGit(dir, args, options);
+  if (answer.code !== 0) throw new Error(`git ${args[0]} in ${dir} exited ${answer.code}: ${answer.stderr}`);
+  return answer.stdout.replace(/\n$/, "");
+}
+
+/** The hook that refuses pushes in Gitea's words; what is allowed arrives by environment from `git-http.ts`. */
+const PRE_RECEIVE = `#!/bin/sh
+refuse() { echo "" >&2; echo "Gitea: $1" >&2; exit 1; }
+while read -r old new ref; do
+  case "$ref" in
+    refs/heads/*) branch=\${ref#refs/heads/} ;;
+    refs/tags/*) branch= ;;
+    *) refuse "Unexpected ref: $ref" ;;
+  esac
+  test "$STAND_IN_MAY_WRITE" = 1 || refuse "User permission denied for writing."
+  test -n "$branch" || continue
+  case "$new" in
+    *[!0]*) ;;
+    *) test "$branch" = "$STAND_IN_DEFAULT" && refuse "branch $branch is the default branch and cannot be deleted" ;;
+  esac
+  IFS='
+'
+  set -f
+  for pattern in $STAND_IN_PROTECTED; do
+    case "$branch" in
+      $pattern)
+        case "$new" in *[!0]*) ;; *) refuse "branch $branch is protected from deletion" ;; esac
+        refuse "Not allowed to push to protected branch $branch" ;;
+    esac
+  done
+  unset IFS
+done
+exit 0
+`;
+
+/** Makes an empty bare repository. */
+export async function initRepository(dir: string, defaultBranch: string): Promise<void> {
+  await git(tmpdir(), ["init", "--quiet", "--bare", `--initial-branch=${defaultBranch}`, dir]);
+  await git(dir, ["config", "http.receivepack", "true"]);
+  await git(dir, ["config", "gc.auto", "0"]);
+  const hook = join(dir, "hooks", "pre-receive");
+  await writeFile(hook, PRE_RECEIVE);
+  await chmod(hook, 0o755);
+}
+
+/** The commit a ref or name stands for, or null. */
+export async function resolveCommit(dir: string, name: string): Promise<string | null> {
+  const answer = await tryGit(dir, [
+    "rev-parse",
+    "--verify",
+    "--quiet",
+    "--end-of-options",
+    `${name}^{commit}`,
+  ]);
+  return answer.code === 0 ? answer.stdout.trim() : null;
+}
+
+/** Branch name -> commit, sorted by name. */
+export async function branches(dir: string): Promise<Map<string, string>> {
+  const text = await git(dir, ["for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads"]);
+  const found = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    if (line !== "") found.set(line.slice(41), line.slice(0, 40));
+  }
+  return found;
+}
+
+export interface NewCommit {
+  readonly parent: string | null;
+  /** Path -> content; null removes the file. */
+  readonly files: Readonly<Record<string, string | Buffer | null>>;
+  readonly message: string;
+  readonly author: { readonly name: string; readonly email: string };
+}
+
+/** Writes a commit object without a worktree and answers its id; moves no ref. */
+export async function writeCommit(dir: string, commit: NewCommit): Promise<string> {
+  const scratch = await mkdtemp(join(tmpdir(), "stand-in-index-"));
+  try {
+    const env = { GIT_INDEX_FILE: join(scratch, "index") };
+    if (commit.parent) await git(dir, ["read-tree", commit.parent], { env });
+    for (const [path, content] of Object.entries(commit.files)) {
+      if (content === null) {
+        await git(dir, ["update-index", "--force-remove", "--", path], { env });
+        continue;
+      }
+      const blob = await git(dir, ["hash-object", "-w", "--stdin"], { input: content });
+      await git(dir, ["update-index", "--add", "--cacheinfo", `100644,${blob},${path}`], { env });
+    }
+    const tree = await git(dir, ["write-tree"], { env });
+    return await commitTree(dir, { tree, parents: commit.parent ? [commit.parent] : [], ...commit });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** `git commit-tree` with the author as committer. */
+export async function commitTree(
+  dir: string,
+  commit: {
+    tree: string;
+    parents: readonly string[];
+    message: string;
+    author: { name: string; email: string };
+  },
+): Promise<string> {
+  const { name, email } = commit.author;
+  const env = {
+    GIT_AUTHOR_NAME: name,
+    GIT_AUTHOR_EMAIL: email,
+    GIT_COMMITTER_NAME: name,
+    GIT_COMMITTER_EMAIL: email,
+  };
+  const parents = commit.parents.flatMap((parent) => ["-p", parent]);
+  return git(dir, ["commit-tree", commit.tree, ...parents], { env, input: commit.message });
+}

@@ -1,0 +1,241 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend } from "../../src/backends/backend.ts";
+import { processBackend } from "../../src/backends/process.ts";
+import { createRunner, type Runner, type RunnerDeps } from "../../src/cells/runner.ts";
+import { systemClock } from "../../src/clock.ts";
+import type { AgentConfig } from "../../src/config.ts";
+import { silentLog } from "../../src/log.ts";
+import type { CellSpec, Harvest, JobKind, JobPayload } from "../../src/queue/jobs.ts";
+import type { NewJob } from "../../src/queue/queue.ts";
+import { git, gitEnvironment, initRepository, type NewCommit, writeCommit } from "./forge/git.ts";
+import { type GitServer, serveGit } from "./git-http.ts";
+import { until } from "./until.ts";
+
+export const TOKEN = "sekrit-token-1234567890";
+const AUTHOR = { name: "Dev", email: "dev@example.org" };
+
+/** A runner on real git, real processes and a small git server, with its reports collected. */
+export interface RunnerRig {
+  readonly root: string;
+  readonly missions: string;
+  readonly data: string;
+  readonly server: GitServer;
+  /** The forge's bare repository of acme/app. */
+  readonly forgeRepository: string;
+  readonly reports: NewJob<JobKind>[];
+  runner: Runner;
+  deps: RunnerDeps;
+  /** The agent `allegro` is a shell script from now on. */
+  agent(script: string, more?: Partial<AgentConfig>): void;
+  /** A fresh runner on the same directories, as after a restart. */
+  restart(more?: Partial<RunnerDeps>): void;
+  /** Commits to the forge's branch and answers the commit. */
+  commit(branch: string, files: NewCommit["files"]): Promise<string>;
+  spec(base: string, more?: Partial<CellSpec>): CellSpec;
+  /** Runs a handler and its finish. */
+  perform<K extends Work>(
+    kind: K,
+    payload: JobPayload<K>,
+    how?: { signal?: AbortSignal; key?: string },
+  ): Promise<void>;
+  start(cell: CellSpec, run?: number): Promise<void>;
+  /** Starts a run and waits until its end was reported. */
+  runToEnd(cell: CellSpec, run?: number): Promise<JobPayload<"run-ended">>;
+  collect(cell: CellSpec, run?: number): Promise<Harvest>;
+  /** Payloads of the reports of one kind. */
+  said<K extends JobKind>(kind: K): JobPayload<K>[];
+  cellPath(cell: CellSpec, ...names: string[]): string;
+  inWorktree(cell: CellSpec, script: string): string;
+  remove(): Promise<void>;
+}
+
+export type Work = keyof Runner["handlers"];
+
+export async function createRunnerRig(): Promise<RunnerRig> {
+  const root = mkdtempSync(join(tmpdir(), "lazarus-runner-"));
+  const forgeRepository = join(root, "forge", "acme", "app.git");
+  mkdirSync(join(root, "forge", "acme"), { recursive: true });
+  await initRepository(forgeRepository, "main");
+  rmSync(join(forgeRepository, "hooks"), { recursive: true });
+  const server = await serveGit(join(root, "forge"), TOKEN);
+  const agents = new Map<string, AgentConfig>();
+  const reports: NewJob<JobKind>[] = [];
+  const missions = join(root, "missions");
+  const data = join(root, "data");
+  let jobs = 0;
+
+  const deps = (): RunnerDeps => ({
+    config: {
+      dataDir: data,
+      missionsDir: missions,
+      forge: { url: server.url, token: TOKEN, webhookSecrets: [], repositories: [], caFile: null, pollMs: 0 },
+      agents,
+      limits: {
+        cells: 8,
+        perRepository: 4,
+        perPerson: 3,
+        runMs: 60_000,
+        ttlMs: 0,
+        graceMs: 300,
+        keepMs: 0,
+        revives: 2,
+        diskBytes: 0,
+        freeBytes: 0,
+      },
+      publish: { skipCi: false, maxFileBytes: 100_000 },
+      pit: { scanMs: 30_000, staleMs: 0, skewMs: 0, quietMs: 0, stalledMs: 0 },
+      childPath: process.env.PATH ?? "/usr/bin:/bin",
+      proxyFor: () => null,
+    },
+    backends: new Map<"process", Backend>([["process", processBackend()]]),
+    clock: systemClock,
+    log: silentLog,
+    redact: (text) => text.replaceAll(TOKEN, "***"),
+    report: (job) => {
+      if (!reports.some((one) => one.key === job.key)) reports.push(job as unknown as NewJob<JobKind>);
+    },
+  });
+
+  const rig: RunnerRig = {
+    root,
+    missions,
+    data,
+    server,
+    forgeRepository,
+    reports,
+    deps: deps(),
+    runner: createRunner(deps()),
+    agent(script, more = {}) {
+      const path = join(root, `agent-${++jobs}.sh`);
+      writeFileSync(path, `#!/bin/sh\n${script}\n`);
+      chmodSync(path, 0o755);
+      agents.set("allegro", agentOf(path, more));
+    },
+    restart(more = {}) {
+      void rig.runner.close();
+      rig.deps = { ...deps(), ...more };
+      rig.runner = createRunner(rig.deps);
+    },
+    async commit(branch, files) {
+      const parent = await git(forgeRepository, ["rev-parse", "--verify", `refs/heads/${branch}`]).catch(
+        () => null,
+      );
+      const hash = await writeCommit(forgeRepository, {
+        parent,
+        files,
+        message: "a commit\n",
+        author: AUTHOR,
+      });
+      await git(forgeRepository, ["update-ref", `refs/heads/${branch}`, hash]);
+      return hash;
+    },
+    spec(base, more = {}) {
+      const id = crypto.randomUUID();
+      return {
+        id,
+        repository: { id: 7, fullName: "acme/app" },
+        target: "acme/app#262",
+        title: "Make it so",
+        issueUrl: `${server.url}/acme/app/issues/262`,
+        requestedBy: "dev",
+        createdAt: Date.UTC(2026, 0, 5, 9),
+        members: [{ name: "allegro", kind: "bot", role: "executor" }],
+        branch: `lazarus/${id.slice(0, 8)}`,
+        baseRef: "refs/heads/main",
+        baseCommit: base,
+        brief: "# Brief\n\nDo it: äöü\n",
+        briefSha256: "0".repeat(64),
+        ...more,
+      };
+    },
+    async perform(kind, payload, how = {}) {
+      const key = how.key ?? `job-${++jobs}`;
+      const job = { id: key, kind, key, lane: "", payload, attempt: 1, maxAttempts: 5, putAt: 0, notes: {} };
+      const context = { signal: how.signal ?? new AbortController().signal, note() {} };
+      const handler = rig.runner.handlers[kind] as unknown as (
+        one: typeof job,
+        around: typeof context,
+      ) => Promise<(() => void) | undefined>;
+      (await handler(job, context))?.();
+    },
+    start: (cell, run = 1) => rig.perform("start", { cell, run, agent: "allegro", role: "executor" }),
+    async runToEnd(cell, run = 1) {
+      await rig.start(cell, run);
+      const isOurs = (one: JobPayload<"run-ended">) => one.cellId === cell.id && one.run === run;
+      await until(
+        "the run has ended",
+        () => rig.said("run-ended").some(isOurs) || rig.said("run-refused").length > 0,
+      );
+      const end = rig.said("run-ended").find(isOurs);
+      if (end === undefined) throw new Error(`refused: ${rig.said("run-refused")[0]?.why}`);
+      return end;
+    },
+    async collect(cell, run = 1) {
+      const { id: cellId, repository, branch, baseCommit } = cell;
+      await rig.perform("collect", {
+        cellId,
+        run,
+        repository,
+        agent: "allegro",
+        branch,
+        baseCommit,
+        handle: null,
+      });
+      const harvest = rig.said("collected").at(-1)?.harvest;
+      if (harvest === undefined) throw new Error("nothing was collected");
+      return harvest;
+    },
+    said: (kind) => reports.filter((job) => job.kind === kind).map((job) => job.payload as never),
+    cellPath: (cell, ...names) => join(missions, cell.id, ...names),
+    inWorktree: (cell, script) =>
+      execFileSync("sh", ["-ec", script], {
+        cwd: join(missions, cell.id, "worktree"),
+        env: { ...gitEnvironment(), ...identity("a"), ...committer("a") },
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
+    async remove() {
+      await rig.runner.close();
+      await server.close();
+      execFileSync("chmod", ["-R", "u+rwX", root]);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+  return rig;
+}
+
+function identity(name: string): Record<string, string> {
+  return { GIT_AUTHOR_NAME: name, GIT_AUTHOR_EMAIL: `${name}@x` };
+}
+
+function committer(name: string): Record<string, string> {
+  return { GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: `${name}@x` };
+}
+
+function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
+  return {
+    name: "allegro",
+    preset: null,
+    command: [path],
+    brief: "stdin",
+    homeTemplate: null,
+    env: {},
+    set: {},
+    healthUrl: null,
+    backend: "process",
+    unavailable: null,
+    network: "none",
+    image: null,
+    paths: [],
+    limits: { runMs: 60_000, memoryBytes: null, processes: null, logBytes: 1_000_000, fileBytes: 2 ** 31 },
+    ...more,
+  };
+}
+
+/** A file's JSON. */
+export function readJsonFile(path: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(path, "utf8"));
+}
