@@ -1,13 +1,12 @@
 import { Command, CommanderError } from "commander";
-import { openApp, openParts } from "./app.ts";
+import { openApp } from "./app.ts";
+import { runJobs } from "./cli-jobs.ts";
 import type { StoredAnswer } from "./commands/answer.ts";
 import type { Verb } from "./commands/command.ts";
 import { VERBS } from "./commands/index.ts";
-import { age, columns } from "./commands/view.ts";
 import { type Config, ConfigFault, loadConfig, type Need, readEnvironment } from "./config.ts";
 import { explain, LazarusError } from "./errors.ts";
 import { postDelivery } from "./hook.ts";
-import { prepareDataDir } from "./lock.ts";
 import { createLog, silentLog } from "./log.ts";
 import { ask, askRegistry, printLog } from "./operator.ts";
 import { createRedactor } from "./redact.ts";
@@ -201,49 +200,7 @@ program
   .argument("[action]", "list, retry or drop", "list")
   .argument("[id]", "of the job, or 4 or more characters of it")
   .addHelpText("after", "\nExamples:\n  lazarus jobs\n  lazarus jobs retry 3e9a")
-  .action((action: string, id: string | undefined) => jobs(action, id));
-
-function jobs(action: string, id: string | undefined): void {
-  const config = load([]);
-  prepareDataDir(config.dataDir);
-  const { db, queue, clock } = openParts(config, { log: silentLog });
-  try {
-    const open = queue.list({ states: ["waiting", "running", "dead"], limit: 1_000 });
-    if (action === "list") {
-      const now = clock.now();
-      const rows = open.map((job) => [
-        job.id.slice(0, 8),
-        job.queue,
-        job.kind,
-        job.state,
-        `${job.attempt}/${job.maxAttempts}`,
-        age(now - job.putAt),
-        job.error ?? "",
-      ]);
-      const text = columns([["JOB", "QUEUE", "KIND", "STATE", "TRIED", "AGE", "LAST ERROR"], ...rows]);
-      print({ exitCode: 0, text, data: { jobs: open } });
-      return;
-    }
-    if (action !== "retry" && action !== "drop")
-      throw new LazarusError("usage", `jobs ${action}: there is list, retry and drop`);
-    const found = open.filter((job) => id !== undefined && id.length >= 4 && job.id.startsWith(id));
-    const [job] = found;
-    if (job === undefined || found.length > 1)
-      throw new LazarusError(
-        "not-found",
-        `jobs ${action}: no single open job ${id ?? ""}; lazarus jobs lists them`,
-      );
-    const done = action === "retry" ? queue.retry(job.id) : queue.drop(job.id);
-    if (!done) throw new LazarusError("usage", `jobs ${action}: job ${job.id} is ${job.state}`);
-    print({
-      exitCode: 0,
-      text: `job ${job.id.slice(0, 8)} (${job.kind}): ${action === "retry" ? "tried again" : "dropped"}`,
-      data: { id: job.id },
-    });
-  } finally {
-    db.close();
-  }
-}
+  .action((action: string, id: string | undefined) => print(runJobs(load([]), action, id)));
 
 program
   .command("hook")
