@@ -1,0 +1,139 @@
+import { expect, it } from "vitest";
+import { pushFiles } from "./git-client.ts";
+import { type Ground, R } from "./ground.ts";
+import type { E2eUser } from "./server.ts";
+
+/** Who may see and do what: accounts, rights, teams, renamed and archived repositories. */
+export function accountFacts(ground: () => Ground): void {
+  it("tells its version to everybody, with a date", async () => {
+    const { server } = ground();
+    const answer = await server.api(null, "GET", "/version");
+    expect(answer.json).toEqual({ version: server.version });
+    expect(Math.abs(Date.parse(answer.headers.get("date") ?? "") - Date.now())).toBeLessThan(10_000);
+  });
+
+  it("refuses unknown tokens and missing ones with 401, message and url", async () => {
+    const { server, dev, status } = ground();
+    const answer = await server.api({ ...dev, token: "0".repeat(40) }, "GET", "/user");
+    expect(answer.status).toBe(401);
+    expect(answer.json).toMatchObject({
+      message: expect.any(String),
+      url: expect.stringContaining("/api/swagger"),
+    });
+    expect(await status(null, "GET", "/user")).toBe(401);
+    expect(await status(null, "POST", `${R}/issues`, { title: "x" })).toBe(401);
+  });
+
+  it("lets site admins act as others and nobody else", async () => {
+    const { server, dev } = ground();
+    const sudo = async (as: E2eUser) =>
+      fetch(`${server.url}/api/v1/user`, { headers: { Authorization: `Bearer ${as.token}`, Sudo: "dev" } });
+    expect(await (await sudo(server.admin)).json()).toMatchObject({ login: "dev", id: dev.id });
+    expect((await sudo(dev)).status).toBe(403);
+  });
+
+  it("makes tokens for a password only, and only with scopes", async () => {
+    const { server, dev, status } = ground();
+    expect(await status(dev, "POST", "/users/dev/tokens", { name: "x", scopes: ["all"] })).toBe(401);
+    const basic = `Basic ${Buffer.from(`dev:${dev.password}`).toString("base64")}`;
+    const headers = { Authorization: basic, "Content-Type": "application/json" };
+    const ask = (body: unknown) =>
+      fetch(`${server.url}/api/v1/users/dev/tokens`, { method: "POST", headers, body: JSON.stringify(body) });
+    expect((await ask({ name: "none", scopes: [] })).status).toBe(400);
+    expect((await ask({ name: "e2e", scopes: ["all"] })).status).toBe(400);
+  });
+
+  it("hides private repositories as 404 from strangers and answers none about them", async () => {
+    const { server, reader, status } = ground();
+    await server.createRepository({ owner: "acme", name: "hidden", private: true });
+    expect(await status(reader, "GET", "/repos/acme/hidden")).toBe(404);
+    expect(await status(reader, "GET", "/repos/acme/hidden/issues/1")).toBe(404);
+    const answer = await server.api(
+      server.admin,
+      "GET",
+      "/repos/acme/hidden/collaborators/reader/permission",
+    );
+    expect(answer.json).toMatchObject({ permission: "none" });
+  });
+
+  it("tells rights to repository admins alone", async () => {
+    const { server, dev, bot } = ground();
+    const ask = async (as: E2eUser, login: string) =>
+      server.api(as, "GET", `${R}/collaborators/${login}/permission`);
+    expect((await ask(bot, "dev")).json).toMatchObject({
+      permission: "write",
+      role_name: "write",
+      user: { id: dev.id },
+    });
+    expect((await ask(bot, "DEV")).json).toMatchObject({ user: { login: "dev" } });
+    expect((await ask(bot, "reader")).json).toMatchObject({ permission: "read" });
+    expect((await ask(bot, "lazarus")).json).toMatchObject({ permission: "admin" });
+    expect((await ask(bot, "root1")).json).toMatchObject({ permission: "owner" });
+    expect((await ask(bot, "nobody-of-that-name")).status).toBe(404);
+    expect((await ask(dev, "dev")).status).toBe(403);
+  });
+
+  it("lists who may review to writers, and teams to their members", async () => {
+    const { server, dev, reader, status } = ground();
+    expect(await status(reader, "GET", `${R}/reviewers`)).toBe(403);
+    const logins = ((await server.api(dev, "GET", `${R}/reviewers`)).json as { login: string }[]).map(
+      (one) => one.login,
+    );
+    expect(logins).toEqual(expect.arrayContaining(["dev", "lazarus"]));
+    expect(logins).not.toContain("reader");
+    const team = { name: "crew", permission: "write", units: ["repo.code", "repo.issues", "repo.pulls"] };
+    const made = await server.api(server.admin, "POST", "/orgs/acme/teams", team);
+    expect(made.status).toBe(201);
+    const { id } = made.json as { id: number };
+    expect(await status(server.admin, "PUT", `/teams/${id}/members/dev`)).toBe(204);
+    const found = await server.api(dev, "GET", "/orgs/acme/teams/search?q=crew");
+    expect(found.json).toMatchObject({ ok: true, data: [{ id, name: "crew" }] });
+    expect(await status(dev, "GET", `/teams/${id}/members/dev`)).toBe(200);
+    expect(await status(dev, "GET", `/teams/${id}/members/reader`)).toBe(404);
+    expect(await status(reader, "GET", `/teams/${id}/members/dev`)).toBe(404);
+    expect(await status(dev, "GET", "/orgs/acme/members/dev")).toBe(204);
+    expect(await status(dev, "GET", "/orgs/acme/members/reader")).toBe(404);
+    expect(await status(reader, "GET", "/orgs/acme/members/dev")).toBe(303);
+  });
+
+  it("answers a renamed repository with 307 by API, and by git", async () => {
+    const { server, status } = ground();
+    await server.createRepository({ owner: "acme", name: "old" });
+    expect(await status(server.admin, "PATCH", "/repos/acme/old", { name: "new" })).toBe(200);
+    const answer = await server.api(server.admin, "GET", "/repos/acme/old/issues?state=all");
+    expect(answer.status).toBe(307);
+    const target = new URL(answer.headers.get("location") ?? "", server.url);
+    const followed = await fetch(target, { headers: { Authorization: `token ${server.admin.token}` } });
+    expect(followed.status).toBe(200);
+    const service = await fetch(`${server.url}/acme/old.git/info/refs?service=git-upload-pack`, {
+      redirect: "manual",
+    });
+    expect(service.status).toBe(307);
+  });
+
+  it("refuses writes to an archived repository with 423, and pushes with 403", async () => {
+    const { server, dev, status } = ground();
+    await server.createRepository({ owner: "acme", name: "done" });
+    const number = await server.openIssue(dev, "acme/done", { title: "x", body: "" });
+    await server.archiveRepository("acme/done");
+    expect(await status(dev, "POST", "/repos/acme/done/issues", { title: "y" })).toBe(423);
+    expect(await status(dev, "POST", `/repos/acme/done/issues/${number}/comments`, { body: "y" })).toBe(423);
+    expect((await server.api(dev, "GET", "/repos/acme/done")).json).toMatchObject({ archived: true });
+    const push = await pushFiles(`${server.url}/acme/done.git`, server.admin, {
+      branch: "x",
+      files: { "a.txt": "a" },
+    });
+    expect(push.code).toBe(128);
+    expect(push.stderr).toContain("403");
+  });
+
+  it("knows an empty repository, which has no branch", async () => {
+    const { server, dev, status } = ground();
+    await server.createRepository({ owner: "acme", name: "empty", autoInit: false });
+    expect((await server.api(dev, "GET", "/repos/acme/empty")).json).toMatchObject({
+      empty: true,
+      default_branch: "main",
+    });
+    expect(await status(dev, "GET", "/repos/acme/empty/branches/main")).toBe(404);
+  });
+}

@@ -1,0 +1,168 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { stringify } from "yaml";
+import { until } from "../fakes/until.ts";
+
+const BIN = resolve(import.meta.dirname, "../../bin/lazarus.js");
+export const HOOK_SECRET = "a-secret-of-the-test";
+
+export interface LazarusOptions {
+  readonly forgeUrl: string;
+  readonly token: string;
+  readonly repositories?: readonly string[];
+  readonly directors?: readonly string[];
+  /** Name -> shell script; each becomes an agent whose command is that script. */
+  readonly agents: Readonly<Record<string, string>>;
+  /** Merged over the file's top level. */
+  readonly more?: Readonly<Record<string, unknown>>;
+  /** Merged over each agent. */
+  readonly agentMore?: Readonly<Record<string, unknown>>;
+}
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A Lazarus of its own: data, missions and configuration in a temporary directory, run as a person runs it. */
+export class Lazarus {
+  readonly dir: string;
+  readonly configPath: string;
+  url = "";
+  #server: ChildProcess | null = null;
+  #log = "";
+  #ready = "";
+
+  private constructor(dir: string) {
+    this.dir = dir;
+    this.configPath = join(dir, "lazarus.yaml");
+  }
+
+  static async make(options: LazarusOptions): Promise<Lazarus> {
+    const lazarus = new Lazarus(await mkdtemp(join(tmpdir(), "lazarus e2e-")));
+    await lazarus.configure(options);
+    return lazarus;
+  }
+
+  get dataDir(): string {
+    return join(this.dir, "data");
+  }
+
+  get missionsDir(): string {
+    return join(this.dir, "missions");
+  }
+
+  /** What serve has logged so far. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** The line that serve printed when it was ready. */
+  get readyLine(): string {
+    return this.#ready;
+  }
+
+  get pid(): number | undefined {
+    return this.#server?.pid;
+  }
+
+  async configure(options: LazarusOptions): Promise<void> {
+    await mkdir(join(this.dir, "agents"), { recursive: true });
+    const agents: Record<string, unknown> = {};
+    for (const [name, script] of Object.entries(options.agents)) {
+      const path = join(this.dir, "agents", name);
+      await writeFile(path, script.startsWith("#!") ? script : `#!/bin/sh\n${script}\n`);
+      await chmod(path, 0o755);
+      agents[name] = { command: [path], backend: "process", ...options.agentMore };
+    }
+    const config = {
+      server: { listen: "127.0.0.1:0" },
+      forge: {
+        url: options.forgeUrl,
+        token: options.token,
+        webhook_secret: HOOK_SECRET,
+        repositories: options.repositories ?? ["acme/*"],
+      },
+      data: "./data",
+      missions: "./missions",
+      directors: options.directors ?? [],
+      agents,
+      ...options.more,
+    };
+    await writeFile(this.configPath, stringify(config));
+  }
+
+  /** Starts `lazarus serve` and waits until it is ready (`/readyz`, unless the forge is down). */
+  async serve(options: { ready?: boolean; env?: Record<string, string> } = {}): Promise<void> {
+    const child = spawn(process.execPath, [BIN, "--config", this.configPath, "serve"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { PATH: process.env.PATH ?? "", ...options.env },
+    });
+    this.#server = child;
+    this.#ready = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      this.#log += chunk.toString();
+    });
+    child.stdout?.on("data", (chunk: Buffer) => {
+      this.#ready += chunk.toString();
+    });
+    await until(
+      "serve says that it listens",
+      () => this.#ready.includes("\n") || child.exitCode !== null,
+      15_000,
+    );
+    const url = /http:\/\/\S+?(?=,)/.exec(this.#ready)?.[0];
+    if (url === undefined) throw new Error(`serve did not start: ${this.#log}`);
+    this.url = url;
+    if (options.ready === false) return;
+    await until("readyz", async () => (await fetch(`${url}/readyz`)).status === 200, 15_000);
+  }
+
+  /** Ends serve with a signal and answers its exit code. */
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
+    const child = this.#server;
+    this.#server = null;
+    if (child === null || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null;
+    child.kill(signal);
+    await once(child, "exit");
+    return child.exitCode;
+  }
+
+  async cli(...args: string[]): Promise<CliResult> {
+    const child = spawn(process.execPath, [BIN, "--config", this.configPath, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { PATH: process.env.PATH ?? "" },
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString();
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, stdout, stderr };
+  }
+
+  /** What `status --json` says of all cells. */
+  async cells(): Promise<Record<string, unknown>[]> {
+    const { stdout, stderr } = await this.cli("status", "--all", "--json");
+    if (stdout === "") throw new Error(stderr);
+    return (JSON.parse(stdout) as { cells: Record<string, unknown>[] }).cells;
+  }
+
+  async readCell(id: string, path: string): Promise<string> {
+    return readFile(join(this.missionsDir, id, path), "utf8");
+  }
+
+  async remove(): Promise<void> {
+    await this.end("SIGKILL");
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { accountFacts } from "./account-facts.ts";
+import { gitFacts } from "./git-facts.ts";
+import { type Ground, prepare } from "./ground.ts";
+import { issueFacts } from "./issue-facts.ts";
+import type { Received } from "./listener.ts";
+import { pullFacts } from "./pull-facts.ts";
+import { type E2eServer, realServerSettings, startRealServer, startStandInServer } from "./servers.ts";
+
+const real = realServerSettings();
+const servers: [name: string, start: () => Promise<E2eServer>][] = [
+  ["the stand-in", () => startStandInServer()],
+  ...(real
+    ? [
+        ["the real server", () => startRealServer(real.executable, real.staticRoot)] as [
+          string,
+          () => Promise<E2eServer>,
+        ],
+      ]
+    : []),
+];
+
+/** Server -> kind of delivery -> the paths of its fields in their order, to compare both servers by. */
+const shapes = new Map<string, Map<string, string>>();
+
+describe.each(servers)("facts about %s", (name, start) => {
+  let ground: Ground;
+
+  beforeAll(async () => {
+    ground = await prepare(start);
+  });
+
+  afterAll(async () => {
+    if (!ground) return;
+    shapes.set(name, shapesOf(ground.listener.received));
+    await ground.stop();
+  });
+
+  accountFacts(() => ground);
+  issueFacts(() => ground);
+  gitFacts(() => ground);
+  pullFacts(() => ground);
+});
+
+/** Only the real server shows what the stand-in must look like; without one there is nothing to compare. */
+if (real) {
+  it("sends deliveries with the same fields in the same order from both servers", () => {
+    const [standIn, honest] = servers.map(([name]) => shapes.get(name));
+    expect(standIn?.size).toBeGreaterThan(12);
+    expect([...(standIn ?? []).keys()]).toEqual([...(honest ?? []).keys()]);
+    for (const [kind, fields] of honest ?? []) expect.soft(standIn?.get(kind), kind).toBe(fields);
+  });
+}
+
+function shapesOf(received: readonly Received[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { headers, payload } of received) {
+    const changed = Object.keys((payload.changes ?? {}) as object).join();
+    const kind = `${String(headers["x-gitea-event-type"])} ${String(payload.action ?? "")} ${changed}`;
+    const paths: string[] = [];
+    fieldPaths(payload, "", paths);
+    // What is null in one delivery is an object in the next: the fullest of a kind stands for it.
+    if (paths.length > (found.get(kind)?.split("\n").length ?? 0)) found.set(kind, paths.join("\n"));
+  }
+  return new Map([...found].sort());
+}
+
+function fieldPaths(value: unknown, path: string, into: string[]): void {
+  // A real server may tell of a push only after the pull request from it was opened and its review asked for.
+  if (path.endsWith(".requested_reviewers")) {
+    into.push(`${path} null or people`);
+  } else if (Array.isArray(value)) {
+    into.push(`${path}[]`);
+    if (value.length > 0) fieldPaths(value[0], `${path}[0]`, into);
+  } else if (typeof value === "object" && value !== null) {
+    for (const [key, inner] of Object.entries(value)) fieldPaths(inner, `${path}.${key}`, into);
+  } else {
+    into.push(`${path} ${value === null ? "null" : typeof value}`);
+  }
+}
