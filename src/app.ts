@@ -9,7 +9,7 @@ import { createRunner, type Runner } from "./cells/runner.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createAnnouncer } from "./commands/announce.ts";
 import type { Deps } from "./commands/command.ts";
-import { commandDied, createCommandHandlers } from "./commands/dispatch.ts";
+import { commandDied, createCommandHandlers, tailDied } from "./commands/dispatch.ts";
 import { createReplyHandlers, refreshCards } from "./commands/post.ts";
 import { createRights } from "./commands/rights.ts";
 import { createTailHandler } from "./commands/tailed.ts";
@@ -130,14 +130,15 @@ async function compose(config: Config, options: { log: Log; adapters?: Adapters;
       ...createReplyHandlers(deps),
       ...runner.handlers,
     },
-    failures({ ...postDeps, log }),
+    failures({ ...postDeps, log, redact: redactor.redact }),
   );
 
   const ground = createGround({ config, forge, handled, clock, log });
+  const again = { clock, log };
   const cancels = [
-    every(clock, CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle })),
-    every(clock, EXPIRY_LOOK_MS, () => lifecycle.expire()),
-    every(clock, HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS)),
+    every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
+    every(EXPIRY_LOOK_MS, () => lifecycle.expire(), again),
+    every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
   lifecycle.admitWaiting();
   return {
@@ -179,19 +180,23 @@ async function adopt(runner: Runner, registry: Registry): Promise<number> {
 }
 
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
-function failures(deps: Parameters<typeof commandDied>[2] & { readonly log: Log }): WorkOptions {
+function failures(
+  deps: Parameters<typeof commandDied>[2] & Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log },
+): WorkOptions {
+  const said = (error: unknown) => deps.redact(explain(error));
   return {
     onDead(job, error) {
       deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
       if (job.kind === "command") commandDied(job as Job<"command">, error, deps);
-      else tellCell(job, { why: explain(error), retryAt: null }, deps);
+      else if (job.kind === "tail") tailDied(job as Job<"tail">, error, deps);
+      else tellCell(job, { why: said(error), retryAt: null }, deps);
     },
     onRetry(job, error, retryAt) {
       deps.log.warn(
         { job: job.kind, id: job.id, attempt: job.attempt, why: explain(error), retryAt },
         "job will be tried again",
       );
-      if (job.attempt >= 2) tellCell(job, { why: explain(error), retryAt }, deps);
+      if (job.attempt >= 2) tellCell(job, { why: said(error), retryAt }, deps);
     },
   };
 }
@@ -266,11 +271,16 @@ function createGround(deps: {
   };
 }
 
-function every(clock: Clock, ms: number, act: () => void): () => void {
+/** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */
+function every(ms: number, act: () => void, at: { clock: Clock; log: Log }): () => void {
   let cancel = () => {};
   const again = () => {
-    cancel = clock.after(ms, () => {
-      act();
+    cancel = at.clock.after(ms, () => {
+      try {
+        act();
+      } catch (error) {
+        at.log.error({ why: explain(error) }, "looking after the cells failed; trying again");
+      }
       again();
     });
   };

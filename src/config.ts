@@ -180,7 +180,7 @@ interface Origin {
 }
 
 /** Keys of capabilities that are still to come: they load, and are named at start. */
-const NOT_YET: readonly (readonly [key: string, why: string])[] = [
+export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
   ["container", "the container backend is not"],
   ["uids", "cells do not have users of their own"],
   ["publish.skip_ci", "CI of pushed branches is not prevented"],

@@ -35,6 +35,16 @@ export type BackendCheck =
   | { readonly ok: true; readonly note: string }
   | { readonly ok: false; readonly why: string; readonly fix: string };
 
+/**
+ * A user of a cell's own, where Lazarus is root: it owns worktree, artifacts and homes, and nothing else on the host. `groups` lets it read the
+ * mirror whose objects it borrows.
+ */
+export interface CellUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
 /** What every process of a cell gets, agent or helper child. */
 export interface Surroundings {
   readonly cellId: string;
@@ -60,6 +70,8 @@ export interface Surroundings {
   readonly network: "none" | "full" | readonly string[];
   readonly paths: readonly string[];
   readonly image: string | null;
+  /** Null: the user that Lazarus runs as. */
+  readonly user: CellUser | null;
 }
 
 export interface RunSpec extends Surroundings {

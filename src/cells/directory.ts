@@ -35,7 +35,7 @@ export function pathsOf(cellDir: string): CellPaths {
   };
 }
 
-/** Every directory of the scaffold but `worktree`, which the clone makes. */
+/** Every directory of the scaffold but `worktree`, which the clone fills. */
 export const SCAFFOLD = [
   ["meta"],
   ["config"],

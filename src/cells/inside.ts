@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, rename } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { LazarusError, systemCode } from "../errors.ts";
 
 /*
@@ -130,7 +130,18 @@ export async function writeWhole(
     await file.close();
   }
   await rename(temporary, below(directory, name));
+  await removeStale(directory, name);
   await directory.sync();
 }
 
 let writes = 0;
+
+/** What a write of the same file left behind when its process was killed. */
+async function removeStale(directory: FileHandle, name: string): Promise<void> {
+  for (const other of await readdir(`/proc/self/fd/${directory.fd}`)) {
+    const pid = other.startsWith(`.${name}.`)
+      ? /^(\d+)\.\d+$/.exec(other.slice(name.length + 2))?.[1]
+      : undefined;
+    if (pid !== undefined && pid !== String(process.pid)) await rm(below(directory, other), { force: true });
+  }
+}

@@ -1,9 +1,8 @@
-import { createHash } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { toIso } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { LazarusError } from "../errors.ts";
-import type { CellSpec, JobPayload, MissionUpdate } from "../queue/jobs.ts";
+import type { CellSpec, JobKind, JobPayload, MissionUpdate } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
 import {
   type Cell,
@@ -16,7 +15,8 @@ import {
 } from "./cell.ts";
 import { decide, outcomeOf } from "./decide.ts";
 import { admissible, blockingLimit, type Limits } from "./line.ts";
-import type { NewCell, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
+import type { NewCell } from "./rows.ts";
 
 /** What people must hear of in a new comment, besides the card. */
 export type Announcement = {
@@ -61,6 +61,8 @@ export class Lifecycle {
   /** Asks for another run of an idle cell. */
   rerun(cell: Cell, agent: string, requester: Requester): Run {
     return this.#registry.transaction(() => {
+      this.#mustBe(cell.id, ["idle"]);
+      if (isOpen(this.#registry.lastRun(cell.id))) throw movedOn(cell.id);
       this.#registry.update(cell.id, { pushRefused: null, reason: null });
       return this.#line(cell.id, agent, requester);
     });
@@ -113,9 +115,12 @@ export class Lifecycle {
     });
   }
 
-  /** Takes a run that waits in line out of it. */
-  withdraw(cell: Cell, run: Run, step: { who: string; why: string; outcome: Outcome | null }): void {
+  /** Takes a run that waits in line, or has just got its place, out of it; a cell that was never made gets the outcome. */
+  withdraw(cell: Cell, run: Run, step: { who: string; why: string; outcome: Outcome }): void {
     this.#registry.transaction(() => {
+      const { state } = this.#run(cell.id, run.n);
+      if (state !== "waiting" && state !== "admitted") throw movedOn(cell.id);
+      const isUnmade = this.#cell(cell.id).state === "proposed";
       this.#registry.updateRun(cell.id, run.n, {
         state: "withdrawn",
         stopped: step.why,
@@ -123,9 +128,9 @@ export class Lifecycle {
       });
       this.#registry.update(cell.id, {
         reason: step.why,
-        ...(step.outcome === null ? {} : { outcome: step.outcome }),
+        ...(isUnmade ? { outcome: step.outcome } : {}),
       });
-      if (cell.state === "proposed") {
+      if (isUnmade) {
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
         this.#sweepDirectory(cell);
       }
@@ -147,6 +152,7 @@ export class Lifecycle {
   /** Lets a cell that waits for a director's word go on to its place in line. */
   approve(cell: Cell): void {
     this.#registry.transaction(() => {
+      if (!this.#mustBe(cell.id, ["proposed"]).waitsForApproval) throw movedOn(cell.id);
       this.#registry.update(cell.id, { waitsForApproval: false, reason: null });
       const last = this.#registry.lastRun(cell.id);
       if (last !== null) this.admitWaiting({ checked: { cellId: cell.id, n: last.n } });
@@ -160,7 +166,7 @@ export class Lifecycle {
     const run = this.#registry.lastRun(cell.id);
     if (run === null) return false;
     if (run.state === "waiting") {
-      this.withdraw(cell, run, { who, why, outcome: cell.state === "proposed" ? "discarded" : null });
+      this.withdraw(cell, run, { who, why, outcome: "discarded" });
       return true;
     }
     if (run.state !== "running" && run.state !== "admitted") return false;
@@ -175,18 +181,21 @@ export class Lifecycle {
   #putStop(cell: Cell, run: Run, why: string): void {
     if (run.state === "admitted")
       this.#deps.queue.end({ lane: `cell:${cell.id}`, kinds: ["start", "admit"] }, why);
+    // Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all.
     this.#put({
       kind: "stop",
-      key: `${cell.id}:${run.n}:stop:${createHash("sha256").update(why).digest("hex").slice(0, 8)}`,
+      key: crypto.randomUUID(),
       lane: `cell:${cell.id}`,
       urgent: true,
       payload: { cellId: cell.id, run: run.n, handle: run.handle === null ? null : { ...run.handle }, why },
+      merge: { tag: `stop:${cell.id}:${run.n}`, fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }) },
     });
   }
 
   /** Begins to close an active or idle cell; what remains to be published is published first, unless it is to be discarded. */
   close(cell: Cell, closing: Closing, why: string): void {
     this.#registry.transaction(() => {
+      const { state } = this.#mustBe(cell.id, ["active", "idle"]);
       const run = this.#registry.lastRun(cell.id);
       if (run?.state === "waiting") {
         this.#registry.updateRun(cell.id, run.n, {
@@ -196,7 +205,7 @@ export class Lifecycle {
         });
       }
       this.#registry.update(cell.id, { closing, pushRefused: null, reason: null });
-      this.#registry.move(cell.id, { from: cell.state, to: "closing", who: closing.by, why });
+      this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
       this.#mark(cell.id);
       this.advance(cell.id);
       this.card(cell.id);
@@ -207,7 +216,7 @@ export class Lifecycle {
   expire(): void {
     const now = this.#deps.clock.now();
     for (const cell of this.#registry.list(["proposed", "active", "idle"])) {
-      if (cell.expiresAt > now || cell.closing !== null) continue;
+      if (cell.expiresAt > now || cell.closing !== null || this.#gaveUpSince(cell)) continue;
       const why = `its TTL passed at ${toIso(cell.expiresAt)}`;
       const run = this.#registry.lastRun(cell.id);
       if (cell.state !== "proposed") {
@@ -221,18 +230,29 @@ export class Lifecycle {
     }
   }
 
-  /** Scrubs a cell, whatever its state: what is still alive in it is ended first, and nothing is published. */
+  /** It was tried to close it after its TTL, and could not be: a person must look, and nothing is gained by trying for ever. */
+  #gaveUpSince(cell: Cell): boolean {
+    return this.#registry
+      .history(cell.id)
+      .some((row) => row.from === "closing" && row.to === "idle" && row.at >= cell.expiresAt);
+  }
+
+  /**
+   * Scrubs a cell, whatever its state: what is still alive in it is ended first, and nothing is published. Asked again it tries again
+   * what had been given up.
+   */
   destroy(cell: Cell, who: string): void {
     this.#registry.transaction(() => {
+      const { state } = this.#mustBe(cell.id, ["proposed", "active", "idle", "closing", "archived"]);
       const run = this.#registry.lastRun(cell.id);
       if (run?.state === "waiting")
         this.#registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: this.#deps.clock.now() });
       this.#registry.update(cell.id, {
         closing: { by: who, discard: true, thenDestroy: true, outcome: null, person: null },
       });
-      if (cell.state === "active" || cell.state === "idle") {
+      if (state === "active" || state === "idle") {
         this.#registry.move(cell.id, {
-          from: cell.state,
+          from: state,
           to: "closing",
           who,
           why: `destroyed by force by ${who}`,
@@ -253,7 +273,7 @@ export class Lifecycle {
       { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
       "the cell is being destroyed",
     );
-    this.#put({
+    this.#putStep({
       kind: "scrub",
       key: `${cell.id}:scrub:${this.#registry.history(cell.id).length}`,
       lane: `cell:${cell.id}`,
@@ -279,7 +299,7 @@ export class Lifecycle {
         this.#putStop(cell, step.run, `closed by ${cell.closing?.by ?? "lazarus"}`);
         return;
       case "collect":
-        this.#put({
+        this.#putStep({
           kind: "collect",
           key: `${cellId}:${step.run.n}:collect`,
           lane,
@@ -295,7 +315,7 @@ export class Lifecycle {
         });
         return;
       case "push":
-        this.#put({
+        this.#putStep({
           kind: "publish",
           key: `${cellId}:${step.run.n}:publish:${step.tip}:${moves}`,
           lane: `push:${cellId}`,
@@ -307,7 +327,7 @@ export class Lifecycle {
         this.#putDraft(cellId, `${cell.publishedBranch}:${moves}`);
         return;
       case "seal":
-        this.#put({
+        this.#putStep({
           kind: "seal",
           key: `${cellId}:seal:${moves}`,
           lane,
@@ -344,7 +364,8 @@ export class Lifecycle {
       handle: report.handle,
       logPath: report.logPath,
     });
-    if (cell.state === "proposed" || cell.state === "idle") {
+    // One that is being scrubbed comes to life no more: its process is ended there.
+    if ((cell.state === "proposed" || cell.state === "idle") && !cell.closing?.thenDestroy) {
       this.#registry.update(cell.id, { health: "healthy", reason: null });
       this.#registry.move(cell.id, {
         from: cell.state,
@@ -391,7 +412,7 @@ export class Lifecycle {
       stopped: report.stopped,
       leftovers,
     });
-    this.#registry.update(cell.id, { health: null });
+    this.#registry.update(cell.id, { health: null, reason: null });
     // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.
     if (report.began && (cell.state === "proposed" || (cell.state === "idle" && run.state === "admitted"))) {
       this.#registry.move(cell.id, {
@@ -426,6 +447,7 @@ export class Lifecycle {
   }
 
   onLogCut(report: JobPayload<"log-cut">): void {
+    if (this.#run(report.cellId, report.run).state !== "running") return;
     this.#registry.update(report.cellId, {
       reason: `the log of run ${report.run} grew over its limit: ${report.bytes} bytes were cut out of its middle, the run goes on`,
     });
@@ -434,6 +456,9 @@ export class Lifecycle {
 
   onCollected(report: JobPayload<"collected">): void {
     const run = this.#run(report.cellId, report.run);
+    const { state } = this.#cell(report.cellId);
+    if (run.state !== "ended" || run.collectedAt !== null || state === "archived" || state === "destroyed")
+      return;
     this.#registry.updateRun(report.cellId, report.run, { collectedAt: this.#deps.clock.now() });
     this.#registry.update(report.cellId, {
       harvest: report.harvest,
@@ -447,7 +472,13 @@ export class Lifecycle {
 
   onPushed(report: JobPayload<"pushed">): void {
     const cell = this.#cell(report.cellId);
-    this.#registry.update(cell.id, { publishedTip: report.tip, publishedBranch: report.branch });
+    if (cell.state === "destroyed") return;
+    this.#registry.update(cell.id, {
+      publishedTip: report.tip,
+      publishedBranch: report.branch,
+      pushRefused: null,
+      reason: null,
+    });
     // A branch that people moved is left to them: what was made meanwhile goes beside it, as a draft of its own.
     if (report.divertedFrom !== null) {
       this.#registry.update(cell.id, {
@@ -494,12 +525,15 @@ export class Lifecycle {
   }
 
   onPushRefused(report: JobPayload<"push-refused">): void {
+    const cell = this.#cell(report.cellId);
+    if (cell.state === "archived" || cell.state === "destroyed") return;
     this.#registry.update(report.cellId, { pushRefused: report.why, reason: `not published: ${report.why}` });
     this.advance(report.cellId);
     this.card(report.cellId);
   }
 
   onDrafted(cellId: string, pullRequest: number, repository: string): void {
+    if (this.#cell(cellId).state === "destroyed") return;
     this.#registry.update(cellId, { pullRequest, pullRequestRepository: repository });
     this.advance(cellId);
     this.card(cellId);
@@ -507,10 +541,15 @@ export class Lifecycle {
 
   onSealed(report: JobPayload<"sealed">): void {
     const cell = this.#cell(report.cellId);
-    if (cell.state !== "closing") return;
+    if (cell.state !== "closing" || cell.closing?.thenDestroy) return;
     const by = cell.closing?.by ?? "lazarus";
     const outcome = cell.closing?.outcome ?? (cell.closing?.discard ? "discarded" : cell.outcome);
-    this.#registry.update(cell.id, { sealedAt: this.#deps.clock.now(), outcome, closing: null });
+    this.#registry.update(cell.id, {
+      sealedAt: this.#deps.clock.now(),
+      outcome,
+      closing: null,
+      reason: null,
+    });
     this.#registry.move(cell.id, {
       from: "closing",
       to: "archived",
@@ -535,7 +574,7 @@ export class Lifecycle {
   onScrubbed(report: JobPayload<"scrubbed">): void {
     const cell = this.#cell(report.cellId);
     const closing = cell.closing;
-    if (!closing?.thenDestroy) return;
+    if (!closing?.thenDestroy || cell.state === "destroyed") return;
     const run = this.#registry.lastRun(cell.id);
     if (run?.state === "running" || run?.state === "admitted") {
       this.#registry.updateRun(cell.id, run.n, {
@@ -544,9 +583,13 @@ export class Lifecycle {
         stopped: `destroyed by ${closing.by}`,
       });
     }
-    if (cell.state === "closing" || cell.state === "proposed") {
+    if (cell.state === "active" || cell.state === "idle") {
+      const why = `destroyed by force by ${closing.by}`;
+      this.#registry.move(cell.id, { from: cell.state, to: "closing", who: closing.by, why });
+    }
+    if (cell.state !== "archived") {
       this.#registry.move(cell.id, {
-        from: cell.state,
+        from: cell.state === "proposed" ? "proposed" : "closing",
         to: "archived",
         who: closing.by,
         why: "discarded by force, not sealed",
@@ -574,7 +617,7 @@ export class Lifecycle {
   }): void {
     const cell = this.#cell(job.cellId);
     if (cell.state === "destroyed") return;
-    if (job.retryAt === null && job.kind === "start" && job.run !== null) {
+    if (job.retryAt === null && (job.kind === "start" || job.kind === "admit") && job.run !== null) {
       this.onRunRefused({ cellId: cell.id, run: job.run, why: job.why });
       return;
     }
@@ -635,8 +678,24 @@ export class Lifecycle {
     };
   }
 
+  /** Asked for again after it was given up, a step is tried again: its key is said once, but its job may be dead. */
+  #putStep<K extends JobKind>(job: NewJob<K>): void {
+    if (this.#deps.queue.put(job) !== "duplicate") return;
+    const dead = this.#deps.queue
+      .list({ states: ["dead"], limit: MOST_DEAD })
+      .find((row) => row.key === job.key);
+    if (dead !== undefined) this.#deps.queue.retry(dead.id);
+  }
+
   #put<K extends Parameters<Queue["put"]>[0]["kind"]>(job: NewJob<K>): void {
     this.#deps.queue.put(job);
+  }
+
+  /** The cell as it is now. @throws LazarusError `internal`, retryable, where it left these states since the caller looked. */
+  #mustBe(cellId: string, states: readonly Cell["state"][]): Cell {
+    const cell = this.#cell(cellId);
+    if (!states.includes(cell.state)) throw movedOn(cellId);
+    return cell;
   }
 
   #cell(id: string): Cell {
@@ -650,6 +709,17 @@ export class Lifecycle {
     if (run === null) throw new LazarusError("not-found", `cell ${cellId} has no run ${n}`);
     return run;
   }
+}
+
+const MOST_DEAD = 10_000;
+
+function isOpen(run: Run | null): boolean {
+  return run !== null && (run.state === "waiting" || run.state === "admitted" || run.state === "running");
+}
+
+/** Between a command's look at a cell and its effects something else moved it: the command looks again. */
+function movedOn(cellId: string): LazarusError {
+  return new LazarusError("internal", `changing cell ${cellId}: it moved on meanwhile`, { retryable: true });
 }
 
 /** A forge may be down for hours: at five minutes apart that is most of a day. */

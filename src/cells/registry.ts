@@ -13,7 +13,7 @@ import {
   type RunState,
   type State,
 } from "./cell.ts";
-import { bindCell, bindRun, cellFromRow, historyFromRow, runFromRow } from "./rows.ts";
+import { bindCell, bindRun, cellFromRow, historyFromRow, type NewCell, runFromRow } from "./rows.ts";
 
 /** What may be written about a cell besides its state, which only `move` writes. */
 export interface CellChange {
@@ -44,22 +44,6 @@ export interface RunChange {
   readonly collectedAt?: number;
   readonly leftovers?: readonly string[];
 }
-
-export type NewCell = Omit<
-  Cell,
-  | "state"
-  | "outcome"
-  | "health"
-  | "cardId"
-  | "pullRequest"
-  | "pullRequestRepository"
-  | "publishedBranch"
-  | "publishedTip"
-  | "harvest"
-  | "pushRefused"
-  | "closing"
-  | "sealedAt"
->;
 
 /** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
 export class Registry {

@@ -10,7 +10,6 @@ import {
   type Run,
   STATES,
 } from "./cell.ts";
-import type { NewCell } from "./registry.ts";
 
 const json = <T extends z.ZodType>(shape: T) =>
   z.string().transform((text, context): z.infer<T> => {
@@ -106,6 +105,23 @@ export function cellFromRow(row: unknown): Cell {
     sealedAt: r.sealed_at,
   };
 }
+
+/** A cell as it is made: what only happens to it later is empty. */
+export type NewCell = Omit<
+  Cell,
+  | "state"
+  | "outcome"
+  | "health"
+  | "cardId"
+  | "pullRequest"
+  | "pullRequestRepository"
+  | "publishedBranch"
+  | "publishedTip"
+  | "harvest"
+  | "pushRefused"
+  | "closing"
+  | "sealedAt"
+>;
 
 /** The parameters of the statement that inserts a cell. */
 export function bindCell(cell: NewCell): Record<string, unknown> {

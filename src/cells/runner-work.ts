@@ -44,6 +44,8 @@ export function createWorkHandlers(parts: Parts): Required<Pick<Handlers, WorkJo
 async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
   const { cellId, run, repository, agent: name, baseCommit } = job.payload;
   const handle = parseHandle(job.payload.handle);
+  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
+  if (job.attempt > 1) await endAll(parts, { cellId, run, handle });
   const agent = parts.config.agents.get(name);
   const confines: Confines = agent ?? unknownAgent(name);
   const paths = pathsOf(parts.cellDir(cellId));

@@ -46,6 +46,7 @@ export function surroundingsOf(
     network: agent.network,
     paths: agent.paths,
     image: agent.image,
+    user: null,
   };
 }
 

@@ -73,6 +73,8 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
 async function makeScaffold(fresh: CellPaths): Promise<void> {
   await mkdir(fresh.cell, { mode: 0o700 });
   for (const names of SCAFFOLD) await mkdir(join(fresh.cell, ...names), { mode: 0o700 });
+  // git would make it for everybody to read.
+  await mkdir(fresh.worktree, { mode: 0o700 });
 }
 
 /**

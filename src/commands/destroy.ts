@@ -21,8 +21,8 @@ export const destroy: Verb = {
     const { cell } = found;
     const by = origin.person.login;
     if (cell.state === "destroyed") return refuse("refused", replies.alreadyDestroyed(cell));
-    if (cell.closing?.thenDestroy) return refuse("refused", replies.alreadyGoing(cell));
-    if (cell.state !== "archived" && command.flags["--force"] !== true)
+    const isGoing = cell.closing?.thenDestroy === true;
+    if (cell.state !== "archived" && !isGoing && command.flags["--force"] !== true)
       return refuse("refused", replies.notArchived(cell));
     return {
       kind: "done",

@@ -3,10 +3,10 @@ import type { Db } from "../db.ts";
 import { explain, LazarusError } from "../errors.ts";
 import type { Asker, JobPayload } from "../queue/jobs.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
-import { answerRefusal, answerWith } from "./answer.ts";
+import { type AnswerDeps, answerRefusal, answerWith } from "./answer.ts";
 import { type Deps, type Origin, refuse } from "./command.ts";
+import { confirm } from "./confirm.ts";
 import { GRAMMAR, verbNamed } from "./index.ts";
-import { confirm } from "./post.ts";
 import { replies } from "./replies.ts";
 import { nameOf } from "./rights.ts";
 
@@ -104,15 +104,30 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   };
 }
 
+export interface DeathDeps extends AnswerDeps {
+  /** Takes secrets out of what a failure says before it is kept and told. */
+  redact(text: string): string;
+}
+
 /** Called in the transaction that gives a command up: whoever typed it hears why. */
-export function commandDied(job: Job<"command">, error: unknown, deps: DispatchDeps): void {
+export function commandDied(job: Job<"command">, error: unknown, deps: DeathDeps): void {
   const isForge = error instanceof LazarusError && error.code.startsWith("forge-");
   answerRefusal(
     job.payload.asker,
-    { kind: "refused", code: "failed", reply: replies.deadJob(job.payload.verb, explain(error)) },
+    {
+      kind: "refused",
+      code: "failed",
+      reply: replies.deadJob(job.payload.verb, deps.redact(explain(error))),
+    },
     deps,
     isForge ? 5 : 1,
   );
+}
+
+/** The same for a log that could not be read. */
+export function tailDied(job: Job<"tail">, error: unknown, deps: DeathDeps): void {
+  const reply = replies.deadJob("logs", deps.redact(explain(error)));
+  answerRefusal(job.payload.asker, { kind: "refused", code: "failed", reply }, deps);
 }
 
 /** The verbs and flags people can type; for the thread handler's parser. */

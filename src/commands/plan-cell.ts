@@ -1,6 +1,6 @@
 import { issueHash, makeBrief } from "../cells/brief.ts";
 import { includesRole, shortId } from "../cells/cell.ts";
-import type { NewCell } from "../cells/registry.ts";
+import type { NewCell } from "../cells/rows.ts";
 import type { AgentConfig } from "../config.ts";
 import { marker, md, plain } from "../gitea/markdown.ts";
 import type { Issue, PullRequest } from "../gitea/port.ts";

@@ -3,7 +3,7 @@ import type { Cell } from "../cells/cell.ts";
 import { LazarusError } from "../errors.ts";
 import { type PullRequest, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
-import { confirm, type PostDeps } from "./post.ts";
+import { confirm, type PostDeps } from "./confirm.ts";
 import { draftBody, draftTitle } from "./pull-request.ts";
 
 /** Handlers that open and update a cell's draft pull request and ask for its review. */
@@ -47,6 +47,7 @@ async function openOrUpdate(
   const { cellId } = job.payload;
   const cell = deps.registry.cell(cellId);
   if (cell === null || cell.publishedTip === null) return undefined;
+  if (cell.state === "destroyed" || cell.closing?.thenDestroy) return undefined;
   const name = await confirm(cell.repository, deps);
   const place = placeOf(cell, name, deps);
   const body = draftBody(cell, deps.registry.lastRun(cellId));

@@ -3,20 +3,14 @@ import type { Clock } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import { findMarker, type Markdown, marker, md, raw } from "../gitea/markdown.ts";
 import type { Comment, Forge, RepositoryName } from "../gitea/port.ts";
-import type { RepositoryRef } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { cardMarker, renderCard } from "./card.ts";
 import type { Deps } from "./command.ts";
+import { confirm, type PostDeps } from "./confirm.ts";
 import { createDraftHandlers } from "./post-draft.ts";
-import { nameOf } from "./rights.ts";
 
 /** Comments this much older than the cell are not looked at when a card is searched: clocks differ. */
 const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
-
-export type PostDeps = Pick<
-  Deps,
-  "forge" | "registry" | "rights" | "clock" | "config" | "lifecycle" | "queue"
->;
 
 /**
  * Handlers of the `replies` queue: everything that is written to the forge. Nothing is posted a second time before its marker
@@ -37,32 +31,6 @@ export function createReplyHandlers(
     comment: (job, context) => postOnce(job, context, deps),
     ...createDraftHandlers(deps),
   };
-}
-
-/** Before every post, id and full name are compared with what we know, and with the allow-list. */
-export async function confirm(
-  repository: RepositoryRef,
-  deps: Pick<PostDeps, "forge" | "rights">,
-): Promise<RepositoryName> {
-  const name = nameOf(repository);
-  if (!deps.rights.isServed(repository.fullName)) {
-    throw new LazarusError(
-      "forge-refused",
-      `writing to ${repository.fullName}: it is no longer served (forge.repositories)`,
-    );
-  }
-  const found = await deps.forge.repository(name);
-  if (
-    found === null ||
-    found.id !== repository.id ||
-    found.fullName.toLowerCase() !== repository.fullName.toLowerCase()
-  ) {
-    throw new LazarusError(
-      "forge-refused",
-      `writing to ${repository.fullName}: the repository of that name is another one now`,
-    );
-  }
-  return name;
 }
 
 /** Runs `call`, taking errors of some kinds as an answer: a deleted comment cannot bear a reaction. */

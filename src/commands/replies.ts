@@ -103,7 +103,6 @@ export const replies = {
   notArchived: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
   alreadyDestroyed: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is destroyed already.`,
-  alreadyGoing: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is being destroyed already.`,
   destroying: (cell: Cell) => say`cell ${c(shortId(cell.id))}: destroying`,
   notWaiting: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} does not wait for approval: it is ${cell.state}.`,

@@ -21,7 +21,8 @@ export const revive: Verb = {
     const last = deps.registry.lastRun(cell.id);
     if (last?.state === "waiting" || last?.state === "admitted")
       return refuse("refused", replies.alreadyWaits(cell));
-    if (cell.state === "active") return refuse("refused", replies.alreadyRuns(cell));
+    if (cell.state === "active" || last?.state === "running")
+      return refuse("refused", replies.alreadyRuns(cell));
     if (cell.state !== "idle") return refuse("refused", replies.cannotRevive(cell));
     return start(agentWord ?? cell.agent, { cell, origin, deps });
   },

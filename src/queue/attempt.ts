@@ -2,8 +2,8 @@ import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { isRetryable, LazarusError } from "../errors.ts";
 import { backoffMs } from "./backoff.ts";
-import type { Claimed } from "./job-row.ts";
-import type { JobLog, NamedLease } from "./joblog.ts";
+import type { Claimed, NamedLease } from "./job-row.ts";
+import type { JobLog } from "./joblog.ts";
 import type { JobKind } from "./jobs.ts";
 import type { Finish, Handler, Job, JobContext, WorkOptions } from "./queue.ts";
 

@@ -1,8 +1,13 @@
 import * as z from "zod";
 import { explain } from "../errors.ts";
-import type { NamedLease } from "./joblog.ts";
 import { JOBS, type JobKind } from "./jobs.ts";
 import { JOB_STATES, type Job, type JobRow } from "./queue.ts";
+
+/** A job and the lease under which one attempt works on it; every write of that attempt names both. */
+export interface NamedLease {
+  readonly id: string;
+  readonly lease: string;
+}
 
 /** A row that was just claimed. With a `fault` it must not be worked on; `job` is null where this version cannot read it. */
 export interface Claimed {

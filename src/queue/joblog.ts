@@ -5,6 +5,7 @@ import {
   type Claimed,
   explainShape,
   LIST_COLUMNS,
+  type NamedLease,
   parseClaimRow,
   parseListRow,
   parseNotes,
@@ -17,12 +18,6 @@ import { JOB_STATES, type JobRow, type JobState, type NewJob } from "./queue.ts"
 export const DEFAULT_MAX_ATTEMPTS = 12;
 /** How many attempts may be cut short by a kill on top of `maxAttempts`: no command is lost, none kills us for ever. */
 export const INTERRUPTIONS_FORGIVEN = 3;
-
-/** A job and the lease under which one attempt works on it; every write of that attempt names both. */
-export interface NamedLease {
-  readonly id: string;
-  readonly lease: string;
-}
 
 /** What may be claimed: due at `now` (epoch ms), in no busy lane, of no kind in `skip`. */
 export interface Search {

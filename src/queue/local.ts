@@ -2,8 +2,8 @@ import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
-import type { Claimed } from "./job-row.ts";
-import { type JobLog, type NamedLease, openJobLog, type Search } from "./joblog.ts";
+import type { Claimed, NamedLease } from "./job-row.ts";
+import { type JobLog, openJobLog, type Search } from "./joblog.ts";
 import { JOBS, type JobKind, QUEUES, type QueueName } from "./jobs.ts";
 import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
 

@@ -221,7 +221,8 @@ function putCommand(
       words: [...parsed.words],
       flags: parsed.flags,
       text: parsed.text,
-      issueHash: at.reading.delivered[String(at.entry.id)]?.issue ?? null,
+      issueHash:
+        (at.entry.source === "comment" ? at.reading.delivered[String(at.entry.id)]?.issue : null) ?? null,
     },
     maxAttempts: 60,
   });

@@ -47,6 +47,7 @@ export function createCellRig(cellName = "cell"): CellRig {
     network: "none",
     paths: [bin],
     image: null,
+    user: null,
   };
   const run = (command: readonly string[], more: Partial<RunSpec> = {}): RunSpec => ({
     ...around,

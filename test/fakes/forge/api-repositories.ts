@@ -19,7 +19,7 @@ import {
   userOf,
 } from "./http.ts";
 import { type Json, labelJson, repositoryJson, rightsOf, userJson } from "./payloads.ts";
-import { isOrganizationOwner, permissionOf } from "./rights.ts";
+import { covers, isOrganizationOwner, permissionOf } from "./rights.ts";
 import { type Hook, type Repository, stamp, type User } from "./state.ts";
 
 function shown(call: Call, repo: Repository): Json {
@@ -119,6 +119,29 @@ function reviewers(call: Call): Reply {
   return json(
     200,
     people.map((user) => userJson(world, user, asking)),
+  );
+}
+
+/** Whom an issue can be assigned to: everybody who may write by rights of their own. */
+function assignees(call: Call): Reply {
+  const repo = repoOf(call);
+  const asking = mustUser(call);
+  const { world } = call;
+  const ids = new Set<number>([
+    repo.ownerId,
+    ...repo.collaborators.keys(),
+    ...world.teams
+      .filter((team) => team.organizationId === repo.ownerId)
+      .flatMap((team) => [...team.members]),
+  ]);
+  const people = [...ids].map((id) => world.user(id));
+  const writers = people.filter(
+    (user) => !user.isOrganization && covers(permissionOf(world, repo, user), "write"),
+  );
+  writers.sort((a, b) => a.login.localeCompare(b.login));
+  return json(
+    200,
+    writers.map((user) => userJson(world, user, asking)),
   );
 }
 
@@ -234,6 +257,7 @@ export const REPOSITORY_ROUTES: readonly Route[] = [
   },
   { method: "GET", path: "/repos/:owner/:repo/collaborators/:username/permission", handler: permission },
   { method: "GET", path: "/repos/:owner/:repo/reviewers", handler: reviewers },
+  { method: "GET", path: "/repos/:owner/:repo/assignees", handler: assignees },
   { method: "GET", path: "/repos/:owner/:repo/hooks", handler: listHooks },
   { method: "POST", path: "/repos/:owner/:repo/hooks", handler: createHook },
   { method: "DELETE", path: "/repos/:owner/:repo/hooks/:id", handler: deleteHook },

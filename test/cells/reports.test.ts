@@ -1,0 +1,181 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { MOVES } from "../../src/cells/cell.ts";
+import { createReportHandlers } from "../../src/cells/reports.ts";
+import type { JobKind } from "../../src/queue/jobs.ts";
+import {
+  type ControlRig,
+  createControl,
+  ended,
+  harvest,
+  ID,
+  jobOf,
+  nothingLeft,
+  started,
+  TIP,
+} from "../fakes/control-rig.ts";
+
+let rig: ControlRig;
+afterEach(() => rig.remove());
+
+/** Small and repeatable: mulberry32. */
+function dice(seed: number): (sides: number) => number {
+  let state = seed;
+  return (sides) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % sides;
+  };
+}
+
+type Act = readonly [name: string, act: () => void];
+
+/** Every report there is, about a run. */
+function reports(run: number, tip = TIP): Act[] {
+  const { lifecycle, clock } = rig;
+  const about = { cellId: ID, run };
+  const at = clock.now();
+  return [
+    ["run-started", () => lifecycle.onRunStarted(started(ID, run, at))],
+    ["run-refused", () => lifecycle.onRunRefused({ ...about, why: "no" })],
+    ["run-ended", () => lifecycle.onRunEnded(ended(ID, run, at))],
+    [
+      "run-ended unbegun",
+      () => lifecycle.onRunEnded(ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
+    ],
+    ["over-limit", () => lifecycle.onOverLimit({ ...about, why: "over its wall clock" })],
+    ["log-cut", () => lifecycle.onLogCut({ ...about, bytes: 1 })],
+    ["collected", () => lifecycle.onCollected({ ...about, harvest: harvest({ tip }) })],
+    ["collected nothing", () => lifecycle.onCollected({ ...about, harvest: nothingLeft() })],
+    ["collected held", () => lifecycle.onCollected({ ...about, harvest: harvest({ heldBack: ["x"] }) })],
+    ["pushed", () => lifecycle.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e", divertedFrom: null })],
+    [
+      "pushed aside",
+      () =>
+        lifecycle.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e-2", divertedFrom: "lazarus/4f1c0b7e" }),
+    ],
+    ["push-refused", () => lifecycle.onPushRefused({ ...about, why: "protected" })],
+    ["drafted", () => lifecycle.onDrafted(ID, 271, "acme/app")],
+    ["sealed", () => lifecycle.onSealed({ cellId: ID, bytes: 1 })],
+    ["scrubbed", () => lifecycle.onScrubbed({ cellId: ID })],
+    ...(
+      ["start", "admit", "stop", "collect", "publish", "push", "seal", "prune", "scrub", "draft"] as const
+    ).map(
+      (kind): Act => [
+        `${kind} stuck`,
+        () => lifecycle.onStuck({ cellId: ID, kind, run, why: "trouble", retryAt: null }),
+      ],
+    ),
+  ];
+}
+
+/** What people may ask of the cell as it is. */
+function wishes(): Act[] {
+  const { lifecycle, registry } = rig;
+  const cell = rig.cell();
+  const last = rig.run();
+  const closing = { by: "owner", thenDestroy: false, outcome: null, person: null };
+  const all: Act[] = [["expire", () => lifecycle.expire()]];
+  if (cell.state === "active" || cell.state === "idle") {
+    all.push(["close", () => lifecycle.close(cell, { ...closing, discard: false }, "closed")]);
+    all.push(["discard", () => lifecycle.close(cell, { ...closing, discard: true }, "closed")]);
+  }
+  if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
+    all.push(["revive", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
+  if (cell.waitsForApproval && cell.state === "proposed")
+    all.push(["approve", () => lifecycle.approve(cell)]);
+  if (cell.state !== "destroyed") all.push(["destroy", () => lifecycle.destroy(cell, "owner")]);
+  all.push(["stop", () => void lifecycle.stop(cell, "dev")]);
+  expect(registry.cell(ID)).not.toBeNull();
+  return all;
+}
+
+function expectHistoryOnTheTable(told: readonly string[]): void {
+  const rows = rig.registry.history(ID);
+  let state = "proposed";
+  for (const row of rows.slice(1)) {
+    expect(row.from, told.join(" > ")).toBe(state);
+    expect(MOVES[row.from ?? "proposed"], told.join(" > ")).toContain(row.to);
+    state = row.to;
+  }
+  expect(rig.cell().state, told.join(" > ")).toBe(state);
+}
+
+describe("reports, in whatever order they come", () => {
+  it.each(Array.from({ length: 60 }, (_, seed) => seed))(
+    "never throw and never leave the table of moves (walk %i)",
+    (seed) => {
+      rig = createControl();
+      const roll = dice(seed);
+      rig.create({ waitsForApproval: roll(4) === 0 });
+      const told: string[] = [];
+      for (let step = 0; step < 40; step++) {
+        // The end is kept rare, or every walk would be over soon.
+        const last = rig.run().n;
+        const all = [...wishes(), ...reports(1 + roll(last)), ...reports(last)].filter(
+          ([name]) => roll(6) === 0 || !/destroy|scrub/.test(name),
+        );
+        const [name, act] = all[roll(all.length)] ?? ["nothing", () => {}];
+        told.push(name);
+        try {
+          rig.db.transaction(act);
+        } catch (error) {
+          throw new Error(`${told.join(" > ")}: ${String(error)}`, { cause: error });
+        }
+        expectHistoryOnTheTable(told);
+      }
+    },
+  );
+
+  it("change nothing in a tombstone", () => {
+    rig = createControl();
+    rig.idle();
+    rig.lifecycle.destroy(rig.cell(), "owner");
+    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.clearJobs();
+    const before = [rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)];
+    for (const [name, act] of reports(1, "2".repeat(40))) {
+      act();
+      expect([rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)], name).toEqual(before);
+    }
+    expect(rig.waiting().filter((kind) => kind !== "card")).toEqual([]);
+  });
+
+  it("change nothing when they come twice", () => {
+    rig = createControl();
+    rig.create();
+    const good = ["run-started", "run-ended", "collected", "pushed", "drafted"];
+    for (const name of good) {
+      const act = () => reports(1).find(([one]) => one === name)?.[1]();
+      act();
+      const once = [rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)];
+      act();
+      expect([rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)], name).toEqual(once);
+    }
+    expect(rig.cell()).toMatchObject({ state: "idle", pullRequest: 271 });
+  });
+});
+
+it("each kind of report changes the registry only in its finish", async () => {
+  rig = createControl();
+  rig.create();
+  const handlers = createReportHandlers(rig.lifecycle);
+  const kinds = Object.keys(handlers) as JobKind[];
+  expect(kinds.sort()).toEqual([
+    "collected",
+    "log-cut",
+    "over-limit",
+    "push-refused",
+    "pushed",
+    "run-ended",
+    "run-refused",
+    "run-started",
+    "scrubbed",
+    "sealed",
+  ]);
+  const { job, context } = jobOf("run-started", started(ID, 1, rig.clock.now()));
+  const finish = await handlers["run-started"]?.(job, context);
+  expect(rig.cell().state).toBe("proposed");
+  finish?.();
+  expect(rig.cell().state).toBe("active");
+});

@@ -1,0 +1,318 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import type { Cell, Run } from "../../src/cells/cell.ts";
+import { type Announcement, Lifecycle } from "../../src/cells/lifecycle.ts";
+import { Registry } from "../../src/cells/registry.ts";
+import type { NewCell } from "../../src/cells/rows.ts";
+import { systemClock } from "../../src/clock.ts";
+import { createAnnouncer } from "../../src/commands/announce.ts";
+import type { Deps, Origin } from "../../src/commands/command.ts";
+import { createRights } from "../../src/commands/rights.ts";
+import { type Config, loadConfig } from "../../src/config.ts";
+import { type Db, openDb } from "../../src/db.ts";
+import { createForge } from "../../src/gitea/client.ts";
+import type { Harvest, JobKind, JobPayload } from "../../src/queue/jobs.ts";
+import { createLocalQueue } from "../../src/queue/local.ts";
+import type { Job, JobContext, JobState, Queue } from "../../src/queue/queue.ts";
+import { createFakeClock, type FakeClock } from "./clock.ts";
+
+export const ID = "4f1c0b7e-1111-4222-8333-444455556666";
+export const BASE = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678";
+export const TIP = "0fedcba987654321000000000000000000000001";
+
+export interface ControlOptions {
+  /** Merged over the configuration file's top level. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly forge?: { readonly url: string; readonly token: string };
+}
+
+/** The control side on a real registry and a real job log that nobody works off unless told. */
+export interface ControlRig {
+  readonly dir: string;
+  readonly db: Db;
+  readonly clock: FakeClock;
+  readonly queue: Queue;
+  readonly registry: Registry;
+  readonly lifecycle: Lifecycle;
+  readonly config: Config;
+  readonly deps: Deps;
+  readonly announced: Announcement[];
+  /** Writes a cell down as a summon does. */
+  create(more?: Partial<NewCell>): Cell;
+  /** Creates a cell and lets the reports of a runner bring it to `active`. */
+  active(more?: Partial<NewCell>): Cell;
+  /** The same up to `idle`, with what its run left. */
+  idle(more?: Partial<NewCell>, left?: Partial<Harvest>): Cell;
+  cell(id?: string): Cell;
+  run(id?: string): Run;
+  /** Kinds of the jobs that wait, in the order they were put. */
+  waiting(): JobKind[];
+  payloads<K extends JobKind>(kind: K, states?: readonly JobState[]): JobPayload<K>[];
+  /** Ends every job that waits, as if it had been worked off. */
+  clearJobs(): void;
+  remove(): void;
+}
+
+export function testConfig(dir: string, options: ControlOptions = {}): Config {
+  const file = join(dir, "lazarus.yaml");
+  writeFileSync(
+    file,
+    stringify({
+      server: { listen: "127.0.0.1:0" },
+      forge: {
+        url: options.forge?.url ?? "http://127.0.0.1:9",
+        token: options.forge?.token ?? "a-token-of-the-test",
+        webhook_secret: "a-secret-of-the-test",
+        repositories: ["acme/*", "dev/*"],
+      },
+      data: join(dir, "data"),
+      missions: join(dir, "missions"),
+      agents: Object.fromEntries(
+        ["allegro", "ezra", "kimi"].map((name) => [name, { command: ["true"], backend: "process" }]),
+      ),
+      ...options.config,
+    }),
+  );
+  return loadConfig({ file, env: { PATH: "/usr/bin:/bin" }, cwd: dir, needs: ["forge", "server", "agents"] });
+}
+
+export function createControl(options: ControlOptions = {}): ControlRig {
+  const dir = mkdtempSync(join(tmpdir(), "lazarus-control-"));
+  const config = testConfig(dir, options);
+  const clock = createFakeClock(Date.UTC(2026, 10, 21, 14, 2, 11));
+  const db = openDb(join(dir, "lazarus.db"));
+  const queue = createLocalQueue({ db, clock, log: { info() {}, warn() {}, error() {} } });
+  const registry = new Registry(db, clock);
+  const announced: Announcement[] = [];
+  const announce = createAnnouncer({ queue });
+  const lifecycle = new Lifecycle({
+    registry,
+    queue,
+    clock,
+    config,
+    announce(one) {
+      announced.push(one);
+      announce(one);
+    },
+  });
+  const forge = createForge({
+    url: config.forge.url,
+    token: config.forge.token,
+    redact: (text) => text.replaceAll(config.forge.token, "[redacted]"),
+    clock: systemClock,
+    proxyFor: () => null,
+  });
+  const rights = createRights({ forge, config });
+
+  const rig: ControlRig = {
+    dir,
+    db,
+    clock,
+    queue,
+    registry,
+    lifecycle,
+    config,
+    deps: { forge, registry, lifecycle, queue, rights, clock, config },
+    announced,
+    create(more = {}) {
+      const cell = newCell(clock.now(), more);
+      lifecycle.create(cell, [{ name: cell.agent, kind: "bot", role: "executor" }], "summoned");
+      return rig.cell(cell.id);
+    },
+    active(more = {}) {
+      const { id } = rig.create(more);
+      lifecycle.onRunStarted(started(id, 1, clock.now()));
+      return rig.cell(id);
+    },
+    idle(more = {}, left = {}) {
+      const { id } = rig.active(more);
+      lifecycle.onRunEnded(ended(id, 1, clock.now()));
+      lifecycle.onCollected({ cellId: id, run: 1, harvest: harvest(left) });
+      return rig.cell(id);
+    },
+    cell: (id = ID) => present(registry.cell(id)),
+    run: (id = ID) => present(registry.lastRun(id)),
+    waiting: () =>
+      queue
+        .list({ states: ["waiting"], limit: 1_000 })
+        .reverse()
+        .map((row) => row.kind),
+    payloads<K extends JobKind>(kind: K, states: readonly JobState[] = ["waiting"]) {
+      const rows = db.sql
+        .prepare(
+          "SELECT payload FROM jobs WHERE kind = ? AND state IN (SELECT value FROM json_each(?)) ORDER BY seq",
+        )
+        .all(kind, JSON.stringify(states)) as { payload: string }[];
+      return rows.map((row) => JSON.parse(row.payload) as JobPayload<K>);
+    },
+    clearJobs() {
+      db.sql.prepare("UPDATE jobs SET state = 'done', ended_at = 0 WHERE state = 'waiting'").run();
+    },
+    remove() {
+      db.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  return rig;
+}
+
+function present<T>(value: T | null): T {
+  if (value === null) throw new Error("it is not in the registry");
+  return value;
+}
+
+/** A cell as `summon` plans it. */
+export function newCell(now: number, more: Partial<NewCell> = {}): NewCell {
+  const id = more.id ?? ID;
+  return {
+    id,
+    reason: null,
+    repository: { id: 7, fullName: "acme/app" },
+    number: 262,
+    isPullRequest: false,
+    title: "Make the parser accept empty input",
+    issueUrl: "https://git.example.org/acme/app/issues/262",
+    requester: { id: 3, login: "dev" },
+    askedInComment: 41,
+    agent: "allegro",
+    waitsForApproval: false,
+    baseName: "main",
+    baseRef: "refs/heads/main",
+    baseCommit: BASE,
+    branch: `lazarus/${id.slice(0, 8)}`,
+    delivery: "draft",
+    mergeInto: { repository: "acme/app", branch: "main" },
+    brief: "# Mission: Make the parser accept empty input\n",
+    briefSha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    createdAt: now,
+    expiresAt: now + 24 * 60 * 60_000,
+    ...more,
+  };
+}
+
+/** What a good run leaves: two commits, a report. */
+export function harvest(more: Partial<Harvest> = {}): Harvest {
+  const commit = (hash: string, subject: string) => ({ hash, subject, author: "allegro", at: 0 });
+  return {
+    changed: true,
+    tip: TIP,
+    commits: [
+      commit(TIP, "Accept empty input"),
+      commit("1".repeat(40), "Test the parser with nothing in its hands"),
+    ],
+    commitCount: 2,
+    files: 3,
+    added: 41,
+    removed: 7,
+    hadUncommitted: false,
+    unfinished: null,
+    salvaged: null,
+    heldBack: [],
+    report: null,
+    logTail: "",
+    ...more,
+  };
+}
+
+export function nothingLeft(more: Partial<Harvest> = {}): Harvest {
+  return harvest({
+    changed: false,
+    tip: null,
+    commits: [],
+    commitCount: 0,
+    files: 0,
+    added: 0,
+    removed: 0,
+    ...more,
+  });
+}
+
+export function started(cellId: string, run: number, startedAt: number): JobPayload<"run-started"> {
+  return { cellId, run, handle: { pid: 4711 }, startedAt, logPath: `/x/logs/allegro-${run}.log` };
+}
+
+export function ended(
+  cellId: string,
+  run: number,
+  endedAt: number,
+  more: Partial<JobPayload<"run-ended">> = {},
+): JobPayload<"run-ended"> {
+  return {
+    cellId,
+    run,
+    began: true,
+    endedAt,
+    code: 0,
+    signal: null,
+    stopped: null,
+    leftovers: [],
+    ...more,
+  };
+}
+
+/** Somebody's comment on a thread, as a command's origin. */
+export function origin(
+  person: { id: number; login: string },
+  thread: { repository: { id: number; fullName: string }; number: number },
+  more: Partial<Origin> = {},
+): Origin {
+  return {
+    asker: {
+      via: "forge",
+      repository: thread.repository,
+      number: thread.number,
+      source: "comment",
+      sourceId: 41,
+      index: 0,
+      person,
+    },
+    person,
+    isOperator: false,
+    thread,
+    commentId: 41,
+    issueHash: null,
+    notes: {},
+    note: () => {},
+    ...more,
+  };
+}
+
+/** The operator of the command line. */
+export function operator(more: Partial<Origin> = {}): Origin {
+  return {
+    asker: { via: "cli", request: crypto.randomUUID(), operator: "operator root" },
+    person: { id: null, login: "operator root" },
+    isOperator: true,
+    thread: null,
+    commentId: null,
+    issueHash: null,
+    notes: {},
+    note: () => {},
+    ...more,
+  };
+}
+
+/** A job as a handler gets it, and a context that keeps its notes. */
+export function jobOf<K extends JobKind>(
+  kind: K,
+  payload: JobPayload<K>,
+  more: Partial<Job<K>> = {},
+): { job: Job<K>; context: JobContext; notes: Record<string, unknown> } {
+  const notes: Record<string, unknown> = {};
+  const job: Job<K> = {
+    id: crypto.randomUUID(),
+    kind,
+    key: crypto.randomUUID(),
+    lane: "a lane",
+    payload,
+    attempt: 1,
+    maxAttempts: 10,
+    putAt: 0,
+    notes: {},
+    ...more,
+  };
+  const note = (fresh: Record<string, unknown>) => void Object.assign(notes, fresh);
+  return { job, context: { signal: new AbortController().signal, note }, notes };
+}
