@@ -23,6 +23,12 @@ const zero = (input: unknown) => (input === 0 ? "0" : input);
 
 export const text = string("a text", (input) => (input === "" || input.includes("\0") ? null : input));
 export const secret: Kind<string> = { what: "a text that is not empty", read: text.read, hidden: true };
+/** Goes into a header: with a line break in it, errors would quote it in pieces that nobody knows as a secret. */
+export const token: Kind<string> = {
+  what: "a token on one line, of ASCII characters",
+  hidden: true,
+  read: string("", (input) => (/^[\x20-\x7e]+$/.test(input) ? input : null)).read,
+};
 /** A file or directory; where a relative one starts is not decided here. */
 export const directory = string("a path", text.read);
 export const name = pattern(/^[A-Za-z_][A-Za-z0-9_]*$/);

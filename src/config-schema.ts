@@ -16,6 +16,7 @@ import {
   span,
   text,
   texts,
+  token,
   uidRange,
   url,
   variables,
@@ -114,7 +115,7 @@ export const fileSchema = section({
   }).prefault({}),
   forge: section({
     url: optional(url, "address of the Gitea or Forgejo, also under a sub-path (`LAZARUS_FORGE_URL`)"),
-    token: optional(secret, "the bot's own account (`LAZARUS_FORGE_TOKEN`)"),
+    token: optional(token, "the bot's own account (`LAZARUS_FORGE_TOKEN`)"),
     token_file: optional(directory, "file that holds the token, instead"),
     webhook_secret: optional(
       secrets(),

@@ -141,6 +141,13 @@ describe("faults", () => {
     expect(faults("forge:\n  token: hunter22\n bad: [").join()).not.toContain("hunter22");
   });
 
+  test("refuse a token that no header can hold, before an error could quote it", () => {
+    for (const token of ['"hunter22\\nhunter22"', '"hunter22é"', '"hunter22…"']) {
+      const said = faults(BASICS.replace("token: token-of-the-bot", `token: ${token}`));
+      expect(said).toEqual(["forge.token: it is not a token on one line, of ASCII characters"]);
+    }
+  });
+
   test("name what the command in hand is missing, and only that", () => {
     const missing = (needs: readonly Need[]) => faults("", { needs }).map((each) => each.split(":")[0]);
     expect(missing(["server"])).toEqual([

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "..");
 
@@ -11,11 +11,28 @@ const ROOT = resolve(import.meta.dirname, "..");
 export default function setup(): void {
   const built = join(ROOT, "dist", "cli.js");
   if (existsSync(built) && statSync(built).mtimeMs > newest(join(ROOT, "src"))) return;
-  const tsc = join(ROOT, "node_modules", ".bin", "tsc");
-  execFileSync(tsc, ["-p", "tsconfig.build.json", "--noCheck"], { cwd: ROOT, stdio: "inherit" });
+  // Aside first: a program that starts at this moment must not read half a file.
+  const fresh = mkdtempSync(join(ROOT, "dist-"));
+  try {
+    const tsc = join(ROOT, "node_modules", ".bin", "tsc");
+    const words = ["-p", "tsconfig.build.json", "--noCheck", "--outDir", fresh];
+    execFileSync(tsc, words, { cwd: ROOT, stdio: "inherit" });
+    for (const file of filesBelow(fresh)) {
+      const to = join(ROOT, "dist", file);
+      mkdirSync(dirname(to), { recursive: true });
+      renameSync(join(fresh, file), to);
+    }
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
 }
 
 function newest(dir: string): number {
-  const files = readdirSync(dir, { recursive: true, encoding: "utf8" });
-  return Math.max(...files.map((file) => statSync(join(dir, file)).mtimeMs));
+  return Math.max(...filesBelow(dir).map((file) => statSync(join(dir, file)).mtimeMs));
+}
+
+function filesBelow(dir: string): string[] {
+  return readdirSync(dir, { recursive: true, encoding: "utf8" }).filter((file) =>
+    statSync(join(dir, file)).isFile(),
+  );
 }

@@ -1,0 +1,30 @@
+# Not tried where it was written: that machine could not build images. Agents are not part of it: add the ones you use, or
+# start from this image. They end with the container, and are then reported as killed by the machine.
+FROM node:20-bookworm-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends python3 make g++ ca-certificates \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:20-bookworm-slim
+# procps is for people who look inside; tini ends what is left of agents when they end.
+RUN apt-get update && apt-get install -y --no-install-recommends git ca-certificates procps tini \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json ./
+COPY bin ./bin
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+ENV LAZARUS_CONFIG=/etc/lazarus/lazarus.yaml LAZARUS_LISTEN=0.0.0.0:8420 \
+  LAZARUS_DATA=/var/lib/lazarus/data LAZARUS_MISSIONS=/var/lib/lazarus/missions
+RUN install -d -o node -g node -m 0700 /var/lib/lazarus
+USER node
+VOLUME /var/lib/lazarus
+EXPOSE 8420
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/tini", "--", "node", "/app/bin/lazarus.js"]
+CMD ["serve"]

@@ -1,0 +1,246 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  cycles,
+  forbiddenImports,
+  importsOf,
+  longFiles,
+  type Sources,
+  scatteredPackages,
+  uses,
+  type Zones,
+} from "./source-rules.ts";
+
+const ROOT = resolve(import.meta.dirname, "..");
+
+const GROUND = ["ground", "log"];
+const STORES = ["config", "db", "gitea", "queue", "backends"];
+
+/** "Who may import whom" of docs/architecture.md; everything may be imported by its own zone. */
+const ZONES: Zones = {
+  // L0: nothing but each other.
+  ground: {
+    files: ["clock", "errors", "redact", "units", "nearest", "proxies"].map((name) => `src/${name}.ts`),
+    may: [],
+  },
+  // L1
+  log: { files: ["src/log.ts"], may: ["ground"] },
+  config: {
+    files: ["", "-agents", "-checks", "-kinds", "-schema", "-source"].map((part) => `src/config${part}.ts`),
+    may: GROUND,
+  },
+  db: { files: ["src/db.ts", "src/migrations.ts"], may: GROUND },
+  lock: { files: ["src/lock.ts"], may: GROUND },
+  gitea: { files: ["src/gitea/"], may: GROUND },
+  queue: { files: ["src/queue/"], may: [...GROUND, "db"] },
+  backends: { files: ["src/backends/"], may: GROUND },
+  // L2
+  cells: { files: ["src/cells/"], may: [...GROUND, ...STORES] },
+  // L3: config is what a verb is told, db the transaction that an answer is written in.
+  commands: { files: ["src/commands/"], may: [...GROUND, "cells", "gitea", "queue", "config", "db"] },
+  // L4: of the cells only what a delivery needs: who waits where, and the hashes of texts.
+  webhooks: {
+    files: ["src/webhooks/"],
+    may: [
+      ...GROUND,
+      ...["commands", "queue", "gitea", "db"],
+      ...["src/cells/registry.ts", "src/cells/brief.ts", "src/cells/lifecycle.ts"],
+    ],
+  },
+  // L5
+  top: {
+    files: [...["app", "server", "operator", "hook", "cli"].map((name) => `src/${name}.ts`), "src/cli-"],
+    may: [...GROUND, ...STORES, "lock", "cells", "commands", "webhooks"],
+  },
+};
+
+/** Packages that need more than one file, and why. */
+const PACKAGES = {
+  // A schema stands wherever bytes enter.
+  zod: "anywhere",
+  // The server, the router that takes deliveries, and how it reads their bodies.
+  express: ["src/server.ts", "src/webhooks/receiver.ts", "src/webhooks/read-body.ts"],
+  // The registry, and the lock beside it, which is a database for the lock's sake only.
+  "better-sqlite3": ["src/db.ts", "src/lock.ts"],
+  // The client, and the calls about rights, which take it as an argument.
+  "gitea-js": ["src/gitea/client.ts", "src/gitea/rights.ts"],
+} as const;
+
+const MOST_LINES = 300;
+/** Files that are still to be split: they may not grow, and the entry goes when they are. */
+const TOO_LONG: Readonly<Record<string, number>> = { "src/cells/lifecycle.ts": 800 };
+
+const ENVIRONMENT = /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b/;
+const PRINTING = /\bconsole\s*\.|\bprocess\s*\.\s*(?:stdout|stderr)\b/;
+const ANY = /(?:[:<,|&=(]|\bas|\bextends|\bsatisfies)\s*any\b(?!\s*[(:.])/;
+
+/** Every TypeScript file below `src`. */
+function readSources(): Sources {
+  const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
+  return new Map(
+    files
+      .filter((file) => file.endsWith(".ts"))
+      .sort()
+      .map((file) => [`src/${file}`, readFileSync(join(ROOT, "src", file), "utf8")]),
+  );
+}
+
+describe("the source", () => {
+  const sources = readSources();
+
+  it("was found", () => {
+    expect(sources.size).toBeGreaterThan(50);
+    expect([...sources].flatMap(([file, text]) => importsOf(file, text)).length).toBeGreaterThan(300);
+  });
+
+  it("imports only downwards", () => {
+    expect(forbiddenImports(sources, ZONES)).toEqual([]);
+  });
+
+  it("imports only what exists", () => {
+    const missing = [...sources]
+      .flatMap(([file, text]) => importsOf(file, text))
+      .filter(({ target }) => target !== null && !sources.has(target));
+    expect(missing).toEqual([]);
+  });
+
+  it("has no cycles", () => {
+    expect(cycles(sources)).toEqual([]);
+  });
+
+  it("reads the environment in config.ts alone", () => {
+    expect(uses(sources, ENVIRONMENT, ["src/config.ts"])).toEqual([]);
+  });
+
+  it("prints in cli.ts alone", () => {
+    expect(uses(sources, PRINTING, ["src/cli.ts"])).toEqual([]);
+  });
+
+  it("keeps each package in one file", () => {
+    expect(scatteredPackages(sources, PACKAGES)).toEqual([]);
+  });
+
+  it("knows no any", () => {
+    expect(uses(sources, ANY)).toEqual([]);
+  });
+
+  it(`has no file of more than ${MOST_LINES} lines`, () => {
+    expect(longFiles(sources, MOST_LINES, TOO_LONG)).toEqual([]);
+    const stale = Object.keys(TOO_LONG).filter(
+      (file) => longFiles(new Map([[file, sources.get(file) ?? ""]]), MOST_LINES).length === 0,
+    );
+    expect(stale).toEqual([]);
+  });
+});
+
+describe("the rules can fail", () => {
+  const zones: Zones = {
+    low: { files: ["src/low.ts"], may: [] },
+    high: { files: ["src/high/"], may: ["low"] },
+    edge: { files: ["src/edge.ts"], may: ["src/high/open.ts"] },
+  };
+  const sources = (files: Record<string, string>): Sources => new Map(Object.entries(files));
+
+  it("sees every form of import, and none in a comment", () => {
+    const text = [
+      'import a from "./a.ts";',
+      "import {",
+      "  b,",
+      "  type B,",
+      '} from "../b.ts";',
+      'export type { C } from "./c.ts";',
+      'export * from "./d.ts";',
+      'import "./e.ts";',
+      'const f = await import("./f.ts");',
+      'import type { G } from "pkg/deep";',
+      '// import h from "./h.ts";',
+      '/* import i from "./i.ts"; */',
+    ].join("\n");
+    expect(importsOf("src/x/y.ts", text).map((one) => one.target ?? one.specifier)).toEqual(
+      expect.arrayContaining([
+        "src/x/a.ts",
+        "src/b.ts",
+        "src/x/c.ts",
+        "src/x/d.ts",
+        "src/x/e.ts",
+        "src/x/f.ts",
+        "pkg/deep",
+      ]),
+    );
+    expect(importsOf("src/x/y.ts", text)).toHaveLength(7);
+  });
+
+  it("names an import that goes upwards, a file in no zone, and a file that is not open", () => {
+    const bad = sources({
+      "src/low.ts": 'import "./high/open.ts";',
+      "src/high/open.ts": 'import "../low.ts";',
+      "src/edge.ts": 'import "./high/open.ts";\nimport "./high/shut.ts";',
+      "src/lost.ts": "",
+    });
+    expect(forbiddenImports(bad, zones)).toEqual([
+      "src/low.ts (low) must not import src/high/open.ts (high)",
+      "src/edge.ts (edge) must not import src/high/shut.ts (high)",
+      "src/lost.ts is in no zone",
+    ]);
+  });
+
+  it("finds a cycle over three files, types too", () => {
+    const bad = sources({
+      "src/a.ts": 'import "./b.ts";',
+      "src/b.ts": 'import type { C } from "./c.ts";',
+      "src/c.ts": 'export * from "./a.ts";',
+      "src/d.ts": 'import "./a.ts";',
+    });
+    expect(cycles(bad)).toEqual(["src/a.ts -> src/b.ts -> src/c.ts -> src/a.ts"]);
+  });
+
+  it("names a package in a second file, and one where it may not be", () => {
+    const bad = sources({
+      "src/a.ts": 'import "@scope/pkg/deep";\nimport "kept";\nimport "free";\nimport "node:fs";',
+      "src/b.ts": 'import "@scope/pkg";\nimport "kept";\nimport "free";\nimport "node:fs";',
+    });
+    expect(scatteredPackages(bad, { kept: ["src/a.ts"], free: "anywhere" })).toEqual([
+      "@scope/pkg is imported in src/a.ts, src/b.ts",
+      "kept is imported in src/b.ts",
+    ]);
+  });
+
+  it.each([
+    [
+      "the environment",
+      ENVIRONMENT,
+      "const a = process.env.PATH;",
+      "const { env } = process;",
+      'process["env"]',
+    ],
+    ["printing", PRINTING, "console.log(1);", "process.stdout.write(text);", "process.stderr.isTTY"],
+    [
+      "any",
+      ANY,
+      "let a: any;",
+      "const b = c as any;",
+      "Array<any>",
+      "type D = string | any;",
+      "(e: any[]) => f",
+    ],
+  ])("finds %s", (_, pattern, ...lines) => {
+    const bad = sources({ "src/a.ts": lines.join("\n") });
+    expect(uses(bad, pattern)).toEqual(lines.map((_, index) => `src/a.ts:${index + 1}`));
+    expect(uses(bad, pattern, ["src/a.ts"])).toEqual([]);
+  });
+
+  it.each([
+    ["the environment", ENVIRONMENT, '"process.env"', "// process.env", "child.env"],
+    ["printing", PRINTING, '"console.log"', "/* console.log */", "redirect.stdout"],
+    ["any", ANY, '"of any kind"', "// as any", "many.any", "z.any()"],
+  ])("lets pass what only looks like %s", (_, pattern, ...lines) => {
+    expect(uses(sources({ "src/a.ts": lines.join("\n") }), pattern)).toEqual([]);
+  });
+
+  it("names a file that is too long, and lets an allowed one be as long as it says", () => {
+    const bad = sources({ "src/a.ts": "x\n".repeat(4), "src/b.ts": "x\n".repeat(3) });
+    expect(longFiles(bad, 3)).toEqual(["src/a.ts has 4 lines"]);
+    expect(longFiles(bad, 2, { "src/a.ts": 4 })).toEqual(["src/b.ts has 3 lines"]);
+  });
+});
