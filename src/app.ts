@@ -14,8 +14,8 @@ import { createReplyHandlers, refreshCards } from "./commands/post.ts";
 import { createRights } from "./commands/rights.ts";
 import { createTailHandler } from "./commands/tailed.ts";
 import type { Config } from "./config.ts";
-import { type Db, openDb } from "./db.ts";
-import { explain, LazarusError } from "./errors.ts";
+import { type Db, openDb, registryError } from "./db.ts";
+import { explain, LazarusError, systemCode } from "./errors.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { type Lock, prepareDataDir, takeLock } from "./lock.ts";
@@ -28,6 +28,7 @@ import { createHandled, type Handled } from "./webhooks/handled.ts";
 import { parseText } from "./webhooks/read-text.ts";
 import { createThreadHandler } from "./webhooks/thread.ts";
 
+const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
 const EXPIRY_LOOK_MS = 15_000;
 const FORGE_RETRY_MS = 5_000;
@@ -77,7 +78,8 @@ export async function openApp(config: Config, options: { log: Log; adapters?: Ad
     return await compose(config, { ...options, lock });
   } catch (error) {
     lock.release();
-    throw error;
+    const isRegistry = systemCode(error)?.startsWith("SQLITE_") === true;
+    throw isRegistry ? registryError(join(config.dataDir, REGISTRY), error) : error;
   }
 }
 
@@ -85,7 +87,7 @@ export async function openApp(config: Config, options: { log: Log; adapters?: Ad
 export function openParts(config: Config, options: { log: Log; adapters?: Adapters }) {
   const clock = options.adapters?.clock ?? systemClock;
   const redactor = createRedactor(config.secrets);
-  const db = openDb(join(config.dataDir, "lazarus.db"));
+  const db = openDb(join(config.dataDir, REGISTRY));
   const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
   const registry = new Registry(db, clock);
   const made = createForge({
@@ -247,17 +249,20 @@ function createGround(deps: {
   const ask = async () => {
     try {
       const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
+      // The registry is closed by now.
+      if (stopped) return;
       deps.handled.serve(deps.config.forge.repositories, now);
       botId = me.id;
       problem = null;
       deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");
     } catch (error) {
+      if (stopped) return;
       problem = explain(error);
       deps.log.warn(
         { forge: deps.config.forge.url, why: problem },
         "the forge does not answer; asking again",
       );
-      if (!stopped) cancel = deps.clock.after(FORGE_RETRY_MS, () => void ask());
+      cancel = deps.clock.after(FORGE_RETRY_MS, () => void ask());
     }
   };
   void ask();

@@ -8,8 +8,8 @@ export interface Db {
   /** Runs `fn` in a transaction (a savepoint inside another one); a throw rolls it back. */
   transaction<T>(fn: () => T): T;
   /**
-   * Like `transaction`, but everything asked for in the same turn of the event loop shares one commit (and its
-   * fsync); the promise settles after that commit. One failing `fn` does not undo the others.
+   * Like `transaction`, but everything asked for in the same turn of the event loop (under load: in a few of them) shares one commit (and
+   * its fsync); the promise settles after that commit. One failing `fn` does not undo the others.
    */
   commitTogether<T>(fn: () => T): Promise<T>;
   /** Calls `fn` once after the running transaction has been committed (now, if none runs); dropped on rollback. */
@@ -39,17 +39,25 @@ export function openDb(path: string): Db {
     migrate(sql, path);
   } catch (error) {
     sql?.close();
-    if (error instanceof LazarusError) throw error;
-    const why =
-      systemCode(error) === "SQLITE_BUSY"
-        ? "another program has it locked"
-        : String((error as Error).message);
-    throw new LazarusError("registry-unusable", `opening the registry ${path}: ${why}`, {
-      cause: error,
-      retryable: systemCode(error) === "SQLITE_BUSY",
-    });
+    throw registryError(path, error);
   }
   return new SqliteDb(sql);
+}
+
+/** What kept us from opening the registry, or from the first write to it, as LazarusError `registry-unusable`; our own errors as they are. */
+export function registryError(path: string, error: unknown): LazarusError {
+  if (error instanceof LazarusError) return error;
+  const code = systemCode(error) ?? "";
+  const isLocked = code.startsWith("SQLITE_BUSY");
+  const said = isLocked
+    ? "another program has it locked"
+    : code.startsWith("SQLITE_READONLY")
+      ? "it is read-only"
+      : String((error as Error).message);
+  return new LazarusError("registry-unusable", `opening the registry ${path}: ${said}`, {
+    cause: error,
+    retryable: isLocked,
+  });
 }
 
 function migrate(sql: Database.Database, path: string): void {
@@ -69,11 +77,15 @@ function migrate(sql: Database.Database, path: string): void {
     .immediate();
 }
 
+const SHARE_OF_WAITING = 0.25;
+
 class SqliteDb implements Db {
   readonly sql: Database.Database;
   #depth = 0;
   #afterCommit: (() => void)[] = [];
   #waiting: Waiting[] = [];
+  /** How the last shared commit went: how many had part in it, how long it took, when it was over (monotonic ms). */
+  #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
 
   constructor(sql: Database.Database) {
     this.sql = sql;
@@ -111,13 +123,30 @@ class SqliteDb implements Db {
           else resolve(outcome.value);
         },
       });
-      if (this.#waiting.length === 1) setImmediate(() => this.#commitWaiting());
+      if (this.#waiting.length === 1) setImmediate(() => this.#commitSoon());
     });
+  }
+
+  /**
+   * Under load whoever was just answered comes again at once: a quarter of what the last commit took is spent on waiting for them, so that
+   * all share the next one. After a pause nobody waits.
+   */
+  #commitSoon(): void {
+    const { size, tookMs, endedAt } = this.#last;
+    const now = performance.now();
+    const wanted = this.#waiting.length + size;
+    const until = now - endedAt < tookMs ? now + tookMs * SHARE_OF_WAITING : now;
+    const again = () => {
+      if (this.#waiting.length < wanted && performance.now() < until) setImmediate(again);
+      else this.#commitWaiting();
+    };
+    again();
   }
 
   #commitWaiting(): void {
     const batch = this.#waiting;
     this.#waiting = [];
+    const beganAt = performance.now();
     let commitError: unknown;
     try {
       this.transaction(() => {
@@ -126,6 +155,8 @@ class SqliteDb implements Db {
     } catch (error) {
       commitError = error ?? new Error("commit failed");
     }
+    const endedAt = performance.now();
+    this.#last = { size: batch.length, tookMs: endedAt - beganAt, endedAt };
     for (const one of batch) one.settle(commitError);
   }
 

@@ -25,15 +25,16 @@ export async function postDelivery(
 ): Promise<{ status: number; text: string }> {
   const { headers, body } = readDelivery(file);
   const digest = (algorithm: string) => createHmac(algorithm, to.secret).update(body, "utf8").digest("hex");
-  const sent = Object.fromEntries(
+  // Names compare without case: a recording in small letters must not leave its old signature beside the new one.
+  const sent = new Headers(
     Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name.toLowerCase())),
   );
-  for (const name of Object.keys(sent)) {
-    if (/^x-hub-signature-256$/i.test(name)) sent[name] = `sha256=${digest("sha256")}`;
-    else if (/^x-hub-signature$/i.test(name)) sent[name] = `sha1=${digest("sha1")}`;
-    else if (/^x-(gitea|gogs|forgejo)-signature$/i.test(name)) sent[name] = digest("sha256");
+  sent.set("X-Hub-Signature-256", `sha256=${digest("sha256")}`);
+  if (sent.has("X-Hub-Signature")) sent.set("X-Hub-Signature", `sha1=${digest("sha1")}`);
+  for (const family of ["Gitea", "Gogs", "Forgejo"]) {
+    const name = `X-${family}-Signature`;
+    if (sent.has(name)) sent.set(name, digest("sha256"));
   }
-  sent["X-Hub-Signature-256"] ??= `sha256=${digest("sha256")}`;
   try {
     const response = await fetch(to.url, {
       method: "POST",

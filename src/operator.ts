@@ -20,7 +20,7 @@ const LOOK_MS = 150;
 const LOG_WINDOW_BYTES = 128 * 1024;
 const OVERLAP_CHARS = 512;
 /** A person waits at the terminal: better an error soon than a command that runs tomorrow. */
-const CLI_ATTEMPTS = 4;
+const CLI_ATTEMPTS = 2;
 
 export interface AskOptions {
   /** Follow the cell to the end of its run, also where a server does the work. */

@@ -7,8 +7,14 @@ import { LazarusError, systemCode } from "./errors.ts";
 import { parseText } from "./webhooks/read-text.ts";
 import { createReceiver } from "./webhooks/receiver.ts";
 
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+/** How long a sender may take, and how often slow ones are looked for and cut off. */
+export interface SenderLimits {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly lookMs: number;
+}
+
+const LIMITS: SenderLimits = { headersMs: 10_000, requestMs: 30_000, lookMs: 5_000 };
 
 export interface HttpServer {
   /** `http://127.0.0.1:8420`, with the port that was given. */
@@ -21,7 +27,7 @@ export interface HttpServer {
  * Listens for deliveries and probes.
  * @throws LazarusError `usage` when the address cannot be had.
  */
-export async function listen(app: App): Promise<HttpServer> {
+export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<HttpServer> {
   const { config } = app;
   const web = express();
   web.disable("x-powered-by");
@@ -48,7 +54,11 @@ export async function listen(app: App): Promise<HttpServer> {
   web.use(problems);
 
   const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    {
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: limits.lookMs,
+    },
     web,
   );
   server.listen(config.server.port, config.server.host);
@@ -56,13 +66,13 @@ export async function listen(app: App): Promise<HttpServer> {
     await once(server, "listening");
   } catch (error) {
     const address = `${config.server.host}:${config.server.port}`;
-    const why =
-      systemCode(error) === "EADDRINUSE"
-        ? "in use; is another serve running?"
-        : String((error as Error).message);
-    throw new LazarusError("usage", `cannot listen on ${address}: ${why} (server.listen in lazarus.yaml)`, {
-      cause: error,
-    });
+    const isTaken = systemCode(error) === "EADDRINUSE";
+    const why = isTaken ? "in use; is another serve running?" : String((error as Error).message);
+    throw new LazarusError(
+      "usage",
+      `cannot listen on ${address}: ${why} (server.listen in lazarus.yaml)`,
+      isTaken ? {} : { cause: error },
+    );
   }
   const { port } = server.address() as AddressInfo;
   const host = config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host;

@@ -31,14 +31,21 @@ function publishing(cell: Cell, last: Run | null): Step | null {
     return { kind: "collect", run: last };
   }
   const harvest = cell.harvest;
-  if (last === null || harvest === null || harvest.tip === null) return null;
+  if (last === null || harvest === null) return null;
+  // Also where nothing of it can be published: whoever closes must have said that it is to be discarded.
   const blocked = harvest.heldBack.length > 0 ? harvest.heldBack.join("; ") : cell.pushRefused;
   if (blocked !== null) {
     return cell.state === "closing" ? { kind: "give-up", why: blocked } : NOTHING;
   }
+  if (harvest.tip === null) return null;
   if (cell.publishedTip !== harvest.tip) return { kind: "push", run: last, tip: harvest.tip };
-  if (cell.delivery === "draft" && cell.pullRequest === null) return { kind: "draft" };
+  if (wantsDraft(cell) && cell.pullRequest === null) return { kind: "draft" };
   return null;
+}
+
+/** Whether what a cell made is shown in a pull request of its own: also where it could not go to the branch it was meant for. */
+export function wantsDraft(cell: Pick<Cell, "delivery" | "branch" | "publishedBranch">): boolean {
+  return cell.delivery === "draft" || (cell.publishedBranch !== null && cell.publishedBranch !== cell.branch);
 }
 
 /**

@@ -83,6 +83,8 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     baseDir: call.dir,
     ...(call.signal === undefined ? {} : { abort: call.signal }),
     ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
+    // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that may be nothing.
+    completion: { onClose: true, onExit: false },
     errors(error, result) {
       seen = {
         code: result.exitCode,

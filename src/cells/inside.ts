@@ -142,6 +142,7 @@ async function removeStale(directory: FileHandle, name: string): Promise<void> {
     const pid = other.startsWith(`.${name}.`)
       ? /^(\d+)\.\d+$/.exec(other.slice(name.length + 2))?.[1]
       : undefined;
-    if (pid !== undefined && pid !== String(process.pid)) await rm(below(directory, other), { force: true });
+    // What cannot be removed is not ours, but a directory that somebody else named so.
+    if (pid !== undefined && pid !== String(process.pid)) await rm(below(directory, other)).catch(() => {});
   }
 }

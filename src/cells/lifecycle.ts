@@ -13,7 +13,7 @@ import {
   type Run,
   targetOf,
 } from "./cell.ts";
-import { decide, outcomeOf } from "./decide.ts";
+import { decide, outcomeOf, wantsDraft } from "./decide.ts";
 import { admissible, blockingLimit, type Limits } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import type { NewCell } from "./rows.ts";
@@ -128,6 +128,7 @@ export class Lifecycle {
       });
       this.#registry.update(cell.id, {
         reason: step.why,
+        waitsForApproval: false,
         ...(isUnmade ? { outcome: step.outcome } : {}),
       });
       if (isUnmade) {
@@ -248,6 +249,7 @@ export class Lifecycle {
       if (run?.state === "waiting")
         this.#registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: this.#deps.clock.now() });
       this.#registry.update(cell.id, {
+        waitsForApproval: false,
         closing: { by: who, discard: true, thenDestroy: true, outcome: null, person: null },
       });
       if (state === "active" || state === "idle") {
@@ -488,7 +490,7 @@ export class Lifecycle {
         this.#registry.update(cell.id, { pullRequest: null, pullRequestRepository: null });
     }
     this.advance(cell.id);
-    if (cell.pullRequest !== null && cell.delivery === "draft")
+    if (cell.pullRequest !== null && wantsDraft(this.#cell(cell.id)))
       this.#putDraft(cell.id, `update:${report.tip}`);
     this.card(cell.id);
   }
@@ -535,6 +537,9 @@ export class Lifecycle {
   onDrafted(cellId: string, pullRequest: number, repository: string): void {
     if (this.#cell(cellId).state === "destroyed") return;
     this.#registry.update(cellId, { pullRequest, pullRequestRepository: repository });
+    const { reason } = this.#cell(cellId);
+    if (reason?.endsWith(TRIED_AGAIN) || reason?.endsWith(GIVEN_UP))
+      this.#registry.update(cellId, { reason: null });
     this.advance(cellId);
     this.card(cellId);
   }
@@ -554,7 +559,10 @@ export class Lifecycle {
       from: "closing",
       to: "archived",
       who: by,
-      why: cell.closing?.discard ? "sealed, not published" : "published and sealed",
+      why:
+        cell.closing?.discard || cell.publishedTip === null
+          ? "sealed, not published"
+          : "published and sealed",
     });
     this.#put({
       kind: "prune",
@@ -621,9 +629,8 @@ export class Lifecycle {
       this.onRunRefused({ cellId: cell.id, run: job.run, why: job.why });
       return;
     }
-    const again =
-      job.retryAt === null ? "tried often enough: a person must look" : "it is tried again by itself";
-    this.#registry.update(cell.id, { reason: `${job.why} (${again})` });
+    const again = job.retryAt === null ? GIVEN_UP : TRIED_AGAIN;
+    this.#registry.update(cell.id, { reason: `${job.why} ${again}` });
     if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub") this.#giveUp(cell, job.why);
     this.card(cell.id);
   }
@@ -721,6 +728,10 @@ function isOpen(run: Run | null): boolean {
 function movedOn(cellId: string): LazarusError {
   return new LazarusError("internal", `changing cell ${cellId}: it moved on meanwhile`, { retryable: true });
 }
+
+/** How a reason ends that a later success makes untrue. */
+const TRIED_AGAIN = "(it is tried again by itself)";
+const GIVEN_UP = "(tried often enough: a person must look)";
 
 /** A forge may be down for hours: at five minutes apart that is most of a day. */
 const PUBLISH_ATTEMPTS = 200;

@@ -5,6 +5,7 @@ import { explain, isRetryable, LazarusError, systemCode } from "../errors.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, whatIs, writeHeartbeat } from "./directory.ts";
+import { cutLog } from "./log-cut.ts";
 import { startRunOf } from "./run.ts";
 import {
   backendNamed,
@@ -132,6 +133,7 @@ async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
     const end = endOf(seen, parts.clock.now());
     if (ended.began && (await whatIs(parts.cellDir(cellId))) === "directory") {
       const agent = parts.watch.find(cellId)?.agent ?? "the agent";
+      await cutLastOutput(parts, { cellId, run, agent });
       await noteEnd(parts.cellDir(cellId), { at: toIso(parts.clock.now()), run, agent, ...end }).catch(
         (error: unknown) => {
           parts.log.warn(
@@ -156,6 +158,18 @@ async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
   } finally {
     release();
   }
+}
+
+/** While a run is being stopped nobody looks at its log, and what it prints in its last seconds may be much. */
+async function cutLastOutput(
+  parts: Parts,
+  { cellId, run, agent }: { cellId: string; run: number; agent: string },
+): Promise<void> {
+  const limits = parts.config.agents.get(agent)?.limits;
+  if (limits === undefined) return;
+  await cutLog(parts.cellDir(cellId), logNameOf(agent, run), limits.logBytes).catch((error: unknown) => {
+    parts.log.warn({ cell: cellId, run, error: explain(error) }, "the log of a run could not be cut");
+  });
 }
 
 async function sweep(parts: Parts, knownIds: readonly string[]): Promise<void> {

@@ -211,7 +211,9 @@ export function endOf(
   seen: Observation,
   now: number,
 ): { readonly endedAt: number; readonly code: number | null; readonly signal: string | null } {
-  if (seen.kind === "exited") return { endedAt: seen.endedAt, code: seen.code, signal: seen.signal };
+  // The record lies where an agent with our rights may have written it: no run ends in the future.
+  if (seen.kind === "exited")
+    return { endedAt: Math.min(seen.endedAt, now), code: seen.code, signal: seen.signal };
   return { endedAt: now, code: null, signal: null };
 }
 

@@ -1,18 +1,15 @@
 import { shortId } from "../cells/cell.ts";
 import type { Announcement } from "../cells/lifecycle.ts";
-import { code, md, mention, raw } from "../gitea/markdown.ts";
+import { code, md, mention } from "../gitea/markdown.ts";
 import type { Queue } from "../queue/queue.ts";
 import { replyJob } from "./answer.ts";
+import { published } from "./card.ts";
 
 /** Turns what people must hear of into comments: the closing report names who asked. */
 export function createAnnouncer(deps: { queue: Queue }): (announcement: Announcement) => void {
   return ({ cell, by, person }) => {
-    const asked = cell.requester.id === null ? md`` : md`${mention(cell.requester.login)}: `;
-    const published =
-      cell.pullRequest === null || cell.outcome === "discarded"
-        ? md`not published`
-        : md`published as ${raw(`#${cell.pullRequest}`)}`;
-    const text = md`${asked}cell ${code(shortId(cell.id))} is closed by ${person ?? by}: ${published}, archived. Its seal keeps worktree, home and logs until ${code(`/lazarus destroy ${shortId(cell.id)}`)}.`;
+    const asked = cell.requester.id === null ? md`Cell` : md`${mention(cell.requester.login)}: cell`;
+    const text = md`${asked} ${code(shortId(cell.id))} is closed by ${person ?? by}: ${published(cell)}, archived. Its seal keeps worktree, home and logs until ${code(`/lazarus destroy ${shortId(cell.id)}`)}.`;
     deps.queue.put(
       replyJob({ repository: cell.repository, number: cell.number, marker: `closed:${cell.id}`, body: text }),
     );

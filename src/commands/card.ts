@@ -44,6 +44,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
 
 function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   const agent = run?.agent ?? cell.agent;
+  if (cell.closing?.thenDestroy) return md`**being destroyed** by ${cell.closing.by}`;
   switch (cell.state) {
     case "proposed":
       return waiting(cell, run, deps);
@@ -54,7 +55,7 @@ function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
     case "closing":
       return md`**being closed** by ${cell.closing?.by ?? "lazarus"}`;
     case "archived":
-      return archived(cell);
+      return archived(cell, lastWho(cell, deps));
     case "destroyed":
       return md`**destroyed** by ${lastWho(cell, deps)}`;
     default:
@@ -82,9 +83,15 @@ function idle(cell: Cell, run: Run | null, agent: string): Markdown {
   const ended = run === null ? "" : endOfRun(run);
   if (harvest === null) return md`**${agent} could not go on**`;
   if (!harvest.changed) {
-    return cell.outcome === "failed" ? md`**${agent} stopped**: ${ended}` : md`**${agent} changed nothing**`;
+    if (cell.outcome === "failed") return md`**${agent} stopped**: ${ended}`;
+    return run?.stopped == null
+      ? md`**${agent} changed nothing**`
+      : md`**${agent} changed nothing**, ${ended}`;
   }
+  if (cell.outcome !== "failed" && run?.stopped != null)
+    return md`**${agent} was stopped** (${ended}): ${size(cell)}${destination(cell)}`;
   const verb = cell.outcome === "failed" ? md`**${agent} stopped** (${ended})` : md`**${agent} is done**`;
+  if (harvest.tip === null) return md`${verb}: held back`;
   return md`${verb}: ${size(cell)}${destination(cell)}`;
 }
 
@@ -111,11 +118,17 @@ function pullRequestLink(cell: Cell): Markdown {
   return isHere ? raw(`#${cell.pullRequest}`) : raw(`${cell.pullRequestRepository}#${cell.pullRequest}`);
 }
 
-function archived(cell: Cell): Markdown {
+function archived(cell: Cell, by: string): Markdown {
   if (cell.sealedAt === null) return cell.outcome === "declined" ? md`**declined**` : md`**not made**`;
-  if (cell.outcome === "discarded") return md`**closed without publishing**, archived`;
-  const published = cell.pullRequest === null ? md`` : md`published as ${pullRequestLink(cell)}, `;
-  return md`**closed**: ${published}archived`;
+  if (cell.outcome === "discarded") return md`**closed by ${by}** without publishing, archived`;
+  return md`**closed by ${by}**: ${published(cell)}, archived`;
+}
+
+/** Where the work of a closed cell is to be found. */
+export function published(cell: Cell): Markdown {
+  if (cell.publishedTip === null || cell.outcome === "discarded") return md`not published`;
+  if (cell.pullRequest !== null) return md`published as ${pullRequestLink(cell)}`;
+  return md`published on ${code(cell.publishedBranch ?? cell.branch)}`;
 }
 
 function lastWho(cell: Cell, deps: CardDeps): string {
@@ -128,7 +141,8 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
     const backend = agent?.backend === "process" ? "process, not isolated" : (agent?.backend ?? "");
     return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${backend}`;
   }
-  if (cell.state === "idle" && run?.startedAt != null && run.endedAt !== null)
+  const isSaid = cell.outcome === "failed" || run?.stopped != null || run?.collectedAt === null;
+  if (cell.state === "idle" && !isSaid && run?.startedAt != null && run.endedAt !== null)
     return ` · took ${span(run.endedAt - run.startedAt)}`;
   return "";
 }
@@ -138,10 +152,10 @@ function findings(cell: Cell, run: Run | null): Markdown[] {
   const harvest = cell.harvest;
   if (cell.waitsForApproval) {
     found.push(
-      md`${cell.reason ?? ""}. A director lets it start with ${code("/lazarus approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
+      md`${asSentence(cell.reason ?? "it is to be approved")} A director lets it start with ${code("/lazarus approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
     );
     found.push(details("The brief", fenced(cell.brief, 16_000)));
-  } else if (cell.reason !== null) found.push(md`${cell.reason}`);
+  } else if (cell.reason !== null) found.push(md`${asSentence(cell.reason)}`);
   for (const reason of harvest?.heldBack ?? [])
     found.push(md`Held back: ${reason}. Nothing was pushed; the work is kept in the cell.`);
   if (harvest?.salvaged) found.push(md`${harvest.salvaged}.`);
@@ -158,8 +172,15 @@ function findings(cell: Cell, run: Run | null): Markdown[] {
   if (harvest !== null && !harvest.changed && harvest.report !== null)
     found.push(details(`What ${cell.agent} reports`, quote(harvest.report, 8_000)));
   if (harvest !== null && cell.outcome === "failed" && harvest.logTail !== "")
-    found.push(details("The end of its log", fenced(harvest.logTail, 4_000)));
+    found.push(details("The end of its log", fenced(harvest.logTail, 4_000, "end")));
   return cell.state === "destroyed" ? [] : found;
+}
+
+/** With a capital and a full stop; an agent's or a branch's name at its start stays as it is. */
+function asSentence(text: string): string {
+  const isWord = /^(the|it|its|somebody|not|withdrawn|stopped|declined|over|there)\b/.test(text);
+  const begun = isWord ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?)]$/.test(begun) ? begun : `${begun}.`;
 }
 
 function actions(cell: Cell): Markdown {

@@ -128,7 +128,7 @@ async function requestReview(cellId: string, deps: PostDeps): Promise<undefined>
   try {
     await deps.forge.requestReview(name, cell.pullRequest, cell.requester.login);
   } catch (error) {
-    if (!(error instanceof LazarusError) || error.code !== "forge-refused") throw error;
+    if (!(error instanceof LazarusError) || error.retryable || error.code !== "forge-refused") throw error;
   }
   return undefined;
 }

@@ -38,7 +38,7 @@ async function tolerate(codes: readonly string[], call: () => Promise<void>): Pr
   try {
     await call();
   } catch (error) {
-    if (!(error instanceof LazarusError) || !codes.includes(error.code)) throw error;
+    if (!(error instanceof LazarusError) || error.retryable || !codes.includes(error.code)) throw error;
   }
 }
 

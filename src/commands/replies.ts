@@ -42,7 +42,7 @@ export const replies = {
     verb: string,
     at: { login: string; permission: string; needs: string; fullName: string; people: readonly string[] },
   ) => {
-    const first = say`${verb}: ${at.login} has ${at.permission} permission on ${at.fullName}, this needs ${at.needs}.`;
+    const first = say`${c(verb)} was not done: ${at.login} has ${at.permission} permission on ${at.fullName}, ${c(verb)} needs ${at.needs}.`;
     return at.people.length === 0 ? first : lines(first, say`People who can: ${at.people.join(", ")}.`);
   },
   summonRefused: (
@@ -109,10 +109,15 @@ export const replies = {
   approved: (cell: Cell) =>
     say`cell ${c(shortId(cell.id))}: approved, brief ${c(cell.briefSha256.slice(0, 12))}`,
   declined: (cell: Cell) => say`cell ${c(shortId(cell.id))}: declined`,
-  noLog: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has no log yet: no run has started.`,
+  noLog: (cell: Cell) => {
+    if (cell.state === "archived" && cell.sealedAt !== null)
+      return say`Cell ${c(shortId(cell.id))} is archived: its logs lie in its seal.`;
+    if (cell.state === "destroyed") return say`Cell ${c(shortId(cell.id))} is destroyed, its logs with it.`;
+    return say`Cell ${c(shortId(cell.id))} has no log yet: no run has started.`;
+  },
   badTail: (typed: string) => say`${c("--tail")} takes a number of lines from 1 to 1000, not ${c(typed)}.`,
   withdrawn: () => "withdrawn: its comment was deleted",
-  deadJob: (verb: string, why: string) => say`${c(verb)} could not be carried out: ${why}`,
+  deadJob: (verb: string, why: string) => say`${c(verb)} could not be carried out: ${why}.`,
 } as const;
 
 function at(cell: Pick<Cell, "repository" | "number">): string {

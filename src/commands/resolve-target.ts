@@ -35,16 +35,16 @@ export async function resolveTarget(
   const { name, number, fullName } = named;
   const hidden = { refusal: refuse("not-found", replies.noSuchRepository(fullName)) };
   if (!at.deps.rights.isServed(fullName)) return hidden;
-  const [repository, issue, pullRequest] = await Promise.all([
-    at.deps.forge.repository(name),
-    number === null ? null : at.deps.forge.issue(name, number),
-    number === null ? null : at.deps.forge.pullRequest(name, number),
-  ]);
+  const repository = await at.deps.forge.repository(name);
   // A repository that was renamed, or deleted and made again under the old name, is not the one that was meant.
   if (repository === null || repository.fullName.toLowerCase() !== fullName.toLowerCase()) return hidden;
   if (named.id !== null && named.id !== repository.id) return hidden;
   const refusal = (await checkRights(repository, what, at)) ?? (await checkPrivacy(repository, name, at));
   if (refusal !== null) return { refusal };
+  const [issue, pullRequest] = await Promise.all([
+    number === null ? null : at.deps.forge.issue(name, number),
+    number === null ? null : at.deps.forge.pullRequest(name, number),
+  ]);
   if (number !== null && issue === null)
     return { refusal: refuse("not-found", replies.noSuchThread(`${fullName}#${number}`)) };
   const unfit = checkFitness(repository, pullRequest);

@@ -13,7 +13,7 @@ export function createTailHandler(deps: AnswerDeps): Pick<Handlers, "tailed"> {
       const cut = truncated ? ", its end" : "";
       const markdown = details(
         `Log of run ${run} of cell ${shortId(cellId)}${cut}`,
-        text === "" ? md`It is empty.` : fenced(text, MOST_BYTES),
+        text === "" ? md`It is empty.` : fenced(text, MOST_BYTES, "end"),
       );
       const reply = { markdown: md`Cell ${code(shortId(cellId))}:\n\n${markdown}`, text };
       return () =>

@@ -42,7 +42,9 @@ export function createCalls(options: { clock: Clock; redact: (text: string) => s
     const isElsewhere = status >= 300 && status < 400;
     const why = isElsewhere ? ", it answers under another name; is it renamed?" : wordsOf(data, redact);
     const hint = status === 401 ? " (is forge.token valid?)" : "";
-    return new LazarusError("forge-refused", `${doing}: the forge answered ${status}${why}${hint}`);
+    const message = `${doing}: the forge answered ${status}${why}${hint}`;
+    // A token is mended by an operator, not by whoever typed the command: what was asked for waits for that.
+    return new LazarusError("forge-refused", message, { retryable: status === 401 });
   };
 
   const read = async (call: Call): Promise<Answer> => {

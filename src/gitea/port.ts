@@ -6,7 +6,7 @@ import type { Markdown } from "./markdown.ts";
  *
  * Common to all methods: a thing that is missing, or hidden from the bot, is `null`. Everything else that
  * goes wrong is a `LazarusError`: `forge-unreachable` (no answer, 5xx, 429, HTML, a cut answer: retryable),
- * `forge-refused` (401, 403, 409, 422, 423 …: not retryable) or `forge-answer` (an answer that does not
+ * `forge-refused` (403, 409, 422, 423 …: not retryable; 401, a token that is to be mended: retryable) or `forge-answer` (an answer that does not
  * have the expected shape). Reads are retried inside the client a few times; **writes are never repeated by the
  * client**, since a server may have stored what it answered 500 to: whoever writes looks first (`findComment`).
  */

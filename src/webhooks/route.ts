@@ -26,7 +26,7 @@ export function route(eventType: string, payload: Payload): Event {
     const what = action === "" ? eventType : `${eventType} ${action}`;
     return {
       kind: "ignored",
-      reason: what === "" ? "it names no event type" : `nothing follows from ${what}`,
+      reason: eventType === "" ? "it names no event type" : `nothing follows from ${what}`,
     };
   }
   return handler(payload);

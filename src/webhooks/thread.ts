@@ -109,12 +109,10 @@ async function read(payload: JobPayload<"thread">, deps: ThreadDeps): Promise<Re
   if (name === null || !deps.isServed(repository.fullName)) return null;
   const since = deps.handled.servedSince(repository.fullName);
   const from = Math.max(since, deps.handled.readUntil(repository.id, number) - OVERLAP_MS);
-  const [found, issue, me] = await Promise.all([
-    deps.forge.repository(name),
-    deps.forge.issue(name, number),
-    deps.forge.me(),
-  ]);
-  if (found === null || issue === null || !isSame(found, repository)) {
+  const [found, me] = await Promise.all([deps.forge.repository(name), deps.forge.me()]);
+  // Only where it is the one: what is asked of a renamed repository is answered by an error.
+  const issue = found !== null && isSame(found, repository) ? await deps.forge.issue(name, number) : null;
+  if (issue === null) {
     deps.log.warn(
       { repository: repository.fullName, id: repository.id, number },
       "a delivery names what the forge does not have",

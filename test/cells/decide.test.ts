@@ -67,6 +67,18 @@ describe("what a cell needs next", () => {
       "nothing",
     ],
     [
+      "one that was to go to a branch which people moved",
+      cell("idle", {
+        harvest: harvest(),
+        publishedTip: TIP,
+        delivery: "branch",
+        branch: "feature",
+        publishedBranch: "feature-2",
+      }),
+      collected,
+      "draft",
+    ],
+    [
       "one whose draft is open",
       cell("idle", { harvest: harvest(), publishedTip: TIP, pullRequest: 271 }),
       collected,

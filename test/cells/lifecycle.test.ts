@@ -366,7 +366,7 @@ describe("destroy", () => {
     ["is being started", () => void rig.create()],
     ["works", () => void rig.active()],
     ["is idle", () => void rig.idle()],
-    ["is closing", () => (rig.idle(), rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner"))],
+    ["is closing", () => rig.lifecycle.close(rig.idle(), BY_OWNER, "closed by owner")],
   ])("scrubs a cell that %s, ends what was to be done, and leaves a tombstone", (_how, bring) => {
     bring();
     rig.lifecycle.destroy(rig.cell(), "owner");

@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ChildSpec, RunSpec, Surroundings } from "../../src/backends/backend.ts";
+import type { CellUser, ChildSpec, RunSpec, Surroundings } from "../../src/backends/backend.ts";
 
 /** Directories of a cell, as far as a backend needs them, and specs for runs in it. */
 export interface CellRig {
@@ -20,7 +20,8 @@ export interface CellRig {
   remove(): void;
 }
 
-export function createCellRig(cellName = "cell"): CellRig {
+/** With a user, worktree, artifacts and home are its own, as in cells where Lazarus is root. */
+export function createCellRig(cellName = "cell", user: CellUser | null = null): CellRig {
   const root = mkdtempSync(join(tmpdir(), "lazarus-cell-"));
   const cellId = crypto.randomUUID();
   const path = (...parts: string[]) => join(root, cellName, ...parts);
@@ -31,6 +32,13 @@ export function createCellRig(cellName = "cell"): CellRig {
   mkdirSync(bin);
   mkdirSync(join(root, "mirror"));
   writeFileSync(path("config/brief.md"), "# Brief\n");
+  if (user !== null) {
+    chmodSync(root, 0o711);
+    for (const name of ["worktree", "artifacts", "home", "home/allegro"]) {
+      chmodSync(path(name), 0o700);
+      chownSync(path(name), user.uid, user.gid);
+    }
+  }
   const around: Surroundings = {
     cellId,
     dirs: {
@@ -47,7 +55,7 @@ export function createCellRig(cellName = "cell"): CellRig {
     network: "none",
     paths: [bin],
     image: null,
-    user: null,
+    user,
   };
   const run = (command: readonly string[], more: Partial<RunSpec> = {}): RunSpec => ({
     ...around,

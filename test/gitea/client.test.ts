@@ -243,18 +243,19 @@ describe("reads", () => {
     expect(await forge.comment(APP, 3)).toBeNull();
   });
 
-  it.each([401, 403, 422])(
-    "do not repeat a %i, and hide secrets and the token in its words",
-    async (status) => {
-      const { forge, heard } = await scripted([{ status, json: { message: `no\nhunter22 ${TOKEN}` } }]);
-      const error = await forge.issue(APP, 3).catch((caught: unknown) => caught);
-      expect(error).toMatchObject({ code: "forge-refused", retryable: false });
-      expect(String(error)).toContain(
-        `reading issue acme/app#3: the forge answered ${status}: no [redacted] [redacted]`,
-      );
-      expect(heard).toHaveLength(1);
-    },
-  );
+  it.each([
+    [401, true],
+    [403, false],
+    [422, false],
+  ])("do not repeat a %i, and hide secrets and the token in its words", async (status, retryable) => {
+    const { forge, heard } = await scripted([{ status, json: { message: `no\nhunter22 ${TOKEN}` } }]);
+    const error = await forge.issue(APP, 3).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: "forge-refused", retryable });
+    expect(String(error)).toContain(
+      `reading issue acme/app#3: the forge answered ${status}: no [redacted] [redacted]`,
+    );
+    expect(heard).toHaveLength(1);
+  });
 
   it("are not understood when the shape is wrong", async () => {
     const { forge } = await scripted([{ json: issue(3, { created_at: "yesterday" }) }]);

@@ -71,6 +71,14 @@ function protect(call: Call): Reply {
   return json(201, { branch_name: name, rule_name: name, enable_push: false });
 }
 
+function unprotect(call: Call): Reply {
+  const repo = repoToWrite(call, "admin");
+  const at = repo.protectedBranches.indexOf(call.params.name ?? "");
+  if (at < 0) throw notFound(call);
+  repo.protectedBranches.splice(at, 1);
+  return bare(204);
+}
+
 function fileJson(call: Call, repo: Repository, file: { path: string; blob: string; content: Buffer }): Json {
   const url = `${call.world.url}/api/v1/repos/${call.world.fullName(repo)}/contents/${file.path}`;
   return {
@@ -165,6 +173,7 @@ export const CONTENT_ROUTES: readonly Route[] = [
   { method: "GET", path: `${R}/branches/*branch`, handler: getBranch },
   { method: "DELETE", path: `${R}/branches/*branch`, handler: deleteBranch },
   { method: "POST", path: `${R}/branch_protections`, handler: protect },
+  { method: "DELETE", path: `${R}/branch_protections/*name`, handler: unprotect },
   { method: "GET", path: `${R}/contents/*path`, handler: read },
   ...["POST", "PUT", "DELETE"].map(
     (method): Route => ({ method, path: `${R}/contents/*path`, handler: write }),

@@ -1,0 +1,23 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { createGit } from "../../src/cells/git.ts";
+
+const home = mkdtempSync(join(tmpdir(), "lazarus-git-"));
+const remote = { url: "http://127.0.0.1:9", token: "t", caFile: null, proxyEnv: {} };
+const git = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text });
+
+afterAll(() => rmSync(home, { recursive: true }));
+
+it("answers all that was printed, also what is read long after the exit", async () => {
+  const late = "alias.late=!sh -c '(sleep 0.3; echo late) & echo early'";
+  const end = await git({ dir: home, args: ["-c", late, "late"], doing: "printing late" });
+  expect(end).toEqual({ code: 0, stdout: "early\nlate\n", stderr: "" });
+});
+
+it("answers code and words of a failure that is tolerated, and throws others", async () => {
+  const call = { dir: home, args: ["rev-parse", "--verify", "HEAD"], doing: "asking nowhere" };
+  expect(await git({ ...call, tolerant: true })).toMatchObject({ code: 128, stderr: expect.stringContaining("fatal") });
+  await expect(git(call)).rejects.toThrow(/^asking nowhere: git exited 128: fatal: not a git repository/);
+});

@@ -1,0 +1,188 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Cell } from "../../src/cells/cell.ts";
+import { renderCard } from "../../src/commands/card.ts";
+import {
+  type ControlRig,
+  createControl,
+  ended,
+  harvest,
+  ID,
+  nothingLeft,
+  started,
+  TIP,
+} from "../fakes/control-rig.ts";
+import { expectGolden } from "../fakes/golden.ts";
+
+let rig: ControlRig;
+beforeEach(() => {
+  rig = createControl({ config: { directors: ["owner", "alice"], limits: { cells: 1 } } });
+});
+afterEach(() => rig.remove());
+
+const CLOSING = { by: "owner", discard: false, thenDestroy: false, outcome: null, person: "owner" };
+const minutes = (count: number) => rig.clock.advance(count * 60_000);
+const end = (more = {}) => rig.lifecycle.onRunEnded(ended(ID, 1, rig.clock.now(), more));
+const collect = (left = {}) => rig.lifecycle.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+
+async function worked(left = {}, more = {}): Promise<void> {
+  rig.active();
+  await minutes(18);
+  end(more);
+  collect(left);
+}
+async function drafted(): Promise<void> {
+  await worked();
+  rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "lazarus/4f1c0b7e", divertedFrom: null });
+  rig.lifecycle.onDrafted(ID, 271, "acme/app");
+}
+async function archived(discard = false): Promise<void> {
+  await drafted();
+  rig.lifecycle.close(rig.cell(), { ...CLOSING, discard }, "closed by owner");
+  rig.lifecycle.onSealed({ cellId: ID, bytes: 1 });
+}
+
+const cards: Record<string, () => void | Promise<void>> = {
+  "being-started": () => void rig.create(),
+  "waits-for-approval": () =>
+    void rig.create({
+      waitsForApproval: true,
+      reason: "the text of the issue was changed after the command was typed",
+    }),
+  "waits-for-a-place": () => {
+    rig.active({ id: "9ab24c11-1111-4222-8333-444455556666" });
+    rig.create();
+  },
+  works: async () => {
+    rig.active();
+    await minutes(12);
+  },
+  "works-log-cut": () => {
+    rig.active();
+    rig.lifecycle.onLogCut({ cellId: ID, run: 1, bytes: 1_048_576 });
+  },
+  "has-ended": async () => {
+    rig.active();
+    await minutes(18);
+    end();
+  },
+  "is-being-published": () => worked(),
+  "draft-is-being-opened": async () => {
+    await worked();
+    rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "lazarus/4f1c0b7e", divertedFrom: null });
+  },
+  "is-done": drafted,
+  "is-done-beside": async () => {
+    await worked();
+    const branch = "lazarus/4f1c0b7e-2";
+    rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch, divertedFrom: "lazarus/4f1c0b7e" });
+    rig.lifecycle.onDrafted(ID, 272, "acme/app");
+  },
+  "is-done-on-a-branch": async () => {
+    rig.active({ delivery: "branch", branch: "topic", isPullRequest: true });
+    end();
+    collect();
+    rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "topic", divertedFrom: null });
+  },
+  "changed-nothing": async () => {
+    rig.active();
+    await minutes(1);
+    end();
+    rig.lifecycle.onCollected({
+      cellId: ID,
+      run: 1,
+      harvest: nothingLeft({ report: "The parser already accepts it.\n\nfixes #1, says @dev" }),
+    });
+  },
+  stopped: async () => {
+    rig.active();
+    await rig.clock.advance(2_000);
+    end({ code: 3 });
+    rig.lifecycle.onCollected({
+      cellId: ID,
+      run: 1,
+      harvest: nothingLeft({ logTail: "reading config\nno API key" }),
+    });
+  },
+  "stopped-with-work": () =>
+    worked(
+      { logTail: "out of memory" },
+      { code: null, signal: "SIGKILL", leftovers: [{ pid: 812, command: "sleep 1d" }] },
+    ),
+  "stopped-by-a-person": () => worked({}, { code: null, stopped: "stopped by dev" }),
+  "held-back": () => worked({ heldBack: ["`.gitea/workflows/ci.yaml` would change what CI runs"] }),
+  "push-refused": async () => {
+    await worked();
+    rig.lifecycle.onPushRefused({
+      cellId: ID,
+      run: 1,
+      why: "the forge refused lazarus/4f1c0b7e: it is protected",
+    });
+  },
+  salvaged: () => worked({ salvaged: ".git is a link", unfinished: null }),
+  unfinished: () => worked({ unfinished: "merge" }),
+  "about-to-go-on": async () => {
+    await drafted();
+    rig.lifecycle.rerun(rig.cell(), "ezra", { id: 4, login: "owner" });
+  },
+  closing: async () => {
+    await worked();
+    rig.lifecycle.close(rig.cell(), CLOSING, "closed by owner");
+  },
+  archived: () => archived(),
+  "archived-without-publishing": () => archived(true),
+  declined: () => {
+    const cell = rig.create({ waitsForApproval: true });
+    rig.lifecycle.withdraw(cell, rig.run(), {
+      who: "owner",
+      why: "declined by owner: out of scope",
+      outcome: "declined",
+    });
+  },
+  "not-made": () => {
+    rig.create();
+    rig.lifecycle.onRunRefused({
+      cellId: ID,
+      run: 1,
+      why: "allegro cannot be started: no program `hermes` on its PATH",
+    });
+  },
+  destroyed: async () => {
+    await archived();
+    rig.lifecycle.destroy(rig.cell(), "owner");
+    rig.lifecycle.onScrubbed({ cellId: ID });
+  },
+  "being-destroyed": async () => {
+    await archived();
+    rig.lifecycle.destroy(rig.cell(), "owner");
+  },
+};
+
+it.each(Object.keys(cards))("says how a cell is that %s", async (name) => {
+  await cards[name]?.();
+  expectGolden(`card-${name}`, renderCard(rig.cell(), rig.deps).text);
+});
+
+it("lets nobody's words do anything", async () => {
+  const evil = "@dev fixes #1 <!-- lazarus:card:x --> **b** https://evil.example \n| a | b |\n```";
+  rig.active({ title: evil, requester: { id: 9, login: "dev" } });
+  end({ code: 1, leftovers: [{ pid: 1, command: evil }] });
+  collect({ report: evil, logTail: evil, heldBack: [evil], salvaged: evil, unfinished: evil });
+  const { text } = renderCard(rig.cell(), rig.deps);
+  expect(text.match(/<!--/g)).toHaveLength(1);
+  const outside = text.replace(/^````[\s\S]*?^````$/gm, "");
+  expect(outside).not.toMatch(/(^|[\s([])@dev/m);
+  expect(text).not.toMatch(/fixes #1/);
+});
+
+it("stays small however long a life was", () => {
+  rig.active({ title: "t".repeat(100_000), brief: "b".repeat(1_000_000) } as Partial<Cell>);
+  end({ code: 1 });
+  collect({ logTail: "l".repeat(100_000), heldBack: [] });
+  for (let n = 2; n < 60; n++) {
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
+    rig.lifecycle.onRunStarted(started(ID, n, 0));
+    rig.lifecycle.onRunEnded(ended(ID, n, 0, { code: 1 }));
+    rig.lifecycle.onCollected({ cellId: ID, run: n, harvest: harvest() });
+  }
+  expect(renderCard(rig.cell(), rig.deps).text.length).toBeLessThan(12_000);
+});

@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { readAnswer } from "../../src/commands/answer.ts";
+import { commandDied, createCommandHandlers, tailDied } from "../../src/commands/dispatch.ts";
+import { LazarusError } from "../../src/errors.ts";
+import type { JobPayload } from "../../src/queue/jobs.ts";
+import { jobOf, operator, origin } from "../fakes/control-rig.ts";
+import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
+
+let rig: ForgeRig;
+beforeEach(async () => {
+  rig = await createForgeRig();
+});
+afterEach(() => rig.stop());
+
+type Payload = JobPayload<"command">;
+const deps = () => ({
+  ...rig.deps,
+  db: rig.db,
+  redact: (text: string) => text.replaceAll("hunter22", "[redacted]"),
+});
+const command = (asker: Payload["asker"], verb: string, more: Partial<Payload> = {}): Payload => ({
+  asker,
+  verb,
+  words: [],
+  flags: {},
+  text: null,
+  issueHash: null,
+  ...more,
+});
+async function perform(payload: Payload, more: object = { putAt: rig.clock.now() }): Promise<void> {
+  const { job, context } = jobOf("command", payload, more);
+  const finish = await createCommandHandlers(deps()).command?.(job, context);
+  if (finish !== undefined) rig.db.transaction(finish);
+}
+const typed = (who: "owner" | "dev" | "reader") =>
+  origin(rig.people[who], { repository: rig.repository, number: rig.at.number }).asker;
+const answerOf = (asker: Payload["asker"]) =>
+  asker.via === "cli" ? readAnswer(rig.db, asker.request) : null;
+
+describe("a command", () => {
+  it("makes its cell, its start and its reaction in one transaction", async () => {
+    await perform(command(typed("dev"), "summon", { words: ["allegro"] }));
+    const [cell] = rig.registry.list();
+    expect(cell).toMatchObject({ state: "proposed", agent: "allegro", number: 1, requester: rig.people.dev });
+    expect(rig.waiting()).toEqual(["start", "card", "react"]);
+  });
+
+  it("waits for approval where nobody knows what its typer saw of a stranger's text", async () => {
+    await perform(command(typed("dev"), "summon", { words: ["allegro"], issueHash: "another" }));
+    expect(rig.registry.list()[0]).toMatchObject({ waitsForApproval: true });
+    expect(rig.waiting()).toEqual(["card", "react"]);
+  });
+
+  it.each([
+    ["an unknown agent", ["alegro"], {}, "Did you mean `allegro`?", 4],
+    ["a repository that is not there", ["allegro", "acme/gone#1"], {}, "There is no repository acme/gone", 4],
+    ["one that is not served", ["allegro", "other/app#1"], {}, "There is no repository other/app", 4],
+    ["an issue that is not there", ["allegro", "acme/app#99"], {}, "no issue or pull request acme/app#99", 4],
+    [
+      "a branch that is not there",
+      ["allegro", "acme/app#1"],
+      { "--base": "gone" },
+      "There is no branch `gone`",
+      4,
+    ],
+    ["a TTL beyond 90 days", ["allegro", "acme/app#1"], { "--ttl": "91d" }, "from 1m to 90d", 2],
+    ["a later flag", ["allegro", "acme/app#1"], { "--plan": true }, "not in this version", 3],
+  ])("is refused to the command line with its exit code: %s", async (_what, words, flags, text, code) => {
+    const { asker } = operator();
+    await perform(command(asker, "summon", { words, flags }));
+    expect(answerOf(asker)).toMatchObject({ exitCode: code, text: expect.stringContaining(text) });
+    expect(rig.registry.list()).toEqual([]);
+  });
+
+  it("for a renamed repository hears the same as for one that is gone", async () => {
+    rig.standIn.people.rename("acme/app", "renamed");
+    const { asker } = operator();
+    await perform(command(asker, "summon", { words: ["allegro", "acme/app#1"] }));
+    expect(answerOf(asker)?.text).toBe("There is no repository acme/app that I serve and you can read.");
+  });
+
+  it("whose comment was deleted meanwhile does nothing", async () => {
+    const id = await rig.standIn.people.comment("dev", rig.at, "/lazarus summon allegro");
+    await rig.standIn.people.deleteComment("dev", id);
+    const asker = { ...typed("dev"), sourceId: id } as Payload["asker"];
+    await perform(command(asker, "summon", { words: ["allegro"] }), { attempt: 2, putAt: rig.clock.now() });
+    expect(rig.registry.list()).toEqual([]);
+    expect(rig.waiting()).toEqual([]);
+  });
+});
+
+describe("what is given up", () => {
+  it("is told to whoever typed it, without secrets", () => {
+    const { asker } = operator();
+    const error = new LazarusError("forge-unreachable", "asking with hunter22");
+    commandDied(jobOf("command", command(asker, "summon")).job, error, deps());
+    expect(answerOf(asker)).toMatchObject({
+      exitCode: 5,
+      text: "`summon` could not be carried out: asking with [redacted].",
+    });
+    tailDied(
+      jobOf("tail", { cellId: "x", run: 1, agent: "allegro", lines: 1, asker: typed("dev") }).job,
+      error,
+      deps(),
+    );
+    expect(rig.waiting()).toEqual(["react", "comment"]);
+    expect(rig.payloads("comment")[0]?.text).toContain("`logs` could not be carried out");
+  });
+});
+
+describe("a run that gets its place", () => {
+  const admit = async () => {
+    const { job, context } = jobOf("admit", { cellId: rig.cell().id, run: 1 });
+    const finish = await createCommandHandlers(deps()).admit?.(job, context);
+    if (finish !== undefined) rig.db.transaction(finish);
+  };
+  const wait = () => {
+    rig.create({ repository: rig.repository, number: 1, requester: rig.people.dev });
+    rig.clearJobs();
+    rig.db.sql.exec("DELETE FROM job_keys");
+  };
+
+  it("starts where its requester still may", async () => {
+    wait();
+    await admit();
+    expect(rig.waiting()).toEqual(["start"]);
+  });
+
+  it("is withdrawn where not, and says so", async () => {
+    wait();
+    rig.standIn.people.removeCollaborator("acme/app", "dev");
+    await admit();
+    expect(rig.cell()).toMatchObject({
+      state: "archived",
+      outcome: "declined",
+      reason: expect.stringContaining("no longer has write"),
+    });
+  });
+
+  it("is not decided where the forge does not tell", async () => {
+    wait();
+    rig.standIn.people.addCollaborator("acme/app", "lazarus", "write");
+    await expect(admit()).rejects.toMatchObject({ code: "forge-refused", retryable: false });
+  });
+});

@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { VERBS } from "../../src/commands/index.ts";
+import { matches, roleOf } from "../../src/commands/rights.ts";
+import { PERMISSIONS } from "../../src/gitea/port.ts";
+import { operator, origin } from "../fakes/control-rig.ts";
+import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
+
+let rig: ForgeRig;
+beforeEach(async () => {
+  rig = await createForgeRig();
+});
+afterEach(() => rig.stop());
+
+const standing = (who: { id: number | null; login: string }) => rig.deps.rights.standing(who, rig.repository);
+
+describe("what somebody may do", () => {
+  it("is what the forge says now, by permission", async () => {
+    const { owner, dev, reader, stranger } = rig.people;
+    const roles = await Promise.all([owner, dev, reader, stranger].map(standing));
+    expect(roles.map((one) => (one.kind === "known" ? one.role : one.kind))).toEqual([
+      "director",
+      "executor",
+      "observer",
+      "observer",
+    ]);
+    rig.standIn.people.removeCollaborator("acme/app", "dev");
+    expect(await standing(dev)).toMatchObject({ role: null });
+  });
+
+  it("is nothing for a login that belongs to somebody else now", async () => {
+    const { dev } = rig.people;
+    rig.standIn.people.renameUser("dev", "former");
+    rig.standIn.people.createUser("dev");
+    rig.standIn.people.addCollaborator("acme/app", "dev", "admin");
+    expect(await standing(dev)).toEqual({ kind: "known", permission: "none", role: null });
+  });
+
+  it("is nothing for somebody who is gone", async () => {
+    rig.standIn.people.deleteUser("dev");
+    expect(await standing(rig.people.dev)).toMatchObject({ role: null });
+  });
+
+  it("is unknowable where the bot is no admin: nobody may do anything", async () => {
+    rig.standIn.people.addCollaborator("acme/app", "lazarus", "write");
+    expect(await standing(rig.people.owner)).toMatchObject({
+      kind: "unknowable",
+      why: expect.stringContaining("the bot needs admin rights on acme/app"),
+    });
+  });
+
+  it("is everything for the operator", async () => {
+    expect(await standing({ id: null, login: "operator root" })).toMatchObject({ role: "director" });
+  });
+});
+
+/** What each verb says of an idle cell and of a stranger's summon, by permission. */
+const MATRIX: Record<string, readonly string[]> = {
+  // reader, dev, owner
+  summon: ["refused", "done", "done"],
+  status: ["done", "done", "done"],
+  logs: ["refused", "later", "later"],
+  revive: ["refused", "done", "done"],
+  close: ["refused", "refused", "done"],
+  destroy: ["refused", "refused", "done"],
+  why: ["done", "done", "done"],
+  help: ["done", "done", "done"],
+};
+
+describe("the matrix of permission and verb", () => {
+  it.each(Object.keys(MATRIX))("holds for %s", async (name) => {
+    rig.idle({ repository: rig.repository, number: rig.at.number });
+    const verb = VERBS.find((one) => one.name === name);
+    const { reader, dev, owner } = rig.people;
+    const thread = { repository: rig.repository, number: rig.at.number };
+    const command = {
+      verb: name,
+      words: name === "summon" ? ["allegro"] : [],
+      flags: name === "destroy" ? { "--force": true } : {},
+      text: null,
+    };
+    const kinds: string[] = [];
+    for (const person of [reader, dev, owner]) {
+      const answer = await verb?.run?.(command, origin(person, thread), rig.deps);
+      kinds.push(answer?.kind ?? "nothing");
+    }
+    expect(kinds).toEqual(MATRIX[name]);
+  });
+
+  it("says who can, and names no cell to people without a role", async () => {
+    rig.idle({ repository: rig.repository, number: rig.at.number });
+    rig.standIn.people.removeCollaborator("acme/app", "reader");
+    const status = VERBS.find((one) => one.name === "status");
+    const thread = { repository: rig.repository, number: rig.at.number };
+    const ask = (word: string) =>
+      status?.run?.(
+        { verb: "status", words: [word], flags: {}, text: null },
+        origin(rig.people.reader, thread),
+        rig.deps,
+      );
+    const [there, not] = [await ask("4f1c0b7e"), await ask("deadbeef")];
+    const text = (one: typeof there) => (one?.kind === "refused" ? one.reply.text : one?.kind);
+    expect(text(there)).toBe("There is no cell `4f1c0b7e` here that you may see.");
+    expect(text(not)?.replace("deadbeef", "4f1c0b7e")).toBe(text(there));
+    const asOperator = await status?.run?.(
+      { verb: "status", words: ["4f1c"], flags: {}, text: null },
+      operator(),
+      rig.deps,
+    );
+    expect(asOperator?.kind).toBe("done");
+  });
+
+  it("hides a cell of another repository", async () => {
+    rig.idle({ repository: { id: 999, fullName: "acme/web" }, number: 1 });
+    const stop = VERBS.find((one) => one.name === "stop");
+    const thread = { repository: rig.repository, number: rig.at.number };
+    const answer = await stop?.run?.(
+      { verb: "stop", words: ["4f1c0b7e"], flags: {}, text: null },
+      origin(rig.people.owner, thread),
+      rig.deps,
+    );
+    expect(answer).toMatchObject({ kind: "refused", code: "not-found" });
+  });
+});
+
+it("takes configured directors by login in any case, and by team", async () => {
+  await rig.stop();
+  rig = await createForgeRig({ config: { directors: ["DEV", "acme/leads"] } });
+  expect(await standing(rig.people.dev)).toMatchObject({ permission: "write", role: "director" });
+  expect(await standing(rig.people.stranger)).toMatchObject({ permission: "read", role: "director" });
+  expect(await standing(rig.people.reader)).toMatchObject({ role: "observer" });
+});
+
+it("reads permissions as roles", () => {
+  expect(PERMISSIONS.map(roleOf)).toEqual([null, "observer", "executor", "director", "director"]);
+});
+
+it.each([
+  ["acme/*", "ACME/App", true],
+  ["acme/*", "acme/app/x", false],
+  ["acme/*", "acmex/app", false],
+  ["acme/app", "acme/app2", false],
+  ["acme/a.p", "acme/axp", false],
+  ["*", "any/thing", true],
+])("matches %s with %s: %s", (pattern, name, is) => {
+  expect(matches(pattern, name)).toBe(is);
+});

@@ -1,0 +1,77 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Backend } from "../../src/backends/backend.ts";
+import { containerBackend } from "../../src/backends/container.ts";
+import { ask, type Engine } from "../../src/backends/container-engine.ts";
+import { type ProbeResult, probeContainer } from "../../src/backends/container-probe.ts";
+
+/** The engine of this machine and an image made without any registry: busybox, and git with its libraries. */
+export const engine: Engine = { engine: "podman", args: [], env: clientEnvironment() };
+/** Named by what is in it. */
+export const image = `localhost/lazarus-test:${imageTag()}`;
+/** The engine's words that work here, or why none do: found out once per process. */
+export const probed: ProbeResult = await makeReady();
+
+/** A backend that works here, whose runs are of the test image. */
+export function testContainerBackend(): Backend {
+  const args = probed.ok ? probed.args : [];
+  const backend = containerBackend({ ...engine, args, hostPath: null });
+  return {
+    ...backend,
+    start: (spec) => backend.start({ ...spec, image: spec.image ?? image }),
+    runToEnd: (spec) => backend.runToEnd({ ...spec, image: spec.image ?? image }),
+  };
+}
+
+async function makeReady(): Promise<ProbeResult> {
+  if ((await ask(engine, ["version"])).code !== 0) return { ok: false, why: "no podman answers" };
+  if ((await ask(engine, ["image", "inspect", image])).code !== 0) {
+    try {
+      makeImage();
+    } catch (cause) {
+      return { ok: false, why: `the image could not be made: ${String(cause).split("\n")[0]}` };
+    }
+  }
+  return probeContainer(engine, image);
+}
+
+function clientEnvironment(): Record<string, string> {
+  const names = ["HOME", "PATH", "XDG_RUNTIME_DIR"];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function imageTag(): string {
+  return createHash("sha256").update(makeImage.toString()).digest("hex").slice(0, 12);
+}
+
+function makeImage(): void {
+  const dir = mkdtempSync(join(tmpdir(), "lazarus-image-"));
+  try {
+    const root = join(dir, "root");
+    for (const each of ["bin", "usr/bin", "tmp", "proc", "sys", "dev", "etc", "run"])
+      mkdirSync(join(root, each), { recursive: true });
+    copyFileSync("/bin/busybox", join(root, "bin/busybox"));
+    const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).trim().split("\n");
+    for (const each of applets)
+      if (each !== "busybox") symlinkSync("/bin/busybox", join(root, "bin", each));
+    copyFileSync("/usr/bin/git", join(root, "usr/bin/git"));
+    const libraries = execFileSync("ldd", ["/usr/bin/git"], { encoding: "utf8" }).match(/\/\S+/g) ?? [];
+    for (const each of libraries) {
+      mkdirSync(join(root, dirname(each)), { recursive: true });
+      copyFileSync(each, join(root, each));
+    }
+    const tar = join(dir, "root.tar");
+    execFileSync("tar", ["-C", root, "-cf", tar, "."]);
+    execFileSync(engine.engine, ["import", tar, image], { stdio: "ignore", env: { ...engine.env } });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,248 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { issueHash, sha256 } from "../../src/cells/brief.ts";
+import type { JobPayload } from "../../src/queue/jobs.ts";
+import { createHandled } from "../../src/webhooks/handled.ts";
+import { parseText } from "../../src/webhooks/read-text.ts";
+import { createThreadHandler, threadTick } from "../../src/webhooks/thread.ts";
+import { jobOf } from "../fakes/control-rig.ts";
+import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
+
+let rig: ForgeRig;
+beforeEach(async () => {
+  rig = await createForgeRig();
+  serve(rig.standIn.world.now() - 60_000);
+});
+afterEach(() => rig.stop());
+
+const PATTERNS = ["acme/*", "dev/*"];
+const handled = () => createHandled(rig.db, { clock: rig.clock, patterns: PATTERNS });
+const serve = (at: number) => handled().serve(["acme/*"], at);
+
+/** Looks at #1 as the handler of a tick does; `delivered` maps comment ids to the text their delivery held. */
+async function tick(delivered: Record<number, string> = {}, at: Partial<JobPayload<"thread">> = {}) {
+  const handlers = createThreadHandler({
+    ...rig.deps,
+    db: rig.db,
+    handled: handled(),
+    log: { info() {}, warn() {}, error() {}, debug() {} },
+    isServed: rig.deps.rights.isServed,
+    parse: parseText,
+  });
+  const payload: JobPayload<"thread"> = {
+    repository: rig.repository,
+    number: rig.at.number,
+    delivered: Object.fromEntries(
+      Object.entries(delivered).map(([id, body]) => [
+        id,
+        {
+          body: sha256(body),
+          hadCommand: parseText(body).length > 0,
+          issue: issueHash("Make the parser accept empty input", "It throws on an empty string."),
+        },
+      ]),
+    ),
+    ...at,
+  };
+  const { job, context } = jobOf("thread", payload);
+  const finish = await handlers.thread?.(job, context);
+  if (finish !== undefined) rig.db.transaction(finish);
+}
+const say = (who: string, body: string) => rig.standIn.people.comment(who, rig.at, body);
+const commands = () => rig.payloads("command").map((one) => one.verb);
+const said = () => rig.payloads("comment").map((one) => one.text);
+const comment = (id: number) => {
+  const found = rig.standIn.world.comments.find((one) => one.id === id);
+  if (found === undefined) throw new Error(`no comment ${id}`);
+  return found;
+};
+/** Sets when a comment was made. */
+const date = (id: number, at: number) => Object.assign(comment(id), { createdAt: at, updatedAt: at });
+
+describe("a look at a thread", () => {
+  it("runs what is new, oldest first, once, whatever ticks come", async () => {
+    await say("dev", "/lazarus status");
+    await say("owner", "Hello\n\n/lazarus help\n/lazarus stop");
+    await tick();
+    await tick();
+    expect(commands()).toEqual(["status", "help", "stop"]);
+    expect(rig.payloads("react").map((one) => one.reaction)).toEqual(["eyes", "eyes"]);
+    await say("dev", "/lazarus why");
+    await tick();
+    expect(commands()).toEqual(["status", "help", "stop", "why"]);
+  });
+
+  it("keeps who typed it, where, and which text of the issue they saw", async () => {
+    const id = await say("dev", "/lazarus help");
+    await tick({ [id]: "/lazarus help" });
+    expect(rig.payloads("command")).toMatchObject([
+      {
+        asker: { via: "forge", number: 1, source: "comment", sourceId: id, index: 0, person: rig.people.dev },
+        issueHash: issueHash("Make the parser accept empty input", "It throws on an empty string."),
+      },
+    ]);
+  });
+
+  it("goes by time where ids are out of order", async () => {
+    const [first, second] = [await say("dev", "/lazarus help"), await say("dev", "/lazarus status")];
+    date(second, comment(first).createdAt - 2_000);
+    await tick();
+    expect(commands()).toEqual(["status", "help"]);
+  });
+
+  it("marks nothing when its finish is rolled back", async () => {
+    await say("dev", "/lazarus help");
+    rig.db.sql.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON jobs WHEN NEW.kind = 'command' BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    await expect(tick()).rejects.toThrow("disk full");
+    rig.db.sql.exec("DROP TRIGGER full");
+    expect(rig.waiting()).toEqual([]);
+    await tick();
+    expect(commands()).toEqual(["help"]);
+  });
+
+  it("refuses the eleventh command and what cannot be read, once each", async () => {
+    await say("dev", `${"/lazarus help\n".repeat(12)}`);
+    await say("dev", "/lazarus sumon allegro");
+    await tick();
+    expect(commands()).toHaveLength(10);
+    expect(said()).toEqual([
+      "A comment holds up to 10 commands; the rest of this one was left out.",
+      "No command `sumon`. Did you mean `summon`?",
+    ]);
+  });
+});
+
+describe("never run", () => {
+  it("are the bot's own words and comments that bear a marker, whoever wrote them", async () => {
+    await say("lazarus", "/lazarus help");
+    await say("stranger", "<!-- lazarus:card:4f1c0b7e -->\n/lazarus help");
+    await say("dev", "> /lazarus help\n\n```\n/lazarus help\n```\n\n    /lazarus help\n`/lazarus help`");
+    await tick();
+    expect(rig.waiting()).toEqual([]);
+  });
+
+  it("is a comment that was edited after its delivery: it is told so where it held a command", async () => {
+    const id = await say("dev", "/lazarus help");
+    await rig.standIn.people.editComment("dev", id, "/lazarus destroy --force");
+    await tick({ [id]: "/lazarus help" });
+    await tick({ [id]: "/lazarus help" });
+    expect(commands()).toEqual([]);
+    expect(said()).toEqual(["That comment was edited before I read it: type the command again."]);
+    expect(rig.payloads("react").map((one) => one.reaction)).toEqual(["confused"]);
+  });
+
+  it("is a command edited into a harmless comment, in silence", async () => {
+    const id = await say("dev", "hello");
+    await rig.standIn.people.editComment("owner", id, "/lazarus destroy --force");
+    await tick({ [id]: "hello" });
+    expect(rig.waiting()).toEqual([]);
+  });
+
+  it("is an edited comment that had no delivery, in silence; an untouched one is run", async () => {
+    const id = await say("dev", "/lazarus help");
+    comment(id).updatedAt = comment(id).createdAt + 2_000;
+    await say("dev", "/lazarus status");
+    await tick();
+    expect(commands()).toEqual(["status"]);
+    expect(said()).toEqual([]);
+  });
+
+  it("is an edit of what was handled", async () => {
+    const id = await say("dev", "hello");
+    await tick();
+    await rig.standIn.people.editComment("dev", id, "/lazarus help");
+    await tick();
+    expect(rig.waiting()).toEqual([]);
+  });
+
+  it("is what is older than the first start that served the repository", async () => {
+    rig.db.sql.exec("DELETE FROM served");
+    const old = await say("dev", "/lazarus help");
+    date(old, comment(old).createdAt - 120_000);
+    serve(rig.standIn.world.now() - 60_000);
+    await say("dev", "/lazarus status");
+    await tick();
+    expect(commands()).toEqual(["status"]);
+    // Touching the thread, or the old comment, does not make it younger.
+    await rig.standIn.people.editComment("dev", old, "/lazarus help");
+    await tick({ [old]: "/lazarus help" });
+    expect(commands()).toEqual(["status"]);
+  });
+
+  it("is anything before the forge has told its clock: the tick waits", async () => {
+    rig.db.sql.exec("DELETE FROM served");
+    await say("dev", "/lazarus help");
+    await expect(tick()).rejects.toMatchObject({ code: "forge-unreachable", retryable: true });
+  });
+
+  it.each([
+    ["of another id", () => ({ repository: { id: 999, fullName: "acme/app" } })],
+    ["that is not served", () => ({ repository: { id: rig.repository.id, fullName: "other/app" } })],
+    ["of an impossible name", () => ({ repository: { id: 1, fullName: "acme/.." } })],
+    ["without such a thread", () => ({ number: 4711 })],
+  ])("is a thread of a repository %s", async (_what, at) => {
+    await say("dev", "/lazarus help");
+    await tick({}, at());
+    expect(rig.waiting()).toEqual([]);
+  });
+
+  it("is a thread of a repository that was renamed, or made again under its name", async () => {
+    await say("dev", "/lazarus help");
+    rig.standIn.people.rename("acme/app", "renamed");
+    await tick();
+    expect(rig.waiting()).toEqual([]);
+    await rig.standIn.people.createRepository("acme/app");
+    await rig.standIn.people.openIssue("owner", "acme/app", { title: "x", body: "" });
+    await tick();
+    expect(rig.waiting()).toEqual([]);
+  });
+});
+
+describe("reviews", () => {
+  it("run their commands with the reviewer's name, also where a comment bears the same id", async () => {
+    await rig.standIn.people.commit("dev", "acme/app", { branch: "topic", files: { "a.txt": "a" } });
+    const wanted = { title: "t", body: "", head: "topic", base: "main" };
+    const number = await rig.standIn.people.openPullRequest("dev", "acme/app", wanted);
+    const at = { repo: "acme/app", number };
+    const review = await rig.standIn.people.review("owner", at, {
+      state: "COMMENT",
+      body: "/lazarus status",
+    });
+    const id = await rig.standIn.people.comment("dev", at, "/lazarus help");
+    Object.assign(comment(id), { id: review.id });
+    date(review.id, review.createdAt + 1_000);
+    await tick({ [review.id]: "/lazarus help" }, { number });
+    expect(rig.payloads("command").map((one) => [one.verb, one.asker, one.issueHash === null])).toMatchObject(
+      [
+        ["status", { source: "review", sourceId: review.id, person: rig.people.owner }, true],
+        ["help", { source: "comment", sourceId: review.id, person: rig.people.dev }, false],
+      ],
+    );
+    expect(rig.payloads("react")).toHaveLength(1);
+  });
+});
+
+describe("a deleted comment", () => {
+  it("withdraws the cell that it asked for and that waits, and no other", async () => {
+    const [waits, works] = [await say("dev", "please"), await say("dev", "please")];
+    const place = { repository: rig.repository, number: 1 };
+    const other = "9ab24c11-1111-4222-8333-444455556666";
+    rig.create({ ...place, askedInComment: waits, waitsForApproval: true });
+    rig.create({ ...place, id: other, askedInComment: works });
+    for (const id of [waits, works]) await rig.standIn.people.deleteComment("dev", id);
+    await tick();
+    expect(rig.cell()).toMatchObject({ state: "archived", reason: "withdrawn: its comment was deleted" });
+    expect(rig.cell(other).state).toBe("proposed");
+  });
+});
+
+it("folds ticks of one thread that wait, and keeps what each delivery held", () => {
+  const told = (body: string) => ({ body, hadCommand: true, issue: "i" });
+  const put = (number: number, id: string, body: string) =>
+    rig.queue.put(threadTick({ repository: rig.repository, number }, { [id]: told(body) }));
+  put(1, "5", "a");
+  put(2, "6", "b");
+  put(1, "7", "c");
+  expect(rig.payloads("thread").map((one) => Object.keys(one.delivered))).toEqual([["5", "7"], ["6"]]);
+});
