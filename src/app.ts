@@ -15,7 +15,7 @@ import { createRights } from "./commands/rights.ts";
 import { createTailHandler } from "./commands/tailed.ts";
 import type { Config } from "./config.ts";
 import { type Db, openDb, registryError } from "./db.ts";
-import { explain, LazarusError, systemCode } from "./errors.ts";
+import { explain, explainToPeople, LazarusError, systemCode } from "./errors.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { type Lock, prepareDataDir, takeLock } from "./lock.ts";
@@ -127,7 +127,7 @@ async function compose(config: Config, options: { log: Log; adapters?: Adapters;
     {
       ...createThreadHandler({ ...postDeps, handled, log, isServed: rights.isServed, parse: parseText }),
       ...createCommandHandlers(postDeps),
-      ...createReportHandlers(lifecycle),
+      ...createReportHandlers(lifecycle.reported),
       ...createTailHandler(postDeps),
       ...createReplyHandlers(deps),
       ...runner.handlers,
@@ -142,7 +142,7 @@ async function compose(config: Config, options: { log: Log; adapters?: Adapters;
     every(EXPIRY_LOOK_MS, () => lifecycle.expire(), again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
-  lifecycle.admitWaiting();
+  lifecycle.steps.admitWaiting();
   return {
     config,
     db,
@@ -185,7 +185,7 @@ async function adopt(runner: Runner, registry: Registry): Promise<number> {
 function failures(
   deps: Parameters<typeof commandDied>[2] & Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log },
 ): WorkOptions {
-  const said = (error: unknown) => deps.redact(explain(error));
+  const said = (error: unknown) => deps.redact(explainToPeople(error));
   return {
     onDead(job, error) {
       deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
@@ -225,7 +225,7 @@ function tellCell(
   const payload = job.payload as { cellId?: string; cell?: { id: string }; run?: number };
   const cellId = payload.cellId ?? payload.cell?.id;
   if (cellId === undefined || deps.registry.cell(cellId) === null) return;
-  deps.lifecycle.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
+  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
 }
 
 interface Ground {

@@ -81,6 +81,8 @@ const SHARE_OF_WAITING = 0.25;
 
 class SqliteDb implements Db {
   readonly sql: Database.Database;
+  /** Made once: making it costs as much as a small transaction. */
+  readonly #run: Database.Transaction<(fn: () => unknown) => unknown>;
   #depth = 0;
   #afterCommit: (() => void)[] = [];
   #waiting: Waiting[] = [];
@@ -89,14 +91,14 @@ class SqliteDb implements Db {
 
   constructor(sql: Database.Database) {
     this.sql = sql;
+    this.#run = sql.transaction((fn) => fn());
   }
 
   transaction<T>(fn: () => T): T {
     const kept = this.#afterCommit.length;
     this.#depth++;
     try {
-      const run = this.sql.transaction(fn);
-      return this.#depth === 1 ? run.immediate() : run();
+      return (this.#depth === 1 ? this.#run.immediate(fn) : this.#run(fn)) as T;
     } catch (error) {
       this.#afterCommit.length = kept;
       throw error;

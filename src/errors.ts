@@ -50,6 +50,12 @@ export function explain(error: unknown): string {
   return own.includes(cause) ? own : `${own}: ${cause}`;
 }
 
+/** The same for an issue, which strangers may read: our own words, without what a system call said of the paths of this machine. */
+export function explainToPeople(error: unknown): string {
+  if (!(error instanceof LazarusError)) return "something went wrong inside Lazarus; its log says what";
+  return error.message.split("\n")[0] ?? error.code;
+}
+
 /** Whether trying again may help; what we do not know is tried again. */
 export function isRetryable(error: unknown): boolean {
   return error instanceof LazarusError ? error.retryable : true;

@@ -142,6 +142,12 @@ export async function readJson(
   }
 }
 
+/** Whether a write failed because something else stands where a directory of the contract was: trying again mends nothing. */
+export function isSpoiled(error: unknown): boolean {
+  const cause = error instanceof LazarusError ? error.cause : error;
+  return ["EISDIR", "ENOTDIR", "ELOOP", "ENOENT"].includes(systemCode(cause) ?? "");
+}
+
 export interface Heartbeat {
   readonly at: string;
   readonly state: string;

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { LazarusError, systemCode } from "../errors.ts";
+import { removeTree } from "./scrub.ts";
 
 /*
  * Everything below a cell's directory may have been put there by an agent: links to other places, fifos, devices, names with `..`. So a path is
@@ -114,7 +115,7 @@ export async function newestFile(
   return newest?.name ?? null;
 }
 
-/** Writes a file whole: temporary name, fsync, rename, fsync of the directory. Replaces a link, never writes through it. */
+/** Writes a file whole: temporary name, fsync, rename, fsync of the directory. Replaces a link or a directory, never writes through it. */
 export async function writeWhole(
   directory: FileHandle,
   name: string,
@@ -129,7 +130,14 @@ export async function writeWhole(
   } finally {
     await file.close();
   }
-  await rename(temporary, below(directory, name));
+  try {
+    await rename(temporary, below(directory, name));
+  } catch (error) {
+    if (systemCode(error) !== "EISDIR") throw error;
+    // Nobody but an agent with our rights puts a directory where the contract has a file.
+    await removeTree(`/proc/self/fd/${directory.fd}`, name);
+    await rename(temporary, below(directory, name));
+  }
   await removeStale(directory, name);
   await directory.sync();
 }

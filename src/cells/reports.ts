@@ -1,5 +1,5 @@
 import type { Handlers } from "../queue/queue.ts";
-import type { Lifecycle } from "./lifecycle.ts";
+import type { Reported } from "./reported.ts";
 
 type Reports = Pick<
   Handlers,
@@ -16,17 +16,17 @@ type Reports = Pick<
 >;
 
 /** Handlers of what runners report: each is one change of the registry, in the transaction that ends its job. */
-export function createReportHandlers(lifecycle: Lifecycle): Reports {
+export function createReportHandlers(reported: Reported): Reports {
   return {
-    "run-started": async (job) => () => lifecycle.onRunStarted(job.payload),
-    "run-refused": async (job) => () => lifecycle.onRunRefused(job.payload),
-    "run-ended": async (job) => () => lifecycle.onRunEnded(job.payload),
-    "over-limit": async (job) => () => lifecycle.onOverLimit(job.payload),
-    "log-cut": async (job) => () => lifecycle.onLogCut(job.payload),
-    collected: async (job) => () => lifecycle.onCollected(job.payload),
-    pushed: async (job) => () => lifecycle.onPushed(job.payload),
-    "push-refused": async (job) => () => lifecycle.onPushRefused(job.payload),
-    sealed: async (job) => () => lifecycle.onSealed(job.payload),
-    scrubbed: async (job) => () => lifecycle.onScrubbed(job.payload),
+    "run-started": async (job) => () => reported.onRunStarted(job.payload),
+    "run-refused": async (job) => () => reported.onRunRefused(job.payload),
+    "run-ended": async (job) => () => reported.onRunEnded(job.payload),
+    "over-limit": async (job) => () => reported.onOverLimit(job.payload),
+    "log-cut": async (job) => () => reported.onLogCut(job.payload),
+    collected: async (job) => () => reported.onCollected(job.payload),
+    pushed: async (job) => () => reported.onPushed(job.payload),
+    "push-refused": async (job) => () => reported.onPushRefused(job.payload),
+    sealed: async (job) => () => reported.onSealed(job.payload),
+    scrubbed: async (job) => () => reported.onScrubbed(job.payload),
   };
 }

@@ -9,6 +9,7 @@ import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { collect } from "./collect.ts";
 import {
   directoryError,
+  isSpoiled,
   noteInDaemonLog,
   pathsOf,
   readJson,
@@ -177,7 +178,7 @@ async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefine
   }
   for (const name of ["worktree", "home"]) await makeEmpty(dir, name);
   await note(parts, cellId, { what: "pruned" });
-  await writeMission(dir, cellId, mission);
+  await writeMission(parts, cellId, mission);
   return undefined;
 }
 
@@ -230,15 +231,27 @@ async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
 
 async function mark(parts: Parts, job: Job<"mark">): Promise<undefined> {
   const { cellId, mission } = job.payload;
-  if ((await whatIs(parts.cellDir(cellId))) === "directory")
-    await writeMission(parts.cellDir(cellId), cellId, mission);
+  if ((await whatIs(parts.cellDir(cellId))) === "directory") await writeMission(parts, cellId, mission);
   return undefined;
 }
 
-/** Rewrites `meta/mission.json`; what we are not told stays as it is. */
-async function writeMission(cellDir: string, cellId: string, mission: MissionUpdate): Promise<void> {
-  const before = (await readJson(cellDir, ["meta"], "mission.json")) ?? {};
-  await writeJson(cellDir, ["meta"], "mission.json", { ...before, mission_id: cellId, ...mission });
+/**
+ * Rewrites `meta/mission.json`; what we are not told stays as it is. Where an agent with our rights spoiled `meta/`, that is logged: its cell is
+ * collected, sealed and destroyed all the same.
+ */
+async function writeMission(
+  parts: Pick<Parts, "cellDir" | "log">,
+  cellId: string,
+  mission: MissionUpdate,
+): Promise<void> {
+  const cellDir = parts.cellDir(cellId);
+  try {
+    const before = (await readJson(cellDir, ["meta"], "mission.json")) ?? {};
+    await writeJson(cellDir, ["meta"], "mission.json", { ...before, mission_id: cellId, ...mission });
+  } catch (error) {
+    if (!isSpoiled(error)) throw error;
+    parts.log.warn({ cell: cellId, error: explain(error) }, "meta/mission.json could not be written");
+  }
 }
 
 async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { toIso } from "../clock.ts";
-import { explain, isRetryable, LazarusError, systemCode } from "../errors.ts";
+import { explain, explainToPeople, isRetryable, LazarusError, systemCode } from "../errors.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, whatIs, writeHeartbeat } from "./directory.ts";
@@ -96,7 +96,7 @@ async function start(parts: Parts, job: Job<"start">, context: JobContext): Prom
   } catch (error) {
     context.signal.throwIfAborted();
     if (isRetryable(error)) throw error;
-    return refused(explain(error));
+    return refused(explainToPeople(error));
   }
 }
 

@@ -1,5 +1,5 @@
 import { shortId } from "../cells/cell.ts";
-import type { Announcement } from "../cells/lifecycle.ts";
+import type { Announcement } from "../cells/reported.ts";
 import { code, md, mention } from "../gitea/markdown.ts";
 import type { Queue } from "../queue/queue.ts";
 import { replyJob } from "./answer.ts";
@@ -11,7 +11,12 @@ export function createAnnouncer(deps: { queue: Queue }): (announcement: Announce
     const asked = cell.requester.id === null ? md`Cell` : md`${mention(cell.requester.login)}: cell`;
     const text = md`${asked} ${code(shortId(cell.id))} is closed by ${person ?? by}: ${published(cell)}, archived. Its seal keeps worktree, home and logs until ${code(`/lazarus destroy ${shortId(cell.id)}`)}.`;
     deps.queue.put(
-      replyJob({ repository: cell.repository, number: cell.number, marker: `closed:${cell.id}`, body: text }),
+      replyJob({
+        repository: cell.repository,
+        number: cell.number,
+        marker: `closed:${cell.id}:${cell.sealedAt ?? 0}`,
+        body: text,
+      }),
     );
   };
 }

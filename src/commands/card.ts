@@ -68,7 +68,7 @@ function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
     const people = deps.config.directors.length === 0 ? "" : ` (${deps.config.directors.join(", ")})`;
     return md`**${cell.agent} waits for approval** by a director${people}`;
   }
-  const blocked = run === null ? null : deps.lifecycle.blockedBy(run);
+  const blocked = run === null ? null : deps.lifecycle.steps.blockedBy(run);
   if (blocked !== null)
     return md`**${cell.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
   return md`**${cell.agent} is being started** on ${raw(`#${cell.number}`)}`;

@@ -1,6 +1,6 @@
 import { includesRole } from "../cells/cell.ts";
 import type { Db } from "../db.ts";
-import { explain, LazarusError } from "../errors.ts";
+import { explainToPeople, LazarusError } from "../errors.ts";
 import type { Asker, JobPayload } from "../queue/jobs.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./answer.ts";
@@ -23,7 +23,7 @@ export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "comma
       const cell = deps.registry.cell(cellId);
       if (cell === null) return undefined;
       await confirm(cell.repository, deps);
-      return () => deps.lifecycle.push(cellId, run, tip);
+      return () => deps.lifecycle.steps.push(cellId, run, tip);
     },
     command: (job, context) => runCommand(job, context, deps),
     admit: (job) => admit(job.payload, deps),
@@ -98,7 +98,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
     const now = registry.run(cell.id, run.n);
     const fresh = registry.cell(cell.id);
     if (now?.state !== "admitted" || fresh === null) return;
-    if (may) return lifecycle.start(cell.id, run.n);
+    if (may) return lifecycle.steps.start(cell.id, run.n);
     const why = `not started: ${run.requester.login} no longer has write permission on ${cell.repository.fullName}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
   };
@@ -117,7 +117,7 @@ export function commandDied(job: Job<"command">, error: unknown, deps: DeathDeps
     {
       kind: "refused",
       code: "failed",
-      reply: replies.deadJob(job.payload.verb, deps.redact(explain(error))),
+      reply: replies.deadJob(job.payload.verb, deps.redact(explainToPeople(error))),
     },
     deps,
     isForge ? 5 : 1,
@@ -126,7 +126,7 @@ export function commandDied(job: Job<"command">, error: unknown, deps: DeathDeps
 
 /** The same for a log that could not be read. */
 export function tailDied(job: Job<"tail">, error: unknown, deps: DeathDeps): void {
-  const reply = replies.deadJob("logs", deps.redact(explain(error)));
+  const reply = replies.deadJob("logs", deps.redact(explainToPeople(error)));
   answerRefusal(job.payload.asker, { kind: "refused", code: "failed", reply }, deps);
 }
 

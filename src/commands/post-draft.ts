@@ -60,13 +60,13 @@ async function openOrUpdate(
   }
   context.note({ attempted: true });
   const draft = await open(cell, { place, body }, deps);
-  deps.registry.rememberText(`draft:${cellId}`, sha256(body.text));
+  rememberAsStored(cellId, draft, deps);
   return opened(cell, draft.number, place, deps);
 }
 
 function opened(cell: Cell, number: number, place: Place, deps: PostDeps): Finish {
   return () => {
-    deps.lifecycle.onDrafted(cell.id, number, place.fullName);
+    deps.lifecycle.reported.onDrafted(cell.id, number, place.fullName);
     if (cell.requester.id === null) return;
     deps.queue.put({
       kind: "review",
@@ -81,11 +81,16 @@ async function findOpen(place: Place, deps: Pick<PostDeps, "forge">): Promise<Pu
   return deps.forge.findPullRequest(place.name, place.head, place.base);
 }
 
+/** Remembers what the forge has now, which is what we sent with its secrets hidden: who differs from it later was somebody else. */
+function rememberAsStored(cellId: string, stored: PullRequest | null, deps: PostDeps): void {
+  if (stored !== null) deps.registry.rememberText(`draft:${cellId}`, sha256(stored.body));
+}
+
 async function open(
   cell: Cell,
   what: { place: Place; body: ReturnType<typeof draftBody> },
   deps: PostDeps,
-): Promise<{ number: number }> {
+): Promise<PullRequest> {
   const { place, body } = what;
   try {
     return await deps.forge.openPullRequest(place.name, {
@@ -109,14 +114,13 @@ async function updateText(
   what: { place: Place; number: number; body: ReturnType<typeof draftBody> },
   deps: PostDeps,
 ): Promise<void> {
-  const key = `draft:${cell.id}`;
   const current = await deps.forge.pullRequest(what.place.name, what.number);
   if (current === null || !current.isOpen) return;
-  const written = deps.registry.rememberedText(key);
+  const written = deps.registry.rememberedText(`draft:${cell.id}`);
   if (written !== null && sha256(current.body) !== written) return;
   if (current.body === what.body.text) return;
   await deps.forge.editPullRequest(what.place.name, what.number, { body: what.body });
-  deps.registry.rememberText(key, sha256(what.body.text));
+  rememberAsStored(cell.id, await deps.forge.pullRequest(what.place.name, what.number), deps);
 }
 
 /** Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is no failure. */

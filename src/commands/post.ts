@@ -127,7 +127,7 @@ async function findOrPost(
 export function refreshCards(deps: {
   registry: Registry;
   clock: Clock;
-  lifecycle: Pick<Deps["lifecycle"], "card">;
+  lifecycle: Pick<Deps["lifecycle"], "steps">;
 }): void {
-  for (const cell of deps.registry.list(["active"])) deps.lifecycle.card(cell.id);
+  for (const cell of deps.registry.list(["active"])) deps.lifecycle.steps.card(cell.id);
 }

@@ -45,7 +45,7 @@ function start(
       const run = deps.registry.lastRun(cell.id);
       return replies.reviving(
         { ...cell, agent: agent.name },
-        run === null ? null : deps.lifecycle.blockedBy(run),
+        run === null ? null : deps.lifecycle.steps.blockedBy(run),
       );
     },
     data: { id: cell.id },

@@ -13,7 +13,7 @@ export type Standing =
 export interface Rights {
   /** By user id: a login that now belongs to somebody else has no rights. */
   standing(person: { id: number | null; login: string }, repository: RepositoryRef): Promise<Standing>;
-  /** Logins of people who may do what `needed` allows; empty where the forge does not tell. */
+  /** Logins of people who may do what `needed` allows, without the bot's; empty where the forge does not tell. */
   peopleWho(needed: "write" | "director", repository: RepositoryRef): Promise<string[]>;
   /** Whether the configuration serves a repository of this full name. */
   isServed(fullName: string): boolean;
@@ -48,9 +48,11 @@ export function createRights(deps: { forge: Forge; config: Pick<Config, "directo
 
     async peopleWho(needed, repository) {
       const name = nameOf(repository);
-      if (needed === "write") return (await forge.writers(name)).map((one) => one.login);
+      const [me, all] = await Promise.all([forge.me(), forge.writers(name)]);
+      const writers = all.filter((one) => one.id !== me.id);
+      if (needed === "write") return writers.map((one) => one.login);
       const people = new Set(config.directors.filter((entry) => !entry.includes("/")));
-      for (const one of await forge.writers(name)) {
+      for (const one of writers) {
         const answer = await forge.permission(name, one.login);
         if (answer.kind === "known" && roleOf(answer.permission) === "director") people.add(one.login);
       }

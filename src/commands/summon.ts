@@ -87,7 +87,7 @@ function created(cellId: string, deps: Pick<Deps, "registry">) {
 /** Where the last run of a cell stands in line; null when it has its place. */
 function placeOf(cellId: string, deps: Pick<Deps, "registry" | "lifecycle">) {
   const run = deps.registry.lastRun(cellId);
-  return run === null ? null : deps.lifecycle.blockedBy(run);
+  return run === null ? null : deps.lifecycle.steps.blockedBy(run);
 }
 
 interface Words {

@@ -42,7 +42,7 @@ function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Se
   const said: Sentence[] = [];
   if (cell.waitsForApproval) said.push(say`It waits for a director's approval: ${cell.reason ?? ""}.`);
   else if (cell.reason !== null) said.push(say`${cell.reason}`);
-  const blocked = run === null ? null : deps.lifecycle.blockedBy(run);
+  const blocked = run === null ? null : deps.lifecycle.steps.blockedBy(run);
   if (blocked !== null)
     said.push(
       say`Its run is ${ordinal(blocked.place)} in line: ${blocked.limit}. It starts by itself when a place is free.`,

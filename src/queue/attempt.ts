@@ -35,6 +35,8 @@ export interface AttemptsDeps {
 export interface Attempts {
   /** Never rejects. */
   run(job: Job<JobKind>, at: { claim: NamedLease; worker: Worker; signal: AbortSignal }): Promise<void>;
+  /** Whether a handler's finish runs just now: what is put then follows from a job and did not arrive from outside. */
+  isFinishing(): boolean;
   /** Marks a claimed job dead; joins the caller's transaction. */
   bury(claimed: Claimed, error: unknown, worker: Worker | undefined): void;
 }
@@ -44,6 +46,7 @@ export const REGISTRY_RETRY_MS = 1_000;
 
 export function createAttempts(deps: AttemptsDeps): Attempts {
   const { db, jobs, clock, log, text } = deps;
+  let finishing = false;
 
   async function run(
     job: Job<JobKind>,
@@ -53,7 +56,12 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       const finish = await at.worker.handler(job, contextOf(at.claim, at.signal));
       const held = await db.commitTogether(() => {
         if (!jobs.done(at.claim, clock.now())) return false;
-        runFinish(finish);
+        finishing = true;
+        try {
+          runFinish(finish);
+        } finally {
+          finishing = false;
+        }
         return true;
       });
       if (!held) sayLost(job);
@@ -126,7 +134,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     log.warn({ job: job.id, kind: job.kind }, "dropped the result of a job that was ended or taken over");
   }
 
-  return { run, bury };
+  return { run, bury, isFinishing: () => finishing };
 }
 
 function runFinish(finish: Finish | undefined): void {

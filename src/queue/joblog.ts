@@ -38,6 +38,7 @@ export interface Because {
  * those that name a lease answer false, having changed nothing, when the lease is not the row's any more.
  */
 export interface JobLog {
+  /** To be called in a transaction. */
   put<K extends JobKind>(job: NewJob<K>, now: number): string | "duplicate";
   hasNext(search: Search): boolean;
   /** Takes the first job that may start, or undefined. To be called in a transaction. */
@@ -191,7 +192,7 @@ export function openJobLog(db: Db): JobLog {
   }
 
   return {
-    put: (job, now) => db.transaction(() => put(job, now)),
+    put,
     hasNext: (search) => statements.hasNext.get(asParameters(search)) !== undefined,
     claim,
     extend: (claim, until) => statements.extend.run({ ...claim, until }).changes === 1,

@@ -22,38 +22,40 @@ export interface Handled {
 /** Over the registry's tables `handled`, `threads` and `served`. */
 export function createHandled(db: Db, deps: { clock: Clock; patterns: readonly string[] }): Handled {
   const { sql } = db;
+  // Prepared once: every look at a thread asks them.
+  const statements = {
+    mark: sql.prepare(
+      "INSERT OR IGNORE INTO handled (repository, kind, id, at) VALUES (@repositoryId, @source, @id, @at)",
+    ),
+    readUntil: sql.prepare(
+      "SELECT read_until AS at FROM threads WHERE repository = @repositoryId AND number = @number",
+    ),
+    remember: sql.prepare(
+      `INSERT INTO threads (repository, number, read_until) VALUES (@repositoryId, @number, @at)
+       ON CONFLICT DO UPDATE SET read_until = MAX(read_until, excluded.read_until)`,
+    ),
+    served: sql.prepare("SELECT pattern, since FROM served"),
+    serve: sql.prepare("INSERT OR IGNORE INTO served (pattern, since) VALUES (@pattern, @forgeNow)"),
+  };
   return {
     mark: (repositoryId, source, id) =>
-      sql
-        .prepare(
-          "INSERT OR IGNORE INTO handled (repository, kind, id, at) VALUES (@repositoryId, @source, @id, @at)",
-        )
-        .run({ repositoryId, source, id, at: deps.clock.now() }).changes === 1,
+      statements.mark.run({ repositoryId, source, id, at: deps.clock.now() }).changes === 1,
 
     readUntil(repositoryId, number) {
-      const row = sql
-        .prepare("SELECT read_until AS at FROM threads WHERE repository = @repositoryId AND number = @number")
-        .get({ repositoryId, number });
+      const row = statements.readUntil.get({ repositoryId, number });
       return (row as { at: number } | undefined)?.at ?? 0;
     },
 
     rememberReadUntil(repositoryId, number, at) {
-      sql
-        .prepare(
-          `INSERT INTO threads (repository, number, read_until) VALUES (@repositoryId, @number, @at)
-           ON CONFLICT DO UPDATE SET read_until = MAX(read_until, excluded.read_until)`,
-        )
-        .run({ repositoryId, number, at });
+      statements.remember.run({ repositoryId, number, at });
     },
 
     servedSince(fullName) {
-      const rows = sql.prepare("SELECT pattern, since FROM served").all() as {
+      const rows = statements.served.all() as {
         pattern: string;
         since: number;
       }[];
-      const current = rows.filter(
-        (row) => deps.patterns.includes(row.pattern) && matches(row.pattern, fullName),
-      );
+      const current = rows.filter((row) => matches(row.pattern, fullName));
       if (current.length === 0) {
         throw new LazarusError(
           "forge-unreachable",
@@ -65,11 +67,8 @@ export function createHandled(db: Db, deps: { clock: Clock; patterns: readonly s
     },
 
     serve(patterns, forgeNow) {
-      const insert = sql.prepare(
-        "INSERT OR IGNORE INTO served (pattern, since) VALUES (@pattern, @forgeNow)",
-      );
       db.transaction(() => {
-        for (const pattern of patterns) insert.run({ pattern, forgeNow });
+        for (const pattern of patterns) statements.serve.run({ pattern, forgeNow });
       });
     },
   };

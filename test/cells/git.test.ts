@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -11,13 +11,19 @@ const git = createGit({ home, path: process.env.PATH ?? "", remote, redact: (tex
 afterAll(() => rmSync(home, { recursive: true }));
 
 it("answers all that was printed, also what is read long after the exit", async () => {
-  const late = "alias.late=!sh -c '(sleep 0.3; echo late) & echo early'";
-  const end = await git({ dir: home, args: ["-c", late, "late"], doing: "printing late" });
+  const bin = join(home, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "git"), "#!/bin/sh\n(sleep 0.3; echo late) & echo early\n", { mode: 0o755 });
+  const slow = createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text });
+  const end = await slow({ dir: home, args: ["status"], doing: "printing late" });
   expect(end).toEqual({ code: 0, stdout: "early\nlate\n", stderr: "" });
 });
 
 it("answers code and words of a failure that is tolerated, and throws others", async () => {
   const call = { dir: home, args: ["rev-parse", "--verify", "HEAD"], doing: "asking nowhere" };
-  expect(await git({ ...call, tolerant: true })).toMatchObject({ code: 128, stderr: expect.stringContaining("fatal") });
+  expect(await git({ ...call, tolerant: true })).toMatchObject({
+    code: 128,
+    stderr: expect.stringContaining("fatal"),
+  });
   await expect(git(call)).rejects.toThrow(/^asking nowhere: git exited 128: fatal: not a git repository/);
 });

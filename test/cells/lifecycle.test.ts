@@ -38,11 +38,11 @@ const steps = () => rig.waiting().filter((kind) => kind !== "card" && kind !== "
 const kill = (kind: string) =>
   rig.db.sql.prepare("UPDATE jobs SET state = 'dead' WHERE kind = ? AND state = 'waiting'").run(kind);
 const pushed = (tip = TIP, branch = "lazarus/4f1c0b7e", divertedFrom: string | null = null) =>
-  rig.lifecycle.onPushed({ cellId: ID, run: 1, branch, tip, divertedFrom });
+  rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, branch, tip, divertedFrom });
 const published = () => {
   rig.idle();
   pushed();
-  rig.lifecycle.onDrafted(ID, 271, "acme/app");
+  rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
   rig.clearJobs();
   return rig.cell();
 };
@@ -56,31 +56,31 @@ describe("the good day of a cell", () => {
       cell: { id: ID, target: "acme/app#262", brief: rig.cell().brief },
     });
     rig.clearJobs();
-    rig.lifecycle.onRunStarted(started(ID, 1, now()));
+    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
     expect([rig.cell().state, rig.cell().health, rig.run().state]).toEqual(["active", "healthy", "running"]);
-    rig.lifecycle.onRunEnded(ended(ID, 1, now()));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
     expect([rig.cell().state, rig.cell().health, steps()]).toEqual(["idle", null, ["collect"]]);
     rig.clearJobs();
-    rig.lifecycle.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
     expect([rig.cell().outcome, steps()]).toEqual(["done", ["publish"]]);
-    rig.lifecycle.push(ID, 1, TIP);
+    rig.lifecycle.steps.push(ID, 1, TIP);
     expect(rig.payloads("push")[0]).toMatchObject({ tip: TIP, lease: null, branch: "lazarus/4f1c0b7e" });
     rig.clearJobs();
     pushed();
     expect(steps()).toEqual(["draft"]);
     rig.clearJobs();
-    rig.lifecycle.onDrafted(ID, 271, "acme/app");
+    rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
     expect(steps()).toEqual([]);
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
     rig.clearJobs();
-    rig.lifecycle.onSealed({ cellId: ID, bytes: 1 });
+    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
     expect([rig.cell().state, steps()]).toEqual(["archived", ["prune", "comment"]]);
     expect(rig.announced).toMatchObject([{ kind: "closed", by: "owner", person: "owner" }]);
     rig.clearJobs();
     rig.lifecycle.destroy(rig.cell(), "owner");
     expect(steps()).toEqual(["scrub"]);
-    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
     expect(moves()).toEqual(["proposed", "active", "idle", "closing", "archived", "destroyed"]);
     expect(rig.cell()).toMatchObject({ closing: null, harvest: null, health: null });
   });
@@ -88,14 +88,20 @@ describe("the good day of a cell", () => {
   it("goes on after a revive, with the lease of what was pushed last", () => {
     published();
     rig.lifecycle.rerun(rig.cell(), "ezra", { id: 4, login: "owner" });
-    rig.lifecycle.onRunStarted(started(ID, 2, now()));
-    rig.lifecycle.onRunEnded(ended(ID, 2, now()));
+    rig.lifecycle.reported.onRunStarted(started(ID, 2, now()));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 2, now()));
     const tip = "2".repeat(40);
-    rig.lifecycle.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip }) });
-    rig.lifecycle.push(ID, 2, tip);
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip }) });
+    rig.lifecycle.steps.push(ID, 2, tip);
     expect(rig.payloads("push")[0]).toMatchObject({ tip, lease: TIP });
     rig.clearJobs();
-    rig.lifecycle.onPushed({ cellId: ID, run: 2, branch: "lazarus/4f1c0b7e", tip, divertedFrom: null });
+    rig.lifecycle.reported.onPushed({
+      cellId: ID,
+      run: 2,
+      branch: "lazarus/4f1c0b7e",
+      tip,
+      divertedFrom: null,
+    });
     expect(steps()).toEqual(["draft"]);
     expect(rig.registry.history(ID).at(-2)).toMatchObject({ who: "owner", why: "working: ezra" });
   });
@@ -112,10 +118,10 @@ describe("the good day of a cell", () => {
   it("pushes no tip that is not the last one found", () => {
     rig.idle();
     rig.clearJobs();
-    rig.lifecycle.push(ID, 1, "2".repeat(40));
+    rig.lifecycle.steps.push(ID, 1, "2".repeat(40));
     pushed();
     rig.clearJobs();
-    rig.lifecycle.push(ID, 1, TIP);
+    rig.lifecycle.steps.push(ID, 1, TIP);
     expect(steps()).toEqual([]);
   });
 });
@@ -126,9 +132,9 @@ describe("a run that waits", () => {
     rig.active();
     rig.create({ id: OTHER });
     expect(rig.run(OTHER).state).toBe("waiting");
-    expect(rig.lifecycle.blockedBy(rig.run(OTHER))).toEqual({ limit: "1 of 1 cells run", place: 1 });
+    expect(rig.lifecycle.steps.blockedBy(rig.run(OTHER))).toEqual({ limit: "1 of 1 cells run", place: 1 });
     rig.clearJobs();
-    rig.lifecycle.onRunEnded(ended(ID, 1, now()));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
     expect(rig.run(OTHER).state).toBe("admitted");
     expect(rig.payloads("admit")).toEqual([{ cellId: OTHER, run: 1 }]);
     expect(rig.payloads("start")).toEqual([]);
@@ -178,7 +184,7 @@ describe("a run that waits", () => {
     limits({ cells: 1 });
     rig.create();
     rig.create({ id: OTHER });
-    rig.lifecycle.onRunRefused({ cellId: ID, run: 1, why: "hermes is not installed" });
+    rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 1, why: "hermes is not installed" });
     expect(rig.cell()).toMatchObject({
       state: "archived",
       outcome: "failed",
@@ -189,7 +195,7 @@ describe("a run that waits", () => {
 
   it.each(["start", "admit"])("gives its place back when its %s is given up", (kind) => {
     rig.create();
-    rig.lifecycle.onStuck({ cellId: ID, kind, run: 1, why: "no rights to ask", retryAt: null });
+    rig.lifecycle.reported.onStuck({ cellId: ID, kind, run: 1, why: "no rights to ask", retryAt: null });
     expect([rig.cell().state, rig.run().state, rig.cell().reason]).toEqual([
       "archived",
       "ended",
@@ -204,7 +210,9 @@ describe("stop", () => {
     expect(rig.lifecycle.stop(rig.cell(), "dev")).toBe(true);
     expect(steps()).toEqual(["stop"]);
     expect(rig.payloads("start", ["ended"])).toHaveLength(1);
-    rig.lifecycle.onRunEnded(ended(ID, 1, now(), { began: false, code: null, stopped: "stopped by dev" }));
+    rig.lifecycle.reported.onRunEnded(
+      ended(ID, 1, now(), { began: false, code: null, stopped: "stopped by dev" }),
+    );
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "discarded", reason: "stopped by dev" });
   });
 
@@ -212,9 +220,9 @@ describe("stop", () => {
     rig.create();
     rig.lifecycle.stop(rig.cell(), "dev");
     rig.clearJobs();
-    rig.lifecycle.onRunEnded(ended(ID, 1, now(), { code: null, stopped: "stopped by dev" }));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: "stopped by dev" }));
     expect([moves(), steps()]).toEqual([["proposed", "active", "idle"], ["collect"]]);
-    rig.lifecycle.onRunStarted(started(ID, 1, now()));
+    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
     expect(rig.cell().state).toBe("idle");
   });
 
@@ -240,13 +248,13 @@ describe("stop", () => {
     rig.active();
     rig.clearJobs();
     const report = { cellId: ID, run: 1, why: "over its wall clock of 2 h" };
-    rig.lifecycle.onOverLimit(report);
+    rig.lifecycle.reported.onOverLimit(report);
     expect(rig.payloads("stop")).toMatchObject([{ run: 1, why: report.why, handle: { pid: 4711 } }]);
-    rig.lifecycle.onRunEnded(ended(ID, 1, now(), { code: null, stopped: report.why }));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: report.why }));
     rig.clearJobs();
-    rig.lifecycle.onOverLimit(report);
+    rig.lifecycle.reported.onOverLimit(report);
     expect(steps()).toEqual([]);
-    rig.lifecycle.onCollected({ cellId: ID, run: 1, harvest: nothingLeft() });
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: nothingLeft() });
     expect(rig.cell().outcome).toBe("failed");
   });
 });
@@ -258,16 +266,16 @@ describe("close", () => {
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["stop"]]);
     rig.clearJobs();
-    rig.lifecycle.onRunEnded(ended(ID, 1, now(), { code: null, stopped: "closed by owner" }));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: "closed by owner" }));
     expect([rig.cell().state, steps()]).toEqual(["closing", ["collect"]]);
     rig.clearJobs();
-    rig.lifecycle.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
     expect(steps()).toEqual(["publish"]);
     rig.clearJobs();
     pushed();
     expect(steps()).toEqual(["draft"]);
     rig.clearJobs();
-    rig.lifecycle.onDrafted(ID, 271, "acme/app");
+    rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
   });
 
@@ -276,13 +284,13 @@ describe("close", () => {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect(steps()).toEqual(["stop"]);
-    rig.lifecycle.onRunEnded(ended(ID, 2, now(), { began: false, code: null, stopped: "closed" }));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 2, now(), { began: false, code: null, stopped: "closed" }));
     expect(steps()).toContain("seal");
 
     rig.create({ id: OTHER });
-    rig.lifecycle.onRunStarted(started(OTHER, 1, now()));
-    rig.lifecycle.onRunEnded(ended(OTHER, 1, now()));
-    rig.lifecycle.onCollected({ cellId: OTHER, run: 1, harvest: nothingLeft() });
+    rig.lifecycle.reported.onRunStarted(started(OTHER, 1, now()));
+    rig.lifecycle.reported.onRunEnded(ended(OTHER, 1, now()));
+    rig.lifecycle.reported.onCollected({ cellId: OTHER, run: 1, harvest: nothingLeft() });
     rig.registry.addRun({ ...rig.run(OTHER), state: "waiting" });
     rig.lifecycle.close(rig.cell(OTHER), BY_OWNER, "closed by owner");
     expect(rig.run(OTHER)).toMatchObject({ n: 2, state: "withdrawn" });
@@ -292,7 +300,7 @@ describe("close", () => {
     rig.idle();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     rig.clearJobs();
-    rig.lifecycle.onPushRefused({ cellId: ID, run: 1, why: "the branch is protected" });
+    rig.lifecycle.reported.onPushRefused({ cellId: ID, run: 1, why: "the branch is protected" });
     expect(rig.cell()).toMatchObject({ state: "idle", closing: null, reason: "the branch is protected" });
     expect(rig.registry.history(ID).at(-1)).toMatchObject({
       from: "closing",
@@ -311,17 +319,17 @@ describe("close", () => {
     expect(steps()).toEqual([]);
     rig.lifecycle.close(rig.cell(), { ...BY_OWNER, discard: true }, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
-    rig.lifecycle.onSealed({ cellId: ID, bytes: 1 });
+    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "discarded" });
   });
 
   it.each(["collect", "seal"])("tries a %s again that had been given up", (kind) => {
     rig.active();
-    rig.lifecycle.onRunEnded(ended(ID, 1, now()));
-    if (kind === "seal") rig.lifecycle.onCollected({ cellId: ID, run: 1, harvest: nothingLeft() });
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+    if (kind === "seal") rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: nothingLeft() });
     if (kind === "seal") rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     kill(kind);
-    rig.lifecycle.onStuck({ cellId: ID, kind, run: 1, why: "the disk is full", retryAt: null });
+    rig.lifecycle.reported.onStuck({ cellId: ID, kind, run: 1, why: "the disk is full", retryAt: null });
     expect(rig.cell().state).toBe("idle");
     expect(rig.cell().reason).toContain("the disk is full");
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
@@ -344,17 +352,23 @@ describe("close", () => {
     await rig.clock.advance(24 * 60 * 60_000);
     rig.lifecycle.expire();
     rig.lifecycle.expire();
-    rig.lifecycle.onSealed({ cellId: ID, bytes: 1 });
+    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "expired" });
   });
 
   it("leaves no word of a trouble that is over", () => {
     rig.idle();
-    rig.lifecycle.onStuck({ cellId: ID, kind: "push", run: 1, why: "the forge is down", retryAt: now() + 1 });
+    rig.lifecycle.reported.onStuck({
+      cellId: ID,
+      kind: "push",
+      run: 1,
+      why: "the forge is down",
+      retryAt: now() + 1,
+    });
     expect(rig.cell().reason).toContain("tried again by itself");
     pushed();
     expect(rig.cell().reason).toBeNull();
-    rig.lifecycle.onPushRefused({ cellId: ID, run: 1, why: "late" });
+    rig.lifecycle.reported.onPushRefused({ cellId: ID, run: 1, why: "late" });
     pushed();
     expect(rig.cell()).toMatchObject({ reason: null, pushRefused: null });
   });
@@ -373,7 +387,7 @@ describe("destroy", () => {
     const left = steps().filter((kind) => kind !== "draft");
     expect(left).toEqual(["scrub"]);
     expect(rig.payloads("scrub")[0]).toMatchObject({ cellId: ID });
-    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
     expect(rig.cell()).toMatchObject({ state: "destroyed", closing: null });
     expect(moves().slice(-2)).toEqual(["archived", "destroyed"]);
     expect(["ended", "withdrawn"]).toContain(rig.run().state);
@@ -383,9 +397,9 @@ describe("destroy", () => {
   it("goes before a start that had begun: its late report brings nothing back to life", () => {
     rig.create();
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.onRunStarted(started(ID, 1, now()));
+    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
     expect(rig.cell().state).toBe("proposed");
-    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
     expect([rig.cell().state, rig.run().state]).toEqual(["destroyed", "ended"]);
   });
 
@@ -393,8 +407,8 @@ describe("destroy", () => {
     published();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.onSealed({ cellId: ID, bytes: 1 });
-    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
     expect(rig.cell().state).toBe("destroyed");
     expect(rig.announced).toEqual([]);
   });
@@ -403,7 +417,13 @@ describe("destroy", () => {
     published();
     rig.lifecycle.destroy(rig.cell(), "owner");
     kill("scrub");
-    rig.lifecycle.onStuck({ cellId: ID, kind: "scrub", run: null, why: "a mount lies below", retryAt: null });
+    rig.lifecycle.reported.onStuck({
+      cellId: ID,
+      kind: "scrub",
+      run: null,
+      why: "a mount lies below",
+      retryAt: null,
+    });
     rig.lifecycle.destroy(rig.cell(), "owner");
     expect(steps()).toEqual(["scrub"]);
   });

@@ -36,34 +36,46 @@ function reports(run: number, tip = TIP): Act[] {
   const about = { cellId: ID, run };
   const at = clock.now();
   return [
-    ["run-started", () => lifecycle.onRunStarted(started(ID, run, at))],
-    ["run-refused", () => lifecycle.onRunRefused({ ...about, why: "no" })],
-    ["run-ended", () => lifecycle.onRunEnded(ended(ID, run, at))],
+    ["run-started", () => lifecycle.reported.onRunStarted(started(ID, run, at))],
+    ["run-refused", () => lifecycle.reported.onRunRefused({ ...about, why: "no" })],
+    ["run-ended", () => lifecycle.reported.onRunEnded(ended(ID, run, at))],
     [
       "run-ended unbegun",
-      () => lifecycle.onRunEnded(ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
+      () =>
+        lifecycle.reported.onRunEnded(ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
     ],
-    ["over-limit", () => lifecycle.onOverLimit({ ...about, why: "over its wall clock" })],
-    ["log-cut", () => lifecycle.onLogCut({ ...about, bytes: 1 })],
-    ["collected", () => lifecycle.onCollected({ ...about, harvest: harvest({ tip }) })],
-    ["collected nothing", () => lifecycle.onCollected({ ...about, harvest: nothingLeft() })],
-    ["collected held", () => lifecycle.onCollected({ ...about, harvest: harvest({ heldBack: ["x"] }) })],
-    ["pushed", () => lifecycle.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e", divertedFrom: null })],
+    ["over-limit", () => lifecycle.reported.onOverLimit({ ...about, why: "over its wall clock" })],
+    ["log-cut", () => lifecycle.reported.onLogCut({ ...about, bytes: 1 })],
+    ["collected", () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ tip }) })],
+    ["collected nothing", () => lifecycle.reported.onCollected({ ...about, harvest: nothingLeft() })],
+    [
+      "collected held",
+      () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ heldBack: ["x"] }) }),
+    ],
+    [
+      "pushed",
+      () => lifecycle.reported.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e", divertedFrom: null }),
+    ],
     [
       "pushed aside",
       () =>
-        lifecycle.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e-2", divertedFrom: "lazarus/4f1c0b7e" }),
+        lifecycle.reported.onPushed({
+          ...about,
+          tip,
+          branch: "lazarus/4f1c0b7e-2",
+          divertedFrom: "lazarus/4f1c0b7e",
+        }),
     ],
-    ["push-refused", () => lifecycle.onPushRefused({ ...about, why: "protected" })],
-    ["drafted", () => lifecycle.onDrafted(ID, 271, "acme/app")],
-    ["sealed", () => lifecycle.onSealed({ cellId: ID, bytes: 1 })],
-    ["scrubbed", () => lifecycle.onScrubbed({ cellId: ID })],
+    ["push-refused", () => lifecycle.reported.onPushRefused({ ...about, why: "protected" })],
+    ["drafted", () => lifecycle.reported.onDrafted(ID, 271, "acme/app")],
+    ["sealed", () => lifecycle.reported.onSealed({ cellId: ID, bytes: 1 })],
+    ["scrubbed", () => lifecycle.reported.onScrubbed({ cellId: ID })],
     ...(
       ["start", "admit", "stop", "collect", "publish", "push", "seal", "prune", "scrub", "draft"] as const
     ).map(
       (kind): Act => [
         `${kind} stuck`,
-        () => lifecycle.onStuck({ cellId: ID, kind, run, why: "trouble", retryAt: null }),
+        () => lifecycle.reported.onStuck({ cellId: ID, kind, run, why: "trouble", retryAt: null }),
       ],
     ),
   ];
@@ -131,7 +143,7 @@ describe("reports, in whatever order they come", () => {
     rig = createControl();
     rig.idle();
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
     rig.clearJobs();
     const before = [rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)];
     for (const [name, act] of reports(1, "2".repeat(40))) {
@@ -159,7 +171,7 @@ describe("reports, in whatever order they come", () => {
 it("each kind of report changes the registry only in its finish", async () => {
   rig = createControl();
   rig.create();
-  const handlers = createReportHandlers(rig.lifecycle);
+  const handlers = createReportHandlers(rig.lifecycle.reported);
   const kinds = Object.keys(handlers) as JobKind[];
   expect(kinds.sort()).toEqual([
     "collected",

@@ -21,8 +21,9 @@ afterEach(() => rig.remove());
 
 const CLOSING = { by: "owner", discard: false, thenDestroy: false, outcome: null, person: "owner" };
 const minutes = (count: number) => rig.clock.advance(count * 60_000);
-const end = (more = {}) => rig.lifecycle.onRunEnded(ended(ID, 1, rig.clock.now(), more));
-const collect = (left = {}) => rig.lifecycle.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+const end = (more = {}) => rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), more));
+const collect = (left = {}) =>
+  rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
 
 async function worked(left = {}, more = {}): Promise<void> {
   rig.active();
@@ -32,13 +33,19 @@ async function worked(left = {}, more = {}): Promise<void> {
 }
 async function drafted(): Promise<void> {
   await worked();
-  rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "lazarus/4f1c0b7e", divertedFrom: null });
-  rig.lifecycle.onDrafted(ID, 271, "acme/app");
+  rig.lifecycle.reported.onPushed({
+    cellId: ID,
+    run: 1,
+    tip: TIP,
+    branch: "lazarus/4f1c0b7e",
+    divertedFrom: null,
+  });
+  rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
 }
 async function archived(discard = false): Promise<void> {
   await drafted();
   rig.lifecycle.close(rig.cell(), { ...CLOSING, discard }, "closed by owner");
-  rig.lifecycle.onSealed({ cellId: ID, bytes: 1 });
+  rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
 }
 
 const cards: Record<string, () => void | Promise<void>> = {
@@ -58,7 +65,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   },
   "works-log-cut": () => {
     rig.active();
-    rig.lifecycle.onLogCut({ cellId: ID, run: 1, bytes: 1_048_576 });
+    rig.lifecycle.reported.onLogCut({ cellId: ID, run: 1, bytes: 1_048_576 });
   },
   "has-ended": async () => {
     rig.active();
@@ -68,26 +75,38 @@ const cards: Record<string, () => void | Promise<void>> = {
   "is-being-published": () => worked(),
   "draft-is-being-opened": async () => {
     await worked();
-    rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "lazarus/4f1c0b7e", divertedFrom: null });
+    rig.lifecycle.reported.onPushed({
+      cellId: ID,
+      run: 1,
+      tip: TIP,
+      branch: "lazarus/4f1c0b7e",
+      divertedFrom: null,
+    });
   },
   "is-done": drafted,
   "is-done-beside": async () => {
     await worked();
     const branch = "lazarus/4f1c0b7e-2";
-    rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch, divertedFrom: "lazarus/4f1c0b7e" });
-    rig.lifecycle.onDrafted(ID, 272, "acme/app");
+    rig.lifecycle.reported.onPushed({
+      cellId: ID,
+      run: 1,
+      tip: TIP,
+      branch,
+      divertedFrom: "lazarus/4f1c0b7e",
+    });
+    rig.lifecycle.reported.onDrafted(ID, 272, "acme/app");
   },
   "is-done-on-a-branch": async () => {
     rig.active({ delivery: "branch", branch: "topic", isPullRequest: true });
     end();
     collect();
-    rig.lifecycle.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "topic", divertedFrom: null });
+    rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "topic", divertedFrom: null });
   },
   "changed-nothing": async () => {
     rig.active();
     await minutes(1);
     end();
-    rig.lifecycle.onCollected({
+    rig.lifecycle.reported.onCollected({
       cellId: ID,
       run: 1,
       harvest: nothingLeft({ report: "The parser already accepts it.\n\nfixes #1, says @dev" }),
@@ -97,7 +116,7 @@ const cards: Record<string, () => void | Promise<void>> = {
     rig.active();
     await rig.clock.advance(2_000);
     end({ code: 3 });
-    rig.lifecycle.onCollected({
+    rig.lifecycle.reported.onCollected({
       cellId: ID,
       run: 1,
       harvest: nothingLeft({ logTail: "reading config\nno API key" }),
@@ -112,7 +131,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   "held-back": () => worked({ heldBack: ["`.gitea/workflows/ci.yaml` would change what CI runs"] }),
   "push-refused": async () => {
     await worked();
-    rig.lifecycle.onPushRefused({
+    rig.lifecycle.reported.onPushRefused({
       cellId: ID,
       run: 1,
       why: "the forge refused lazarus/4f1c0b7e: it is protected",
@@ -140,7 +159,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   },
   "not-made": () => {
     rig.create();
-    rig.lifecycle.onRunRefused({
+    rig.lifecycle.reported.onRunRefused({
       cellId: ID,
       run: 1,
       why: "allegro cannot be started: no program `hermes` on its PATH",
@@ -149,7 +168,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   destroyed: async () => {
     await archived();
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.onScrubbed({ cellId: ID });
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
   },
   "being-destroyed": async () => {
     await archived();
@@ -180,9 +199,9 @@ it("stays small however long a life was", () => {
   collect({ logTail: "l".repeat(100_000), heldBack: [] });
   for (let n = 2; n < 60; n++) {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
-    rig.lifecycle.onRunStarted(started(ID, n, 0));
-    rig.lifecycle.onRunEnded(ended(ID, n, 0, { code: 1 }));
-    rig.lifecycle.onCollected({ cellId: ID, run: n, harvest: harvest() });
+    rig.lifecycle.reported.onRunStarted(started(ID, n, 0));
+    rig.lifecycle.reported.onRunEnded(ended(ID, n, 0, { code: 1 }));
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest() });
   }
   expect(renderCard(rig.cell(), rig.deps).text.length).toBeLessThan(12_000);
 });

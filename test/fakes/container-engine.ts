@@ -60,8 +60,7 @@ function makeImage(): void {
       mkdirSync(join(root, each), { recursive: true });
     copyFileSync("/bin/busybox", join(root, "bin/busybox"));
     const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).trim().split("\n");
-    for (const each of applets)
-      if (each !== "busybox") symlinkSync("/bin/busybox", join(root, "bin", each));
+    for (const each of applets) if (each !== "busybox") symlinkSync("/bin/busybox", join(root, "bin", each));
     copyFileSync("/usr/bin/git", join(root, "usr/bin/git"));
     const libraries = execFileSync("ldd", ["/usr/bin/git"], { encoding: "utf8" }).match(/\/\S+/g) ?? [];
     for (const each of libraries) {

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Cell, Run } from "../../src/cells/cell.ts";
-import { type Announcement, Lifecycle } from "../../src/cells/lifecycle.ts";
+import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import { Registry } from "../../src/cells/registry.ts";
+import type { Announcement } from "../../src/cells/reported.ts";
 import type { NewCell } from "../../src/cells/rows.ts";
 import { systemClock } from "../../src/clock.ts";
 import { createAnnouncer } from "../../src/commands/announce.ts";
@@ -123,13 +124,13 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     },
     active(more = {}) {
       const { id } = rig.create(more);
-      lifecycle.onRunStarted(started(id, 1, clock.now()));
+      lifecycle.reported.onRunStarted(started(id, 1, clock.now()));
       return rig.cell(id);
     },
     idle(more = {}, left = {}) {
       const { id } = rig.active(more);
-      lifecycle.onRunEnded(ended(id, 1, clock.now()));
-      lifecycle.onCollected({ cellId: id, run: 1, harvest: harvest(left) });
+      lifecycle.reported.onRunEnded(ended(id, 1, clock.now()));
+      lifecycle.reported.onCollected({ cellId: id, run: 1, harvest: harvest(left) });
       return rig.cell(id);
     },
     cell: (id = ID) => present(registry.cell(id)),

@@ -1,0 +1,295 @@
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import { LazarusError } from "../errors.ts";
+import type { JobKind } from "../queue/jobs.ts";
+import type { NewJob, Queue } from "../queue/queue.ts";
+import type { Cell, Run } from "./cell.ts";
+import { decide } from "./decide.ts";
+import { admissible, blockingLimit, type Limits } from "./line.ts";
+import type { Registry } from "./registry.ts";
+import { missionOf, specOf } from "./spec.ts";
+
+export interface StepDeps {
+  readonly registry: Registry;
+  readonly queue: Queue;
+  readonly clock: Clock;
+  readonly config: Pick<Config, "limits">;
+}
+
+/**
+ * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that makes asking twice harmless.
+ */
+export class Steps {
+  readonly #deps: StepDeps;
+
+  constructor(deps: StepDeps) {
+    this.#deps = deps;
+  }
+
+  get #registry(): Registry {
+    return this.#deps.registry;
+  }
+
+  /**
+   * Gives places to runs in line, in order. A run whose requester's rights were checked just now (`checked`) starts; any other
+   * goes through `admit`, which checks them again.
+   */
+  admitWaiting(options: { checked?: { cellId: string; n: number } } = {}): void {
+    for (const run of admissible(this.#registry, this.#limits())) {
+      this.#registry.updateRun(run.cellId, run.n, { state: "admitted" });
+      const isChecked = options.checked?.cellId === run.cellId && options.checked.n === run.n;
+      if (isChecked) this.start(run.cellId, run.n);
+      else
+        this.#put({
+          kind: "admit",
+          key: `${run.cellId}:${run.n}:admit`,
+          lane: `cell:${run.cellId}`,
+          payload: { cellId: run.cellId, run: run.n },
+        });
+    }
+  }
+
+  #limits(): Limits {
+    return this.#deps.config.limits;
+  }
+
+  /** Which limit keeps a waiting run in line, and its place there; null when none does. */
+  blockedBy(run: Run): { limit: string; place: number } | null {
+    return blockingLimit(this.#registry, this.#limits(), run);
+  }
+
+  /** Sends an admitted run to a runner. */
+  start(cellId: string, n: number): void {
+    const cell = this.cell(cellId);
+    const run = this.run(cellId, n);
+    this.#put({
+      kind: "start",
+      key: `${cellId}:${n}:start`,
+      maxAttempts: CELL_ATTEMPTS,
+      lane: `cell:${cellId}`,
+      payload: { cell: specOf(cell, this.#registry), run: n, agent: run.agent, role: run.role },
+    });
+  }
+
+  /** A cell that was never made leaves nothing on disk, not even half of it. */
+  sweepDirectory(cell: Cell): void {
+    this.#put({
+      kind: "scrub",
+      key: `${cell.id}:unmade`,
+      maxAttempts: CELL_ATTEMPTS,
+      lane: `cell:${cell.id}`,
+      payload: { cellId: cell.id, repository: cell.repository, handle: null },
+    });
+  }
+
+  /**
+   * A run on its way to its start may have a process already that nobody has reported: the start is ended, and the stop that follows
+   * in the same lane looks for whatever lives in the cell.
+   */
+  putStop(cell: Cell, run: Run, why: string): void {
+    if (run.state === "admitted")
+      this.#deps.queue.end({ lane: `cell:${cell.id}`, kinds: ["start", "admit"] }, why);
+    // Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all.
+    this.#put({
+      kind: "stop",
+      key: crypto.randomUUID(),
+      maxAttempts: CELL_ATTEMPTS,
+      lane: `cell:${cell.id}`,
+      urgent: true,
+      payload: { cellId: cell.id, run: run.n, handle: run.handle === null ? null : { ...run.handle }, why },
+      merge: { tag: `stop:${cell.id}:${run.n}`, fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }) },
+    });
+  }
+
+  /** Ends everything else that waits for the cell, and removes it from disk. */
+  putScrub(cell: Cell): void {
+    const run = this.#registry.lastRun(cell.id);
+    this.#deps.queue.end(
+      { lane: `cell:${cell.id}`, kinds: ["start", "admit", "stop", "collect", "seal", "prune", "mark"] },
+      "the cell is being destroyed",
+    );
+    this.#deps.queue.end(
+      { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
+      "the cell is being destroyed",
+    );
+    this.#putStep({
+      kind: "scrub",
+      key: `${cell.id}:scrub:${this.#registry.history(cell.id).length}`,
+      lane: `cell:${cell.id}`,
+      urgent: true,
+      payload: {
+        cellId: cell.id,
+        repository: cell.repository,
+        handle: run?.handle == null ? null : { ...run.handle },
+      },
+    });
+  }
+
+  /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
+  advance(cellId: string): void {
+    const cell = this.cell(cellId);
+    const step = decide(cell, this.#registry.lastRun(cellId));
+    const lane = `cell:${cellId}`;
+    const moves = this.#registry.history(cellId).length;
+    switch (step.kind) {
+      case "nothing":
+        return;
+      case "stop":
+        this.putStop(cell, step.run, `closed by ${cell.closing?.by ?? "lazarus"}`);
+        return;
+      case "collect":
+        this.#putStep({
+          kind: "collect",
+          key: `${cellId}:${step.run.n}:collect`,
+          maxAttempts: CELL_ATTEMPTS,
+          lane,
+          payload: {
+            cellId,
+            run: step.run.n,
+            repository: cell.repository,
+            agent: step.run.agent,
+            branch: cell.branch,
+            baseCommit: cell.baseCommit,
+            handle: step.run.handle === null ? null : { ...step.run.handle },
+          },
+        });
+        return;
+      case "push":
+        this.#putStep({
+          kind: "publish",
+          key: `${cellId}:${step.run.n}:publish:${step.tip}:${moves}`,
+          lane: `push:${cellId}`,
+          payload: { cellId, run: step.run.n, tip: step.tip },
+          maxAttempts: PUBLISH_ATTEMPTS,
+        });
+        return;
+      case "draft":
+        this.putDraft(cellId, `${cell.publishedBranch}:${moves}`);
+        return;
+      case "seal":
+        this.#putStep({
+          kind: "seal",
+          key: `${cellId}:seal:${moves}`,
+          maxAttempts: CELL_ATTEMPTS,
+          lane,
+          payload: { cellId, repository: cell.repository, baseCommit: cell.baseCommit },
+        });
+        return;
+      case "scrub":
+        this.putScrub(cell);
+        return;
+      case "give-up":
+        this.giveUp(cell, step.why);
+        return;
+      default:
+        step satisfies never;
+    }
+  }
+
+  /** Closing cannot go on: the cell is idle again, and says why. */
+  giveUp(cell: Cell, why: string): void {
+    this.#registry.update(cell.id, { closing: null, reason: why });
+    this.#registry.move(cell.id, { from: "closing", to: "idle", who: "lazarus", why: `not closed: ${why}` });
+    this.mark(cell.id);
+    this.card(cell.id);
+  }
+
+  /** Sends a tip to the forge, once control has made sure that the repository is the one it knows. */
+  push(cellId: string, n: number, tip: string): void {
+    const cell = this.cell(cellId);
+    if (cell.harvest?.tip !== tip || cell.publishedTip === tip) return;
+    this.#put({
+      kind: "push",
+      key: `${cellId}:${n}:push:${tip}:${this.#registry.history(cellId).length}`,
+      lane: `push:${cellId}`,
+      payload: {
+        cellId,
+        run: n,
+        repository: cell.repository,
+        branch: cell.publishedBranch ?? cell.branch,
+        tip,
+        lease: cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null),
+      },
+      maxAttempts: PUBLISH_ATTEMPTS,
+    });
+  }
+
+  /** Opens the draft, or brings its text up to date. */
+  putDraft(cellId: string, what: string): void {
+    this.#put({
+      kind: "draft",
+      key: `${cellId}:draft:${what}`,
+      lane: `draft:${cellId}`,
+      payload: { cellId },
+      maxAttempts: 100,
+    });
+  }
+
+  /** Puts a card job; one that still waits serves as well. */
+  card(cellId: string): void {
+    this.#put({
+      kind: "card",
+      key: crypto.randomUUID(),
+      lane: `card:${cellId}`,
+      payload: { cellId },
+      merge: { tag: `card:${cellId}`, fold: (waiting) => waiting },
+      maxAttempts: 300,
+    });
+  }
+
+  /** Empties an archived cell of what its seal holds. */
+  putPrune(cellId: string): void {
+    this.#put({
+      kind: "prune",
+      key: `${cellId}:prune:${this.#registry.history(cellId).length}`,
+      lane: `cell:${cellId}`,
+      payload: { cellId, mission: missionOf(this.cell(cellId), this.#registry) },
+    });
+  }
+
+  /** Has the runner write down in the cell's directory how it stands. */
+  mark(cellId: string): void {
+    this.#put({
+      kind: "mark",
+      key: crypto.randomUUID(),
+      lane: `cell:${cellId}`,
+      payload: { cellId, mission: missionOf(this.cell(cellId), this.#registry) },
+      merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
+    });
+  }
+
+  /** Asked for again after it was given up, a step is tried again: its key is said once, but its job may be dead. */
+  #putStep<K extends JobKind>(job: NewJob<K>): void {
+    if (this.#deps.queue.put(job) !== "duplicate") return;
+    const dead = this.#deps.queue
+      .list({ states: ["dead"], limit: MOST_DEAD })
+      .find((row) => row.key === job.key);
+    if (dead !== undefined) this.#deps.queue.retry(dead.id);
+  }
+
+  #put<K extends Parameters<Queue["put"]>[0]["kind"]>(job: NewJob<K>): void {
+    this.#deps.queue.put(job);
+  }
+
+  /** @throws LazarusError `not-found` */
+  cell(id: string): Cell {
+    const cell = this.#registry.cell(id);
+    if (cell === null) throw new LazarusError("not-found", `no cell ${id} in the registry`);
+    return cell;
+  }
+
+  /** @throws LazarusError `not-found` */
+  run(cellId: string, n: number): Run {
+    const run = this.#registry.run(cellId, n);
+    if (run === null) throw new LazarusError("not-found", `cell ${cellId} has no run ${n}`);
+    return run;
+  }
+}
+
+const MOST_DEAD = 10_000;
+
+/** A disk may be full for hours: at five minutes apart that is about eight of them. */
+const CELL_ATTEMPTS = 100;
+
+/** A forge may be down for hours: at five minutes apart that is most of a day. */
+const PUBLISH_ATTEMPTS = 200;

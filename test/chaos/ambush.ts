@@ -1,0 +1,31 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** `git` and `tar` that look for an ambush meant for them, and are the real ones else. */
+export function layAmbush(dir: string): void {
+  mkdirSync(join(dir, "bin"));
+  const real = `PATH=$(printf %s "$PATH" | sed "s|^[^:]*/bin:||")`;
+  for (const program of ["git", "tar"]) {
+    const script = `#!/bin/sh
+dir='${dir}'
+${real}
+export PATH
+if [ -e "$dir/ambush" ] && read -r program word when <"$dir/ambush" && [ "$program" = ${program} ]; then
+  for one in "$@"; do
+    [ "$one" = "$word" ] && mv "$dir/ambush" "$dir/ambush.$$" 2>/dev/null || continue
+    case $when in after) ${program} "$@" ;; esac
+    kill -9 "$(cat "$dir/pid")"
+    : >"$dir/ambushed"
+    case $when in
+      late) sleep 1; ${program} "$@" >/dev/null 2>&1; : >"$dir/late" ;;
+      hang) exec sleep 600 ;;
+    esac
+    exit 1
+  done
+fi
+exec ${program} "$@"
+`;
+    writeFileSync(join(dir, "bin", program), script);
+    chmodSync(join(dir, "bin", program), 0o755);
+  }
+}

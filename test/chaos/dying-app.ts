@@ -1,0 +1,108 @@
+import { existsSync } from "node:fs";
+import fs from "node:fs/promises";
+import { ServerResponse } from "node:http";
+import { syncBuiltinESMExports } from "node:module";
+import { join } from "node:path";
+import { type Adapters, openApp } from "../../src/app.ts";
+import type { Backend } from "../../src/backends/backend.ts";
+import { loadConfig, readEnvironment } from "../../src/config.ts";
+import { createLog } from "../../src/log.ts";
+import { listen } from "../../src/server.ts";
+
+/**
+ * Where the program dies. `at`: `backend.start`, `backend.lock` (the shim has just taken its lock), `forge.<call>`, `fs.<call of
+ * node:fs/promises>` or `http.202`; `match` is tested on the call's arguments as JSON.
+ */
+export interface Death {
+  readonly at: string;
+  readonly when: "before" | "after";
+  readonly match?: string;
+}
+
+type Call = (...args: unknown[]) => unknown;
+
+/** `lazarus serve` as it stands in src/, that kills itself at one exact place: `dying-app.ts CONFIG DEATH`. */
+const [file = "", text = "null"] = process.argv.slice(2);
+const death = JSON.parse(text) as Death;
+
+function die(): never {
+  process.kill(process.pid, "SIGKILL");
+  // The signal is on its way: nothing of ours may run any more.
+  for (;;);
+}
+
+function isHere(name: string, args: readonly unknown[]): boolean {
+  return death.at === name && new RegExp(death.match ?? "").test(JSON.stringify(args));
+}
+
+/** The same object, but for the one call at which we die. */
+function deadly<T extends object>(name: string, made: T): T {
+  return new Proxy(made, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== "function") return value;
+      const call = value as Call;
+      return async (...args: unknown[]) => {
+        const here = isHere(`${name}.${String(key)}`, args);
+        if (here && death.when === "before") die();
+        const answer = await call.apply(target, args);
+        if (here) die();
+        return answer;
+      };
+    },
+  });
+}
+
+function deadlyBackend(made: Backend): Backend {
+  if (death.at !== "backend.lock") return deadly("backend", made);
+  return {
+    ...made,
+    start(spec) {
+      // The shim is spawned before the first await; from then on it is alone.
+      const started = made.start(spec);
+      while (!existsSync(join(spec.stateDir, `run-${spec.run}.lock`)));
+      die();
+      return started;
+    },
+  };
+}
+
+if (death.at.startsWith("fs.")) {
+  const calls = fs as unknown as Record<string, Call>;
+  const name = death.at.slice(3);
+  const real = calls[name] as Call;
+  calls[name] = async (...args: unknown[]) => {
+    const shown = args.map((arg) => (Buffer.isBuffer(arg) ? arg.toString() : arg));
+    const here = isHere(death.at, shown);
+    if (here && death.when === "before") die();
+    const answer = await real.apply(fs, args);
+    if (here) die();
+    return answer;
+  };
+  syncBuiltinESMExports();
+}
+
+if (death.at === "http.202") {
+  const end = ServerResponse.prototype.end as unknown as Call;
+  const deadlyEnd = function (this: ServerResponse, ...args: unknown[]) {
+    const here = this.statusCode === 202 && this.req.url?.startsWith("/webhooks") === true;
+    if (here && death.when === "before") die();
+    if (here) this.once("finish", die);
+    return end.apply(this, args);
+  };
+  ServerResponse.prototype.end = deadlyEnd as unknown as ServerResponse["end"];
+}
+
+const adapters: Adapters = {
+  backends: (made) => new Map([...made].map(([name, backend]) => [name, deadlyBackend(backend)])),
+  forge: (made) => deadly("forge", made),
+};
+const config = loadConfig({
+  file,
+  env: readEnvironment(),
+  cwd: process.cwd(),
+  needs: ["server", "forge", "agents"],
+});
+const app = await openApp(config, { log: createLog({ verbose: false, redact: (line) => line }), adapters });
+const server = await listen(app);
+process.stdout.write(`listening on ${server.url}, dying\n`);
