@@ -60,7 +60,7 @@ export const MIGRATIONS: readonly string[] = [
     brief TEXT NOT NULL, brief_sha256 TEXT NOT NULL,
     created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
     card_id INTEGER, pull_request INTEGER, pull_request_repository TEXT,
-    published_branch TEXT, published_tip TEXT, harvest TEXT, push_refused TEXT, closing TEXT, sealed_at INTEGER
+    published_branch TEXT, published_tip TEXT, harvest TEXT, push_refused TEXT, released_tip TEXT, released_by TEXT, closing TEXT, sealed_at INTEGER
   ) STRICT;
   CREATE INDEX cells_thread ON cells (repository, number);
   CREATE INDEX cells_state ON cells (state) WHERE state <> 'destroyed';

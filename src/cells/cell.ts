@@ -87,6 +87,9 @@ export interface Cell {
   readonly publishedBranch: string | null;
   readonly publishedTip: string | null;
   readonly harvest: Harvest | null;
+  /** The tip that a director let go although it was held back. */
+  readonly releasedTip: string | null;
+  readonly releasedBy: string | null;
   /** What the forge said when it refused the push; null when it did not. */
   readonly pushRefused: string | null;
   /** Why a cell is closing and what follows. */

@@ -7,6 +7,7 @@ import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
 import { type CellPaths, directoryError, whatIs } from "./directory.ts";
 import type { Git } from "./git.ts";
 import { below, openDirectory } from "./inside.ts";
+import { inspect } from "./inspect.ts";
 import { measure, type Quarantine } from "./quarantine.ts";
 import { readLogEnd, readReport } from "./words.ts";
 
@@ -47,6 +48,9 @@ const NOTHING: Work = {
   unfinished: null,
   salvaged: null,
   heldBack: [],
+  protectedPaths: [],
+  forbidden: [],
+  closing: [],
 };
 
 /**
@@ -64,7 +68,22 @@ export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Har
     redact: deps.redact,
   });
   const log = await readLogEnd(paths.cell, plan.log, { maxBytes: LOG_BYTES, redact: deps.redact });
-  return { ...work, heldBack: work.heldBack.map(deps.redact), report, logTail: log.text };
+  return { ...hideSecrets(work, deps.redact), report, logTail: log.text };
+}
+
+/** What a run made is told in words that the agent chose: names of files, subjects, authors. */
+function hideSecrets(work: Work, redact: (text: string) => string): Work {
+  return {
+    ...work,
+    heldBack: work.heldBack.map(redact),
+    protectedPaths: work.protectedPaths.map(redact),
+    closing: work.closing.map(redact),
+    commits: work.commits.map((one) => ({
+      ...one,
+      subject: redact(one.subject),
+      author: redact(one.author),
+    })),
+  };
 }
 
 async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> {
@@ -107,7 +126,9 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
     tip: checked.tip,
     maxFileBytes,
   });
-  return { ...seen, changed: true, tip: checked.tip, ...measured };
+  const range = { repository: checked.repository, base: plan.baseCommit, tip: checked.tip };
+  const findings = await inspect({ git: deps.git, redact: deps.redact }, range);
+  return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings };
 }
 
 function salvagedText(salvaged: string | null, said: Said): string | null {

@@ -33,7 +33,8 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   const harvest = cell.harvest;
   if (last === null || harvest === null) return null;
   // Also where nothing of it can be published: whoever closes must have said that it is to be discarded.
-  const blocked = harvest.heldBack.length > 0 ? harvest.heldBack.join("; ") : cell.pushRefused;
+  const held = heldFor(cell);
+  const blocked = held.length > 0 ? held.join("; ") : cell.pushRefused;
   if (blocked !== null) {
     return cell.state === "closing" ? { kind: "give-up", why: blocked } : NOTHING;
   }
@@ -41,6 +42,15 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   if (cell.publishedTip !== harvest.tip) return { kind: "push", run: last, tip: harvest.tip };
   if (wantsDraft(cell) && cell.pullRequest === null) return { kind: "draft" };
   return null;
+}
+
+/** Every reason why what a cell made is not pushed; none where a director let this very tip go. Secrets are never let go. */
+export function heldFor(cell: Pick<Cell, "harvest" | "releasedTip">): string[] {
+  const { harvest } = cell;
+  if (harvest === null) return [];
+  const liftable = [...harvest.heldBack, ...harvest.protectedPaths];
+  if (harvest.forbidden.length > 0) return [...harvest.forbidden, ...liftable];
+  return harvest.tip !== null && cell.releasedTip === harvest.tip ? [] : liftable;
 }
 
 /** Whether what a cell made is shown in a pull request of its own: also where it could not go to the branch it was meant for. */

@@ -125,6 +125,17 @@ export class Lifecycle {
     });
   }
 
+  /** Lets go what was held back, or was refused by the forge: this very tip, and no other. */
+  release(cell: Cell, by: string): void {
+    this.#registry.transaction(() => {
+      const tip = this.#mustBe(cell.id, ["idle"]).harvest?.tip;
+      if (tip === undefined || tip === null || tip !== cell.harvest?.tip) throw movedOn(cell.id);
+      this.#registry.update(cell.id, { releasedTip: tip, releasedBy: by, pushRefused: null, reason: null });
+      this.steps.retryPush(cell.id);
+      this.steps.card(cell.id);
+    });
+  }
+
   /** Ends what has lived longer than its TTL: closes it, or withdraws it where it never started. */
   expire(): void {
     const now = this.#deps.clock.now();

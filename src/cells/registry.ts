@@ -28,6 +28,8 @@ export interface CellChange {
   readonly publishedTip?: string | null;
   readonly harvest?: Harvest | null;
   readonly pushRefused?: string | null;
+  readonly releasedTip?: string | null;
+  readonly releasedBy?: string | null;
   readonly closing?: Closing | null;
   readonly sealedAt?: number | null;
 }

@@ -62,6 +62,8 @@ const cellRow = z.object({
   published_tip: z.string().nullable(),
   harvest: json(JOBS.collected.payload.shape.harvest).nullable(),
   push_refused: z.string().nullable(),
+  released_tip: z.string().nullable(),
+  released_by: z.string().nullable(),
   closing: json(closing).nullable(),
   sealed_at: z.number().nullable(),
 });
@@ -101,6 +103,8 @@ export function cellFromRow(row: unknown): Cell {
     publishedTip: r.published_tip,
     harvest: r.harvest,
     pushRefused: r.push_refused,
+    releasedTip: r.released_tip,
+    releasedBy: r.released_by,
     closing: r.closing,
     sealedAt: r.sealed_at,
   };
@@ -119,6 +123,8 @@ export type NewCell = Omit<
   | "publishedTip"
   | "harvest"
   | "pushRefused"
+  | "releasedTip"
+  | "releasedBy"
   | "closing"
   | "sealedAt"
 >;

@@ -4,20 +4,12 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { toIso } from "../clock.ts";
 import { explain, LazarusError } from "../errors.ts";
-import type { MissionUpdate, RepositoryRef } from "../queue/jobs.ts";
+import type { RepositoryRef } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { collect } from "./collect.ts";
-import {
-  directoryError,
-  isSpoiled,
-  noteInDaemonLog,
-  pathsOf,
-  readJson,
-  whatIs,
-  writeHeartbeat,
-  writeJson,
-} from "./directory.ts";
+import { directoryError, noteInDaemonLog, pathsOf, readJson, whatIs, writeHeartbeat } from "./directory.ts";
 import { below, inDirectory, openDirectory } from "./inside.ts";
+import { writeMission } from "./mission.ts";
 import { pushTip } from "./publish.ts";
 import { backendNamed, endAll, type Parts, parseHandle } from "./runner-parts.ts";
 import { removeTree, scrubCell } from "./scrub.ts";
@@ -63,7 +55,12 @@ async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
   };
   const deps = { ...parts, maxFileBytes: parts.config.publish.maxFileBytes };
   const harvest = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
-  await note(parts, cellId, { what: "collected", run, tip: harvest.tip, held_back: harvest.heldBack });
+  await note(parts, cellId, {
+    what: "collected",
+    run,
+    tip: harvest.tip,
+    held_back: [...harvest.forbidden, ...harvest.protectedPaths, ...harvest.heldBack],
+  });
   const payload = { cellId, run, harvest };
   return () =>
     parts.report({ kind: "collected", key: `${job.key}:collected`, lane: `cell:${cellId}`, payload });
@@ -233,25 +230,6 @@ async function mark(parts: Parts, job: Job<"mark">): Promise<undefined> {
   const { cellId, mission } = job.payload;
   if ((await whatIs(parts.cellDir(cellId))) === "directory") await writeMission(parts, cellId, mission);
   return undefined;
-}
-
-/**
- * Rewrites `meta/mission.json`; what we are not told stays as it is. Where an agent with our rights spoiled `meta/`, that is logged: its cell is
- * collected, sealed and destroyed all the same.
- */
-async function writeMission(
-  parts: Pick<Parts, "cellDir" | "log">,
-  cellId: string,
-  mission: MissionUpdate,
-): Promise<void> {
-  const cellDir = parts.cellDir(cellId);
-  try {
-    const before = (await readJson(cellDir, ["meta"], "mission.json")) ?? {};
-    await writeJson(cellDir, ["meta"], "mission.json", { ...before, mission_id: cellId, ...mission });
-  } catch (error) {
-    if (!isSpoiled(error)) throw error;
-    parts.log.warn({ cell: cellId, error: explain(error) }, "meta/mission.json could not be written");
-  }
 }
 
 async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {

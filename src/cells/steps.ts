@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { LazarusError } from "../errors.ts";
-import type { JobKind } from "../queue/jobs.ts";
+import type { JobKind, JobPayload } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
 import type { Cell, Run } from "./cell.ts";
-import { decide } from "./decide.ts";
+import { decide, heldFor } from "./decide.ts";
 import { admissible, blockingLimit, type Limits } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import { missionOf, specOf } from "./spec.ts";
@@ -155,13 +155,7 @@ export class Steps {
         });
         return;
       case "push":
-        this.#putStep({
-          kind: "publish",
-          key: `${cellId}:${step.run.n}:publish:${step.tip}:${moves}`,
-          lane: `push:${cellId}`,
-          payload: { cellId, run: step.run.n, tip: step.tip },
-          maxAttempts: PUBLISH_ATTEMPTS,
-        });
+        this.#putPublish(cellId, step, String(moves));
         return;
       case "draft":
         this.putDraft(cellId, `${cell.publishedBranch}:${moves}`);
@@ -194,17 +188,34 @@ export class Steps {
     this.card(cell.id);
   }
 
+  #putPublish(cellId: string, step: { run: Run; tip: string }, asked: string): void {
+    this.#putStep({
+      kind: "publish",
+      key: `${cellId}:${step.run.n}:publish:${step.tip}:${asked}`,
+      lane: `push:${cellId}`,
+      payload: { cellId, run: step.run.n, tip: step.tip, asked },
+      maxAttempts: PUBLISH_ATTEMPTS,
+    });
+  }
+
+  /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
+  retryPush(cellId: string): void {
+    const step = decide(this.cell(cellId), this.#registry.lastRun(cellId));
+    if (step.kind === "push") this.#putPublish(cellId, step, crypto.randomUUID());
+    else this.advance(cellId);
+  }
+
   /** Sends a tip to the forge, once control has made sure that the repository is the one it knows. */
-  push(cellId: string, n: number, tip: string): void {
+  push({ cellId, run, tip, asked }: JobPayload<"publish">): void {
     const cell = this.cell(cellId);
-    if (cell.harvest?.tip !== tip || cell.publishedTip === tip) return;
+    if (cell.harvest?.tip !== tip || cell.publishedTip === tip || heldFor(cell).length > 0) return;
     this.#put({
       kind: "push",
-      key: `${cellId}:${n}:push:${tip}:${this.#registry.history(cellId).length}`,
+      key: `${cellId}:${run}:push:${tip}:${asked}`,
       lane: `push:${cellId}`,
       payload: {
         cellId,
-        run: n,
+        run,
         repository: cell.repository,
         branch: cell.publishedBranch ?? cell.branch,
         tip,

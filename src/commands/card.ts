@@ -1,4 +1,5 @@
 import { type Cell, type HistoryRow, type Run, shortId } from "../cells/cell.ts";
+import { heldFor } from "../cells/decide.ts";
 import {
   code,
   details,
@@ -103,7 +104,7 @@ function size(cell: Cell): string {
 }
 
 function destination(cell: Cell): Markdown {
-  if ((cell.harvest?.heldBack.length ?? 0) > 0) return md`, held back`;
+  if (heldFor(cell).length > 0) return md`, held back`;
   if (cell.pushRefused !== null) return md`, not published`;
   if (cell.publishedTip !== cell.harvest?.tip) return md`, being published`;
   const branch = cell.publishedBranch ?? cell.branch;
@@ -156,8 +157,10 @@ function findings(cell: Cell, run: Run | null): Markdown[] {
     );
     found.push(details("The brief", fenced(cell.brief, 16_000)));
   } else if (cell.reason !== null) found.push(md`${asSentence(cell.reason)}`);
-  for (const reason of harvest?.heldBack ?? [])
-    found.push(md`Held back: ${reason}. Nothing was pushed; the work is kept in the cell.`);
+  for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
+  if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
+  if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
+    found.push(md`Let go by ${cell.releasedBy}.`);
   if (harvest?.salvaged) found.push(md`${harvest.salvaged}.`);
   if (harvest?.unfinished)
     found.push(
@@ -181,6 +184,16 @@ function asSentence(text: string): string {
   const isWord = /^(the|it|its|somebody|not|withdrawn|stopped|declined|over|there)\b/.test(text);
   const begun = isWord ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?)]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** Nothing was pushed: what a director may do about it. */
+function howToLetGo(cell: Cell): Markdown {
+  const kept = md`Nothing was pushed; the work is kept in the cell.`;
+  const { harvest } = cell;
+  if (harvest === null || harvest.tip === null) return kept;
+  if (harvest.forbidden.length > 0) return md`${kept} What shows a secret is never published.`;
+  const flag = harvest.protectedPaths.length > 0 ? " --allow-protected" : "";
+  return md`${kept} ${code(`/lazarus publish${flag}`)} lets it go (directors).`;
 }
 
 function actions(cell: Cell): Markdown {

@@ -19,11 +19,10 @@ export type DispatchDeps = Deps & { readonly db: Db };
 export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "command" | "admit" | "publish"> {
   return {
     publish: async (job) => {
-      const { cellId, run, tip } = job.payload;
-      const cell = deps.registry.cell(cellId);
+      const cell = deps.registry.cell(job.payload.cellId);
       if (cell === null) return undefined;
       await confirm(cell.repository, deps);
-      return () => deps.lifecycle.steps.push(cellId, run, tip);
+      return () => deps.lifecycle.steps.push(job.payload);
     },
     command: (job, context) => runCommand(job, context, deps),
     admit: (job) => admit(job.payload, deps),

@@ -7,6 +7,7 @@ import { makeHelp } from "./help.ts";
 import { laterVerbs } from "./later.ts";
 import { logs } from "./logs.ts";
 import type { VerbGrammar } from "./parse.ts";
+import { publish } from "./publish.ts";
 import { revive } from "./revive.ts";
 import { status } from "./status.ts";
 import { stop } from "./stop.ts";
@@ -22,6 +23,7 @@ export const VERBS: readonly Verb[] = [
   revive,
   approve,
   decline,
+  publish,
   close,
   destroy,
   why,

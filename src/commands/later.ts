@@ -6,7 +6,6 @@ export const laterVerbs: readonly Verb[] = [
   later("invite", "invite CELL bot:AGENT|@user ROLE [--for 2d]", { "--for": "value" }),
   { ...later("tell", "tell [CELL] words", { "--now": "switch" }), isRaw: true },
   later("extend", "extend [CELL] 4h", {}),
-  later("publish", "publish [CELL] [--allow-protected]", { "--allow-protected": "switch" }),
 ];
 
 function later(name: string, usage: string, flags: Record<string, "value" | "switch">): Verb {

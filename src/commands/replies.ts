@@ -99,6 +99,12 @@ export const replies = {
       : say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place: ${ordinal(place.place)} in line, ${place.limit}`,
   cannotClose: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
+  publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
+  nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
+  neverPublished: (cell: Cell, why: readonly string[]) =>
+    say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or close with ${c("--discard")}.`,
+  needsAllowProtected: (cell: Cell, paths: readonly string[]) =>
+    say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${c(`publish ${shortId(cell.id)} --allow-protected`)}.`,
   closing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: closing`,
   notArchived: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,

@@ -1,5 +1,6 @@
 import type { Cell, Run } from "../cells/cell.ts";
 import { shortId } from "../cells/cell.ts";
+import { heldFor } from "../cells/decide.ts";
 import { toIso } from "../clock.ts";
 import type { Deps, Verb } from "./command.ts";
 import { findCell } from "./find-cell.ts";
@@ -48,7 +49,7 @@ function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Se
       say`Its run is ${ordinal(blocked.place)} in line: ${blocked.limit}. It starts by itself when a place is free.`,
     );
   if (run?.state === "ended") said.push(say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`);
-  for (const held of cell.harvest?.heldBack ?? []) said.push(say`Held back: ${held}`);
+  for (const held of heldFor(cell)) said.push(say`Held back: ${held}`);
   if (cell.harvest?.salvaged) said.push(say`${cell.harvest.salvaged}.`);
   return said;
 }

@@ -76,6 +76,12 @@ const harvest = z.object({
   salvaged: z.string().nullable(),
   /** Each reason why nothing is pushed. */
   heldBack: z.array(z.string()),
+  /** Each change that decides what runs next: not pushed without a director's word. */
+  protectedPaths: z.array(z.string()).default([]),
+  /** What must never be pushed, whoever says so: secrets. */
+  forbidden: z.array(z.string()).default([]),
+  /** Commit messages that would close issues. */
+  closing: z.array(z.string()).default([]),
   /** The agent's own report, cut; its words. */
   report: z.string().nullable(),
   /** The end of the run's log, for runs that failed; redacted. */
@@ -135,7 +141,8 @@ export const JOBS = {
   /** A tip is to be pushed: that the repository is still the one we know is checked first. */
   publish: {
     queue: "events",
-    payload: z.object({ ...runRef, tip: z.string() }),
+    /** `asked` tells one asking from the next, so that what was refused can be tried again. */
+    payload: z.object({ ...runRef, tip: z.string(), asked: z.string() }),
   },
 
   // cells: control -> runner

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
+import { Burst } from "./burst.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
 import { type JobLog, openJobLog, type Search } from "./joblog.ts";
 import { JOBS, type JobKind, QUEUES, type QueueName } from "./jobs.ts";
@@ -29,10 +30,6 @@ const DEFAULT_POLL_MS = 200;
 /** A long wait is cut, so that a wall clock that was set forward is noticed. */
 const LONGEST_NAP_MS = 60_000;
 const LONGEST_ERROR = 2_000;
-/** Two arrivals within this time are a burst, and it lasts this long after its last one. */
-const BURST_MS = 5;
-/** How long work lets a burst go first at most. */
-const LONGEST_PATIENCE_MS = 100;
 
 interface Running {
   readonly claim: NamedLease;
@@ -59,10 +56,9 @@ class LocalQueue implements Queue {
   /** By lease. A lane stays busy as long as its entry is here, whatever its row says by then. */
   readonly #running = new Map<string, Running>();
   readonly #stops: { poll?: () => void; due?: () => void; leases?: () => void } = {};
+  readonly #burst = new Burst();
   #idlers: (() => void)[] = [];
   #looking = false;
-  #arrivedAt = Number.NEGATIVE_INFINITY;
-  #burstUntil = 0;
   #closed = false;
   #foreignVersion = 0;
 
@@ -82,7 +78,7 @@ class LocalQueue implements Queue {
   }
 
   put<K extends JobKind>(job: NewJob<K>): string | "duplicate" {
-    if (!this.#attempts.isFinishing()) this.#noteArrival();
+    if (!this.#attempts.isFinishing()) this.#burst.note();
     return this.#change(() => this.#jobs.put(job, this.#clock.now()));
   }
 
@@ -136,27 +132,10 @@ class LocalQueue implements Queue {
   wake(): void {
     if (this.#looking || (this.#closed && this.#idlers.length === 0)) return;
     this.#looking = true;
-    const wokenAt = performance.now();
-    setImmediate(() => this.#lookAfterBurst(wokenAt));
-  }
-
-  #noteArrival(): void {
-    const now = performance.now();
-    if (now - this.#arrivedAt < BURST_MS) this.#burstUntil = now + BURST_MS;
-    this.#arrivedAt = now;
-  }
-
-  /** Whoever waits for an answer goes first: while much arrives, work would only make it wait, and what is alike is folded meanwhile. */
-  #lookAfterBurst(wokenAt: number): void {
-    const now = performance.now();
-    const leftMs = Math.min(this.#burstUntil, wokenAt + LONGEST_PATIENCE_MS) - now;
-    if (leftMs > 0 && !this.#closed) {
-      // Real time and not the clock's: it is about turns of this event loop.
-      setTimeout(() => this.#lookAfterBurst(wokenAt), leftMs);
-      return;
-    }
-    this.#looking = false;
-    this.#look();
+    this.#burst.after(() => {
+      this.#looking = false;
+      this.#look();
+    });
   }
 
   idle(): Promise<void> {

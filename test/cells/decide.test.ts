@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Cell, type Run, STATES, type State } from "../../src/cells/cell.ts";
-import { decide, outcomeOf } from "../../src/cells/decide.ts";
+import { decide, heldFor, outcomeOf } from "../../src/cells/decide.ts";
 import { harvest, newCell, nothingLeft, TIP } from "../fakes/control-rig.ts";
 
 function cell(state: State, more: Partial<Cell> = {}): Cell {
@@ -16,6 +16,8 @@ function cell(state: State, more: Partial<Cell> = {}): Cell {
     publishedTip: null,
     harvest: null,
     pushRefused: null,
+    releasedTip: null,
+    releasedBy: null,
     closing: null,
     sealedAt: null,
     ...more,
@@ -148,6 +150,14 @@ describe("what a cell needs next", () => {
     expect(decide(one, last).kind).toBe(step);
   });
 
+  it("gives up closing what was held back and cannot be published at all, unless it is discarded", () => {
+    const lost = harvest({ tip: null, heldBack: ["the worktree is gone"] });
+    expect(decide(cell("closing", { closing, harvest: lost }), collected).kind).toBe("give-up");
+    expect(decide(cell("idle", { harvest: lost }), collected).kind).toBe("nothing");
+    const discarded = { ...closing, discard: true };
+    expect(decide(cell("closing", { closing: discarded, harvest: lost }), collected).kind).toBe("seal");
+  });
+
   it("names every reason why the work was held back", () => {
     const held = cell("closing", { closing, harvest: harvest({ heldBack: ["a workflow", "a hook"] }) });
     expect(decide(held, collected)).toEqual({ kind: "give-up", why: "a workflow; a hook" });
@@ -169,5 +179,48 @@ describe("how a run is remembered", () => {
     [null, "over its wall clock of 2 h", true, "failed"],
   ])("exit %s, stopped %s, changed %s: %s", (code, stopped, changed, outcome) => {
     expect(outcomeOf({ code, stopped }, changed ? harvest() : nothingLeft())).toBe(outcome);
+  });
+});
+
+describe("what is held back", () => {
+  const held = harvest({
+    heldBack: ["big.bin is too large"],
+    protectedPaths: [".gitea/x decides what runs next"],
+  });
+
+  it("is not pushed, and keeps a cell from closing", () => {
+    expect(decide(cell("idle", { harvest: held }), run("ended", { startedAt: 1, collectedAt: 2 }))).toEqual({
+      kind: "nothing",
+    });
+    expect(
+      decide(cell("closing", { harvest: held }), run("ended", { startedAt: 1, collectedAt: 2 })),
+    ).toMatchObject({
+      kind: "give-up",
+      why: expect.stringContaining("big.bin"),
+    });
+  });
+
+  it("is let go by a director for this very tip, and for no other", () => {
+    const ended = run("ended", { startedAt: 1, collectedAt: 2 });
+    expect(decide(cell("idle", { harvest: held, releasedTip: TIP }), ended)).toMatchObject({
+      kind: "push",
+      tip: TIP,
+    });
+    expect(decide(cell("idle", { harvest: held, releasedTip: "1".repeat(40) }), ended)).toEqual({
+      kind: "nothing",
+    });
+  });
+
+  it("is never let go where it shows a secret", () => {
+    const secret = harvest({ forbidden: ["commit 1 shows a secret"] });
+    expect(heldFor({ harvest: secret, releasedTip: TIP })).toEqual(["commit 1 shows a secret"]);
+    expect(
+      decide(
+        cell("idle", { harvest: secret, releasedTip: TIP }),
+        run("ended", { startedAt: 1, collectedAt: 2 }),
+      ),
+    ).toEqual({
+      kind: "nothing",
+    });
   });
 });

@@ -63,7 +63,7 @@ describe("the good day of a cell", () => {
     rig.clearJobs();
     rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
     expect([rig.cell().outcome, steps()]).toEqual(["done", ["publish"]]);
-    rig.lifecycle.steps.push(ID, 1, TIP);
+    rig.lifecycle.steps.push({ cellId: ID, run: 1, tip: TIP, asked: "1" });
     expect(rig.payloads("push")[0]).toMatchObject({ tip: TIP, lease: null, branch: "lazarus/4f1c0b7e" });
     rig.clearJobs();
     pushed();
@@ -92,7 +92,7 @@ describe("the good day of a cell", () => {
     rig.lifecycle.reported.onRunEnded(ended(ID, 2, now()));
     const tip = "2".repeat(40);
     rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip }) });
-    rig.lifecycle.steps.push(ID, 2, tip);
+    rig.lifecycle.steps.push({ cellId: ID, run: 2, tip: tip, asked: "1" });
     expect(rig.payloads("push")[0]).toMatchObject({ tip, lease: TIP });
     rig.clearJobs();
     rig.lifecycle.reported.onPushed({
@@ -118,10 +118,10 @@ describe("the good day of a cell", () => {
   it("pushes no tip that is not the last one found", () => {
     rig.idle();
     rig.clearJobs();
-    rig.lifecycle.steps.push(ID, 1, "2".repeat(40));
+    rig.lifecycle.steps.push({ cellId: ID, run: 1, tip: "2".repeat(40), asked: "1" });
     pushed();
     rig.clearJobs();
-    rig.lifecycle.steps.push(ID, 1, TIP);
+    rig.lifecycle.steps.push({ cellId: ID, run: 1, tip: TIP, asked: "1" });
     expect(steps()).toEqual([]);
   });
 });

@@ -85,7 +85,7 @@ it("reports the forge's own words when it refuses", async () => {
   chmodSync(hook, 0o755);
   await push();
   expect(rig.said("push-refused")).toEqual([
-    expect.objectContaining({ why: "Gitea: Not allowed to push to protected branch x ***" }),
+    expect.objectContaining({ why: "Gitea: Not allowed to push to protected branch x [redacted]" }),
   ]);
   expect(existsSync(join(rig.data, "quarantine", cell.id))).toBe(true);
 });

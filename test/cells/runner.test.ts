@@ -277,7 +277,7 @@ it("shows the redacted end of a log as plain text", async () => {
   await rig.runToEnd(cell);
   const asker = { via: "cli", request: "r", operator: "root" } as const;
   await rig.perform("tail", { cellId: cell.id, run: 1, agent: "allegro", lines: 2, asker });
-  expect(rig.said("tailed")[0]).toMatchObject({ text: "red ***\nlast", truncated: true });
+  expect(rig.said("tailed")[0]).toMatchObject({ text: "red [redacted]\nlast", truncated: true });
 });
 
 it("leaves nothing behind when a start is ended half way", async () => {

@@ -72,6 +72,12 @@ it("says each refusal in one calm sentence", () => {
     "reviving, waits": replies.reviving(cell, place),
     cannotClose: replies.cannotClose({ ...cell, state: "archived" }),
     closing: replies.closing(cell),
+    publishing: replies.publishing(cell),
+    nothingHeldBack: replies.nothingHeldBack(cell),
+    neverPublished: replies.neverPublished(cell, ["commit 1f0a9c2b3d shows a secret that Lazarus keeps"]),
+    needsAllowProtected: replies.needsAllowProtected(cell, [
+      ".gitea/workflows/ci.yml decides what runs next",
+    ]),
     notArchived: replies.notArchived(cell),
     alreadyDestroyed: replies.alreadyDestroyed(cell),
     destroying: replies.destroying(cell),
@@ -128,7 +134,7 @@ it("helps with exactly what this version can do", async () => {
   pages["help team"] = await ask("team");
   pages["help sumon"] = await ask("sumon");
   expectGolden("help", sections(pages));
-  expect(pages.help).not.toMatch(/invite|extend|publish \[/);
+  expect(pages.help).not.toMatch(/invite|extend/);
 });
 
 it("counts as people do", () => {

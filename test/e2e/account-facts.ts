@@ -81,6 +81,8 @@ export function accountFacts(ground: () => Ground): void {
     );
     expect(logins).toEqual(expect.arrayContaining(["dev", "lazarus"]));
     expect(logins).not.toContain("reader");
+    const assignable = (await server.api(reader, "GET", `${R}/assignees`)).json as { login: string }[];
+    expect(assignable.map((one) => one.login)).toEqual(["dev", "lazarus", "root1"]);
     const team = { name: "crew", permission: "write", units: ["repo.code", "repo.issues", "repo.pulls"] };
     const made = await server.api(server.admin, "POST", "/orgs/acme/teams", team);
     expect(made.status).toBe(201);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
@@ -33,6 +33,8 @@ export class Lazarus {
   readonly dir: string;
   readonly configPath: string;
   url = "";
+  /** `server.listen` of its configuration. */
+  listen = "127.0.0.1:0";
   #server: ChildProcess | null = null;
   #log = "";
   #ready = "";
@@ -79,8 +81,8 @@ export class Lazarus {
       await chmod(path, 0o755);
       agents[name] = { command: [path], backend: "process", ...options.agentMore };
     }
-    const config = {
-      server: { listen: "127.0.0.1:0" },
+    const config: Record<string, unknown> = {
+      server: { listen: this.listen },
       forge: {
         url: options.forgeUrl,
         token: options.token,
@@ -93,6 +95,7 @@ export class Lazarus {
       agents,
       ...options.more,
     };
+    this.listen = String((config.server as { listen: unknown }).listen);
     await writeFile(this.configPath, stringify(config));
   }
 
@@ -159,6 +162,24 @@ export class Lazarus {
 
   async readCell(id: string, path: string): Promise<string> {
     return readFile(join(this.missionsDir, id, path), "utf8");
+  }
+
+  /** Agents outlive their server on purpose: ends those that are still at work here. */
+  async killRuns(): Promise<void> {
+    for (const cell of await readdir(this.missionsDir).catch(() => [])) {
+      const file = (name: string) =>
+        this.readCell(cell, `state/${name}`).then(
+          (text) => JSON.parse(text) as { pid: number; run: number },
+          () => null,
+        );
+      const [run, exit] = [await file("run.json"), await file("exit.json")];
+      if (run === null || exit?.run === run.run) continue;
+      try {
+        process.kill(-run.pid, "SIGKILL");
+      } catch {
+        // It is gone already.
+      }
+    }
   }
 
   async remove(): Promise<void> {

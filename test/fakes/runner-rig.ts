@@ -10,6 +10,7 @@ import type { AgentConfig } from "../../src/config.ts";
 import { silentLog } from "../../src/log.ts";
 import type { CellSpec, Harvest, JobKind, JobPayload } from "../../src/queue/jobs.ts";
 import type { NewJob } from "../../src/queue/queue.ts";
+import { createRedactor } from "../../src/redact.ts";
 import { git, gitEnvironment, initRepository, type NewCommit, writeCommit } from "./forge/git.ts";
 import { type GitServer, serveGit } from "./git-http.ts";
 import { until } from "./until.ts";
@@ -93,7 +94,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     backends: new Map<"process", Backend>([["process", processBackend()]]),
     clock: systemClock,
     log: silentLog,
-    redact: (text) => text.replaceAll(TOKEN, "***"),
+    redact: createRedactor([TOKEN]).redact,
     report: (job) => {
       if (!reports.some((one) => one.key === job.key)) reports.push(job as unknown as NewJob<JobKind>);
     },
