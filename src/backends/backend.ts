@@ -13,7 +13,7 @@
  * **stop** sends TERM to everything the run started, waits `graceMs`, sends KILL to all that remains (again until it is gone), writes `exit.json` if
  * the shim could not, and answers what still lives: an empty list is the proof. Stopping what is gone is no error.
  *
- * **leftovers** names every live process of a cell: of the run's session, or with `LAZARUS_CELL=<id>` in its environment.
+ * **leftovers** names every live process of a cell: of the run's session, with `LAZARUS_CELL=<id>` in its environment, or of its own user.
  *
  * **runToEnd** runs a short command under exactly the conditions of an agent (environment list, limits, isolation) and waits for it; it is
  * killed after `timeoutMs`. For looking into a tree that an agent could write.
@@ -111,6 +111,8 @@ export interface Handle {
   readonly startTicks: number;
   readonly stateDir: string;
   readonly startedAt: number;
+  /** Of the cell's own user, whose processes are all the run's; none where it has none. */
+  readonly uid?: number | null | undefined;
 }
 
 export type Observation =

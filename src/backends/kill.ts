@@ -2,20 +2,29 @@ import { setTimeout as pause } from "node:timers/promises";
 import { type ProcessStat, readStat } from "./proc.ts";
 
 const POLL_MS = 25;
+const SECOND_LOOK_MS = 5;
 const KILL_FOR_MS = 10_000;
 const FREEZE_ROUNDS = 50;
 
+/** Whether a process is asked to end before it is killed; `all` is what was found with it. */
+export type IsAsked = (one: ProcessStat, all: readonly ProcessStat[]) => boolean;
+
 /**
- * Ends every process that `find` finds: TERM once to each, KILL to what lives after `graceMs`, again until nothing is left or
+ * Ends every process that `find` finds: TERM once to each that `isAsked` (as soon as there is one), KILL to what lives after `graceMs`, again until nothing is left or
  * ten seconds have passed. Answers what still lives.
  */
-export async function endProcesses(find: () => ProcessStat[], graceMs: number): Promise<ProcessStat[]> {
-  for (const one of find()) {
-    signal(one, "SIGTERM");
-    // A stopped process would sleep through its notice.
-    signal(one, "SIGCONT");
-  }
-  if (await isEmptyWithin(find, graceMs)) return [];
+export async function endProcesses(
+  find: () => ProcessStat[],
+  graceMs: number,
+  isAsked: IsAsked = () => true,
+): Promise<ProcessStat[]> {
+  let asked = 0;
+  const look = () => {
+    const found = find();
+    if (asked === 0) asked = ask(found.filter((one) => isAsked(one, found)));
+    return found;
+  };
+  if (await isEmptyWithin(look, graceMs)) return [];
   const deadline = performance.now() + KILL_FOR_MS;
   do {
     freeze(find);
@@ -23,6 +32,15 @@ export async function endProcesses(find: () => ProcessStat[], graceMs: number): 
     if (await isEmptyWithin(find, 4 * POLL_MS)) return [];
   } while (performance.now() < deadline);
   return find();
+}
+
+function ask(whom: readonly ProcessStat[]): number {
+  for (const one of whom) {
+    signal(one, "SIGTERM");
+    // A stopped process would sleep through its notice.
+    signal(one, "SIGCONT");
+  }
+  return whom.length;
 }
 
 /** Stops them all before any is killed, so that nothing can fork a successor while the others die. */
@@ -38,11 +56,17 @@ function freeze(find: () => ProcessStat[]): void {
   }
 }
 
-/** Waits up to `ms` for `find` to find nothing, twice in a row: a single look may miss what forks during it. */
+/**
+ * Waits up to `ms` for `find` to find nothing, twice in a row and apart: a single look may miss what forks during it, and what just executes something has
+ * for an instant no environment to be known by.
+ */
 async function isEmptyWithin(find: () => ProcessStat[], ms: number): Promise<boolean> {
   const deadline = performance.now() + ms;
   for (;;) {
-    if (find().length === 0 && find().length === 0) return true;
+    if (find().length === 0) {
+      await pause(SECOND_LOOK_MS);
+      if (find().length === 0) return true;
+    }
     if (performance.now() >= deadline) return false;
     await pause(POLL_MS);
   }

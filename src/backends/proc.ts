@@ -27,11 +27,18 @@ export interface Belonging {
   readonly leader: Identity | null;
   /** Whether `LAZARUS_CELL=<id>` in an environment is enough, whatever the session. */
   readonly byMarker: boolean;
+  /** One more that it began with, in a session of its own: the first process of a namespace. */
+  readonly also?: Identity | null;
+  /** The cell's own user: whatever runs as it is the cell's. Root and our own user are nobody's. */
+  readonly uid?: number | null | undefined;
 }
 
 const MARKER = "LAZARUS_CELL=";
 /** O_CLOEXEC as /proc shows it. */
 const CLOSE_ON_EXEC = 0o2000000;
+const LIST_ROUNDS = 20;
+const BLURRED_MS = 30;
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 const COMMAND_CHARACTERS = 200;
 
 /** The kernel's id of this boot. */
@@ -55,13 +62,23 @@ export function readStat(pid: number): ProcessStat | null {
   };
 }
 
-/** Every process of this machine that we may see, dead ones included that nobody has reaped yet. */
-export function listProcesses(): ProcessStat[] {
+/**
+ * Every process of this machine that we may see, dead ones included that nobody has reaped yet; `look` is called with each right after it was read. What
+ * was forked meanwhile is read as well: else one that forks and ends, again and again, would slip through.
+ */
+export function listProcesses(look: (one: ProcessStat) => void = () => {}): ProcessStat[] {
+  const seen = new Set<string>();
   const found: ProcessStat[] = [];
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = readStat(Number(name));
-    if (stat !== null) found.push(stat);
+  for (let round = 0; round < LIST_ROUNDS; round++) {
+    const fresh = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && !seen.has(name));
+    if (fresh.length === 0) break;
+    for (const name of fresh) {
+      seen.add(name);
+      const stat = readStat(Number(name));
+      if (stat === null) continue;
+      found.push(stat);
+      look(stat);
+    }
   }
   return found;
 }
@@ -84,6 +101,12 @@ export function marksOf(pid: number): string[] {
     .split("\0")
     .filter((entry) => entry.startsWith(MARKER))
     .map((entry) => entry.slice(MARKER.length));
+}
+
+/** Its real user id; null when it is gone. */
+export function realUidOf(pid: number): number | null {
+  const uid = /^Uid:\t(\d+)/m.exec(readProc(pid, "status") ?? "")?.[1];
+  return uid === undefined ? null : Number(uid);
 }
 
 /** Its argument vector; empty for kernel threads and the dead. */
@@ -109,16 +132,24 @@ export function toInfo(process: ProcessStat): ProcessInfo {
 }
 
 /**
- * Every live process of a run or a cell: of the leader's session, marked in its environment, or started by one of those. Never this
- * process or one that it descends from.
+ * Every live process of a run or a cell: of the leader's session, marked in its environment, of its own user, or started by one of those.
+ * Never this process or one that it descends from.
  */
 export function processesOf(belonging: Belonging): ProcessStat[] {
-  const all = listProcesses();
+  const byUser = userTest(belonging.uid ?? null);
+  const byMarker = belonging.byMarker ? markerTest(belonging.cellId) : () => false;
+  const borne = new Set<number>();
+  const all = listProcesses((one) => {
+    if (isLive(one) && (byUser(one) || byMarker(one))) borne.add(one.pid);
+  });
   const spared = ancestryOf(process.pid, all);
   const candidates = all.filter((one) => !spared.has(one.pid));
   const inSession = sessionTest(belonging, all);
   const first = candidates.filter(
-    (one) => inSession(one) || (belonging.byMarker && marksOf(one.pid).includes(belonging.cellId)),
+    (one) =>
+      inSession(one) ||
+      (one.pid === belonging.also?.pid && one.startTicks === belonging.also.startTicks) ||
+      borne.has(one.pid),
   );
   return withDescendants(first, candidates).filter(isLive);
 }
@@ -135,6 +166,30 @@ function sessionTest(belonging: Belonging, all: readonly ProcessStat[]): (one: P
     one.session === leader.pid &&
     one.startTicks >= leader.startTicks &&
     marksOf(one.pid).every((mark) => mark === cellId);
+}
+
+/**
+ * A process that is just executing a program has no words and no environment for that instant, nor has one that is just dying: those are looked at again, a little while in
+ * all. Kernel threads (children of 2) never have any.
+ */
+function markerTest(cellId: string): (one: ProcessStat) => boolean {
+  const deadline = performance.now() + BLURRED_MS;
+  return (one) => {
+    for (;;) {
+      if (marksOf(one.pid).includes(cellId)) return true;
+      if (one.pid === 2 || one.parent === 2) return false;
+      const isBlurred = readProc(one.pid, "environ") === "" && readProc(one.pid, "cmdline") === "";
+      if (!isBlurred) return false;
+      const now = readStat(one.pid);
+      if (now === null || !isLive(now) || performance.now() > deadline) return false;
+      Atomics.wait(NEVER_WOKEN, 0, 0, 1);
+    }
+  };
+}
+
+function userTest(uid: number | null): (one: ProcessStat) => boolean {
+  if (uid === null || uid === 0 || uid === process.getuid?.()) return () => false;
+  return (one) => realUidOf(one.pid) === uid;
 }
 
 function withDescendants(first: readonly ProcessStat[], candidates: readonly ProcessStat[]): ProcessStat[] {

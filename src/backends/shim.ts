@@ -1,3 +1,9 @@
+/** The letter for the number of processes is `u` in bash and busybox, `p` in dash, where bash has something else. */
+const SET_LIMITS = `for lzs_limit in $lzs_limits; do
+    lzs_value=\${lzs_limit#*:} lzs_limit=\${lzs_limit%%:*}
+    ulimit -"$lzs_limit" "$lzs_value" || [ "$lzs_limit" != u ] || ulimit -p "$lzs_value"
+  done`;
+
 /**
  * The tiny parent of every agent, for `sh -c`: `$1` state directory, `$2` run, `$3` first lines of run.json, `$4` its last lines, `$5` limits
  * (`d:1024 n:256`), `$6` names that the shell itself puts into the environment, then the command. Names that might be in the agent's
@@ -57,7 +63,7 @@ $lzs_last
 }" || lzs_fail run.json
 
 (
-  for lzs_limit in $lzs_limits; do ulimit -"\${lzs_limit%%:*}" "\${lzs_limit#*:}"; done
+  ${SET_LIMITS}
   PATH=$lzs_path
   unset $lzs_unset
   exec 2>&3 3>&-
@@ -89,7 +95,7 @@ export const CHILD_SHIM = `
 umask 077
 lzs_limits=$1 lzs_unset=$2
 shift 2
-for lzs_limit in $lzs_limits; do ulimit -"\${lzs_limit%%:*}" "\${lzs_limit#*:}" 2>/dev/null; done
+{ ${SET_LIMITS}; } 2>/dev/null
 unset $lzs_unset
 exec "$@"
 `;
@@ -98,18 +104,20 @@ export interface ShimLimits {
   readonly memoryBytes: number | null;
   readonly fileBytes: number | null;
   readonly openFiles: number | null;
+  readonly processes: number | null;
 }
 
 /**
- * Limits in the words of the shims; memory holds for each process by itself. The number of processes is not among them: the kernel counts it per user, so as an ordinary user it would
- * count the whole login, and as root nothing; only a user or a control group per cell can hold it.
+ * Limits in the words of the shims; memory holds for each process by itself. The number of processes is among them only where `counted`: the kernel counts it per user, so as an ordinary
+ * user it would count the whole login, and as root nothing; only a user of the cell's own, a namespace or a control group can hold it.
  */
-export function shimLimits(limits: ShimLimits): string {
+export function shimLimits(limits: ShimLimits, counted: boolean): string {
   const words = ["c:0"];
   // Data, not address space: V8 and Bun reserve far more than they use, and Node's fetch fails below 10 GB of `-v`.
   if (limits.memoryBytes !== null) words.push(`d:${Math.ceil(limits.memoryBytes / 1024)}`);
   if (limits.fileBytes !== null) words.push(`f:${Math.ceil(limits.fileBytes / 512)}`);
   if (limits.openFiles !== null) words.push(`n:${limits.openFiles}`);
+  if (counted && limits.processes !== null) words.push(`u:${limits.processes}`);
   return words.join(" ");
 }
 

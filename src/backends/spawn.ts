@@ -6,7 +6,7 @@ import { type Clock, toIso } from "../clock.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import type { BackendName, Handle, RunSpec, Surroundings } from "./backend.ts";
 import { argumentsOf, bootId, type Identity, inheritedFds, isAlive, marksOf, readStat } from "./proc.ts";
-import { SHIM, shellNoise, shimLimits } from "./shim.ts";
+import { SHIM, shellNoise } from "./shim.ts";
 import { readExitFile, readLock, readRunFile } from "./state-files.ts";
 
 const LOCK_POLL_MS = 1;
@@ -22,6 +22,8 @@ export interface Launch {
   readonly spec: RunSpec;
   /** What the shim runs: `spec.command`, resolved, or something around it. */
   readonly command: readonly string[];
+  /** In the words of the shim. */
+  readonly limits: string;
   readonly clock: Clock;
 }
 
@@ -61,7 +63,7 @@ export function openRegular(path: string, flags: number): number {
 export async function spawnShell(
   words: readonly string[],
   where: Pick<Surroundings, "dirs" | "env">,
-  stdio: readonly [Stream, Stream, Stream],
+  stdio: readonly [Stream, Stream, Stream, ...Stream[]],
 ): Promise<{ child: ChildProcess; identity: Identity }> {
   const nothing = openSync(devNull, constants.O_RDWR);
   let child: ChildProcess;
@@ -70,7 +72,7 @@ export async function spawnShell(
       cwd: where.dirs.worktree,
       env: { ...where.env },
       detached: true,
-      stdio: [...stdio, ...plugs(nothing)],
+      stdio: [...stdio, ...plugs(nothing).slice(stdio.length - 3)],
     });
   } finally {
     closeSync(nothing);
@@ -129,7 +131,7 @@ async function spawnShim(
   }
 }
 
-function shimWords({ spec, command }: Launch, startedAt: number): string[] {
+function shimWords({ spec, command, limits }: Launch, startedAt: number): string[] {
   const facts = { cell: spec.cellId, run: spec.run, agent: spec.agent };
   const first = Object.entries(facts).map(([key, value]) => `  "${key}": ${JSON.stringify(value)}`);
   return [
@@ -139,7 +141,7 @@ function shimWords({ spec, command }: Launch, startedAt: number): string[] {
     String(spec.run),
     first.join(",\n"),
     `  "started_at": "${toIso(startedAt)}"`,
-    shimLimits(spec.limits),
+    limits,
     shellNoise(spec.env),
     ...command,
   ];
@@ -200,5 +202,6 @@ function livingShim({ spec }: Launch): Identity | null {
 }
 
 function toHandle({ backend, spec }: Launch, identity: Identity, startedAt: number): Handle {
-  return { backend, cellId: spec.cellId, run: spec.run, ...identity, stateDir: spec.stateDir, startedAt };
+  const { cellId, run, stateDir } = spec;
+  return { backend, cellId, run, ...identity, stateDir, startedAt, uid: spec.user?.uid ?? null };
 }

@@ -27,8 +27,11 @@ const runFile = z.object({
 
 const exitFile = z.object({
   run: z.int(),
-  code: z.int().nullable(),
-  signal: z.string().nullable(),
+  code: z.int().min(0).max(255).nullable(),
+  signal: z
+    .string()
+    .regex(/^[A-Z][A-Z0-9+-]{0,15}$/)
+    .nullable(),
   ended_at: time,
 });
 
@@ -75,7 +78,8 @@ export function writeKilled(stateDir: string, run: number, endedAt: number): voi
     renameSync(aside, join(stateDir, "exit.json"));
   } catch (cause) {
     const code = systemCode(cause);
-    if (code === "ENOENT") return;
+    // Gone, or made something else by an agent that has our rights: nothing that a later attempt would mend.
+    if (["ENOENT", "ENOTDIR", "EISDIR", "ELOOP"].includes(code ?? "")) return;
     const kind = code === "ENOSPC" || code === "EDQUOT" ? "disk-full" : "directory";
     throw new LazarusError(kind, `writing down in ${stateDir} that run ${run} was killed`, {
       retryable: true,

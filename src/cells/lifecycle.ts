@@ -52,15 +52,15 @@ export class Lifecycle {
     const n = this.#registry.addRun({ cellId, agent, role: "executor", requester, state: "waiting" });
     this.steps.admitWaiting({ checked: { cellId, n } });
     this.steps.card(cellId);
-    return this.steps.run(cellId, n);
+    return this.#registry.mustRun(cellId, n);
   }
 
   /** Takes a run that waits in line, or has just got its place, out of it; a cell that was never made gets the outcome. */
   withdraw(cell: Cell, run: Run, step: { who: string; why: string; outcome: Outcome }): void {
     this.#registry.transaction(() => {
-      const { state } = this.steps.run(cell.id, run.n);
+      const { state } = this.#registry.mustRun(cell.id, run.n);
       if (state !== "waiting" && state !== "admitted") throw movedOn(cell.id);
-      const isUnmade = this.steps.cell(cell.id).state === "proposed";
+      const isUnmade = this.#registry.mustCell(cell.id).state === "proposed";
       this.#registry.updateRun(cell.id, run.n, {
         state: "withdrawn",
         stopped: step.why,
@@ -190,7 +190,7 @@ export class Lifecycle {
 
   /** The cell as it is now. @throws LazarusError `internal`, retryable, where it left these states since the caller looked. */
   #mustBe(cellId: string, states: readonly Cell["state"][]): Cell {
-    const cell = this.steps.cell(cellId);
+    const cell = this.#registry.mustCell(cellId);
     if (!states.includes(cell.state)) throw movedOn(cellId);
     return cell;
   }

@@ -152,6 +152,20 @@ export class Registry {
     return row === undefined ? null : cellFromRow(row);
   }
 
+  /** @throws LazarusError `not-found` */
+  mustCell(id: string): Cell {
+    const cell = this.cell(id);
+    if (cell === null) throw new LazarusError("not-found", `no cell ${id} in the registry`);
+    return cell;
+  }
+
+  /** @throws LazarusError `not-found` */
+  mustRun(cellId: string, n: number): Run {
+    const run = this.run(cellId, n);
+    if (run === null) throw new LazarusError("not-found", `cell ${cellId} has no run ${n}`);
+    return run;
+  }
+
   /** Cells whose id begins with `prefix` (4 characters or more). */
   withPrefix(prefix: string): Cell[] {
     if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];

@@ -38,8 +38,8 @@ export class Reported {
   }
 
   onRunStarted(report: JobPayload<"run-started">): void {
-    const cell = this.#steps.cell(report.cellId);
-    const run = this.#steps.run(report.cellId, report.run);
+    const cell = this.#registry.mustCell(report.cellId);
+    const run = this.#registry.mustRun(report.cellId, report.run);
     if (run.state !== "admitted") return;
     this.#registry.updateRun(cell.id, run.n, {
       state: "running",
@@ -63,8 +63,8 @@ export class Reported {
   }
 
   onRunRefused(report: JobPayload<"run-refused">): void {
-    const cell = this.#steps.cell(report.cellId);
-    const run = this.#steps.run(report.cellId, report.run);
+    const cell = this.#registry.mustCell(report.cellId);
+    const run = this.#registry.mustRun(report.cellId, report.run);
     if (run.state !== "admitted") return;
     this.#registry.updateRun(cell.id, run.n, {
       state: "ended",
@@ -82,8 +82,8 @@ export class Reported {
   }
 
   onRunEnded(report: JobPayload<"run-ended">): void {
-    const cell = this.#steps.cell(report.cellId);
-    const run = this.#steps.run(report.cellId, report.run);
+    const cell = this.#registry.mustCell(report.cellId);
+    const run = this.#registry.mustRun(report.cellId, report.run);
     if (run.state !== "running" && run.state !== "admitted") return;
     const leftovers = report.leftovers.map((one) => `${one.pid} ${one.command}`);
     this.#registry.updateRun(cell.id, run.n, {
@@ -105,11 +105,11 @@ export class Reported {
         why: `working: ${run.agent}`,
       });
     }
-    if (this.#steps.cell(cell.id).state === "active") {
+    if (this.#registry.mustCell(cell.id).state === "active") {
       this.#registry.move(cell.id, { from: "active", to: "idle", who: run.agent, why: endOf(report) });
       this.#steps.mark(cell.id);
     }
-    if (this.#steps.cell(cell.id).state === "proposed") {
+    if (this.#registry.mustCell(cell.id).state === "proposed") {
       this.#registry.update(cell.id, { outcome: "discarded", reason: report.stopped });
       this.#registry.move(cell.id, {
         from: "proposed",
@@ -125,12 +125,12 @@ export class Reported {
   }
 
   onOverLimit(report: JobPayload<"over-limit">): void {
-    const run = this.#steps.run(report.cellId, report.run);
-    if (run.state === "running") this.#steps.putStop(this.#steps.cell(report.cellId), run, report.why);
+    const run = this.#registry.mustRun(report.cellId, report.run);
+    if (run.state === "running") this.#steps.putStop(this.#registry.mustCell(report.cellId), run, report.why);
   }
 
   onLogCut(report: JobPayload<"log-cut">): void {
-    if (this.#steps.run(report.cellId, report.run).state !== "running") return;
+    if (this.#registry.mustRun(report.cellId, report.run).state !== "running") return;
     this.#registry.update(report.cellId, {
       reason: `the log of run ${report.run} grew over its limit: ${report.bytes} bytes were cut out of its middle, the run goes on`,
     });
@@ -138,8 +138,8 @@ export class Reported {
   }
 
   onCollected(report: JobPayload<"collected">): void {
-    const run = this.#steps.run(report.cellId, report.run);
-    const { state } = this.#steps.cell(report.cellId);
+    const run = this.#registry.mustRun(report.cellId, report.run);
+    const { state } = this.#registry.mustCell(report.cellId);
     if (run.state !== "ended" || run.collectedAt !== null || state === "archived" || state === "destroyed")
       return;
     this.#registry.updateRun(report.cellId, report.run, { collectedAt: this.#deps.clock.now() });
@@ -154,7 +154,7 @@ export class Reported {
   }
 
   onPushed(report: JobPayload<"pushed">): void {
-    const cell = this.#steps.cell(report.cellId);
+    const cell = this.#registry.mustCell(report.cellId);
     if (cell.state === "destroyed") return;
     this.#registry.update(cell.id, {
       publishedTip: report.tip,
@@ -171,13 +171,13 @@ export class Reported {
         this.#registry.update(cell.id, { pullRequest: null, pullRequestRepository: null });
     }
     this.#steps.advance(cell.id);
-    if (cell.pullRequest !== null && wantsDraft(this.#steps.cell(cell.id)))
+    if (cell.pullRequest !== null && wantsDraft(this.#registry.mustCell(cell.id)))
       this.#steps.putDraft(cell.id, `update:${report.tip}`);
     this.#steps.card(cell.id);
   }
 
   onPushRefused(report: JobPayload<"push-refused">): void {
-    const cell = this.#steps.cell(report.cellId);
+    const cell = this.#registry.mustCell(report.cellId);
     if (cell.state === "archived" || cell.state === "destroyed") return;
     this.#registry.update(report.cellId, { pushRefused: report.why, reason: `not published: ${report.why}` });
     this.#steps.advance(report.cellId);
@@ -185,9 +185,9 @@ export class Reported {
   }
 
   onDrafted(cellId: string, pullRequest: number, repository: string): void {
-    if (this.#steps.cell(cellId).state === "destroyed") return;
+    if (this.#registry.mustCell(cellId).state === "destroyed") return;
     this.#registry.update(cellId, { pullRequest, pullRequestRepository: repository });
-    const { reason } = this.#steps.cell(cellId);
+    const { reason } = this.#registry.mustCell(cellId);
     if (reason?.endsWith(TRIED_AGAIN) || reason?.endsWith(GIVEN_UP))
       this.#registry.update(cellId, { reason: null });
     this.#steps.advance(cellId);
@@ -195,7 +195,7 @@ export class Reported {
   }
 
   onSealed(report: JobPayload<"sealed">): void {
-    const cell = this.#steps.cell(report.cellId);
+    const cell = this.#registry.mustCell(report.cellId);
     if (cell.state !== "closing" || cell.closing?.thenDestroy) return;
     const by = cell.closing?.by ?? "lazarus";
     const outcome = cell.closing?.outcome ?? (cell.closing?.discard ? "discarded" : cell.outcome);
@@ -218,14 +218,14 @@ export class Reported {
     this.#steps.card(cell.id);
     this.#deps.announce({
       kind: "closed",
-      cell: this.#steps.cell(cell.id),
+      cell: this.#registry.mustCell(cell.id),
       by,
       person: cell.closing?.person ?? null,
     });
   }
 
   onScrubbed(report: JobPayload<"scrubbed">): void {
-    const cell = this.#steps.cell(report.cellId);
+    const cell = this.#registry.mustCell(report.cellId);
     const closing = cell.closing;
     if (!closing?.thenDestroy || cell.state === "destroyed") return;
     const run = this.#registry.lastRun(cell.id);
@@ -268,7 +268,7 @@ export class Reported {
     why: string;
     retryAt: number | null;
   }): void {
-    const cell = this.#steps.cell(job.cellId);
+    const cell = this.#registry.mustCell(job.cellId);
     if (cell.state === "destroyed") return;
     if (job.retryAt === null && (job.kind === "start" || job.kind === "admit") && job.run !== null) {
       this.onRunRefused({ cellId: cell.id, run: job.run, why: job.why });

@@ -60,8 +60,8 @@ export class Steps {
 
   /** Sends an admitted run to a runner. */
   start(cellId: string, n: number): void {
-    const cell = this.cell(cellId);
-    const run = this.run(cellId, n);
+    const cell = this.#registry.mustCell(cellId);
+    const run = this.#registry.mustRun(cellId, n);
     this.#put({
       kind: "start",
       key: `${cellId}:${n}:start`,
@@ -127,7 +127,7 @@ export class Steps {
 
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
-    const cell = this.cell(cellId);
+    const cell = this.#registry.mustCell(cellId);
     const step = decide(cell, this.#registry.lastRun(cellId));
     const lane = `cell:${cellId}`;
     const moves = this.#registry.history(cellId).length;
@@ -200,14 +200,14 @@ export class Steps {
 
   /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
   retryPush(cellId: string): void {
-    const step = decide(this.cell(cellId), this.#registry.lastRun(cellId));
+    const step = decide(this.#registry.mustCell(cellId), this.#registry.lastRun(cellId));
     if (step.kind === "push") this.#putPublish(cellId, step, crypto.randomUUID());
     else this.advance(cellId);
   }
 
   /** Sends a tip to the forge, once control has made sure that the repository is the one it knows. */
   push({ cellId, run, tip, asked }: JobPayload<"publish">): void {
-    const cell = this.cell(cellId);
+    const cell = this.#registry.mustCell(cellId);
     if (cell.harvest?.tip !== tip || cell.publishedTip === tip || heldFor(cell).length > 0) return;
     this.#put({
       kind: "push",
@@ -254,7 +254,7 @@ export class Steps {
       kind: "prune",
       key: `${cellId}:prune:${this.#registry.history(cellId).length}`,
       lane: `cell:${cellId}`,
-      payload: { cellId, mission: missionOf(this.cell(cellId), this.#registry) },
+      payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry) },
     });
   }
 
@@ -264,7 +264,7 @@ export class Steps {
       kind: "mark",
       key: crypto.randomUUID(),
       lane: `cell:${cellId}`,
-      payload: { cellId, mission: missionOf(this.cell(cellId), this.#registry) },
+      payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry) },
       merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
     });
   }
@@ -280,20 +280,6 @@ export class Steps {
 
   #put<K extends Parameters<Queue["put"]>[0]["kind"]>(job: NewJob<K>): void {
     this.#deps.queue.put(job);
-  }
-
-  /** @throws LazarusError `not-found` */
-  cell(id: string): Cell {
-    const cell = this.#registry.cell(id);
-    if (cell === null) throw new LazarusError("not-found", `no cell ${id} in the registry`);
-    return cell;
-  }
-
-  /** @throws LazarusError `not-found` */
-  run(cellId: string, n: number): Run {
-    const run = this.#registry.run(cellId, n);
-    if (run === null) throw new LazarusError("not-found", `cell ${cellId} has no run ${n}`);
-    return run;
   }
 }
 
