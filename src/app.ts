@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createBackends } from "./backends/all.ts";
 import type { Backend, BackendName } from "./backends/backend.ts";
-import { processBackend } from "./backends/process.ts";
+import { settleBackends } from "./backends/settle.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
@@ -105,12 +106,15 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
   return { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
 }
 
-async function compose(config: Config, options: { log: Log; adapters?: Adapters; lock: Lock }): Promise<App> {
+async function compose(given: Config, options: { log: Log; adapters?: Adapters; lock: Lock }): Promise<App> {
   const { log, adapters, lock } = options;
+  const made = createBackends(given, adapters?.clock);
+  const backends = adapters?.backends?.(made) ?? made;
+  const settled = await settleBackends(given, backends);
+  for (const notice of settled.notices) log.warn({}, notice);
+  const config: Config = { ...given, agents: settled.agents };
   const parts = openParts(config, options);
   const { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
-  const made = new Map<BackendName, Backend>([["process", processBackend(clock)]]);
-  const backends = adapters?.backends?.(made) ?? made;
   const runner = createRunner({
     config,
     backends,

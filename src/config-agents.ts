@@ -17,6 +17,8 @@ export interface AgentConfig {
   readonly set: Readonly<Record<string, string>>;
   readonly healthUrl: string | null;
   readonly backend: "process" | "sandbox" | "container";
+  /** The file names none: the sandbox is meant, or a plain process where that does not work. */
+  readonly isDefaultBackend: boolean;
   /** Why it cannot be summoned in this version; null: it can. */
   readonly unavailable: string | null;
   readonly network: "none" | "full" | readonly string[];
@@ -60,8 +62,9 @@ export function buildAgent(
     ),
     set: agent.set,
     healthUrl: agent.health_url ?? null,
-    backend: agent.backend ?? "process",
-    unavailable: unavailable(agent, home),
+    backend: agent.backend ?? "sandbox",
+    isDefaultBackend: agent.backend === undefined,
+    unavailable: unavailable(home),
     network: agent.network,
     image: agent.image ?? null,
     paths: agent.paths.map((each) => resolve(base, each)),
@@ -75,10 +78,7 @@ export function buildAgent(
   };
 }
 
-function unavailable(agent: FileAgent, home: string | null): string | null {
-  if (agent.backend !== undefined && agent.backend !== "process") {
-    return `its backend ${agent.backend} is not in this version, only process is`;
-  }
+function unavailable(home: string | null): string | null {
   try {
     if (home !== null) accessSync(home, constants.R_OK | constants.X_OK);
     return null;
@@ -90,20 +90,8 @@ function unavailable(agent: FileAgent, home: string | null): string | null {
 function noticesOf(name: string, agent: FileAgent): string[] {
   const path = `agents.${name}`;
   const said: string[] = [];
-  if (agent.backend !== undefined && agent.backend !== "process") {
-    said.push(`${path}.backend: ${agent.backend} is not in this version, ${name} cannot be summoned`);
-  } else {
-    if (agent.backend === undefined) {
-      said.push(
-        `${path}: runs in process, since sandbox is not in this version: it can read what Lazarus can, its token too`,
-      );
-    }
-    if (agent.network !== "full")
-      said.push(`${path}.network: does not hold in process, where the network is not limited`);
-    if (agent.paths.length > 0) said.push(`${path}.paths: does not hold in process, which limits no reading`);
-  }
-  if (agent.image !== undefined)
-    said.push(`${path}.image: does not hold, the container backend is not in this version`);
+  if (agent.image !== undefined && agent.backend !== "container")
+    said.push(`${path}.image: does not hold, only the container backend has images`);
   if (agent.health_url !== undefined) said.push(`${path}.health_url: is not polled in this version`);
   return said;
 }

@@ -83,10 +83,14 @@ const agent = section({
   set: key(variables, {}, "variables set to these values"),
   backend: optional(
     oneOf(["sandbox", "process", "container"]),
-    "where it runs; this version has `process` only",
-    "process",
+    "where it runs: `sandbox` where that works, else, and said at start, `process`",
+    "sandbox",
   ),
-  network: key(hosts, "none", "none, full, or a list of hosts; does not hold in `process`"),
+  network: key(
+    hosts,
+    "none",
+    "none, full, or a list of hosts; does not hold in `process`, a list not in `container`",
+  ),
   image: optional(text, "image of the container (container only)"),
   paths: key(
     lists(directory, "a list of paths"),
@@ -150,8 +154,12 @@ export const fileSchema = section({
     max_file: key(size, "20MB", "a larger file is held back"),
   }).prefault({}),
   container: section({
-    engine: key(text, "podman", "podman or docker (not in this version)"),
-    args: key(lists(text, "a list of words"), [], "go before the engine's own (not in this version)"),
+    engine: key(text, "podman", "podman or docker"),
+    args: key(
+      lists(text, "a list of words"),
+      [],
+      "go before the engine's own: some hosts need a runtime or a cgroup manager named",
+    ),
   }).prefault({}),
   uids: key(uidRange, "700000-765535", "as root: each cell runs as a user of its own from this range"),
   limits: section({

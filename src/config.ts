@@ -71,6 +71,8 @@ export interface Config {
   readonly secrets: readonly string[];
   /** The proxy for a request to `url` by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; null: none. */
   proxyFor(url: URL): string | null;
+  /** The environment of a container engine's client: where it finds its settings and its socket. */
+  readonly engineEnv: Readonly<Record<string, string>>;
   /** PATH for agents: the absolute directories of Lazarus' own. */
   readonly childPath: string;
 }
@@ -181,7 +183,6 @@ interface Origin {
 
 /** Keys of capabilities that are still to come: they load, and are named at start. */
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
-  ["container", "the container backend is not"],
   ["uids", "cells do not have users of their own"],
   ["publish.skip_ci", "CI of pushed branches is not prevented"],
   ["forge.poll", "what was typed while Lazarus was down is not looked for"],
@@ -252,6 +253,12 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
     notices,
     secrets: [...new Set(secrets)].filter((each) => each !== ""),
     proxyFor: proxies(env),
+    engineEnv: Object.fromEntries(
+      Object.entries(env).filter(
+        (pair): pair is [string, string] =>
+          /^(HOME|PATH|XDG_.*|DOCKER_.*|CONTAINER_.*)$/.test(pair[0]) && pair[1] !== undefined,
+      ),
+    ),
     childPath:
       (env.PATH ?? "").split(delimiter).filter(isAbsolute).join(delimiter) || "/usr/local/bin:/usr/bin:/bin",
   });

@@ -81,7 +81,7 @@ export const MIGRATIONS: readonly string[] = [
     state TEXT NOT NULL CHECK (state IN ('waiting','admitted','running','ended','withdrawn')),
     requester_id INTEGER, requester_login TEXT NOT NULL,
     created_at INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER, code INTEGER, signal TEXT, stopped TEXT,
-    handle TEXT, log_path TEXT, collected_at INTEGER, leftovers TEXT NOT NULL DEFAULT '[]',
+    handle TEXT, log_path TEXT, collected_at INTEGER, leftovers TEXT NOT NULL DEFAULT '[]', refused_hosts TEXT NOT NULL DEFAULT '[]',
     UNIQUE (cell, n)
   ) STRICT;
   CREATE INDEX runs_open ON runs (state, seq) WHERE state IN ('waiting','admitted','running');

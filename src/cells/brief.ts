@@ -49,6 +49,7 @@ export function issueHash(title: string, body: string): string {
 const RULES = `## How to work here
 
 - Commit what is worth keeping on the branch that is checked out. What you leave uncommitted is kept as a commit of its own.
+- Write no closing words such as "fixes #1" into commit messages: some repositories close issues on any branch.
 - Do not push: you have no access to the forge. Your commits are looked at and published for you.
 - Leave a short report for the reviewers in the folder \`$LAZARUS_ARTIFACTS/reports/\` as a Markdown file: what you did, what you checked and what is open.
 - Submodules and LFS files were not fetched.

@@ -132,6 +132,8 @@ export interface Run {
   readonly logPath: string | null;
   readonly collectedAt: number | null;
   readonly leftovers: readonly string[];
+  /** `host:port` of what it asked for and may not reach. */
+  readonly refusedHosts: readonly string[];
 }
 
 export interface HistoryRow {

@@ -33,6 +33,8 @@ export interface GitCall {
   readonly config?: Readonly<Record<string, string>>;
   /** Answers instead of throwing when git leaves with a code other than 0. */
   readonly tolerant?: boolean;
+  /** Git is ended when it prints more, with the code `TOO_MUCH`: a few bytes of a pack may stand for gigabytes. Default 256 MB. */
+  readonly mostBytes?: number;
 }
 
 export interface GitEnd {
@@ -45,6 +47,9 @@ export interface GitEnd {
 export type Git = (call: GitCall) => Promise<GitEnd>;
 
 const SILENT_MS = 120_000;
+const MOST_BYTES = 256 * 1024 ** 2;
+/** The code of a git that was ended because it printed too much; none of what it printed is answered. */
+export const TOO_MUCH = -1;
 
 /** Nothing of the machine's or a repository's configuration may run a program or send us elsewhere. */
 const HARDENING: Readonly<Record<string, string>> = {
@@ -79,9 +84,10 @@ export function createGit(options: GitOptions): Git {
 async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
   call.signal?.throwIfAborted();
   let seen: GitEnd | undefined;
+  const tooMuch = new AbortController();
   const git = simpleGit({
     baseDir: call.dir,
-    ...(call.signal === undefined ? {} : { abort: call.signal }),
+    abort: AbortSignal.any([tooMuch.signal, ...(call.signal === undefined ? [] : [call.signal])]),
     ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
     // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that may be nothing.
     completion: { onClose: true, onExit: false },
@@ -109,12 +115,20 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
   })
     .env({ ...environment(options, call) })
     // simple-git waits 50 ms more for the output of a program that printed nothing; most of our calls print nothing.
-    .outputHandler((_command, stdout) => queueMicrotask(() => stdout.emit("data", Buffer.alloc(0))));
+    .outputHandler((_command, stdout) => {
+      let room = call.mostBytes ?? MOST_BYTES;
+      stdout.on("data", (chunk: Buffer) => {
+        room -= chunk.length;
+        if (room < 0) tooMuch.abort();
+      });
+      queueMicrotask(() => stdout.emit("data", Buffer.alloc(0)));
+    });
   try {
     const stdout = await git.raw([...call.args]);
     return seen ?? { code: 0, stdout, stderr: "" };
   } catch (error) {
     call.signal?.throwIfAborted();
+    if (tooMuch.signal.aborted) return { code: TOO_MUCH, stdout: "", stderr: "fatal: it printed too much" };
     if (seen !== undefined && seen.code > 0) return seen;
     throw new LazarusError("git", `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });
   }
@@ -182,7 +196,8 @@ function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError
   }
   const line = options.redact(usefulLine(end.stderr));
   const message = `${call.doing}: git exited ${end.code}${line === "" ? "" : `: ${line}`}`;
-  return new LazarusError("git", message, { retryable: !/couldn't find remote ref/.test(end.stderr) });
+  const isFinal = end.code === TOO_MUCH || /couldn't find remote ref/.test(end.stderr);
+  return new LazarusError("git", message, { retryable: !isFinal });
 }
 
 /** The last line of git's stderr that says something: errors before what the server said, progress never. */

@@ -15,8 +15,8 @@ export interface InspectDeps {
   readonly redact: (text: string) => string;
 }
 
-/** More than this, packed, is not looked through for secrets: it is held back instead. */
-const MOST_PACKED_BYTES = 64 * 1024 ** 2;
+/** More than this, packed or as text, is not looked through for secrets: it is held back instead. */
+const MOST_BYTES = 64 * 1024 ** 2;
 const MOST_NAMED = 10;
 
 /**
@@ -81,9 +81,8 @@ async function changesFilters(git: Git, range: Range, path: string): Promise<boo
 async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
   const span = `${range.base}..${range.tip}`;
   const size = await ask(deps.git, range, ["rev-list", "--disk-usage", "--objects", span, "--"]);
-  if (Number(size.stdout.trim()) > MOST_PACKED_BYTES) {
-    return ["there is more than can be looked through for secrets"];
-  }
+  const tooMuch = ["there is more than can be looked through for secrets"];
+  if (Number(size.stdout.trim()) > MOST_BYTES) return tooMuch;
   // Nothing an agent wrote can contain what was thought of after it had ended.
   const mark = crypto.randomUUID();
   const format = `--format=${mark}%H%n%an <%ae>%n%cn <%ce>%n%B`;
@@ -101,7 +100,9 @@ async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
     span,
     "--",
   ];
-  const { stdout } = await ask(deps.git, range, args);
+  // A gigabyte of zeros is packed into one megabyte.
+  const { code, stdout } = await ask(deps.git, range, args, { mostBytes: MOST_BYTES, tolerant: true });
+  if (code !== 0) return tooMuch;
   const found = new Set<string>();
   for (const part of stdout.split(mark).filter((each) => each !== "")) {
     // Without the signs of the diff, so that a secret over two lines is seen whole.
@@ -134,8 +135,14 @@ async function closingMessages(git: Git, range: Range): Promise<string[]> {
   return cut(found, "commit messages");
 }
 
-function ask(git: Git, range: Range, args: readonly string[]) {
+function ask(
+  git: Git,
+  range: Range,
+  args: readonly string[],
+  how: { readonly mostBytes?: number; readonly tolerant?: boolean } = {},
+) {
   return git({
+    ...how,
     dir: range.repository,
     args,
     doing: "looking at what a cell made",

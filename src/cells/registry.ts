@@ -45,6 +45,7 @@ export interface RunChange {
   readonly logPath?: string;
   readonly collectedAt?: number;
   readonly leftovers?: readonly string[];
+  readonly refusedHosts?: readonly string[];
 }
 
 /** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */

@@ -94,6 +94,7 @@ export class Reported {
       signal: report.signal,
       stopped: report.stopped,
       leftovers,
+      refusedHosts: report.refusedHosts,
     });
     this.#registry.update(cell.id, { health: null, reason: null });
     // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.

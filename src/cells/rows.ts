@@ -161,6 +161,7 @@ const runRow = z.object({
   log_path: z.string().nullable(),
   collected_at: z.number().nullable(),
   leftovers: json(z.array(z.string())),
+  refused_hosts: json(z.array(z.string())),
 });
 
 /** A row of `runs` as a Run. */
@@ -183,6 +184,7 @@ export function runFromRow(row: unknown): Run {
     logPath: r.log_path,
     collectedAt: r.collected_at,
     leftovers: r.leftovers,
+    refusedHosts: r.refused_hosts,
   };
 }
 

@@ -7,6 +7,7 @@ import type { AgentConfig } from "../config.ts";
 import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./directory.ts";
+import type { Gates } from "./gates.ts";
 import { ensureHome } from "./home.ts";
 import { inDirectory, readInside } from "./inside.ts";
 import { logNameOf, sessionIdOf, surroundingsOf } from "./surroundings.ts";
@@ -14,6 +15,7 @@ import { makeCell, type WorkspaceDeps } from "./workspace.ts";
 
 export interface StartDeps extends WorkspaceDeps {
   readonly childPath: string;
+  readonly gates: Gates;
 }
 
 export interface StartPlan {
@@ -37,7 +39,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
       "backend",
       `starting ${plan.agent.name}: ${plan.backend.name} does not work here: ${usable.why}; ${usable.fix}`,
     );
-  if (plan.backend.name === "process") resolveCommand(plan.agent.name, wanted.spec.command, wanted.spec);
+  if (plan.backend.name !== "container") resolveCommand(plan.agent.name, wanted.spec.command, wanted.spec);
 
   const { backend, agent } = plan;
   await makeCell(deps, { cell, backend: backend.name, limits: toLimits(agent) }, signal);
@@ -55,6 +57,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
   });
   const isFirstRun = !(await hasEarlierLog(paths, agent.name, run));
   signal.throwIfAborted();
+  await deps.gates.open(cell.id, agent);
   return backend.start(prepare(deps, plan, { paths, isFirstRun }).spec);
 }
 

@@ -8,6 +8,7 @@ import type { Config } from "../config.ts";
 import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { pathsOf } from "./directory.ts";
+import { createGates, type Gates } from "./gates.ts";
 import { createGit, type Git } from "./git.ts";
 import { createMirrors, type Mirrors } from "./mirror.ts";
 import { createQuarantine, type Quarantine } from "./quarantine.ts";
@@ -20,7 +21,7 @@ export interface RunnerDeps {
   >;
   readonly backends: ReadonlyMap<BackendName, Backend>;
   readonly clock: Clock;
-  readonly log: Pick<Log, "info" | "warn" | "error">;
+  readonly log: Log;
   readonly redact: (text: string) => string;
   /** Puts a report; called in the transaction that ends a job, or, for what the watch sees, by itself. */
   readonly report: Report;
@@ -34,6 +35,7 @@ export interface Parts extends RunnerDeps {
   readonly mirrors: Mirrors;
   readonly quarantine: Quarantine;
   readonly watch: Watch;
+  readonly gates: Gates;
   cellDir(cellId: string): string;
 }
 
@@ -47,6 +49,7 @@ export function createParts(deps: RunnerDeps): Parts {
   const remote = { url: config.forge.url, token: config.forge.token, caFile: config.forge.caFile, proxyEnv };
   const git = createGit({ home: gitHome, path: config.childPath, remote, redact });
   const cellDir = (cellId: string) => join(config.missionsDir, cellId);
+  const gates = createGates({ cellDir, log });
   const watch = new Watch({
     clock,
     log,
@@ -56,6 +59,7 @@ export function createParts(deps: RunnerDeps): Parts {
       config.agents.get(agent)?.limits ?? { runMs: config.limits.runMs, logBytes: Number.POSITIVE_INFINITY },
     graceMs: config.limits.graceMs,
     scanMs: config.pit.scanMs,
+    closeGate: (cellId) => gates.close(cellId),
     report,
   });
   return {
@@ -64,6 +68,7 @@ export function createParts(deps: RunnerDeps): Parts {
     gitHome,
     cellDir,
     watch,
+    gates,
     mirrors: createMirrors({ dir: join(config.dataDir, "mirrors"), forgeUrl: config.forge.url, git }),
     quarantine: createQuarantine({
       dir: join(config.dataDir, "quarantine"),

@@ -210,6 +210,7 @@ async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
         retryable: true,
       });
     }
+    await parts.gates.close(cellId);
     await scrubCell(parts.config.missionsDir, cellId);
     await parts.quarantine.remove(cellId);
     await parts.mirrors.release(repository, cellId);

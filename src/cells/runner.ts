@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { toIso } from "../clock.ts";
+import type { AgentConfig } from "../config.ts";
 import { explain, explainToPeople, isRetryable, LazarusError, systemCode } from "../errors.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
@@ -50,12 +51,28 @@ export function createRunner(deps: RunnerDeps): Runner {
     watch(runs) {
       for (const run of runs) {
         const handle = parseHandle({ ...run.handle });
-        if (handle !== null) parts.watch.add({ ...run, handle });
+        if (handle === null) continue;
+        parts.watch.add({ ...run, handle });
+        const agent = parts.config.agents.get(run.agent);
+        if (agent !== undefined) openAgain(parts, run.cellId, agent);
       }
     },
     sweep: (knownIds) => sweep(parts, knownIds),
-    close: () => parts.watch.close(),
+    async close() {
+      await parts.watch.close();
+      await parts.gates.closeAll();
+    },
   };
+}
+
+/** An agent that outlived us finds its way out again. */
+function openAgain(parts: Parts, cellId: string, agent: AgentConfig): void {
+  parts.gates.open(cellId, agent).catch((error: unknown) => {
+    parts.log.warn(
+      { cell: cellId, error: explain(error) },
+      "the way to listed hosts could not be opened again",
+    );
+  });
 }
 
 async function start(parts: Parts, job: Job<"start">, context: JobContext): Promise<Finish> {
@@ -150,6 +167,7 @@ async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
       ...end,
       stopped: why,
       leftovers: [...ended.leftovers],
+      refusedHosts: await parts.gates.close(cellId),
     };
     return () => {
       parts.report({ kind: "run-ended", key: endKey(cellId, run), lane: `cell:${cellId}`, payload });

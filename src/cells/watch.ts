@@ -29,6 +29,8 @@ export interface WatchDeps {
   readonly limitsOf: (agent: string) => { readonly runMs: number; readonly logBytes: number };
   readonly graceMs: number;
   readonly scanMs: number;
+  /** Closes the way to listed hosts, and answers what was refused. */
+  readonly closeGate: (cellId: string) => Promise<string[]>;
   readonly report: Report;
 }
 
@@ -194,7 +196,8 @@ export class Watch {
         "the end of a run could not be noted in its cell",
       );
     });
-    const payload = { cellId, run, began: true, ...end, stopped: entry.stopped, leftovers };
+    const refusedHosts = await this.#deps.closeGate(cellId);
+    const payload = { cellId, run, began: true, ...end, stopped: entry.stopped, leftovers, refusedHosts };
     this.#deps.report({ kind: "run-ended", key: endKey(cellId, run), lane: `cell:${cellId}`, payload });
     log.info({ cell: cellId, run, agent, code: end.code, signal: end.signal }, "run ended");
     this.#entries.delete(cellId);

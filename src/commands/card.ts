@@ -1,5 +1,6 @@
 import { type Cell, type HistoryRow, type Run, shortId } from "../cells/cell.ts";
 import { heldFor } from "../cells/decide.ts";
+import type { AgentConfig } from "../config.ts";
 import {
   code,
   details,
@@ -136,11 +137,18 @@ function lastWho(cell: Cell, deps: CardDeps): string {
   return deps.registry.history(cell.id).at(-1)?.who ?? "lazarus";
 }
 
+/** What holds the agent, in a few words. */
+function confines(agent: AgentConfig | undefined): string {
+  if (agent === undefined) return "no longer configured";
+  if (agent.backend === "process") return "process, not isolated";
+  if (typeof agent.network !== "string") return `${agent.backend}, network: ${agent.network.join(", ")}`;
+  return `${agent.backend}, ${agent.network === "none" ? "no network" : "full network"}`;
+}
+
 function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
   if (cell.state === "active" && run?.startedAt != null) {
     const agent = deps.config.agents.get(run.agent);
-    const backend = agent?.backend === "process" ? "process, not isolated" : (agent?.backend ?? "");
-    return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${backend}`;
+    return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${confines(agent)}`;
   }
   const isSaid = cell.outcome === "failed" || run?.stopped != null || run?.collectedAt === null;
   if (cell.state === "idle" && !isSaid && run?.startedAt != null && run.endedAt !== null)
@@ -166,6 +174,9 @@ function findings(cell: Cell, run: Run | null): Markdown[] {
     found.push(
       md`It was left in the middle of a ${harvest.unfinished}: the files as they lay are in the last commit.`,
     );
+  if (run !== null && run.refusedHosts.length > 0) {
+    found.push(md`It asked for hosts it may not reach: ${run.refusedHosts.join(", ")}.`);
+  }
   if (run !== null && run.leftovers.length > 0) {
     found.push(md`These processes could not be ended: ${run.leftovers.join("; ")}.`);
   }

@@ -35,6 +35,17 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
       md`The tree was left in the middle of a ${harvest.unfinished}: the last commit holds the files as they lay.`,
     );
   if (harvest?.salvaged) parts.push(md`${harvest.salvaged}.`);
+  if (harvest !== null && harvest.closing.length > 0) {
+    parts.push(
+      md`These commit messages close issues when they reach the default branch, or at once where the repository says so: ${code(harvest.closing.join(", "))}`,
+    );
+  }
+  const letGo =
+    cell.releasedBy !== null && cell.releasedTip === harvest?.tip
+      ? [...(harvest?.heldBack ?? []), ...(harvest?.protectedPaths ?? [])]
+      : [];
+  if (letGo.length > 0)
+    parts.push(md`It was held back, and let go by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);
   const how = run === null ? "" : `, ${endOfRun(run)}`;
   parts.push(
     md`### How it was made`,

@@ -205,6 +205,8 @@ export const JOBS = {
       stopped: z.string().nullable(),
       /** What still lives although it was killed; empty when everything is proven gone. */
       leftovers: z.array(process),
+      /** `host:port` of what the agent asked for and may not reach. */
+      refusedHosts: z.array(z.string()).default([]),
     }),
   },
   "over-limit": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },

@@ -42,6 +42,7 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     logPath: null,
     collectedAt: null,
     leftovers: [],
+    refusedHosts: [],
     ...more,
   };
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { createGit } from "../../src/cells/git.ts";
+import { createGit, TOO_MUCH } from "../../src/cells/git.ts";
 
 const home = mkdtempSync(join(tmpdir(), "lazarus-git-"));
 const remote = { url: "http://127.0.0.1:9", token: "t", caFile: null, proxyEnv: {} };
@@ -17,6 +17,16 @@ it("answers all that was printed, also what is read long after the exit", async 
   const slow = createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text });
   const end = await slow({ dir: home, args: ["status"], doing: "printing late" });
   expect(end).toEqual({ code: 0, stdout: "early\nlate\n", stderr: "" });
+});
+
+it("ends what prints without end, and does not try again", async () => {
+  const bin = join(home, "endless");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "git"), "#!/bin/sh\nexec cat /dev/zero\n", { mode: 0o755 });
+  const endless = createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text });
+  const call = { dir: home, args: ["log"], doing: "reading", mostBytes: 1_000_000 };
+  expect(await endless({ ...call, tolerant: true })).toMatchObject({ code: TOO_MUCH, stdout: "" });
+  await expect(endless(call)).rejects.toMatchObject({ code: "git", retryable: false });
 });
 
 it("answers code and words of a failure that is tolerated, and throws others", async () => {

@@ -251,6 +251,7 @@ export function ended(
     code: 0,
     signal: null,
     stopped: null,
+    refusedHosts: [],
     leftovers: [],
     ...more,
   };

@@ -227,6 +227,7 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     set: {},
     healthUrl: null,
     backend: "process",
+    isDefaultBackend: false,
     unavailable: null,
     network: "none",
     image: null,

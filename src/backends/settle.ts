@@ -1,0 +1,64 @@
+import type { AgentConfig, Config } from "../config.ts";
+import type { Backend, BackendCheck, BackendName } from "./backend.ts";
+
+/** The agents as this machine can run them, and what is to be said of it at start. */
+export interface Settled {
+  readonly agents: ReadonlyMap<string, AgentConfig>;
+  readonly notices: readonly string[];
+}
+
+/**
+ * Looks which backends work here. An agent whose configuration names none runs in the sandbox, or, where that does not work, as a plain process, and that is
+ * said; one that names a backend which does not work here is refused when it is summoned, with what is missing.
+ */
+export async function settleBackends(
+  config: Pick<Config, "agents">,
+  backends: ReadonlyMap<BackendName, Backend>,
+): Promise<Settled> {
+  const wanted = new Set([...config.agents.values()].map((agent) => agent.backend));
+  const checks = new Map<BackendName, BackendCheck>();
+  for (const name of wanted) {
+    const backend = backends.get(name);
+    const missing: BackendCheck = {
+      ok: false,
+      why: `there is no backend ${name} here`,
+      fix: "choose another",
+    };
+    checks.set(name, backend === undefined ? missing : await backend.check());
+  }
+  const notices: string[] = [];
+  const agents = new Map<string, AgentConfig>();
+  for (const agent of config.agents.values()) agents.set(agent.name, settle(agent, checks, notices));
+  return { agents, notices };
+}
+
+function settle(
+  agent: AgentConfig,
+  checks: ReadonlyMap<BackendName, BackendCheck>,
+  notices: string[],
+): AgentConfig {
+  const check = checks.get(agent.backend);
+  if (check === undefined || check.ok) {
+    if (agent.backend === "process") notices.push(...plainNotices(agent, "as configured"));
+    return agent;
+  }
+  if (agent.isDefaultBackend) {
+    notices.push(
+      ...plainNotices(agent, `since ${agent.backend} does not work here: ${check.why}; ${check.fix}`),
+    );
+    return { ...agent, backend: "process" };
+  }
+  const why = `its backend ${agent.backend} does not work here: ${check.why}; ${check.fix}`;
+  notices.push(`agents.${agent.name}: cannot be summoned, ${why}`);
+  return { ...agent, unavailable: agent.unavailable ?? why };
+}
+
+/** What a plain process does not give, said for each agent that is one. */
+function plainNotices(agent: AgentConfig, why: string): string[] {
+  const path = `agents.${agent.name}`;
+  const said = [`${path}: runs as a plain process, ${why}: it is not isolated from what Lazarus can read`];
+  if (agent.network !== "full")
+    said.push(`${path}.network: does not hold in process, where the network is not limited`);
+  if (agent.paths.length > 0) said.push(`${path}.paths: does not hold in process, which limits no reading`);
+  return said;
+}
