@@ -1,8 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createBackends } from "./backends/all.ts";
 import type { Backend, BackendName } from "./backends/backend.ts";
-import { settleBackends } from "./backends/settle.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
@@ -19,6 +17,7 @@ import { type Db, openDb, registryError } from "./db.ts";
 import { explain, explainToPeople, LazarusError, systemCode } from "./errors.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
+import { createBackends, settleBackends } from "./isolation.ts";
 import { type Lock, prepareDataDir, takeLock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { JobKind } from "./queue/jobs.ts";

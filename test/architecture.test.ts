@@ -50,7 +50,10 @@ const ZONES: Zones = {
   },
   // L5
   top: {
-    files: [...["app", "server", "operator", "hook", "cli"].map((name) => `src/${name}.ts`), "src/cli-"],
+    files: [
+      ...["app", "server", "operator", "hook", "cli", "isolation", "doctor"].map((name) => `src/${name}.ts`),
+      "src/cli-",
+    ],
     may: [...GROUND, ...STORES, "lock", "cells", "commands", "webhooks"],
   },
 };

@@ -66,9 +66,9 @@ describe("the example", () => {
       homeTemplate: join(dir, "homes/allegro"),
       env: { ANTHROPIC_API_KEY: "key-of-the-model" },
     });
-    expect(allegro?.unavailable).toMatch(/sandbox is not in this version/);
+    expect(allegro).toMatchObject({ backend: "sandbox", isDefaultBackend: false });
     expect(config.secrets).toEqual(["token-of-the-bot", "hook-secret", "key-of-the-model"]);
-    expect(config.notices.join("\n")).toMatch(/agents\.allegro\.image: .*\n.*health_url: .*\ncontainer: /);
+    expect(config.notices.join("\n")).toMatch(/agents\.allegro\.image: .*\n.*health_url: /);
     expect(() => Object.assign(allegro?.limits ?? {}, { runMs: 1 })).toThrow(TypeError);
   });
 
@@ -288,14 +288,19 @@ describe("agents", () => {
     return { ...config.agents.get("a"), notices: config.notices };
   };
 
-  test("run in process when they say nothing, which is said plainly", () => {
-    const { backend, unavailable, brief, notices } = agent("{preset: codex}");
-    expect({ backend, unavailable, brief }).toEqual({ backend: "process", unavailable: null, brief: null });
-    expect(notices).toEqual([
-      "agents.a: runs in process, since sandbox is not in this version: it can read what Lazarus can, its token too",
-      "agents.a.network: does not hold in process, where the network is not limited",
-    ]);
-    expect(agent("{preset: codex, backend: process, network: full}").notices).toEqual([]);
+  test("are meant for the sandbox when they say nothing, which is remembered", () => {
+    const { backend, isDefaultBackend, unavailable, brief, notices } = agent("{preset: codex}");
+    expect({ backend, isDefaultBackend, unavailable, brief }).toEqual({
+      backend: "sandbox",
+      isDefaultBackend: true,
+      unavailable: null,
+      brief: null,
+    });
+    expect(notices).toEqual([]);
+    expect(agent("{preset: codex, backend: process}")).toMatchObject({
+      backend: "process",
+      isDefaultBackend: false,
+    });
   });
 
   test("find their program beside the file, or on the PATH", () => {

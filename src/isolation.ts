@@ -1,5 +1,25 @@
-import type { AgentConfig, Config } from "../config.ts";
-import type { Backend, BackendCheck, BackendName } from "./backend.ts";
+import type { Backend, BackendCheck, BackendName } from "./backends/backend.ts";
+import { containerBackend } from "./backends/container.ts";
+import { processBackend } from "./backends/process.ts";
+import { sandboxBackend } from "./backends/sandbox.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { AgentConfig, Config } from "./config.ts";
+
+/**
+ * The backends, by name; whether each works here is for its `check` to say. The container's is there only where an agent names it, since asking its engine takes
+ * time.
+ */
+export function createBackends(
+  config: Pick<Config, "agents" | "container" | "engineEnv" | "childPath">,
+  clock: Clock = systemClock,
+): ReadonlyMap<BackendName, Backend> {
+  const all = [processBackend(clock), sandboxBackend(clock)];
+  if ([...config.agents.values()].some((agent) => agent.backend === "container")) {
+    const { engine, args } = config.container;
+    all.push(containerBackend({ engine, args, env: config.engineEnv, hostPath: config.childPath, clock }));
+  }
+  return new Map(all.map((backend) => [backend.name, backend]));
+}
 
 /** The agents as this machine can run them, and what is to be said of it at start. */
 export interface Settled {

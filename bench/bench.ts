@@ -1,0 +1,57 @@
+import build from "../test/global-setup.ts";
+import { durableAcks } from "./acks.ts";
+import { startForge } from "./forge.ts";
+import { type Figure, machine, makeGround } from "./ground.ts";
+import { idleMemory } from "./memory.ts";
+import { warmSummon } from "./summon.ts";
+
+/*
+ * What the README says of speed, measured anew: each figure as a ratio against something real in the same run, medians over rounds in which
+ * floor and product take turns. It is no test: it ends with 0 whatever the ratios are.
+ */
+
+const FIGURES = { summon: warmSummon, acks: durableAcks, memory: idleMemory };
+
+async function main(wanted: readonly string[]): Promise<void> {
+  build();
+  const ground = makeGround();
+  const forge = await startForge(ground.dir);
+  try {
+    const figures: Figure[] = [];
+    for (const [name, measure] of Object.entries(FIGURES)) {
+      if (wanted.length > 0 && !wanted.includes(name)) continue;
+      figures.push(await measure(ground.dir, forge));
+    }
+    process.stdout.write(`${table(figures)}\n\n${machine(ground.dir)}\n`);
+  } finally {
+    await forge.stop();
+    ground.remove();
+  }
+}
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map((one) => [
+    one.name,
+    one.floor,
+    one.measured,
+    `${one.ratio.toFixed(2)}x`,
+    reachOf(one),
+  ]);
+  const all = [["figure", "floor", "measured", "ratio", "reach"], ...rows];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  const rule = widths.map((width) => "-".repeat(width));
+  return [all[0] ?? [], rule, ...rows].map(line).join("\n");
+}
+
+function reachOf({ ratio, reach }: Figure): string {
+  const isMissed = "atMost" in reach ? ratio > reach.atMost : ratio < reach.atLeast;
+  const said = "atMost" in reach ? `<= ${reach.atMost}x` : `>= ${reach.atLeast}x`;
+  return isMissed ? `${said} (missed)` : said;
+}
+
+await main(process.argv.slice(2));
