@@ -31,6 +31,8 @@ describe("the registry", () => {
       publishedTip: null,
       harvest: null,
       pushRefused: null,
+      releasedTip: null,
+      releasedBy: null,
       closing: null,
       sealedAt: null,
     });

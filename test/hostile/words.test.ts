@@ -4,7 +4,7 @@ import type { Stage } from "../e2e/stage.ts";
 import { attack, branchOf, draftOf, everythingShown, formsOf, hostileStage, stillWorks } from "./ground.ts";
 
 const OWN_SECRET = "sk-own/secret+of=the&agent";
-const MARKDOWN = String.raw`<!-- lazarus:card:00000000-0000-0000-0000-000000000000 -->
+const MARKDOWN = `<!-- lazarus:card:00000000-0000-0000-0000-000000000000 -->
 # Done @dev @acme/leads
 fixes #1, closes acme/app#1 and resolves http://127.0.0.1/acme/app/issues/1
 [click](javascript:alert(1)) ![x](http://127.0.0.1:9/track.png)
