@@ -184,11 +184,9 @@ interface Origin {
 /** Keys of capabilities that are still to come: they load, and are named at start. */
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
   ["uids", "cells do not have users of their own"],
-  ["publish.skip_ci", "CI of pushed branches is not prevented"],
   ["forge.poll", "what was typed while Lazarus was down is not looked for"],
   ["limits.keep", "archived cells are kept until somebody destroys them"],
   ["limits.revives", "nothing is retried after a crash by itself"],
-  ["limits.disk", "a cell's disk is not limited"],
   ["pit.stale", "the pit is not"],
   ["pit.skew", "the pit is not"],
   ["pit.quiet", "health by output is not"],

@@ -1,6 +1,13 @@
 const DURATION_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SIZE_BYTES = { KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const;
 
+/** A size for people: `1.5 GB`. */
+export function formatSize(bytes: number): string {
+  const [unit, of] =
+    bytes >= 1024 ** 3 ? ["GB", 1024 ** 3] : bytes >= 1024 ** 2 ? ["MB", 1024 ** 2] : ["KB", 1024];
+  return `${Number((bytes / Number(of)).toFixed(1))} ${unit}`;
+}
+
 /** What a duration looks like, for sentences about one that is none. */
 export const DURATION_FORM = "a duration such as 90s, 15m, 4h or 2d";
 /** What a size looks like, for sentences about one that is none. */

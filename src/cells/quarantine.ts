@@ -34,6 +34,8 @@ export function createQuarantine(options: {
   readonly dir: string;
   readonly git: Git;
   readonly bigFileBytes: number;
+  /** Puts a commit on top that asks CI to leave the branch alone. */
+  readonly skipCi: boolean;
 }): Quarantine {
   const dir = (cellId: string) => join(options.dir, cellId);
   return {
@@ -74,7 +76,13 @@ export function createQuarantine(options: {
             "core.bigFileThreshold": String(options.bigFileBytes),
           },
         });
-      return admitBundle(git, { delivery, repository, bundle: join(dir(delivery.cellId), "branch.bundle") });
+      const bundle = join(dir(delivery.cellId), "branch.bundle");
+      const checked = await admitBundle(git, { delivery, repository, bundle });
+      if (checked.tip === null || !options.skipCi) return checked;
+      return {
+        ...checked,
+        tip: await askForNoCi(git, { ...checked, scratch: join(dir(delivery.cellId), "no-ci") }),
+      };
     },
   };
 }
@@ -109,6 +117,29 @@ async function admitBundle(
   if (descends.code !== 0)
     return { tip: null, why: "its history does not contain the commit the cell started from (rewritten?)" };
   return { tip, repository };
+}
+
+/**
+ * Puts a commit on top of a tip whose message asks CI to leave it alone. The same tip gives the same commit, so that it can be made again.
+ * @see the default of Gitea's `[actions] SKIP_WORKFLOW_STRINGS`
+ */
+async function askForNoCi(
+  git: Ask,
+  on: { readonly repository: string; readonly tip: string; readonly scratch: string },
+): Promise<string> {
+  const read = async (what: string) =>
+    (await git(["log", "-1", `--format=${what}`, on.tip, "--"])).stdout.trim();
+  const who = `lazarus <lazarus@lazarus.invalid> ${await read("%ct")} +0000`;
+  const text = `tree ${await read("%T")}\nparent ${on.tip}\nauthor ${who}\ncommitter ${who}\n\nNo CI for what an agent made [skip ci]\n`;
+  await writeFile(on.scratch, text);
+  const made = (await git(["hash-object", "-t", "commit", "-w", "--", on.scratch])).stdout.trim();
+  const moved = await git(["update-ref", "refs/lazarus/tip", made, on.tip]);
+  if (!/^[0-9a-f]{40,64}$/.test(made) || moved.code !== 0) {
+    throw new LazarusError("git", "asking CI to leave a branch alone: git could not write the commit", {
+      retryable: true,
+    });
+  }
+  return made;
 }
 
 function refuse(what: string, stderr: string): Checked {

@@ -59,6 +59,7 @@ export function createParts(deps: RunnerDeps): Parts {
       config.agents.get(agent)?.limits ?? { runMs: config.limits.runMs, logBytes: Number.POSITIVE_INFINITY },
     graceMs: config.limits.graceMs,
     scanMs: config.pit.scanMs,
+    diskBytes: config.limits.diskBytes,
     closeGate: (cellId) => gates.close(cellId),
     report,
   });
@@ -74,6 +75,7 @@ export function createParts(deps: RunnerDeps): Parts {
       dir: join(config.dataDir, "quarantine"),
       git,
       bigFileBytes: config.publish.maxFileBytes,
+      skipCi: config.publish.skipCi,
     }),
   };
 }

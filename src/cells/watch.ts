@@ -4,8 +4,9 @@ import { explain } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { JobKind } from "../queue/jobs.ts";
 import type { NewJob } from "../queue/queue.ts";
-import { formatDuration } from "../units.ts";
+import { formatDuration, formatSize } from "../units.ts";
 import { noteInDaemonLog, writeHeartbeat } from "./directory.ts";
+import { diskUse } from "./disk-use.ts";
 import { cutLog } from "./log-cut.ts";
 import { logNameOf } from "./surroundings.ts";
 
@@ -29,6 +30,8 @@ export interface WatchDeps {
   readonly limitsOf: (agent: string) => { readonly runMs: number; readonly logBytes: number };
   readonly graceMs: number;
   readonly scanMs: number;
+  /** Of one cell: what its agents may fill. */
+  readonly diskBytes: number;
   /** Closes the way to listed hosts, and answers what was refused. */
   readonly closeGate: (cellId: string) => Promise<string[]>;
   readonly report: Report;
@@ -153,6 +156,19 @@ export class Watch {
       at: toIso(clock.now()),
       state: "running",
       by: "runner",
+    });
+    await this.#checkDisk(entry);
+  }
+
+  async #checkDisk({ running: { cellId, run } }: Entry): Promise<void> {
+    const { diskBytes, cellDir, report } = this.#deps;
+    const used = await diskUse(cellDir(cellId));
+    if (used === null || used <= diskBytes) return;
+    report({
+      kind: "over-limit",
+      key: `${cellId}:${run}:over-disk`,
+      lane: `cell:${cellId}`,
+      payload: { cellId, run, why: `over its disk: ${formatSize(used)} of ${formatSize(diskBytes)}` },
     });
   }
 

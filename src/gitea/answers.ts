@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Branch, Comment, Issue, Person, PullRequest, Repository, Review } from "./port.ts";
+import type { Branch, Comment, Hook, Issue, Person, PullRequest, Repository, Review } from "./port.ts";
 import { PERMISSIONS } from "./port.ts";
 
 /**
@@ -35,6 +35,12 @@ export const people = z
   .array(person)
   .nullable()
   .transform((list) => list ?? []);
+
+export const hooks = z.array(
+  z
+    .object({ active: flag, config: z.object({ url: text }).nullish() })
+    .transform((seen): Hook => ({ url: seen.config?.url ?? "", isActive: seen.active })),
+);
 
 export const version = z.object({ version: z.string() });
 

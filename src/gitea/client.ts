@@ -177,6 +177,15 @@ export function createForge(options: ForgeOptions): Forge {
 
     findPullRequest,
 
+    async hooks(name) {
+      const doing = `reading the hooks of ${label(name)}`;
+      const send = () => api.repos.repoListHooks(...segments(name), { page: 1, limit: PAGE });
+      const answer = await calls.read({ doing, send });
+      if (answer.status === 403 || answer.status === 404) return null;
+      if (answer.status !== 200) throw calls.refusal({ doing, send }, answer);
+      return check(doing, answer.data, answers.hooks);
+    },
+
     branch: (name, branch) =>
       find(
         {

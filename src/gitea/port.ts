@@ -42,6 +42,10 @@ export interface Forge {
   /** The newest issues that `author` opened, open or closed, at most 50; for finding what was opened before an answer was lost. */
   issuesBy(name: RepositoryName, author: string): Promise<Issue[]>;
   isTeamMember(org: string, team: string, login: string): Promise<boolean>;
+  /** Whether the bot can see that team at all: where it cannot, nobody is a member as far as it knows. */
+  isTeamVisible(org: string, team: string): Promise<boolean>;
+  /** The hooks of a repository; `null` where the forge will not tell (it needs admin rights). */
+  hooks(name: RepositoryName): Promise<Hook[] | null>;
 
   postComment(name: RepositoryName, number: number, body: Markdown): Promise<Comment>;
   editComment(name: RepositoryName, id: number, body: Markdown): Promise<void>;
@@ -141,6 +145,11 @@ export interface PullRequest {
   };
   readonly base: { readonly ref: string; readonly commit: string };
   readonly htmlUrl: string;
+}
+
+export interface Hook {
+  readonly url: string;
+  readonly isActive: boolean;
 }
 
 export interface Branch {

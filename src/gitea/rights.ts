@@ -8,7 +8,7 @@ import type { Forge, PermissionAnswer, Person, RepositoryName } from "./port.ts"
 export const PAGE = 50;
 
 /** The part of the forge that says who may do what. */
-export type Rights = Pick<Forge, "permission" | "readers" | "writers" | "isTeamMember">;
+export type Rights = Pick<Forge, "permission" | "readers" | "writers" | "isTeamMember" | "isTeamVisible">;
 
 /**
  * `readers` are whom a review can be requested of (direct collaborators, the owner, members of teams that see pull requests), `writers`
@@ -40,23 +40,28 @@ export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }
     return check(call.doing, answer.data, answers.people);
   };
 
-  const isTeamMember = async (org: string, team: string, login: string): Promise<boolean> => {
-    const doing = `looking for ${login} in team ${org}/${team}`;
+  /** Null where there is no such team, or the bot cannot see it. */
+  const teamId = async (org: string, team: string, doing: string): Promise<number | null> => {
     for (let page = 1; ; page++) {
       const search = { doing, send: () => api.orgs.teamSearch(segment(org), { q: team, page, limit: PAGE }) };
       const answer = await calls.read(search);
-      if (answer.status === 403 || answer.status === 404) return false;
+      if (answer.status === 403 || answer.status === 404) return null;
       if (answer.status !== 200) throw calls.refusal(search, answer);
       const teams = check(doing, answer.data, answers.teams);
       const id = teams.find((candidate) => candidate.name.toLowerCase() === team.toLowerCase())?.id;
-      if (id === undefined && teams.length === PAGE) continue;
-      if (id === undefined) return false;
-      const member = { doing, send: () => api.teams.orgListTeamMember(id, segment(login)) };
-      const seen = await calls.read(member);
-      if (seen.status === 200) return true;
-      if (seen.status === 403 || seen.status === 404) return false;
-      throw calls.refusal(member, seen);
+      if (id !== undefined || teams.length < PAGE) return id ?? null;
     }
+  };
+
+  const isTeamMember = async (org: string, team: string, login: string): Promise<boolean> => {
+    const doing = `looking for ${login} in team ${org}/${team}`;
+    const id = await teamId(org, team, doing);
+    if (id === null) return false;
+    const member = { doing, send: () => api.teams.orgListTeamMember(id, segment(login)) };
+    const seen = await calls.read(member);
+    if (seen.status === 200) return true;
+    if (seen.status === 403 || seen.status === 404) return false;
+    throw calls.refusal(member, seen);
   };
 
   return {
@@ -73,5 +78,9 @@ export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }
     },
 
     isTeamMember,
+
+    async isTeamVisible(org, team) {
+      return (await teamId(org, team, `looking for the team ${org}/${team}`)) !== null;
+    },
   };
 }

@@ -119,3 +119,20 @@ it("is tried again when the forge fails or hangs up", async () => {
   await push();
   expect(rig.said("pushed")).toHaveLength(1);
 });
+
+it("puts a commit on top that asks CI to leave the branch alone, the same each time", async () => {
+  rig.restart({ config: { ...rig.deps.config, publish: { ...rig.deps.config.publish, skipCi: true } } });
+  const harvest = await rig.collect(cell);
+  expect(harvest.tip).not.toBe(tip);
+  expect(harvest.commits[0]).toMatchObject({
+    author: "lazarus",
+    subject: "No CI for what an agent made [skip ci]",
+  });
+  expect(harvest.commits[1]?.hash).toBe(tip);
+  // The quarantine is gone, as after a push that was cut off: it is made anew from the cell's own copy.
+  rmSync(join(rig.data, "quarantine"), { recursive: true });
+  tip = harvest.tip ?? "";
+  await push();
+  expect(await resolveCommit(rig.forgeRepository, cell.branch)).toBe(harvest.tip);
+  rig.restart();
+});

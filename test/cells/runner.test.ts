@@ -243,6 +243,24 @@ it("reports a run over its wall clock and a log over its limit, and cuts the log
   expect(log).toMatch(/the end\n$/);
 });
 
+it("reports a run that fills more disk than its cell may", async () => {
+  rig.restart({
+    config: {
+      ...rig.deps.config,
+      limits: { ...rig.deps.config.limits, diskBytes: 3_000_000 },
+      pit: { ...rig.deps.config.pit, scanMs: 100 },
+    },
+  });
+  rig.agent("head -c 5000000 /dev/urandom >big; while [ ! -e go ]; do sleep 0.05; done");
+  const cell = rig.spec(base);
+  await rig.start(cell);
+  await until("it was reported", () => rig.said("over-limit").length > 0);
+  expect(rig.said("over-limit")[0]?.why).toMatch(/^over its disk: \d+(\.\d)? MB of 2\.9 MB$/);
+  writeFileSync(rig.cellPath(cell, "worktree", "go"), "");
+  await until("it ended", () => rig.said("run-ended").length === 1);
+  rig.restart();
+});
+
 it("copies the home template once, links as links", async () => {
   const template = join(rig.root, "template");
   mkdirSync(join(template, "dir"), { recursive: true });

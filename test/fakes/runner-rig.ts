@@ -83,7 +83,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         graceMs: 300,
         keepMs: 0,
         revives: 2,
-        diskBytes: 0,
+        diskBytes: 10 * 1024 ** 3,
         freeBytes: 0,
       },
       publish: { skipCi: false, maxFileBytes: 100_000 },
