@@ -12,7 +12,7 @@ import { join } from "node:path";
 import type { Backend, CellUser, ChildSpec } from "./backends/backend.ts";
 import { closedDirectory } from "./backends/user.ts";
 import type { Config } from "./config.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./doctor-finding.ts";
 import { explain } from "./errors.ts";
 
 const PATIENCE_MS = 20_000;
@@ -49,7 +49,7 @@ function userFor(root: string, { uids }: Config): { user: CellUser | null; warni
   chmodSync(root, 0o711);
   if (process.getuid?.() !== 0) return { user: null, warning: [] };
   const user = { uid: uids.last, gid: uids.last, groups: [] };
-  const closed = closedDirectory(join(root, "cell"), user);
+  const closed = closedDirectory(root, user);
   if (closed === null) return { user, warning: [] };
   const detail = `a user of a cell's own cannot enter ${closed}: chmod o+x it, or put missions elsewhere`;
   return { user: null, warning: [{ level: "warn", what: "users of cells", detail }] };

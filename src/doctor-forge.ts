@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "./doctor-finding.ts";
 import { explain } from "./errors.ts";
 import { createForge, parseRepositoryName } from "./gitea/client.ts";
 import type { Forge, RepositoryName } from "./gitea/port.ts";

@@ -6,27 +6,16 @@ import { prepareRoot } from "./cells/directory.ts";
 import { type AgentConfig, type Config, ConfigFault } from "./config.ts";
 import { openDb } from "./db.ts";
 import { tryToGetOut } from "./doctor-attack.ts";
+import { type Finding, finding } from "./doctor-finding.ts";
 import { examineForge } from "./doctor-forge.ts";
 import { explain } from "./errors.ts";
 import { createBackends, settleBackends } from "./isolation.ts";
 import { prepareDataDir } from "./lock.ts";
 import { createRedactor } from "./redact.ts";
 
-/** What was looked at, how it is, and what to do where it is not well. */
-export interface Finding {
-  readonly level: "ok" | "warn" | "FAIL";
-  readonly what: string;
-  readonly detail: string;
-}
-
 const OLDEST_NODE = [20, 19] as const;
 /** The first that takes its configuration from the environment, which keeps tokens off command lines. */
 const OLDEST_GIT = [2, 31] as const;
-
-/** One line of the list that people read. */
-export function lineOfFinding({ level, what, detail }: Finding): string {
-  return `${level.padEnd(4)}  ${what.padEnd(24)}  ${detail}\n`;
-}
 
 /**
  * Looks at this machine, the configuration, the forge and the backends, and lets an agent try to read what is not its own. Changes nothing but what `serve`
@@ -48,10 +37,6 @@ export async function examine(load: () => Config): Promise<Finding[]> {
   ];
   const { redact } = createRedactor(config.secrets);
   return findings.map((one) => ({ ...one, detail: redact(one.detail) }));
-}
-
-function finding(level: Finding["level"], what: string, detail: string): Finding {
-  return { level, what, detail };
 }
 
 function loaded(load: () => Config): Config | Finding[] {

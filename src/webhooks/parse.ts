@@ -64,6 +64,12 @@ export function actionOf(payload: Payload): string {
   return parsed.success ? parsed.data.action : "";
 }
 
+/** Who did it; null where the payload does not say. */
+export function senderOf(payload: Payload): number | null {
+  const parsed = z.object({ sender }).safeParse(payload);
+  return parsed.success ? parsed.data.sender.id : null;
+}
+
 function repositoryOf(raw: z.infer<typeof repository>) {
   return { id: raw.id, fullName: raw.full_name };
 }

@@ -6,6 +6,7 @@ import { explain } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Event } from "./event.ts";
+import { senderOf } from "./parse.ts";
 import { readBody } from "./read-body.ts";
 import { route } from "./route.ts";
 import { threadTick } from "./thread.ts";
@@ -78,7 +79,10 @@ async function receive(request: Request, response: Response, deps: Verifying): P
   const type = request.get("x-gitea-event-type") ?? "";
   const event = keepOnlyOurs(route(type, payload), deps);
   if (event.kind === "ignored") {
-    deps.log.info(
+    // Each edit of a card comes back as a delivery: that is no news.
+    const sender = senderOf(payload);
+    const isEcho = sender !== null && sender === deps.botId();
+    deps.log[isEcho ? "debug" : "info"](
       { type, delivery: request.get("x-gitea-delivery") ?? "", reason: event.reason },
       "delivery ignored",
     );
