@@ -31,7 +31,7 @@ describe("the README", () => {
       const env = { LAZARUS_FORGE_TOKEN: "token", LAZARUS_WEBHOOK_SECRET: "secret" };
       const config = loadConfig({ file, env, cwd: ROOT, needs: ["server", "forge", "agents"] });
       expect(config.notices).toEqual([]);
-      expect(config.agents.get("allegro")).toMatchObject({ unavailable: null, backend: "process" });
+      expect(config.agents.get("allegro")).toMatchObject({ unavailable: null, backend: "sandbox" });
     } finally {
       rmSync(dir, { recursive: true });
     }
