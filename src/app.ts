@@ -6,6 +6,7 @@ import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
 import { createRunner, type Runner } from "./cells/runner.ts";
+import { createUids } from "./cells/uids.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createAnnouncer } from "./commands/announce.ts";
 import type { Deps } from "./commands/command.ts";
@@ -99,20 +100,25 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
     proxyFor: (url) => config.proxyFor(url),
   });
   const forge = options.adapters?.forge?.(made) ?? made;
-  const lifecycle = new Lifecycle({ registry, queue, clock, config, announce: createAnnouncer({ queue }) });
+  // Only root can give cells users of their own: decided here, once.
+  const asRoot = process.geteuid?.() === 0;
+  const uids = createUids(db, { range: config.uids, asRoot });
+  const announce = createAnnouncer({ queue });
+  const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
   const rights = createRights({ forge, config });
   const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
-  return { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
+  return { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
 }
 
 async function compose(config: Config, options: { log: Log; adapters?: Adapters; lock: Lock }): Promise<App> {
   const { log, adapters, lock } = options;
   const parts = openParts(config, options);
-  const { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
+  const { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
   const made = new Map<BackendName, Backend>([["process", processBackend(clock)]]);
   const backends = adapters?.backends?.(made) ?? made;
   const runner = createRunner({
     config,
+    asRoot,
     backends,
     clock,
     log,

@@ -182,7 +182,6 @@ interface Origin {
 /** Keys of capabilities that are still to come: they load, and are named at start. */
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
   ["container", "the container backend is not"],
-  ["uids", "cells do not have users of their own"],
   ["publish.skip_ci", "CI of pushed branches is not prevented"],
   ["forge.poll", "what was typed while Lazarus was down is not looked for"],
   ["limits.keep", "archived cells are kept until somebody destroys them"],

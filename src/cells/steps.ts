@@ -1,6 +1,5 @@
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { LazarusError } from "../errors.ts";
 import type { JobKind, JobPayload } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
 import type { Cell, Run } from "./cell.ts";
@@ -8,10 +7,12 @@ import { decide, heldFor } from "./decide.ts";
 import { admissible, blockingLimit, type Limits } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import { missionOf, specOf } from "./spec.ts";
+import type { Uids } from "./uids.ts";
 
 export interface StepDeps {
   readonly registry: Registry;
   readonly queue: Queue;
+  readonly uids: Uids;
   readonly clock: Clock;
   readonly config: Pick<Config, "limits">;
 }
@@ -67,7 +68,7 @@ export class Steps {
       key: `${cellId}:${n}:start`,
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cellId}`,
-      payload: { cell: specOf(cell, this.#registry), run: n, agent: run.agent, role: run.role },
+      payload: { cell: specOf(cell, this.#deps), run: n, agent: run.agent, role: run.role },
     });
   }
 
@@ -78,7 +79,12 @@ export class Steps {
       key: `${cell.id}:unmade`,
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cell.id}`,
-      payload: { cellId: cell.id, repository: cell.repository, handle: null },
+      payload: {
+        cellId: cell.id,
+        repository: cell.repository,
+        user: this.#deps.uids.of(cell.id),
+        handle: null,
+      },
     });
   }
 
@@ -96,7 +102,13 @@ export class Steps {
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cell.id}`,
       urgent: true,
-      payload: { cellId: cell.id, run: run.n, handle: run.handle === null ? null : { ...run.handle }, why },
+      payload: {
+        cellId: cell.id,
+        run: run.n,
+        user: this.#deps.uids.of(cell.id),
+        handle: run.handle === null ? null : { ...run.handle },
+        why,
+      },
       merge: { tag: `stop:${cell.id}:${run.n}`, fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }) },
     });
   }
@@ -120,6 +132,7 @@ export class Steps {
       payload: {
         cellId: cell.id,
         repository: cell.repository,
+        user: this.#deps.uids.of(cell.id),
         handle: run?.handle == null ? null : { ...run.handle },
       },
     });
@@ -147,6 +160,7 @@ export class Steps {
             cellId,
             run: step.run.n,
             repository: cell.repository,
+            user: this.#deps.uids.of(cellId),
             agent: step.run.agent,
             branch: cell.branch,
             baseCommit: cell.baseCommit,

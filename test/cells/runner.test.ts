@@ -196,7 +196,7 @@ it("stops a run that ignores TERM, once, with the reason", async () => {
   const cell = rig.spec(base);
   await rig.start(cell);
   const handle = rig.said("run-started")[0]?.handle ?? null;
-  await rig.perform("stop", { cellId: cell.id, run: 1, handle, why: "stopped by dev" });
+  await rig.perform("stop", { cellId: cell.id, run: 1, user: cell.user, handle, why: "stopped by dev" });
   expect(rig.said("run-ended")).toEqual([
     expect.objectContaining({ stopped: "stopped by dev", leftovers: [], began: true }),
   ]);
@@ -207,9 +207,21 @@ it("stops what nobody has a handle of, and says when nothing ever began", async 
   const cell = rig.spec(base);
   await rig.start(cell);
   rig.restart();
-  await rig.perform("stop", { cellId: cell.id, run: 1, handle: null, why: "stopped by dev" });
+  await rig.perform("stop", {
+    cellId: cell.id,
+    run: 1,
+    user: cell.user,
+    handle: null,
+    why: "stopped by dev",
+  });
   const other = rig.spec(base);
-  await rig.perform("stop", { cellId: other.id, run: 1, handle: null, why: "stopped by dev" });
+  await rig.perform("stop", {
+    cellId: other.id,
+    run: 1,
+    user: other.user,
+    handle: null,
+    why: "stopped by dev",
+  });
   expect(rig.said("run-ended").map((end) => [end.began, end.leftovers])).toEqual([
     [true, []],
     [false, []],

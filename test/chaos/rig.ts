@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
@@ -297,6 +297,8 @@ export async function createRig(options: RigOptions = {}): Promise<ChaosRig> {
   const settings = { forgeUrl: gate.url, token: bot.token, agents: {} };
   const lazarus = await Lazarus.make(settings);
   const out = lazarus.dir;
+  // Agents leave their traces there, as users of their own.
+  chmodSync(out, 0o777);
   const head = `out='${out}'; go="$out/go"; echo ran >>"$out/ran"`;
   await lazarus.configure({
     ...settings,
