@@ -50,6 +50,11 @@ export class Steps {
     }
   }
 
+  /** A cell and its user, for the jobs that need both. */
+  #whose(cellId: string) {
+    return { cellId, user: this.#deps.uids.of(cellId) };
+  }
+
   #limits(): Limits {
     return this.#deps.config.limits;
   }
@@ -79,12 +84,7 @@ export class Steps {
       key: `${cell.id}:unmade`,
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cell.id}`,
-      payload: {
-        cellId: cell.id,
-        repository: cell.repository,
-        user: this.#deps.uids.of(cell.id),
-        handle: null,
-      },
+      payload: { ...this.#whose(cell.id), repository: cell.repository, handle: null },
     });
   }
 
@@ -102,13 +102,7 @@ export class Steps {
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cell.id}`,
       urgent: true,
-      payload: {
-        cellId: cell.id,
-        run: run.n,
-        user: this.#deps.uids.of(cell.id),
-        handle: run.handle === null ? null : { ...run.handle },
-        why,
-      },
+      payload: { ...this.#whose(cell.id), run: run.n, handle: handleOf(run), why },
       merge: { tag: `stop:${cell.id}:${run.n}`, fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }) },
     });
   }
@@ -129,12 +123,7 @@ export class Steps {
       key: `${cell.id}:scrub:${this.#registry.history(cell.id).length}`,
       lane: `cell:${cell.id}`,
       urgent: true,
-      payload: {
-        cellId: cell.id,
-        repository: cell.repository,
-        user: this.#deps.uids.of(cell.id),
-        handle: run?.handle == null ? null : { ...run.handle },
-      },
+      payload: { ...this.#whose(cell.id), repository: cell.repository, handle: handleOf(run) },
     });
   }
 
@@ -157,14 +146,13 @@ export class Steps {
           maxAttempts: CELL_ATTEMPTS,
           lane,
           payload: {
-            cellId,
+            ...this.#whose(cellId),
             run: step.run.n,
             repository: cell.repository,
-            user: this.#deps.uids.of(cellId),
             agent: step.run.agent,
             branch: cell.branch,
             baseCommit: cell.baseCommit,
-            handle: step.run.handle === null ? null : { ...step.run.handle },
+            handle: handleOf(step.run),
           },
         });
         return;
@@ -295,6 +283,10 @@ export class Steps {
   #put<K extends Parameters<Queue["put"]>[0]["kind"]>(job: NewJob<K>): void {
     this.#deps.queue.put(job);
   }
+}
+
+function handleOf(run: Run | null): Record<string, unknown> | null {
+  return run?.handle == null ? null : { ...run.handle };
 }
 
 const MOST_DEAD = 10_000;

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { git, resolveCommit } from "../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile, TOKEN } from "../fakes/runner-rig.ts";
+import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
 let rig: RunnerRig;
@@ -100,7 +101,7 @@ it("lays the directory out as the contract says", async () => {
   }
   expect(readFileSync(at("meta/mission.json"), "utf8")).toMatch(/^\{\n {2}"mission_id".*\}\n$/s);
   expect(lstatSync(rig.missions).mode & 0o777).toBe(0o711);
-  expect(lstatSync(at()).mode & 0o777).toBe(0o700);
+  expect(lstatSync(at()).mode & 0o777).toBe(IS_ROOT ? 0o710 : 0o700);
   expect(readdirSync(rig.missions)).toEqual([cell.id]);
 });
 
