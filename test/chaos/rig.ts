@@ -125,7 +125,10 @@ export class ChaosRig {
 
   async ambushed(): Promise<void> {
     const child = this.lazarus.pid;
-    await until("Lazarus was ambushed", () => existsSync(join(this.dir, "ambushed")));
+    await until("Lazarus was ambushed", () => {
+      if (existsSync(join(this.dir, "kill")) && child !== undefined) kill(child);
+      return existsSync(join(this.dir, "ambushed"));
+    });
     await until("Lazarus is dead", () => child === undefined || !isAlive(child));
     await this.lazarus.end("SIGKILL");
     rmSync(join(this.dir, "ambushed"));
