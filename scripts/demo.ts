@@ -143,6 +143,8 @@ The README says more under "Connect your own Gitea".
 
 async function main(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), "lazarus-demo-"));
+  // As root the cell has a user of its own, who passes through.
+  await chmod(dir, 0o711);
   const demo: Demo = { dir, configPath: join(dir, "lazarus.yaml"), forge: null, serve: null };
   await mkdir(join(dir, "missions"), { mode: 0o711 });
   let isInterrupted = false;

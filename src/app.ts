@@ -5,6 +5,7 @@ import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
 import { createRunner, type Runner } from "./cells/runner.ts";
+import { createUids } from "./cells/uids.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createAnnouncer } from "./commands/announce.ts";
 import type { Deps } from "./commands/command.ts";
@@ -23,6 +24,7 @@ import type { Log } from "./log.ts";
 import type { JobKind } from "./queue/jobs.ts";
 import { createLocalQueue } from "./queue/local.ts";
 import type { Job, Queue, WorkOptions } from "./queue/queue.ts";
+import { createReadiness } from "./readiness.ts";
 import { createRedactor } from "./redact.ts";
 import { createHandled, type Handled } from "./webhooks/handled.ts";
 import { parseText } from "./webhooks/read-text.ts";
@@ -31,7 +33,6 @@ import { createThreadHandler } from "./webhooks/thread.ts";
 const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
 const EXPIRY_LOOK_MS = 15_000;
-const FORGE_RETRY_MS = 5_000;
 const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
 
@@ -99,10 +100,14 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
     proxyFor: (url) => config.proxyFor(url),
   });
   const forge = options.adapters?.forge?.(made) ?? made;
-  const lifecycle = new Lifecycle({ registry, queue, clock, config, announce: createAnnouncer({ queue }) });
+  // Only root can give cells users of their own: decided here, once.
+  const asRoot = process.geteuid?.() === 0;
+  const uids = createUids(db, { range: config.uids, asRoot });
+  const announce = createAnnouncer({ queue });
+  const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
   const rights = createRights({ forge, config });
   const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
-  return { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
+  return { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
 }
 
 async function compose(given: Config, options: { log: Log; adapters?: Adapters; lock: Lock }): Promise<App> {
@@ -113,9 +118,10 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
   for (const notice of settled.notices) log.warn({}, notice);
   const config: Config = { ...given, agents: settled.agents };
   const parts = openParts(config, options);
-  const { clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
+  const { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
   const runner = createRunner({
     config,
+    asRoot,
     backends,
     clock,
     log,
@@ -138,7 +144,7 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     failures({ ...postDeps, log, redact: redactor.redact }),
   );
 
-  const ground = createGround({ config, forge, handled, clock, log });
+  const readiness = createReadiness({ config, forge, handled, clock, log });
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
@@ -156,10 +162,10 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     log,
     handled,
     adopted,
-    botId: ground.botId,
-    notReady: ground.notReady,
+    botId: readiness.botId,
+    notReady: readiness.notReady,
     async stop() {
-      for (const cancel of [...cancels, ground.stop]) cancel();
+      for (const cancel of [...cancels, readiness.stop]) cancel();
       await queue.close(DRAIN_MS);
       await runner.close();
       db.close();
@@ -229,54 +235,6 @@ function tellCell(
   const cellId = payload.cellId ?? payload.cell?.id;
   if (cellId === undefined || deps.registry.cell(cellId) === null) return;
   deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
-}
-
-interface Ground {
-  botId(): number | null;
-  notReady(): string[];
-  stop(): void;
-}
-
-/** Asks the forge who we are and what time it is, until it answers: before that nobody can say what is old and what is new. */
-function createGround(deps: {
-  config: Config;
-  forge: Forge;
-  handled: Handled;
-  clock: Clock;
-  log: Log;
-}): Ground {
-  let botId: number | null = null;
-  let problem: string | null = "the forge has not answered yet";
-  let cancel = () => {};
-  let stopped = false;
-  const ask = async () => {
-    try {
-      const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
-      // The registry is closed by now.
-      if (stopped) return;
-      deps.handled.serve(deps.config.forge.repositories, now);
-      botId = me.id;
-      problem = null;
-      deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");
-    } catch (error) {
-      if (stopped) return;
-      problem = explain(error);
-      deps.log.warn(
-        { forge: deps.config.forge.url, why: problem },
-        "the forge does not answer; asking again",
-      );
-      cancel = deps.clock.after(FORGE_RETRY_MS, () => void ask());
-    }
-  };
-  void ask();
-  return {
-    botId: () => botId,
-    notReady: () => (problem === null ? [] : [problem]),
-    stop() {
-      stopped = true;
-      cancel();
-    },
-  };
 }
 
 /** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */

@@ -1,5 +1,5 @@
-import { mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import Database from "better-sqlite3";
 import { LazarusError, systemCode } from "./errors.ts";
 
@@ -33,13 +33,28 @@ export function takeLock(dataDir: string): Lock | null {
   }
 }
 
+const OURS = /^(lazarus|lock)\.db/;
+
+/** Cells' users pass through to their mirrors (mode 0711, also of directories made on the way, from `first` on); our own files there are closed to them. */
+function letPass(dataDir: string, first: string): void {
+  for (const entry of readdirSync(dataDir, { withFileTypes: true })) {
+    if (entry.isFile() && OURS.test(entry.name)) chmodSync(join(dataDir, entry.name), 0o600);
+  }
+  for (let at = dataDir; ; at = dirname(at)) {
+    chmodSync(at, 0o711);
+    if (at === first || at === dirname(at)) return;
+  }
+}
+
 /**
- * Makes the data directory where it is missing, for its owner alone, and refuses to work in one that belongs to another user, so
+ * Makes the data directory where it is missing, for its owner alone (as root others may pass through, and list nothing), and refuses to work in one that belongs to another user, so
  * that no files are left behind which its owner cannot write.
  */
 export function prepareDataDir(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    // Whatever is made from here on is its owner's alone, unless it is opened on purpose.
+    process.umask(0o077);
+    const first = mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const owner = statSync(dataDir).uid;
     const own = process.geteuid?.() ?? owner;
     if (owner !== own) {
@@ -48,6 +63,7 @@ export function prepareDataDir(dataDir: string): void {
         `using ${dataDir}: it belongs to user ${owner} and this is user ${own}; run lazarus as its owner`,
       );
     }
+    if (own === 0) letPass(dataDir, first ?? dataDir);
   } catch (error) {
     if (error instanceof LazarusError) throw error;
     throw new LazarusError(

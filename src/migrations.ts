@@ -89,4 +89,13 @@ export const MIGRATIONS: readonly string[] = [
     request TEXT PRIMARY KEY, at INTEGER NOT NULL, exit_code INTEGER NOT NULL, text TEXT NOT NULL, data TEXT
   ) STRICT, WITHOUT ROWID;
   `,
+  // 3: where Lazarus is root, a uid (and the same gid) for each cell and a gid for each repository.
+  `
+  CREATE TABLE uids (
+    number INTEGER PRIMARY KEY,
+    cell TEXT UNIQUE REFERENCES cells (id),
+    repository INTEGER UNIQUE,
+    CHECK ((cell IS NULL) <> (repository IS NULL))
+  ) STRICT;
+  `,
 ];

@@ -51,8 +51,10 @@ const ZONES: Zones = {
   // L5
   top: {
     files: [
-      ...["app", "server", "operator", "hook", "cli", "isolation", "doctor"].map((name) => `src/${name}.ts`),
-      "src/cli-",
+      ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "doctor"].map(
+        (name) => `src/${name}.ts`,
+      ),
+      ...["src/cli-", "src/doctor-"],
     ],
     may: [...GROUND, ...STORES, "lock", "cells", "commands", "webhooks"],
   },

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
-import { lstat, mkdir, open, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, lstat, mkdir, open, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { LazarusError, systemCode } from "../errors.ts";
 import { inDirectory, openDirectory, readInside, writeWhole } from "./inside.ts";
 
@@ -48,13 +48,24 @@ export const SCAFFOLD = [
   ["artifacts", "checkpoints"],
 ] as const;
 
+/** Makes a directory, and those on the way to it that are missing, so that others may pass through, and list nothing; one that is there stays as it is. */
+export async function makePassable(dir: string): Promise<void> {
+  const first = await mkdir(dir, { recursive: true, mode: 0o711 });
+  if (first === undefined) return;
+  // The umask, which leaves others nothing, went over it.
+  for (let at = dir; ; at = dirname(at)) {
+    await chmod(at, 0o711);
+    if (at === first || at === dirname(at)) return;
+  }
+}
+
 /**
  * Makes the missions root where it is missing (mode 0711, so that nobody lists it).
  * @throws LazarusError `directory` if it cannot be made or is no directory, `disk-full` if less than `freeBytes` is free there.
  */
 export async function prepareRoot(root: string, freeBytes: number): Promise<void> {
   try {
-    await mkdir(root, { recursive: true, mode: 0o711 });
+    await makePassable(root);
     if (!(await lstat(`${root}/`)).isDirectory())
       throw new LazarusError("directory", `the missions root ${root} is not a directory`);
   } catch (error) {

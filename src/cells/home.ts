@@ -2,6 +2,7 @@ import { cp, lstat, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type CellPaths, directoryError } from "./directory.ts";
 import { below, openDirectory } from "./inside.ts";
+import { giveAway } from "./owner.ts";
 import { removeTree } from "./scrub.ts";
 
 export interface HomePlan {
@@ -10,6 +11,8 @@ export interface HomePlan {
   readonly template: string | null;
   /** Absolute paths below the home that must exist when the agent first starts. */
   readonly directories: readonly string[];
+  /** Whose it will be, and the PATH to make it so; null: ours. */
+  readonly owner: Parameters<typeof giveAway>[1] | null;
 }
 
 /**
@@ -27,6 +30,7 @@ export async function ensureHome(paths: CellPaths, plan: HomePlan): Promise<void
       const aside = `.home-${plan.agent}`;
       await removeTree(paths.state, aside);
       await fill(join(paths.state, aside), join(paths.home, plan.agent), plan);
+      if (plan.owner !== null) await giveAway([join(paths.state, aside)], plan.owner);
       await rename(join(paths.state, aside), final);
       await homes.sync();
     } finally {

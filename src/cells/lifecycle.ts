@@ -34,8 +34,14 @@ export class Lifecycle {
   create(cell: NewCell, members: readonly Member[], why: string): Run {
     return this.#registry.transaction(() => {
       this.#registry.insert(cell, members, why);
+      this.#deps.uids.give(cell.id, cell.repository.id);
       return this.#line(cell.id, cell.agent, cell.requester);
     });
+  }
+
+  /** Why no further cell of that repository can be made; null: it can. */
+  shortage(repositoryId: number): string | null {
+    return this.#deps.uids.shortage(repositoryId);
   }
 
   /** Asks for another run of an idle cell. */

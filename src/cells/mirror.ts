@@ -5,6 +5,7 @@ import { isRetryable, LazarusError } from "../errors.ts";
 import type { RepositoryRef } from "../queue/jobs.ts";
 import { whatIs } from "./directory.ts";
 import type { Git } from "./git.ts";
+import { isLent, lendMirror } from "./owner.ts";
 
 export interface MirrorOptions {
   /** `<data>/mirrors` */
@@ -18,12 +19,13 @@ export interface Mirrors {
   path(repository: RepositoryRef): string;
   cloneUrl(repository: RepositoryRef): string;
   /**
-   * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not yet.
+   * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not yet. `group` may read it from then on
+   * (null: nobody but us).
    * @throws LazarusError `git`; not retryable if the forge refuses, or no longer has the commit.
    */
   provide(
     repository: RepositoryRef,
-    want: { readonly commit: string; readonly ref: string },
+    want: { readonly commit: string; readonly ref: string; readonly group: number | null },
     signal: AbortSignal,
   ): Promise<string>;
   /** Keeps what a cell borrows. */
@@ -83,10 +85,22 @@ const SETTINGS: Readonly<Record<string, string>> = {
 /** Mirrors below one directory; exactly one program may use it. */
 export function createMirrors(options: MirrorOptions): Mirrors {
   const ready = new Map<number, Promise<void>>();
+  const lent = new Map<string, Promise<void>>();
   const lines = new Map<string, FetchLine>();
   const path = (repository: RepositoryRef) => join(options.dir, `${repository.id}.git`);
   const cloneUrl = (repository: RepositoryRef) =>
     `${options.forgeUrl.replace(/\/+$/, "")}/${repository.fullName.split("/").map(encodeURIComponent).join("/")}.git`;
+
+  /** Once per group: the mirror's settings and directories see to it that what later fetches bring is readable as well. */
+  const lend = (repository: RepositoryRef, group: number | null): Promise<void> => {
+    const key = `${repository.id} ${group}`;
+    const known = lent.get(key);
+    if (known !== undefined || group === null) return known ?? Promise.resolve();
+    const lending = share(options, path(repository), group);
+    lent.set(key, lending);
+    lending.catch(() => lent.delete(key));
+    return lending;
+  };
 
   const open = (repository: RepositoryRef): Promise<void> => {
     const known = ready.get(repository.id);
@@ -152,6 +166,7 @@ export function createMirrors(options: MirrorOptions): Mirrors {
       const line = lineOf(repository);
       const since = line.begun;
       await open(repository);
+      await lend(repository, want.group);
       if (await has(repository, want.commit)) return path(repository);
       await orAborted(line.soon(want.ref, since), signal);
       if (await has(repository, want.commit)) return path(repository);
@@ -206,6 +221,18 @@ async function openMirror(options: MirrorOptions, path: string): Promise<void> {
     await options.git({ dir: fresh, args: ["config", key, value], doing });
   }
   await rename(fresh, path);
+}
+
+/**
+ * Readable for the group, and not writable: git's own word `group` would let every cell change what all the others borrow. Set first, so that a fetch
+ * that is under way leaves what we have not seen readable as well.
+ * @see git-config(1), core.sharedRepository
+ */
+async function share(options: MirrorOptions, path: string, gid: number): Promise<void> {
+  if (await isLent(path, gid)) return;
+  const args = ["config", "core.sharedRepository", "0640"];
+  await options.git({ dir: path, args, doing: `sharing the mirror ${path}` });
+  await lendMirror(path, gid);
 }
 
 /** What a fetch that was killed left behind: nobody else uses this repository, so no lock in it is anybody's. */

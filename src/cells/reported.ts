@@ -12,7 +12,7 @@ export type Announcement = {
   readonly person: string | null;
 };
 
-export interface ReportedDeps extends Pick<StepDeps, "registry" | "clock"> {
+export interface ReportedDeps extends Pick<StepDeps, "registry" | "uids" | "clock"> {
   readonly steps: Steps;
   /** Called in the transaction of the change that is announced. */
   announce(announcement: Announcement): void;
@@ -227,6 +227,8 @@ export class Reported {
 
   onScrubbed(report: JobPayload<"scrubbed">): void {
     const cell = this.#registry.mustCell(report.cellId);
+    // No file and no process of it is left, also where it was never made.
+    this.#deps.uids.release(cell.id);
     const closing = cell.closing;
     if (!closing?.thenDestroy || cell.state === "destroyed") return;
     const run = this.#registry.lastRun(cell.id);

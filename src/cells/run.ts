@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { agentCommand, agentEnvironment, type LaunchContext } from "../backends/agents.ts";
 import type { Backend, Handle, RunSpec } from "../backends/backend.ts";
 import { resolveCommand } from "../backends/executable.ts";
@@ -10,11 +10,11 @@ import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./directory.ts
 import type { Gates } from "./gates.ts";
 import { ensureHome } from "./home.ts";
 import { inDirectory, readInside } from "./inside.ts";
+import { checkPassable, lendCell } from "./owner.ts";
 import { logNameOf, sessionIdOf, surroundingsOf } from "./surroundings.ts";
 import { makeCell, type WorkspaceDeps } from "./workspace.ts";
 
 export interface StartDeps extends WorkspaceDeps {
-  readonly childPath: string;
   readonly gates: Gates;
 }
 
@@ -31,6 +31,10 @@ export interface StartPlan {
 export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Handle> {
   const { cell, run } = plan.payload;
   const paths = pathsOf(join(deps.missionsDir, cell.id));
+  if (cell.user !== null) {
+    const mirrors = dirname(deps.mirrors.path(cell.repository));
+    await checkPassable({ missions: deps.missionsDir, mirrors }, cell.user);
+  }
   // Before anything is built: what cannot be started leaves nothing behind.
   const wanted = prepare(deps, plan, { paths, isFirstRun: true });
   const usable = await plan.backend.check();
@@ -50,10 +54,12 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     );
   }
   await ensureBrief(paths, cell.brief);
+  if (cell.user !== null) await lendCell(paths, cell.user);
   await ensureHome(paths, {
     agent: agent.name,
     template: agent.homeTemplate,
     directories: wanted.directories,
+    owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
   const isFirstRun = !(await hasEarlierLog(paths, agent.name, run));
   signal.throwIfAborted();
@@ -74,7 +80,10 @@ function prepare(
   const { cell, run, role } = payload;
   const { paths } = at;
   const mirror = deps.mirrors.path(cell.repository);
-  const surroundings = surroundingsOf({ id: cell.id, paths, mirror }, agent, { role, path: deps.childPath });
+  const surroundings = surroundingsOf({ id: cell.id, paths, mirror, user: cell.user }, agent, {
+    role,
+    path: deps.childPath,
+  });
   const context: LaunchContext = {
     briefPath: paths.brief,
     briefText: cell.brief,

@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
-import { BACKENDS, type Backend, type BackendName, type Handle } from "../backends/backend.ts";
+import { BACKENDS, type Backend, type BackendName, type CellUser, type Handle } from "../backends/backend.ts";
 import { readLock } from "../backends/state-files.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
@@ -19,6 +19,8 @@ export interface RunnerDeps {
     Config,
     "dataDir" | "missionsDir" | "forge" | "agents" | "limits" | "publish" | "pit" | "childPath" | "proxyFor"
   >;
+  /** Whether Lazarus is root, and cells run as users of their own. */
+  readonly asRoot: boolean;
   readonly backends: ReadonlyMap<BackendName, Backend>;
   readonly clock: Clock;
   readonly log: Log;
@@ -39,11 +41,15 @@ export interface Parts extends RunnerDeps {
   cellDir(cellId: string): string;
 }
 
-/** Wires git, mirrors, quarantine and watch to one configuration. Makes `<data>/git-home`. */
+/** Wires git, mirrors, quarantine and watch to one configuration. Makes `<data>/git-home` and `<data>/mirrors`. */
 export function createParts(deps: RunnerDeps): Parts {
   const { config, clock, log, backends, report, redact } = deps;
   const gitHome = join(config.dataDir, "git-home");
   mkdirSync(gitHome, { recursive: true, mode: 0o700 });
+  const mirrorsDir = join(config.dataDir, "mirrors");
+  mkdirSync(mirrorsDir, { recursive: true, mode: 0o700 });
+  // To be passed through on the way to a mirror that a group may read.
+  if (deps.asRoot) chmodSync(mirrorsDir, 0o711);
   const proxy = config.proxyFor(new URL(config.forge.url));
   const proxyEnv: Record<string, string> = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
   const remote = { url: config.forge.url, token: config.forge.token, caFile: config.forge.caFile, proxyEnv };
@@ -70,7 +76,7 @@ export function createParts(deps: RunnerDeps): Parts {
     cellDir,
     watch,
     gates,
-    mirrors: createMirrors({ dir: join(config.dataDir, "mirrors"), forgeUrl: config.forge.url, git }),
+    mirrors: createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git }),
     quarantine: createQuarantine({
       dir: join(config.dataDir, "quarantine"),
       git,
@@ -123,7 +129,12 @@ export interface EndedRun {
  */
 export async function endAll(
   parts: Parts,
-  cell: { readonly cellId: string; readonly run: number; readonly handle: Handle | null },
+  cell: {
+    readonly cellId: string;
+    readonly run: number;
+    readonly handle: Handle | null;
+    readonly user: CellUser | null;
+  },
 ): Promise<EndedRun> {
   const { cellId, run } = cell;
   const known = cell.handle ?? parts.watch.find(cellId)?.handle ?? null;
@@ -133,20 +144,15 @@ export async function endAll(
     const backend = backendNamed(parts, known.backend);
     return { handle: known, backend, leftovers: await backend.stop(known, graceMs), began: true };
   }
+  // No process has the number 0: only the cell's marker and its user are looked for.
+  const nobody = (backend: BackendName): Handle => ({
+    ...{ backend, cellId, run, bootId: "", pid: 0, startTicks: 0 },
+    ...{ stateDir, startedAt: 0, uid: cell.user?.uid ?? null },
+  });
   const began = readLock(stateDir, run) !== undefined;
   let ended: EndedRun | null = null;
   for (const backend of parts.backends.values()) {
-    // No process has the number 0: only the cell's marker is looked for.
-    const handle: Handle = {
-      backend: backend.name,
-      cellId,
-      run,
-      bootId: "",
-      pid: 0,
-      startTicks: 0,
-      stateDir,
-      startedAt: 0,
-    };
+    const handle = nobody(backend.name);
     const living = await backend.leftovers(cellId, handle);
     if (living.length === 0 && !(began && ended === null)) continue;
     ended = {
@@ -159,15 +165,5 @@ export async function endAll(
   if (ended !== null) return ended;
   const [backend] = parts.backends.values();
   if (backend === undefined) throw new LazarusError("backend", "there is no backend here");
-  const handle: Handle = {
-    backend: backend.name,
-    cellId,
-    run,
-    bootId: "",
-    pid: 0,
-    startTicks: 0,
-    stateDir,
-    startedAt: 0,
-  };
-  return { handle, backend, leftovers: [], began: false };
+  return { handle: nobody(backend.name), backend, leftovers: [], began: false };
 }

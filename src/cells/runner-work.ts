@@ -35,14 +35,14 @@ export function createWorkHandlers(parts: Parts): Required<Pick<Handlers, WorkJo
 }
 
 async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
-  const { cellId, run, repository, agent: name, baseCommit } = job.payload;
+  const { cellId, run, repository, user, agent: name, baseCommit } = job.payload;
   const handle = parseHandle(job.payload.handle);
   // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
-  if (job.attempt > 1) await endAll(parts, { cellId, run, handle });
+  if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle });
   const agent = parts.config.agents.get(name);
   const confines: Confines = agent ?? unknownAgent(name);
   const paths = pathsOf(parts.cellDir(cellId));
-  const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository) };
+  const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository), user };
   const plan = {
     paths,
     backend: backendNamed(parts, handle?.backend ?? agent?.backend ?? "process"),
@@ -195,7 +195,7 @@ async function makeEmpty(cellDir: string, name: string): Promise<void> {
 }
 
 async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
-  const { cellId, repository } = job.payload;
+  const { cellId, repository, user } = job.payload;
   const release = await parts.watch.hold(cellId, "the cell was destroyed");
   try {
     const handle = parseHandle(job.payload.handle);
@@ -203,6 +203,7 @@ async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
       cellId,
       run: handle?.run ?? parts.watch.find(cellId)?.run ?? 0,
       handle,
+      user,
     });
     if (leftovers.length > 0) {
       const names = leftovers.map((one) => `${one.pid} ${one.command}`).join(", ");

@@ -142,10 +142,10 @@ async function tellStarted(
 }
 
 async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
-  const { cellId, run, why } = job.payload;
+  const { cellId, run, user, why } = job.payload;
   const release = await parts.watch.hold(cellId, why);
   try {
-    const ended = await endAll(parts, { cellId, run, handle: parseHandle(job.payload.handle) });
+    const ended = await endAll(parts, { cellId, run, user, handle: parseHandle(job.payload.handle) });
     const seen = await ended.backend.observe(ended.handle);
     const end = endOf(seen, parts.clock.now());
     if (ended.began && (await whatIs(parts.cellDir(cellId))) === "directory") {

@@ -2,12 +2,17 @@ import { toIso } from "../clock.ts";
 import type { CellSpec, MissionUpdate } from "../queue/jobs.ts";
 import { type Cell, targetOf } from "./cell.ts";
 import type { Registry } from "./registry.ts";
+import type { Uids } from "./uids.ts";
 
 /** What a runner needs to know to make a cell. */
-export function specOf(cell: Cell, registry: Pick<Registry, "members">): CellSpec {
+export function specOf(
+  cell: Cell,
+  { registry, uids }: { registry: Pick<Registry, "members">; uids: Pick<Uids, "of"> },
+): CellSpec {
   return {
     id: cell.id,
     repository: cell.repository,
+    user: uids.of(cell.id),
     target: targetOf(cell),
     title: cell.title,
     issueUrl: cell.issueUrl,

@@ -7,10 +7,12 @@ import { decide, heldFor } from "./decide.ts";
 import { admissible, blockingLimit, type Limits } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import { missionOf, specOf } from "./spec.ts";
+import type { Uids } from "./uids.ts";
 
 export interface StepDeps {
   readonly registry: Registry;
   readonly queue: Queue;
+  readonly uids: Uids;
   readonly clock: Clock;
   readonly config: Pick<Config, "limits">;
 }
@@ -48,6 +50,11 @@ export class Steps {
     }
   }
 
+  /** A cell and its user, for the jobs that need both. */
+  #whose(cellId: string) {
+    return { cellId, user: this.#deps.uids.of(cellId) };
+  }
+
   #limits(): Limits {
     return this.#deps.config.limits;
   }
@@ -66,7 +73,7 @@ export class Steps {
       key: `${cellId}:${n}:start`,
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cellId}`,
-      payload: { cell: specOf(cell, this.#registry), run: n, agent: run.agent, role: run.role },
+      payload: { cell: specOf(cell, this.#deps), run: n, agent: run.agent, role: run.role },
     });
   }
 
@@ -77,7 +84,7 @@ export class Steps {
       key: `${cell.id}:unmade`,
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cell.id}`,
-      payload: { cellId: cell.id, repository: cell.repository, handle: null },
+      payload: { ...this.#whose(cell.id), repository: cell.repository, handle: null },
     });
   }
 
@@ -95,7 +102,7 @@ export class Steps {
       maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cell.id}`,
       urgent: true,
-      payload: { cellId: cell.id, run: run.n, handle: run.handle === null ? null : { ...run.handle }, why },
+      payload: { ...this.#whose(cell.id), run: run.n, handle: handleOf(run), why },
       merge: { tag: `stop:${cell.id}:${run.n}`, fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }) },
     });
   }
@@ -116,11 +123,7 @@ export class Steps {
       key: `${cell.id}:scrub:${this.#registry.history(cell.id).length}`,
       lane: `cell:${cell.id}`,
       urgent: true,
-      payload: {
-        cellId: cell.id,
-        repository: cell.repository,
-        handle: run?.handle == null ? null : { ...run.handle },
-      },
+      payload: { ...this.#whose(cell.id), repository: cell.repository, handle: handleOf(run) },
     });
   }
 
@@ -143,13 +146,13 @@ export class Steps {
           maxAttempts: CELL_ATTEMPTS,
           lane,
           payload: {
-            cellId,
+            ...this.#whose(cellId),
             run: step.run.n,
             repository: cell.repository,
             agent: step.run.agent,
             branch: cell.branch,
             baseCommit: cell.baseCommit,
-            handle: step.run.handle === null ? null : { ...step.run.handle },
+            handle: handleOf(step.run),
           },
         });
         return;
@@ -280,6 +283,10 @@ export class Steps {
   #put<K extends Parameters<Queue["put"]>[0]["kind"]>(job: NewJob<K>): void {
     this.#deps.queue.put(job);
   }
+}
+
+function handleOf(run: Run | null): Record<string, unknown> | null {
+  return run?.handle == null ? null : { ...run.handle };
 }
 
 const MOST_DEAD = 10_000;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { baseEnvironment } from "../backends/agents.ts";
-import type { Surroundings } from "../backends/backend.ts";
+import type { CellUser, Surroundings } from "../backends/backend.ts";
 import type { AgentConfig } from "../config.ts";
 import type { Role } from "./cell.ts";
 import type { CellPaths } from "./directory.ts";
@@ -11,7 +11,12 @@ export type Confines = Pick<AgentConfig, "name" | "limits" | "network" | "paths"
 
 /** What every process of an agent in a cell gets: where things lie, its environment, its limits. */
 export function surroundingsOf(
-  cell: { readonly id: string; readonly paths: CellPaths; readonly mirror: string },
+  cell: {
+    readonly id: string;
+    readonly paths: CellPaths;
+    readonly mirror: string;
+    readonly user: CellUser | null;
+  },
   agent: Confines,
   as: { readonly role: Role; readonly path: string },
 ): Surroundings {
@@ -46,7 +51,7 @@ export function surroundingsOf(
     network: agent.network,
     paths: agent.paths,
     image: agent.image,
-    user: null,
+    user: cell.user,
   };
 }
 

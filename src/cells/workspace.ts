@@ -16,6 +16,7 @@ import {
 } from "./directory.ts";
 import type { Git } from "./git.ts";
 import type { Mirrors } from "./mirror.ts";
+import { giveAway, lendCell } from "./owner.ts";
 import { removeTree } from "./scrub.ts";
 
 export interface WorkspaceDeps {
@@ -23,6 +24,7 @@ export interface WorkspaceDeps {
   readonly git: Git;
   readonly mirrors: Mirrors;
   readonly clock: Clock;
+  readonly childPath: string;
 }
 
 export interface CellPlan {
@@ -48,7 +50,7 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
   }
   const mirror = await deps.mirrors.provide(
     cell.repository,
-    { commit: cell.baseCommit, ref: cell.baseRef },
+    { commit: cell.baseCommit, ref: cell.baseRef, group: cell.user?.groups[0] ?? null },
     signal,
   );
   await deps.mirrors.keep(cell.repository, cell.id, cell.baseCommit);
@@ -58,6 +60,11 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
     await makeScaffold(fresh);
     await clone(deps, { cell, mirror, worktree: fresh.worktree }, signal);
     await writeContract(deps, plan, fresh);
+    if (cell.user !== null) {
+      const { worktree, home, artifacts } = fresh;
+      await giveAway([worktree, home, artifacts], { user: cell.user, path: deps.childPath });
+      await lendCell(fresh, cell.user);
+    }
     signal.throwIfAborted();
     await syncDirectories(fresh);
     await rename(fresh.cell, paths.cell);

@@ -38,6 +38,8 @@ export const summon: Verb = {
       { origin, deps },
     );
     if ("refusal" in target) return target.refusal;
+    const shortage = deps.lifecycle.shortage(target.repository.id);
+    if (shortage !== null) return refuse("refused", replies.agentUnavailable(words.agent.name, shortage));
     const base = command.flags["--base"];
     const plan = await planCell(
       {

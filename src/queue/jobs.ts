@@ -11,9 +11,17 @@ export type RepositoryRef = z.infer<typeof repository>;
 /** A process as a backend started it: plain JSON, its shape is the backend's own business. */
 const handle = z.record(z.string(), z.unknown());
 
+/** The cell's own user, in whose groups is its repository's; null: the user that Lazarus runs as. */
+const user = z
+  .object({ uid: z.number(), gid: z.number(), groups: z.array(z.number()) })
+  .nullable()
+  .default(null);
+export type CellUserNumbers = NonNullable<z.infer<typeof user>>;
+
 const cellSpec = z.object({
   id: z.string(),
   repository,
+  user,
   /** `acme/app#262` or `acme/app` */
   target: z.string(),
   title: z.string(),
@@ -155,12 +163,16 @@ export const JOBS = {
       role: z.enum(["observer", "executor", "director"]),
     }),
   },
-  stop: { queue: "cells", payload: z.object({ ...runRef, handle: handle.nullable(), why: z.string() }) },
+  stop: {
+    queue: "cells",
+    payload: z.object({ ...runRef, user, handle: handle.nullable(), why: z.string() }),
+  },
   collect: {
     queue: "cells",
     payload: z.object({
       ...runRef,
       repository,
+      user,
       agent: z.string(),
       branch: z.string(),
       baseCommit: z.string(),
@@ -180,7 +192,10 @@ export const JOBS = {
   },
   seal: { queue: "cells", payload: z.object({ cellId: z.string(), repository, baseCommit: z.string() }) },
   prune: { queue: "cells", payload: z.object({ cellId: z.string(), mission }) },
-  scrub: { queue: "cells", payload: z.object({ cellId: z.string(), repository, handle: handle.nullable() }) },
+  scrub: {
+    queue: "cells",
+    payload: z.object({ cellId: z.string(), repository, user, handle: handle.nullable() }),
+  },
   mark: { queue: "cells", payload: z.object({ cellId: z.string(), mission }) },
   tail: { queue: "cells", payload: z.object({ ...runRef, agent: z.string(), lines: z.number(), asker }) },
 

@@ -93,7 +93,7 @@ it("runs no hook, no fsmonitor, and gives a filter neither token nor the bot's e
 const REPLACED: [string, string, string][] = [
   ["gone", "rm -rf .git", "it is gone"],
   ["a file", "rm -rf .git; echo 'gitdir: /etc' >.git", "it is a file"],
-  ["a link", "mv .git ../elsewhere; ln -s ../elsewhere .git", "it is a link"],
+  ["a link", "mv .git ../artifacts/elsewhere; ln -s ../artifacts/elsewhere .git", "it is a link"],
   ["a fifo", "rm -rf .git; mkfifo .git", "it is no directory"],
   [
     "another repository",

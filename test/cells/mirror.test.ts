@@ -20,7 +20,11 @@ function openMirrors(): Mirrors {
   mkdirSync(home, { recursive: true });
   const remote = { url: rig.server.url, token: TOKEN, caFile: null, proxyEnv: {} };
   const tool = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text });
-  return createMirrors({ dir: join(rig.data, "mirrors"), forgeUrl: rig.server.url, git: tool });
+  return createMirrors({
+    dir: join(rig.data, "mirrors"),
+    forgeUrl: rig.server.url,
+    git: tool,
+  });
 }
 
 function fetches(): number {
@@ -30,7 +34,8 @@ function fetches(): number {
 it("fetches once for all who ask before the fetch begins, and once more for who asked during it", async () => {
   const mirrors = openMirrors();
   const first = await rig.commit("main", { a: "1" });
-  const want = (commit: string) => mirrors.provide(repository, { commit, ref: "refs/heads/main" }, never);
+  const want = (commit: string) =>
+    mirrors.provide(repository, { commit, ref: "refs/heads/main", group: null }, never);
   await Promise.all([want(first), want(first), want(first)]);
   expect(fetches()).toBe(1);
 
@@ -54,8 +59,12 @@ it("brings the commit of a pull request's ref, and does not mind others that are
   const head = await rig.commit("side", { a: "2" });
   await git(rig.forgeRepository, ["update-ref", "refs/pull/5/head", head]);
   await git(rig.forgeRepository, ["update-ref", "-d", "refs/heads/side"]);
-  const gone = mirrors.provide(repository, { commit: "e".repeat(40), ref: "refs/pull/6/head" }, never);
-  const there = mirrors.provide(repository, { commit: head, ref: "refs/pull/5/head" }, never);
+  const gone = mirrors.provide(
+    repository,
+    { commit: "e".repeat(40), ref: "refs/pull/6/head", group: null },
+    never,
+  );
+  const there = mirrors.provide(repository, { commit: head, ref: "refs/pull/5/head", group: null }, never);
   await expect(gone).rejects.toMatchObject({ code: "git", retryable: false });
   await there;
 });
@@ -64,7 +73,7 @@ it("keeps a base that the forge deleted, and removes the locks of a killed fetch
   const commit = await rig.commit("side", { a: "2" });
   await rig.commit("main", { a: "1" });
   const before = openMirrors();
-  const path = await before.provide(repository, { commit, ref: "refs/heads/side" }, never);
+  const path = await before.provide(repository, { commit, ref: "refs/heads/side", group: null }, never);
   await before.keep(repository, "cell", commit);
   await git(rig.forgeRepository, ["update-ref", "-d", "refs/heads/side"]);
   for (const lock of ["packed-refs.lock", "refs/heads/main.lock", "config.lock"])
@@ -72,7 +81,7 @@ it("keeps a base that the forge deleted, and removes the locks of a killed fetch
 
   const after = openMirrors();
   const main = await rig.commit("main", { a: "3" });
-  await after.provide(repository, { commit: main, ref: "refs/heads/main" }, never);
+  await after.provide(repository, { commit: main, ref: "refs/heads/main", group: null }, never);
   expect(await git(path, ["for-each-ref", "--format=%(refname)"])).toBe(
     "refs/heads/main\nrefs/lazarus/cell/base",
   );
@@ -89,8 +98,12 @@ it("stops waiting when it is told to, while others go on", async () => {
     open = resolve;
   });
   const abort = new AbortController();
-  const impatient = mirrors.provide(repository, { commit, ref: "refs/heads/main" }, abort.signal);
-  const patient = mirrors.provide(repository, { commit, ref: "refs/heads/main" }, never);
+  const impatient = mirrors.provide(
+    repository,
+    { commit, ref: "refs/heads/main", group: null },
+    abort.signal,
+  );
+  const patient = mirrors.provide(repository, { commit, ref: "refs/heads/main", group: null }, never);
   await expect.poll(fetches).toBe(1);
   abort.abort(new Error("enough"));
   await expect(impatient).rejects.toThrow("enough");
@@ -105,7 +118,7 @@ it("refuses refs and commits that are none", async () => {
     ["a".repeat(40), "--exec"],
     ["a".repeat(40), "refs/heads/a:refs/heads/b"],
   ] as const) {
-    await expect(mirrors.provide(repository, { commit, ref }, never)).rejects.toMatchObject({
+    await expect(mirrors.provide(repository, { commit, ref, group: null }, never)).rejects.toMatchObject({
       code: "internal",
     });
   }

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { git, resolveCommit } from "../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile, TOKEN } from "../fakes/runner-rig.ts";
+import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
 let rig: RunnerRig;
@@ -100,7 +101,7 @@ it("lays the directory out as the contract says", async () => {
   }
   expect(readFileSync(at("meta/mission.json"), "utf8")).toMatch(/^\{\n {2}"mission_id".*\}\n$/s);
   expect(lstatSync(rig.missions).mode & 0o777).toBe(0o711);
-  expect(lstatSync(at()).mode & 0o777).toBe(0o700);
+  expect(lstatSync(at()).mode & 0o777).toBe(IS_ROOT ? 0o710 : 0o700);
   expect(readdirSync(rig.missions)).toEqual([cell.id]);
 });
 
@@ -196,7 +197,7 @@ it("stops a run that ignores TERM, once, with the reason", async () => {
   const cell = rig.spec(base);
   await rig.start(cell);
   const handle = rig.said("run-started")[0]?.handle ?? null;
-  await rig.perform("stop", { cellId: cell.id, run: 1, handle, why: "stopped by dev" });
+  await rig.perform("stop", { cellId: cell.id, run: 1, user: cell.user, handle, why: "stopped by dev" });
   expect(rig.said("run-ended")).toEqual([
     expect.objectContaining({ stopped: "stopped by dev", leftovers: [], began: true }),
   ]);
@@ -207,9 +208,21 @@ it("stops what nobody has a handle of, and says when nothing ever began", async 
   const cell = rig.spec(base);
   await rig.start(cell);
   rig.restart();
-  await rig.perform("stop", { cellId: cell.id, run: 1, handle: null, why: "stopped by dev" });
+  await rig.perform("stop", {
+    cellId: cell.id,
+    run: 1,
+    user: cell.user,
+    handle: null,
+    why: "stopped by dev",
+  });
   const other = rig.spec(base);
-  await rig.perform("stop", { cellId: other.id, run: 1, handle: null, why: "stopped by dev" });
+  await rig.perform("stop", {
+    cellId: other.id,
+    run: 1,
+    user: other.user,
+    handle: null,
+    why: "stopped by dev",
+  });
   expect(rig.said("run-ended").map((end) => [end.began, end.leftovers])).toEqual([
     [true, []],
     [false, []],

@@ -41,7 +41,12 @@ function seal(): Promise<void> {
 }
 
 function scrub(): Promise<void> {
-  return rig.perform("scrub", { cellId: cell.id, repository: cell.repository, handle: null });
+  return rig.perform("scrub", {
+    cellId: cell.id,
+    repository: cell.repository,
+    user: cell.user,
+    handle: null,
+  });
 }
 
 const mission = { status: "archived", members: [], history: [] };
@@ -126,7 +131,7 @@ it("ends what still lives in a cell before it scrubs it", async () => {
   rig.agent("while :; do sleep 0.1; done");
   const busy = rig.spec(cell.baseCommit);
   await rig.start(busy);
-  await rig.perform("scrub", { cellId: busy.id, repository: busy.repository, handle: null });
+  await rig.perform("scrub", { cellId: busy.id, repository: busy.repository, user: busy.user, handle: null });
   expect(await rig.deps.backends.get("process")?.leftovers(busy.id, null)).toEqual([]);
   expect(existsSync(rig.cellPath(busy))).toBe(false);
   rig.agent("exit 0");

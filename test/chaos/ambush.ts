@@ -14,7 +14,9 @@ if [ -e "$dir/ambush" ] && read -r program word when <"$dir/ambush" && [ "$progr
   for one in "$@"; do
     [ "$one" = "$word" ] && mv "$dir/ambush" "$dir/ambush.$$" 2>/dev/null || continue
     case $when in after) ${program} "$@" ;; esac
-    kill -9 "$(cat "$dir/pid")"
+    read -r pid <"$dir/pid"
+    # What runs as a cell's own user cannot: then the rig does it.
+    kill -9 "$pid" 2>/dev/null || { : >"$dir/kill"; while [ -d "/proc/$pid" ]; do sleep 0.01; done; }
     : >"$dir/ambushed"
     case $when in
       late) sleep 1; ${program} "$@" >/dev/null 2>&1; : >"$dir/late" ;;

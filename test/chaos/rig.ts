@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
@@ -125,7 +125,10 @@ export class ChaosRig {
 
   async ambushed(): Promise<void> {
     const child = this.lazarus.pid;
-    await until("Lazarus was ambushed", () => existsSync(join(this.dir, "ambushed")));
+    await until("Lazarus was ambushed", () => {
+      if (existsSync(join(this.dir, "kill")) && child !== undefined) kill(child);
+      return existsSync(join(this.dir, "ambushed"));
+    });
     await until("Lazarus is dead", () => child === undefined || !isAlive(child));
     await this.lazarus.end("SIGKILL");
     rmSync(join(this.dir, "ambushed"));
@@ -297,6 +300,8 @@ export async function createRig(options: RigOptions = {}): Promise<ChaosRig> {
   const settings = { forgeUrl: gate.url, token: bot.token, agents: {} };
   const lazarus = await Lazarus.make(settings);
   const out = lazarus.dir;
+  // Agents leave their traces there, as users of their own.
+  chmodSync(out, 0o777);
   const head = `out='${out}'; go="$out/go"; echo ran >>"$out/ran"`;
   await lazarus.configure({
     ...settings,

@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
+import { freeUids } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
 const BIN = resolve(import.meta.dirname, "../../bin/lazarus.js");
@@ -35,6 +36,7 @@ export class Lazarus {
   url = "";
   /** `server.listen` of its configuration. */
   listen = "127.0.0.1:0";
+  readonly #uids = freeUids();
   #server: ChildProcess | null = null;
   #log = "";
   #ready = "";
@@ -46,6 +48,8 @@ export class Lazarus {
 
   static async make(options: LazarusOptions): Promise<Lazarus> {
     const lazarus = new Lazarus(await mkdtemp(join(tmpdir(), "lazarus e2e-")));
+    // Cells' own users pass through.
+    await chmod(lazarus.dir, 0o711);
     await lazarus.configure(options);
     return lazarus;
   }
@@ -91,12 +95,14 @@ export class Lazarus {
       },
       data: "./data",
       missions: "./missions",
+      uids: `${this.#uids.first}-${this.#uids.last}`,
       directors: options.directors ?? [],
       agents,
       ...options.more,
     };
     this.listen = String((config.server as { listen: unknown }).listen);
     await writeFile(this.configPath, stringify(config));
+    await chmod(this.configPath, 0o600);
   }
 
   /** Starts `lazarus serve` and waits until it is ready (`/readyz`, unless the forge is down). */

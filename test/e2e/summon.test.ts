@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { IS_ROOT } from "../fakes/uids.ts";
 import { runGit, withClone } from "./git-client.ts";
 import { Stage, seen, type Thread } from "./stage.ts";
 
@@ -103,7 +104,11 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
     const parts = ["meta", "config", "state", "logs", "artifacts", "worktree", "home"];
     for (const part of ["", ...parts]) {
       const found = await stat(join(dir, part));
-      expect([part, found.isDirectory(), (found.mode & 0o7777).toString(8)]).toEqual([part, true, "700"]);
+      // As root the cell's own user passes through to what is its own.
+      const mode = IS_ROOT && (part === "" || part === "config") ? "710" : "700";
+      expect([part, found.isDirectory(), (found.mode & 0o7777).toString(8)]).toEqual([part, true, mode]);
+      const isItsOwn = IS_ROOT && ["artifacts", "worktree", "home"].includes(part);
+      expect([part, found.uid !== process.geteuid?.()]).toEqual([part, isItsOwn]);
     }
     expect((await stat(stage.lazarus.missionsDir)).mode & 0o7777).toBe(0o711);
     for (const file of [

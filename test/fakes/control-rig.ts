@@ -7,6 +7,7 @@ import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import { Registry } from "../../src/cells/registry.ts";
 import type { Announcement } from "../../src/cells/reported.ts";
 import type { NewCell } from "../../src/cells/rows.ts";
+import { createUids } from "../../src/cells/uids.ts";
 import { systemClock } from "../../src/clock.ts";
 import { createAnnouncer } from "../../src/commands/announce.ts";
 import type { Deps, Origin } from "../../src/commands/command.ts";
@@ -27,6 +28,8 @@ export interface ControlOptions {
   /** Merged over the configuration file's top level. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly forge?: { readonly url: string; readonly token: string };
+  /** As if Lazarus were root: cells get users of their own. */
+  readonly asRoot?: boolean;
 }
 
 /** The control side on a real registry and a real job log that nobody works off unless told. */
@@ -91,6 +94,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const lifecycle = new Lifecycle({
     registry,
     queue,
+    uids: createUids(db, { range: config.uids, asRoot: options.asRoot ?? false }),
     clock,
     config,
     announce(one) {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
 import { processBackend } from "../../src/backends/process.ts";
+import { asUser } from "../../src/backends/user.ts";
 import { createRunner, type Runner, type RunnerDeps } from "../../src/cells/runner.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config.ts";
@@ -13,6 +14,7 @@ import type { NewJob } from "../../src/queue/queue.ts";
 import { createRedactor } from "../../src/redact.ts";
 import { git, gitEnvironment, initRepository, type NewCommit, writeCommit } from "./forge/git.ts";
 import { type GitServer, serveGit } from "./git-http.ts";
+import { freeUids, IS_ROOT } from "./uids.ts";
 import { until } from "./until.ts";
 
 export const TOKEN = "sekrit-token-1234567890";
@@ -57,6 +59,9 @@ export type Work = keyof Runner["handlers"];
 
 export async function createRunnerRig(): Promise<RunnerRig> {
   const root = mkdtempSync(join(tmpdir(), "lazarus-runner-"));
+  // Cells' own users pass through.
+  chmodSync(root, 0o711);
+  const uids = freeUids();
   const forgeRepository = join(root, "forge", "acme", "app.git");
   mkdirSync(join(root, "forge", "acme"), { recursive: true });
   await initRepository(forgeRepository, "main");
@@ -66,7 +71,10 @@ export async function createRunnerRig(): Promise<RunnerRig> {
   const reports: NewJob<JobKind>[] = [];
   const missions = join(root, "missions");
   const data = join(root, "data");
+  mkdirSync(data);
+  chmodSync(data, 0o711);
   let jobs = 0;
+  let users = 0;
 
   const deps = (): RunnerDeps => ({
     config: {
@@ -91,6 +99,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       childPath: process.env.PATH ?? "/usr/bin:/bin",
       proxyFor: () => null,
     },
+    asRoot: IS_ROOT,
     backends: new Map<"process", Backend>([["process", processBackend()]]),
     clock: systemClock,
     log: silentLog,
@@ -138,6 +147,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       return {
         id,
         repository: { id: 7, fullName: "acme/app" },
+        user: IS_ROOT ? { ...userOf(uids.first + ++users), groups: [uids.first] } : null,
         target: "acme/app#262",
         title: "Make it so",
         issueUrl: `${server.url}/acme/app/issues/262`,
@@ -175,11 +185,12 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       return end;
     },
     async collect(cell, run = 1) {
-      const { id: cellId, repository, branch, baseCommit } = cell;
+      const { id: cellId, repository, user, branch, baseCommit } = cell;
       await rig.perform("collect", {
         cellId,
         run,
         repository,
+        user,
         agent: "allegro",
         branch,
         baseCommit,
@@ -191,13 +202,15 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     },
     said: (kind) => reports.filter((job) => job.kind === kind).map((job) => job.payload as never),
     cellPath: (cell, ...names) => join(missions, cell.id, ...names),
-    inWorktree: (cell, script) =>
-      execFileSync("sh", ["-ec", script], {
+    inWorktree(cell, script) {
+      const sh = asUser(cell.user, ["sh"]);
+      return execFileSync(sh[0] ?? "", [...sh.slice(1), "-ec", script], {
         cwd: join(missions, cell.id, "worktree"),
         env: { ...gitEnvironment(), ...identity("a"), ...committer("a") },
         encoding: "utf8",
         stdio: ["ignore", "pipe", "ignore"],
-      }),
+      });
+    },
     async remove() {
       await rig.runner.close();
       await server.close();
@@ -206,6 +219,10 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     },
   };
   return rig;
+}
+
+function userOf(uid: number) {
+  return { uid, gid: uid };
 }
 
 function identity(name: string): Record<string, string> {

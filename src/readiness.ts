@@ -1,0 +1,58 @@
+import type { Clock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { explain } from "./errors.ts";
+import type { Forge } from "./gitea/port.ts";
+import type { Log } from "./log.ts";
+import type { Handled } from "./webhooks/handled.ts";
+
+const FORGE_RETRY_MS = 5_000;
+
+/** What is known of the forge since the start. */
+export interface Readiness {
+  /** The bot's user id; null until the forge has answered. */
+  botId(): number | null;
+  notReady(): string[];
+  stop(): void;
+}
+
+/** Asks the forge who we are and what time it is, until it answers: before that nobody can say what is old and what is new. */
+export function createReadiness(deps: {
+  config: Config;
+  forge: Forge;
+  handled: Handled;
+  clock: Clock;
+  log: Log;
+}): Readiness {
+  let botId: number | null = null;
+  let problem: string | null = "the forge has not answered yet";
+  let cancel = () => {};
+  let stopped = false;
+  const ask = async () => {
+    try {
+      const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
+      // The registry is closed by now.
+      if (stopped) return;
+      deps.handled.serve(deps.config.forge.repositories, now);
+      botId = me.id;
+      problem = null;
+      deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");
+    } catch (error) {
+      if (stopped) return;
+      problem = explain(error);
+      deps.log.warn(
+        { forge: deps.config.forge.url, why: problem },
+        "the forge does not answer; asking again",
+      );
+      cancel = deps.clock.after(FORGE_RETRY_MS, () => void ask());
+    }
+  };
+  void ask();
+  return {
+    botId: () => botId,
+    notReady: () => (problem === null ? [] : [problem]),
+    stop() {
+      stopped = true;
+      cancel();
+    },
+  };
+}
