@@ -1,0 +1,18 @@
+/** `npm run attack`: every attack on every backend that is here, as a table; exit code 1 where one succeeds that must not. */
+import { CASES } from "./cases.ts";
+import { armsHere, assault, assaultContainers, control, type Outcome } from "./field.ts";
+import { servedAssault } from "./served.ts";
+import { isDefeat, summaryOf, tableOf } from "./table.ts";
+
+const began = performance.now();
+const { arms, missing } = await armsHere();
+for (const why of missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
+const works = await control(CASES);
+const outcomes: Outcome[] = (await Promise.all(arms.map((arm) => assault(arm, CASES, works)))).flat();
+const served = (["process", "sandbox"] as const).filter((name) => arms.some((arm) => arm.degree === name));
+const [boxed, others] = await Promise.all([assaultContainers(CASES, works), servedAssault(served)]);
+for (const why of boxed.missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
+outcomes.push(...boxed.outcomes, ...others);
+process.stdout.write(tableOf(outcomes));
+process.stdout.write(`\n${summaryOf(outcomes)}, in ${((performance.now() - began) / 1000).toFixed(0)} s\n`);
+if (outcomes.some(isDefeat)) process.exitCode = 1;
