@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import Database from "better-sqlite3";
 import { LazarusError, systemCode } from "./errors.ts";
 
@@ -35,15 +35,12 @@ export function takeLock(dataDir: string): Lock | null {
 
 const OURS = /^(lazarus|lock)\.db/;
 
-/** Cells' users pass through to their mirrors (mode 0711, also of directories made on the way, from `first` on); our own files there are closed to them. */
-function letPass(dataDir: string, first: string): void {
+/** Cells' users pass through to their mirrors (mode 0711); our own files there are closed to them. */
+function letPass(dataDir: string): void {
   for (const entry of readdirSync(dataDir, { withFileTypes: true })) {
     if (entry.isFile() && OURS.test(entry.name)) chmodSync(join(dataDir, entry.name), 0o600);
   }
-  for (let at = dataDir; ; at = dirname(at)) {
-    chmodSync(at, 0o711);
-    if (at === first || at === dirname(at)) return;
-  }
+  chmodSync(dataDir, 0o711);
 }
 
 /**
@@ -53,8 +50,11 @@ function letPass(dataDir: string, first: string): void {
 export function prepareDataDir(dataDir: string): void {
   try {
     // Whatever is made from here on is its owner's alone, unless it is opened on purpose.
+    // Directories on the way are made passable in one step: a kill in between would leave them shut.
+    const isRoot = process.geteuid?.() === 0;
+    process.umask(isRoot ? 0o066 : 0o077);
+    mkdirSync(dataDir, { recursive: true, mode: isRoot ? 0o711 : 0o700 });
     process.umask(0o077);
-    const first = mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const owner = statSync(dataDir).uid;
     const own = process.geteuid?.() ?? owner;
     if (owner !== own) {
@@ -63,7 +63,7 @@ export function prepareDataDir(dataDir: string): void {
         `using ${dataDir}: it belongs to user ${owner} and this is user ${own}; run lazarus as its owner`,
       );
     }
-    if (own === 0) letPass(dataDir, first ?? dataDir);
+    if (own === 0) letPass(dataDir);
   } catch (error) {
     if (error instanceof LazarusError) throw error;
     throw new LazarusError(

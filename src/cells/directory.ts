@@ -1,6 +1,6 @@
-import { constants } from "node:fs";
-import { chmod, lstat, mkdir, open, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { constants, mkdirSync } from "node:fs";
+import { lstat, open, statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { LazarusError, systemCode } from "../errors.ts";
 import { inDirectory, openDirectory, readInside, writeWhole } from "./inside.ts";
 
@@ -48,14 +48,16 @@ export const SCAFFOLD = [
   ["artifacts", "checkpoints"],
 ] as const;
 
-/** Makes a directory, and those on the way to it that are missing, so that others may pass through, and list nothing; one that is there stays as it is. */
-export async function makePassable(dir: string): Promise<void> {
-  const first = await mkdir(dir, { recursive: true, mode: 0o711 });
-  if (first === undefined) return;
-  // The umask, which leaves others nothing, went over it.
-  for (let at = dir; ; at = dirname(at)) {
-    await chmod(at, 0o711);
-    if (at === first || at === dirname(at)) return;
+/**
+ * Makes a directory, and those on the way to it that are missing, so that others may pass through, and list nothing. In one step: one that was made and not yet opened when
+ * Lazarus was killed would stay shut. One that is there stays as it is.
+ */
+export function makePassable(dir: string): void {
+  const before = process.umask(0o066);
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o711 });
+  } finally {
+    process.umask(before);
   }
 }
 
@@ -65,7 +67,7 @@ export async function makePassable(dir: string): Promise<void> {
  */
 export async function prepareRoot(root: string, freeBytes: number): Promise<void> {
   try {
-    await makePassable(root);
+    makePassable(root);
     if (!(await lstat(`${root}/`)).isDirectory())
       throw new LazarusError("directory", `the missions root ${root} is not a directory`);
   } catch (error) {

@@ -11,7 +11,7 @@ echo theirs > src.txt; git commit --quiet -am theirs
 git checkout --quiet -; echo ours > src.txt; git commit --quiet -am ours`;
 /** Writes down whose rights it was run with, then does what a filter must do. */
 const SPY = `#!/bin/sh
-{ echo "--- $0 $*"; env; } >> "$(dirname "$0")/canary.txt"
+{ echo "--- $0 $*"; env; } >> "$(dirname "$0")/open/canary.txt"
 cat`;
 
 let stage: Stage;
@@ -186,7 +186,7 @@ describe("a .git that is none", () => {
 
 describe("a configuration that runs programs", () => {
   it("runs none with the bot's rights, from collecting over a second run to the seal", async () => {
-    const canary = join(stage.lazarus.dir, "canary.txt");
+    const canary = join(stage.lazarus.dir, "open", "canary.txt");
     const { issue, cellId } = await attack(stage, "armed", /→ draft #\d+/);
     await stage.type(stage.dev, issue, "/lazarus revive");
     await stage.card(issue, /[34] commits/);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Stage } from "../e2e/stage.ts";
 import { until } from "../fakes/until.ts";
-import { attack, branchOf, hostileStage, inState, livingIn, stillWorks } from "./ground.ts";
+import { attack, branchOf, hostileStage, inState, livingIn, stillWorks, withOurRights } from "./ground.ts";
 
 /** Commits, so that there is something to be lost. */
 const WORK = 'echo work > work.txt; git add .; git commit --quiet -m "the work"';
@@ -80,18 +80,21 @@ it("ends what left the session, by fork, double fork and setsid, before the work
   expect(await readFile(tree, "utf8")).toBe(before);
 });
 
-it("says so when an agent kills its own parent, and ends what went on", async () => {
+withOurRights("says so when an agent kills its own parent, and ends what went on", async () => {
   const { card, cellId } = await attack(stage, "orphan", /→ draft #\d+/);
   expect(card).toMatch(/\*\*orphan stopped\*\* \((ended by signal KILL|killed by the machine)/);
   expect(await stage.status(cellId)).toMatchObject({ outcome: "failed" });
   await isOver(cellId);
 });
 
-it.each(["sleeper", "deafener"])("wakes what stopped itself when its time is over: %s", async (agent) => {
+const WAKES = "wakes what stopped itself when its time is over";
+async function wakes(agent: string): Promise<void> {
   const { card, cellId } = await attack(stage, agent, /→ draft #\d+/);
   expect(card).toContain("over its wall clock of 1");
   await isOver(cellId);
-});
+}
+it(`${WAKES}`, () => wakes("sleeper"));
+withOurRights(`${WAKES}, and its parent with it`, () => wakes("deafener"));
 
 it("outlasts an agent that left a bomb behind", async () => {
   const { card, cellId } = await attack(stage, "bomb", /→ draft #\d+/);

@@ -2,7 +2,7 @@ import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Stage } from "../e2e/stage.ts";
-import { attack, branchOf, hostileStage, inState, livingIn, stillWorks } from "./ground.ts";
+import { attack, branchOf, hostileStage, inState, livingIn, stillWorks, withOurRights } from "./ground.ts";
 
 const WORK =
   'cd "$PWD"; echo work > work.txt; git add .; git commit --quiet -m "the work"; cell=$(dirname "$PWD")';
@@ -55,7 +55,7 @@ describe("an agent that writes into the cell's own files, as it can in `process`
     expect(await stage.status(cellId)).toMatchObject({ outcome: "failed" });
   });
 
-  it("forges nothing but an end that it might have had", async () => {
+  withOurRights("forges nothing but an end that it might have had", async () => {
     const [forged, babbled] = await Promise.all([
       attack(stage, "forger", /→ draft #\d+/),
       attack(stage, "babbler", /→ draft #\d+/),
@@ -65,7 +65,7 @@ describe("an agent that writes into the cell's own files, as it can in `process`
     expect(babbled.card).not.toMatch(/@dev|fixes/);
   });
 
-  it("is collected, shown, sealed and destroyed although it wrecked all of them", async () => {
+  withOurRights("is collected, shown, sealed and destroyed although it wrecked all of them", async () => {
     const { card, cellId, issue } = await attack(stage, "wrecker", /→ draft #\d+/);
     expect(card).toContain("1 commit, 1 file, +1 −0");
     expect(await branchOf(stage, cellId)).not.toBe(null);
@@ -99,7 +99,7 @@ describe("an agent that writes into the cell's own files, as it can in `process`
     expect(await livingIn(cellId)).toEqual([]);
   });
 
-  it("reads the pinned brief again in its next run", async () => {
+  withOurRights("reads the pinned brief again in its next run", async () => {
     const { cellId, issue } = await attack(stage, "follower", /→ draft #\d+/);
     const brief = await stage.lazarus.readCell(cellId, "../../brief.md");
     await stage.type(stage.dev, issue, "/lazarus revive");
@@ -108,7 +108,7 @@ describe("an agent that writes into the cell's own files, as it can in `process`
     expect(await stage.lazarus.readCell(cellId, "../../brief.md")).toBe(brief);
   });
 
-  it("loses what it moves away, and is told so", async () => {
+  withOurRights("loses what it moves away, and is told so", async () => {
     const { cellId, issue, card } = await attack(stage, "self-mover", /held back/);
     expect(card).toContain("the worktree is gone, or a link: there is nothing to take out");
     await stage.type(stage.lead, issue, "/lazarus destroy --force");

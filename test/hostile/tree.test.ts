@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { runGit, withClone } from "../e2e/git-client.ts";
 import type { Stage } from "../e2e/stage.ts";
-import { attack, branchOf, draftOf, hostileStage, inState, stillWorks } from "./ground.ts";
+import { attack, branchOf, draftOf, hostileStage, inState, stillWorks, withOurRights } from "./ground.ts";
 
 /** A gigabyte is written, packed, checked and sealed: on a busy disk that is a minute. */
 const PATIENT = 180_000;
@@ -112,7 +112,7 @@ it("publishes names that mean something to shells, options, terminals and Markdo
 });
 
 describe("a worktree that is none any more", () => {
-  it("is said on the card, closes only when told to discard, and is never followed", async () => {
+  withOurRights("is said on the card, closes only when told to discard, and is never followed", async () => {
     const both = ["gone", "linked"].map(async (agent) => {
       const { card, cellId, issue } = await attack(stage, agent, "held back");
       expect(card).toContain("Held back: the worktree is gone, or a link: there is nothing to take out.");

@@ -17,7 +17,7 @@ fixes #1, closes acme/app#1 and resolves http://127.0.0.1/acme/app/issues/1
 <!-- hidden -->`;
 
 /** Says all that it knows, in every way. As an ordinary process it can read what Lazarus can: its configuration, for one. */
-const SPILL = `conf="$ground/lazarus.yaml"
+const SPILL = `conf="$ground/open/lazarus.yaml"
 token=$(sed -n 's/^ *token: *//p' "$conf" | tr -d '"'); hook=$(sed -n 's/^ *webhook_secret: *//p' "$conf" | tr -d '"')
 spill() {
   for secret in "$token" "$hook" "$OWN_SECRET"; do
