@@ -183,7 +183,9 @@ export class ChaosRig {
     await until(`the cell is ${state}`, isSo).catch((error: unknown) => {
       const cells = this.query("SELECT state, outcome, reason FROM cells");
       const runs = this.query("SELECT n, state, handle, started_at, ended_at, stopped FROM runs");
-      throw new Error(`${String(error)}\n${JSON.stringify({ cells, runs, jobs: this.openJobs() }, null, 1)}\n${this.log}`);
+      throw new Error(
+        `${String(error)}\n${JSON.stringify({ cells, runs, jobs: this.openJobs() }, null, 1)}\n${this.log}`,
+      );
     });
   }
 
