@@ -3,6 +3,7 @@ import { durableAcks } from "./acks.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
 import { idleMemory } from "./memory.ts";
+import { sandboxStart } from "./sandbox.ts";
 import { warmSummon } from "./summon.ts";
 
 /*
@@ -10,7 +11,7 @@ import { warmSummon } from "./summon.ts";
  * floor and product take turns. It is no test: it ends with 0 whatever the ratios are.
  */
 
-const FIGURES = { summon: warmSummon, acks: durableAcks, memory: idleMemory };
+const FIGURES = { summon: warmSummon, acks: durableAcks, memory: idleMemory, sandbox: sandboxStart };
 
 async function main(wanted: readonly string[]): Promise<void> {
   build();
@@ -50,7 +51,7 @@ function table(figures: readonly Figure[]): string {
 
 function reachOf({ ratio, reach }: Figure): string {
   const isMissed = "atMost" in reach ? ratio > reach.atMost : ratio < reach.atLeast;
-  const said = "atMost" in reach ? `<= ${reach.atMost}x` : `>= ${reach.atLeast}x`;
+  const said = "atMost" in reach ? `<= ${Number(reach.atMost.toFixed(2))}x` : `>= ${reach.atLeast}x`;
   return isMissed ? `${said} (missed)` : said;
 }
 

@@ -9,6 +9,9 @@ import type { CellPaths } from "./directory.ts";
 /** What of an agent's configuration its surroundings are made of. */
 export type Confines = Pick<AgentConfig, "name" | "limits" | "network" | "paths" | "image">;
 
+/** Enough for any agent; a machine that allows less keeps its own limit. */
+const OPEN_FILES = 16_384;
+
 /** What every process of an agent in a cell gets: where things lie, its environment, its limits. */
 export function surroundingsOf(
   cell: {
@@ -46,7 +49,7 @@ export function surroundingsOf(
       memoryBytes: agent.limits.memoryBytes,
       processes: agent.limits.processes,
       fileBytes: agent.limits.fileBytes,
-      openFiles: null,
+      openFiles: OPEN_FILES,
     },
     network: agent.network,
     paths: agent.paths,
