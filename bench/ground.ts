@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
@@ -25,6 +25,8 @@ export interface Figure {
 export function makeGround(): { readonly dir: string; remove(): void } {
   mkdirSync(join(ROOT, ".bench"), { recursive: true });
   const dir = mkdtempSync(join(ROOT, ".bench", "run-"));
+  // As root each cell has a user of its own, who must be able to pass.
+  chmodSync(dir, 0o711);
   return { dir, remove: () => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }) };
 }
 
