@@ -9,21 +9,21 @@ import { createUids } from "./cells/uids.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createAnnouncer } from "./commands/announce.ts";
 import type { Deps } from "./commands/command.ts";
-import { commandDied, createCommandHandlers, tailDied } from "./commands/dispatch.ts";
+import { createCommandHandlers } from "./commands/dispatch.ts";
 import { createReplyHandlers, refreshCards } from "./commands/post.ts";
 import { createRights } from "./commands/rights.ts";
 import { createTailHandler } from "./commands/tailed.ts";
 import type { Config } from "./config.ts";
 import { type Db, openDb, registryError } from "./db.ts";
-import { explain, explainToPeople, LazarusError, systemCode } from "./errors.ts";
+import { explain, LazarusError, systemCode } from "./errors.ts";
+import { failures } from "./failures.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { createBackends, settleBackends } from "./isolation.ts";
 import { type Lock, prepareDataDir, takeLock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import type { JobKind } from "./queue/jobs.ts";
 import { createLocalQueue } from "./queue/local.ts";
-import type { Job, Queue, WorkOptions } from "./queue/queue.ts";
+import type { Queue } from "./queue/queue.ts";
 import { createReadiness } from "./readiness.ts";
 import { createRedactor } from "./redact.ts";
 import { createHandled, type Handled } from "./webhooks/handled.ts";
@@ -188,53 +188,6 @@ async function adopt(runner: Runner, registry: Registry): Promise<number> {
   await runner.sweep(registry.list().map((cell) => cell.id));
   runner.watch(running);
   return running.length;
-}
-
-/** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
-function failures(
-  deps: Parameters<typeof commandDied>[2] & Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log },
-): WorkOptions {
-  const said = (error: unknown) => deps.redact(explainToPeople(error));
-  return {
-    onDead(job, error) {
-      deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
-      if (job.kind === "command") commandDied(job as Job<"command">, error, deps);
-      else if (job.kind === "tail") tailDied(job as Job<"tail">, error, deps);
-      else tellCell(job, { why: said(error), retryAt: null }, deps);
-    },
-    onRetry(job, error, retryAt) {
-      deps.log.warn(
-        { job: job.kind, id: job.id, attempt: job.attempt, why: explain(error), retryAt },
-        "job will be tried again",
-      );
-      if (job.attempt >= 2) tellCell(job, { why: said(error), retryAt }, deps);
-    },
-  };
-}
-
-const OF_A_CELL: ReadonlySet<JobKind> = new Set([
-  "admit",
-  "start",
-  "stop",
-  "collect",
-  "publish",
-  "push",
-  "seal",
-  "prune",
-  "scrub",
-  "draft",
-]);
-
-function tellCell(
-  job: Job<JobKind>,
-  what: { why: string; retryAt: number | null },
-  deps: Pick<Deps, "lifecycle" | "registry">,
-): void {
-  if (!OF_A_CELL.has(job.kind)) return;
-  const payload = job.payload as { cellId?: string; cell?: { id: string }; run?: number };
-  const cellId = payload.cellId ?? payload.cell?.id;
-  if (cellId === undefined || deps.registry.cell(cellId) === null) return;
-  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
 }
 
 /** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */

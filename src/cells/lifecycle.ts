@@ -2,7 +2,8 @@ import { toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
 import type { Registry } from "./registry.ts";
-import { type Announcement, Reported } from "./reported.ts";
+import type { Announcement } from "./report-deps.ts";
+import { createReported, type Reported } from "./reported.ts";
 import type { NewCell } from "./rows.ts";
 import { type StepDeps, Steps } from "./steps.ts";
 
@@ -23,7 +24,7 @@ export class Lifecycle {
   constructor(deps: LifecycleDeps) {
     this.#deps = deps;
     this.steps = new Steps(deps);
-    this.reported = new Reported({ ...deps, steps: this.steps });
+    this.reported = createReported({ ...deps, steps: this.steps });
   }
 
   get #registry(): Registry {

@@ -1,9 +1,9 @@
 import { shortId } from "../cells/cell.ts";
-import type { Announcement } from "../cells/reported.ts";
+import type { Announcement } from "../cells/report-deps.ts";
 import { code, md, mention } from "../gitea/markdown.ts";
 import type { Queue } from "../queue/queue.ts";
 import { replyJob } from "./answer.ts";
-import { published } from "./card.ts";
+import { published } from "./card-headline.ts";
 
 /** Turns what people must hear of into comments: the closing report names who asked. */
 export function createAnnouncer(deps: { queue: Queue }): (announcement: Announcement) => void {

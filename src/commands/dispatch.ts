@@ -1,8 +1,9 @@
 import { includesRole } from "../cells/cell.ts";
 import type { Db } from "../db.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
-import type { Asker, JobPayload } from "../queue/jobs.ts";
+import type { JobPayload } from "../queue/jobs.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
+import type { Asker } from "../queue/shapes.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./answer.ts";
 import { type Deps, type Origin, refuse } from "./command.ts";
 import { confirm } from "./confirm.ts";
