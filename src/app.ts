@@ -1,10 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend, BackendName } from "./backends/backend.ts";
+import { createDeadlines } from "./cells/deadlines.ts";
+import { lookAtTime } from "./cells/expiry.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
 import { createRunner, type Runner } from "./cells/runner.ts";
+import { tick } from "./cells/timekeeper.ts";
 import { createUids } from "./cells/uids.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createAnnouncer } from "./commands/announce.ts";
@@ -32,7 +35,7 @@ import { createThreadHandler } from "./webhooks/thread.ts";
 
 const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
-const EXPIRY_LOOK_MS = 15_000;
+const TICK_MS = 15_000;
 const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
 
@@ -129,6 +132,8 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     report: (job) => void queue.put(job),
   });
   const handled = createHandled(db, { clock, patterns: config.forge.repositories });
+  const deadlines = createDeadlines(db);
+  noteTick({ ...deps, deadlines, log });
   const adopted = await adopt(runner, registry);
 
   const postDeps = { ...deps, db };
@@ -144,11 +149,15 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     failures({ ...postDeps, log, redact: redactor.redact }),
   );
 
+  const lookAtClock = () => {
+    noteTick({ ...deps, deadlines, log });
+    lookAtTime({ ...deps, deadlines });
+  };
   const readiness = createReadiness({ config, forge, handled, clock, log });
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
-    every(EXPIRY_LOOK_MS, () => lifecycle.expire(), again),
+    every(TICK_MS, lookAtClock, again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
   lifecycle.steps.admitWaiting();
@@ -188,6 +197,13 @@ async function adopt(runner: Runner, registry: Registry): Promise<number> {
   await runner.sweep(registry.list().map((cell) => cell.id));
   runner.watch(running);
   return running.length;
+}
+
+/** Deadlines move with a wall clock that was set, before anybody looks at them. */
+function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): void {
+  const jumpMs = tick(deps);
+  if (jumpMs !== 0)
+    deps.log.warn({ jump_ms: jumpMs }, "the wall clock was set: deadlines were moved with it");
 }
 
 /** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */

@@ -1,4 +1,3 @@
-import { toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
 import type { Registry } from "./registry.ts";
@@ -80,6 +79,7 @@ export class Lifecycle {
       });
       if (isUnmade) {
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
+        this.steps.keep(cell.id);
         this.steps.sweepDirectory(cell);
       }
       this.steps.card(cell.id);
@@ -143,29 +143,13 @@ export class Lifecycle {
     });
   }
 
-  /** Ends what has lived longer than its TTL: closes it, or withdraws it where it never started. */
-  expire(): void {
-    const now = this.#deps.clock.now();
-    for (const cell of this.#registry.list(["proposed", "active", "idle"])) {
-      if (cell.expiresAt > now || cell.closing !== null || this.#gaveUpSince(cell)) continue;
-      const why = `its TTL passed at ${toIso(cell.expiresAt)}`;
-      const run = this.#registry.lastRun(cell.id);
-      if (cell.state !== "proposed") {
-        this.close(
-          cell,
-          { by: "lazarus", discard: false, thenDestroy: false, outcome: "expired", person: null },
-          why,
-        );
-      } else if (run?.state === "waiting")
-        this.withdraw(cell, run, { who: "lazarus", why, outcome: "expired" });
-    }
-  }
-
-  /** It was tried to close it after its TTL, and could not be: a person must look, and nothing is gained by trying for ever. */
-  #gaveUpSince(cell: Cell): boolean {
-    return this.#registry
-      .history(cell.id)
-      .some((row) => row.from === "closing" && row.to === "idle" && row.at >= cell.expiresAt);
+  /** Moves the end of a cell's TTL. */
+  extend(cell: Cell, expiresAt: number): void {
+    this.#registry.transaction(() => {
+      this.#mustBe(cell.id, ["proposed", "active", "idle"]);
+      this.#registry.update(cell.id, { expiresAt });
+      this.steps.card(cell.id);
+    });
   }
 
   /**

@@ -41,6 +41,7 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
       registry.update(cell.id, { reason: report.why, outcome: "failed" });
       if (cell.state === "proposed") {
         registry.move(cell.id, { from: "proposed", to: "archived", who: "lazarus", why: report.why });
+        steps.keep(cell.id);
         steps.sweepDirectory(cell);
       }
       steps.card(cell.id);
@@ -88,6 +89,7 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
           who: run.requester.login,
           why: endOf(report),
         });
+        steps.keep(cell.id);
         steps.sweepDirectory(cell);
       }
       steps.advance(cell.id);

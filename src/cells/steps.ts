@@ -138,6 +138,12 @@ export class Steps {
     this.card(cell.id);
   }
 
+  /** How long an archived cell is kept, from now: to be called with each move to `archived`. */
+  keep(cellId: string): void {
+    const { keepMs } = this.#deps.config.limits;
+    this.#registry.update(cellId, { keepUntil: keepMs === 0 ? null : this.#deps.clock.now() + keepMs });
+  }
+
   /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
   retryPush(cellId: string): void {
     const step = decide(this.#registry.mustCell(cellId), this.#registry.lastRun(cellId));

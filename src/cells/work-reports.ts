@@ -82,6 +82,7 @@ export function createWorkReports({ registry, steps, clock, uids, announce }: Re
             ? "sealed, not published"
             : "published and sealed",
       });
+      steps.keep(cell.id);
       steps.putPrune(cell.id);
       steps.card(cell.id);
       announce({
@@ -123,7 +124,7 @@ export function createWorkReports({ registry, steps, clock, uids, announce }: Re
         from: "archived",
         to: "destroyed",
         who: closing.by,
-        why: "scrubbed from disk",
+        why: closing.by === "lazarus" ? "its retention passed: scrubbed from disk" : "scrubbed from disk",
       });
       registry.update(cell.id, { closing: null, health: null, harvest: null, reason: null });
       steps.card(cell.id);

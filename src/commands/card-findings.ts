@@ -2,6 +2,7 @@ import type { Cell, Run } from "../cells/cell.ts";
 import { heldFor } from "../cells/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../gitea/markdown.ts";
 import { pullRequestLink } from "./card-headline.ts";
+import { moment } from "./run-words.ts";
 
 /** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
 export function findings(cell: Cell, run: Run | null): Markdown[] {
@@ -13,6 +14,9 @@ export function findings(cell: Cell, run: Run | null): Markdown[] {
     );
     found.push(details("The brief", fenced(cell.brief, 16_000)));
   } else if (cell.reason !== null) found.push(md`${asSentence(cell.reason)}`);
+  const isWarned = cell.ttlWarnedFor === cell.expiresAt && cell.closing === null;
+  if (isWarned && (cell.state === "proposed" || cell.state === "active" || cell.state === "idle"))
+    found.push(ending(cell));
   for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
   if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
   if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
@@ -36,6 +40,12 @@ export function findings(cell: Cell, run: Run | null): Markdown[] {
   if (harvest !== null && cell.outcome === "failed" && harvest.logTail !== "")
     found.push(details("The end of its log", fenced(harvest.logTail, 4_000, "end")));
   return cell.state === "destroyed" ? [] : found;
+}
+
+/** The warning before the end of its TTL. */
+function ending(cell: Cell): Markdown {
+  const then = cell.state === "proposed" ? "withdrawn" : "closed, and what it made is published";
+  return md`Its time ends ${moment(cell.expiresAt)}: then it is ${then}. ${code("/lazarus extend 4h")} gives it more (directors).`;
 }
 
 /** With a capital and a full stop; an agent's or a branch's name at its start stays as it is. */

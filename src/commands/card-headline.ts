@@ -3,7 +3,7 @@ import { heldFor } from "../cells/decide.ts";
 import { code, type Markdown, md, raw } from "../gitea/markdown.ts";
 import type { Deps } from "./command.ts";
 import { ordinal } from "./replies.ts";
-import { endOfRun } from "./run-words.ts";
+import { day, endOfRun } from "./run-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
 
@@ -87,8 +87,9 @@ export function pullRequestLink(cell: Cell): Markdown {
 
 function archived(cell: Cell, by: string): Markdown {
   if (cell.sealedAt === null) return cell.outcome === "declined" ? md`**declined**` : md`**not made**`;
-  if (cell.outcome === "discarded") return md`**closed by ${by}** without publishing, archived`;
-  return md`**closed by ${by}**: ${published(cell)}, archived`;
+  const kept = cell.keepUntil === null ? "" : `, kept until ${day(cell.keepUntil)}`;
+  if (cell.outcome === "discarded") return md`**closed by ${by}** without publishing, archived${kept}`;
+  return md`**closed by ${by}**: ${published(cell)}, archived${kept}`;
 }
 
 /** Where the work of a closed cell is to be found. */

@@ -1,4 +1,5 @@
 import { type Cell, shortId } from "../cells/cell.ts";
+import { moment } from "./run-words.ts";
 import { c, lines, list, type Sentence, say } from "./sentence.ts";
 
 // Every sentence that answers a command. Cards stand in card.ts, pull requests in pull-request.ts.
@@ -63,6 +64,13 @@ export const replies = {
   closedPullRequest: (target: string) => say`${target} is closed: reopen it, or summon on an issue.`,
   badTtl: (typed: string) =>
     say`${c("--ttl")} takes a duration from 1m to 90d, such as ${c("4h")}, not ${c(typed)}.`,
+  badExtension: (typed: string) =>
+    say`${c("extend")} takes a duration of 1m or more, such as ${c("4h")}, not ${c(typed)}.`,
+  extendsTooFar: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} would live longer than 90 days from now: type a shorter time.`,
+  cannotExtend: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is ${cell.state}: it has no end that could be moved.`,
+  extended: (cell: Cell) => say`cell ${c(shortId(cell.id))}: ends ${moment(cell.expiresAt)}`,
   baseOnPullRequest: () => say`A cell on a pull request starts from its head: leave ${c("--base")} out.`,
 
   summoned: (cell: Cell, place: { limit: string; place: number } | null) => {

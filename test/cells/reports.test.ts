@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { MOVES } from "../../src/cells/cell.ts";
+import { lookAtTime } from "../../src/cells/expiry.ts";
 import { createReportHandlers } from "../../src/cells/reports.ts";
 import type { JobKind } from "../../src/queue/jobs.ts";
 import {
@@ -87,11 +88,13 @@ function wishes(): Act[] {
   const cell = rig.cell();
   const last = rig.run();
   const closing = { by: "owner", thenDestroy: false, outcome: null, person: null };
-  const all: Act[] = [["expire", () => lifecycle.expire()]];
+  const all: Act[] = [["expire", () => lookAtTime(rig.deps)]];
   if (cell.state === "active" || cell.state === "idle") {
     all.push(["close", () => lifecycle.close(cell, { ...closing, discard: false }, "closed")]);
     all.push(["discard", () => lifecycle.close(cell, { ...closing, discard: true }, "closed")]);
   }
+  if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
+    all.push(["extend", () => lifecycle.extend(cell, cell.expiresAt + 60_000)]);
   if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
     all.push(["revive", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
   if (cell.waitsForApproval && cell.state === "proposed")

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Cell } from "../../src/cells/cell.ts";
+import { lookAtTime } from "../../src/cells/expiry.ts";
 import { renderCard } from "../../src/commands/card.ts";
 import {
   type ControlRig,
@@ -62,6 +63,16 @@ const cards: Record<string, () => void | Promise<void>> = {
   works: async () => {
     rig.active();
     await minutes(12);
+  },
+  "ends-soon": async () => {
+    await worked();
+    await minutes(22 * 60 + 50);
+    lookAtTime(rig.deps);
+  },
+  "ends-before-it-began": async () => {
+    rig.create({ waitsForApproval: true, reason: "its author has no write permission" });
+    await minutes(23 * 60 + 1);
+    lookAtTime(rig.deps);
   },
   "works-log-cut": () => {
     rig.active();

@@ -212,3 +212,15 @@ it("says why when the server refuses the push, keeps the work, and goes on once 
   await stage.type(stage.lead, issue, "/lazarus close");
   await stage.card(issue, /\*\*closed by lead\*\*: published as #\d+, archived/);
 });
+
+it("gives a cell more time where a director asks for it, and nobody else", async () => {
+  const { issue, cellId } = await summon("allegro", /→ draft #\d+/);
+  const ends = async () => Date.parse(String((await stage.status(cellId)).expires_at));
+  const before = await ends();
+  const refused = await stage.type(stage.dev, issue, "/lazarus extend 4h");
+  await stage.reply(issue, "`extend` needs a director");
+  expect(await stage.reacted(issue, refused, "confused")).toEqual(["confused", "eyes"]);
+  const asked = await stage.type(stage.lead, issue, `/lazarus extend ${cellId.slice(0, 8)} 4h`);
+  expect(await stage.reacted(issue, asked, "rocket")).toEqual(["eyes", "rocket"]);
+  expect((await ends()) - before).toBe(4 * 60 * 60_000);
+});

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Cell, Run } from "../../src/cells/cell.ts";
+import { createDeadlines, type Deadlines } from "../../src/cells/deadlines.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import { Registry } from "../../src/cells/registry.ts";
 import type { Announcement } from "../../src/cells/report-deps.ts";
@@ -42,7 +43,7 @@ export interface ControlRig {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   readonly config: Config;
-  readonly deps: Deps;
+  readonly deps: Deps & { readonly deadlines: Deadlines };
   readonly announced: Announcement[];
   /** Writes a cell down as a summon does. */
   create(more?: Partial<NewCell>): Cell;
@@ -120,7 +121,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     registry,
     lifecycle,
     config,
-    deps: { forge, registry, lifecycle, queue, rights, clock, config },
+    deps: { forge, registry, lifecycle, queue, rights, clock, config, deadlines: createDeadlines(db) },
     announced,
     create(more = {}) {
       const cell = newCell(clock.now(), more);
