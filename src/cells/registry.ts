@@ -128,10 +128,11 @@ export class Registry {
   /** Cells whose id begins with `prefix` (4 characters or more). */
   withPrefix(prefix: string): Cell[] {
     if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];
-    const like = `${prefix.toLowerCase()}%`;
+    // A range, which the primary key's index can answer; `LIKE` would read every row. No digit comes after `g`.
+    const from = prefix.toLowerCase();
     return this.#db.sql
-      .prepare("SELECT * FROM cells WHERE id LIKE @like ORDER BY seq")
-      .all({ like })
+      .prepare("SELECT * FROM cells WHERE id >= @from AND id < @to ORDER BY seq")
+      .all({ from, to: `${from}g` })
       .map(cellFromRow);
   }
 
