@@ -16,9 +16,10 @@ const API = "/api/v1";
 
 const API_ROUTES = [
   ...PEOPLE_ROUTES,
+  // Before those of one repository: `/repos/issues/search` is none.
+  ...ISSUE_ROUTES,
   ...REPOSITORY_ROUTES,
   ...CONTENT_ROUTES,
-  ...ISSUE_ROUTES,
   ...PULL_ROUTES,
 ].map((route: Route) => ({ ...route, match: matcher(`${API}${route.path}`) }));
 

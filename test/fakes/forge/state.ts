@@ -1,5 +1,16 @@
 import { randomBytes } from "node:crypto";
-import type { Access, Comment, Pull, Reaction, Repository, Team, Thread, Token, User } from "./records.ts";
+import type {
+  Access,
+  Comment,
+  Pull,
+  Reaction,
+  Repository,
+  Team,
+  Thread,
+  TimelineAct,
+  Token,
+  User,
+} from "./records.ts";
 import type { Deliveries } from "./webhooks.ts";
 
 export type * from "./records.ts";
@@ -21,6 +32,7 @@ export class World {
   readonly teams: Team[] = [];
   readonly repositories: Repository[] = [];
   readonly comments: Comment[] = [];
+  readonly acts: TimelineAct[] = [];
   readonly sessions = new Map<string, { userId: number | null; csrf: string }>();
   readonly #lastIds = new Map<string, number>();
   readonly #turns = new Map<number, Promise<unknown>>();
@@ -157,6 +169,22 @@ export class World {
     const found = repo.threads.get(number);
     if (!found) throw new Error(`${this.fullName(repo)} has no thread ${number}`);
     return found;
+  }
+
+  /** Writes down that a thread was closed, reopened or merged, and moves it. */
+  addAct(at: { repo: Repository; thread: Thread }, act: { by: User; type: TimelineAct["type"] }): void {
+    const createdAt = this.now();
+    at.thread.isOpen = act.type === "reopen";
+    at.thread.updatedAt = createdAt;
+    at.thread.closedAt = at.thread.isOpen ? null : createdAt;
+    this.acts.push({
+      id: this.nextId("comment"),
+      repositoryId: at.repo.id,
+      number: at.thread.number,
+      authorId: act.by.id,
+      type: act.type,
+      createdAt,
+    });
   }
 
   commentsOf(repo: Repository, number: number): Comment[] {
