@@ -1,6 +1,7 @@
 import { toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
+import { isEndOfWork } from "./decide.ts";
 import type { Registry } from "./registry.ts";
 import { type Announcement, Reported } from "./reported.ts";
 import type { NewCell } from "./rows.ts";
@@ -123,6 +124,8 @@ export class Lifecycle {
           endedAt: this.#deps.clock.now(),
         });
       }
+      if (isEndOfWork(closing))
+        this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["publish", "push"] }, why);
       this.#registry.update(cell.id, { closing, pushRefused: null, reason: null });
       this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
       this.steps.mark(cell.id);

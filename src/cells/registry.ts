@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
-import type { Harvest } from "../queue/jobs.ts";
+import type { Harvest, RepositoryRef } from "../queue/jobs.ts";
 import {
   type Cell,
   type Closing,
@@ -184,6 +184,15 @@ export class Registry {
       .map(cellFromRow);
   }
 
+  /** Cells whose own draft is this pull request, whichever repository they work on. */
+  ofPullRequest(repository: RepositoryRef, number: number): Cell[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE pull_request = @number ORDER BY seq")
+      .all({ number })
+      .map(cellFromRow)
+      .filter((cell) => isIn(cell, repository));
+  }
+
   /** Cells by state, oldest first; all but destroyed ones when none is named. */
   list(states?: readonly State[]): Cell[] {
     const wanted = states ?? ["proposed", "active", "idle", "closing", "archived"];
@@ -265,6 +274,13 @@ export class Registry {
       | undefined;
     return row?.value ?? null;
   }
+}
+
+/** Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by its name. */
+function isIn(cell: Cell, repository: RepositoryRef): boolean {
+  const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
+  const isOwn = name === cell.repository.fullName.toLowerCase();
+  return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();
 }
 
 const INSERT_CELL = `

@@ -210,10 +210,7 @@ export class Reported {
       from: "closing",
       to: "archived",
       who: by,
-      why:
-        cell.closing?.discard || cell.publishedTip === null
-          ? "sealed, not published"
-          : "published and sealed",
+      why: sealedWords(cell),
     });
     this.#steps.putPrune(cell.id);
     this.#steps.card(cell.id);
@@ -288,6 +285,12 @@ export class Reported {
 /** How a reason ends that a later success makes untrue. */
 const TRIED_AGAIN = "(it is tried again by itself)";
 const GIVEN_UP = "(tried often enough: a person must look)";
+
+function sealedWords({ closing, publishedTip }: Cell): string {
+  if (closing?.outcome === "merged") return "merged and sealed";
+  if (closing?.outcome === "rejected") return "sealed, not merged";
+  return closing?.discard || publishedTip === null ? "sealed, not published" : "published and sealed";
+}
 
 function endOf(report: Pick<JobPayload<"run-ended">, "code" | "signal" | "stopped">): string {
   if (report.stopped !== null) return report.stopped;

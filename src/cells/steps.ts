@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import type { JobKind, JobPayload } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
 import type { Cell, Run } from "./cell.ts";
-import { decide, heldFor } from "./decide.ts";
+import { decide, heldFor, isEndOfWork } from "./decide.ts";
 import { admissible, blockingLimit, type Limits } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import { missionOf, specOf } from "./spec.ts";
@@ -211,6 +211,7 @@ export class Steps {
   push({ cellId, run, tip, asked }: JobPayload<"publish">): void {
     const cell = this.#registry.mustCell(cellId);
     if (cell.harvest?.tip !== tip || cell.publishedTip === tip || heldFor(cell).length > 0) return;
+    if (cell.closing !== null && isEndOfWork(cell.closing)) return;
     this.#put({
       kind: "push",
       key: `${cellId}:${run}:push:${tip}:${asked}`,

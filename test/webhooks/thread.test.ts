@@ -25,8 +25,8 @@ async function tick(delivered: Record<number, string> = {}, at: Partial<JobPaylo
     db: rig.db,
     handled: handled(),
     log: { info() {}, warn() {}, error() {}, debug() {} },
-    isServed: rig.deps.rights.isServed,
     parse: parseText,
+    forgeNow: () => rig.standIn.world.now() + 60_000,
   });
   const payload: JobPayload<"thread"> = {
     repository: rig.repository,
