@@ -179,6 +179,12 @@ const REVIEW_STATES: Readonly<Record<string, Review["state"]>> = {
   COMMENT: "comment",
 };
 
+/** Null where nobody reacted. */
+export const reactors = z
+  .array(z.object({ user: author }))
+  .nullable()
+  .transform((list) => (list ?? []).map((one) => one.user));
+
 const review = z
   .object({
     id: z.number().int(),

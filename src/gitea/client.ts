@@ -159,6 +159,12 @@ export function createForge(options: ForgeOptions): Forge {
         answers.comment,
       ),
 
+    async reactors(name, id) {
+      const send = () => api.repos.issueGetCommentReactions(...numbered(name, id));
+      const doing = `reading the reactions to comment ${id} of ${label(name)}`;
+      return (await find({ doing, send }, answers.reactors)) ?? [];
+    },
+
     async reviews(name, number) {
       const doing = `reading the reviews of ${thread(name, number)}`;
       const page = (query: object) => api.repos.repoListPullReviews(...numbered(name, number), query);

@@ -32,6 +32,8 @@ export interface Forge {
   /** Plain comments of an issue or pull request, oldest first; `since` (epoch ms) compares with `updatedAt`. */
   comments(name: RepositoryName, number: number, since?: number): Promise<Comment[]>;
   comment(name: RepositoryName, id: number): Promise<Comment | null>;
+  /** Whose reactions a comment bears; none where it is gone. */
+  reactors(name: RepositoryName, commentId: number): Promise<Person[]>;
   /** Submitted reviews, oldest first. */
   reviews(name: RepositoryName, number: number): Promise<Review[]>;
   pullRequest(name: RepositoryName, number: number): Promise<PullRequest | null>;

@@ -7,7 +7,7 @@ import { answerRefusal } from "../commands/answer.ts";
 import type { Parsed } from "../commands/parse.ts";
 import { problemReply } from "../commands/problem.ts";
 import { replies } from "../commands/replies.ts";
-import type { Rights } from "../commands/rights.ts";
+import { nameOf, type Rights } from "../commands/rights.ts";
 import type { Db } from "../db.ts";
 import { findMarker } from "../gitea/markdown.ts";
 import { type Forge, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
@@ -81,7 +81,9 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       if ("missing" in reading) return () => lookLater(job.payload, reading.missing, deps);
       const gone = await withdrawnCells(reading, deps);
       const acts = await readActs(reading, deps);
+      const answered = await answeredBefore(reading, deps);
       return () => {
+        for (const id of answered) deps.handled.mark(reading.repository.id, "comment", id);
         act(acts, reading.repository, deps);
         const read = handleAll(reading, deps);
         for (const cellId of gone) withdraw(cellId, deps);
@@ -92,12 +94,34 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
   };
 }
 
+/**
+ * Commands that bear a reaction of ours although we know nothing of them: the registry was put back to an older state, and they were run before. Asked
+ * only of what no delivery told of.
+ */
+async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<number[]> {
+  const { repository, botId, delivered } = reading;
+  const answered: number[] = [];
+  for (const { source, id, body, author, createdAt } of reading.entries) {
+    if (source !== "comment" || delivered[String(id)] !== undefined || author.id === botId) continue;
+    if (createdAt < reading.since || deps.handled.isMarked(repository.id, source, id)) continue;
+    if (deps.parse(body).length === 0) continue;
+    const reactors = await deps.forge.reactors(nameOf(repository), id);
+    if (reactors.every((one) => one.id !== botId)) continue;
+    deps.log.warn(
+      { repository: repository.fullName, comment: id },
+      "a command was run before, in another life",
+    );
+    answered.push(id);
+  }
+  return answered;
+}
+
 /** Oldest first, up to one that is still to wait for its delivery. */
 function handleAll(reading: Reading, deps: ThreadDeps): readonly Entry[] {
   for (const [index, entry] of reading.entries.entries()) {
     const waitMs = graceOf(entry, reading, deps);
     if (waitMs > 0) {
-      deps.queue.put(threadTick(reading, {}, { notBefore: deps.clock.now() + waitMs }));
+      deps.queue.put(threadTick(reading, reading.delivered, { notBefore: deps.clock.now() + waitMs }));
       return reading.entries.slice(0, index);
     }
     handle(entry, reading, deps);

@@ -83,6 +83,7 @@ export class ForgeServer {
       if (fault && isInstead(fault)) return send(response, { request, reply: bare(500), fault });
       return this.#git.serve(this.#world, { request, response, url });
     }
+    response.setHeader("Date", new Date(this.#world.now()).toUTCString());
     const text = await bodyOf(request);
     if (fault && isInstead(fault)) return send(response, { request, reply: bare(500), fault });
     const reply = await answer(this.#world, { method, url, headers: request.headers, text });

@@ -23,6 +23,8 @@ export function stamp(at: number): string {
 /** Everything the stand-in knows, in memory; git objects lie below `root`. */
 export class World {
   url = "";
+  /** How far this server's clock is from ours, in its `Date` header too. */
+  offsetMs = 0;
   readonly root: string;
   readonly deliveries: Deliveries;
   /** Mimics go-gitea/gitea 32897: an API comment on a pull request is stored, then answered 500, without a hook. */
@@ -44,7 +46,7 @@ export class World {
   }
 
   now(): number {
-    return Date.now();
+    return Date.now() + this.offsetMs;
   }
 
   /** One at a time per repository: whoever moves branches looks at them before and after. */
