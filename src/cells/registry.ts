@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
+import type { RepositoryRef } from "../queue/shapes.ts";
 import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "./cell.ts";
 import type { CellChange, RunChange } from "./changes.ts";
 import { bindCell, cellFromRow, type NewCell } from "./rows.ts";
@@ -143,6 +144,15 @@ export class Registry {
       .map(cellFromRow);
   }
 
+  /** Cells whose own draft is this pull request, whichever repository they work on. */
+  ofPullRequest(repository: RepositoryRef, number: number): Cell[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE pull_request = @number ORDER BY seq")
+      .all({ number })
+      .map(cellFromRow)
+      .filter((cell) => isIn(cell, repository));
+  }
+
   /** Cells by state, oldest first; all but destroyed ones when none is named. */
   list(states?: readonly State[]): Cell[] {
     const wanted = states ?? ["proposed", "active", "idle", "closing", "archived"];
@@ -232,6 +242,13 @@ export class Registry {
       | undefined;
     return row?.value ?? null;
   }
+}
+
+/** Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by its name. */
+function isIn(cell: Cell, repository: RepositoryRef): boolean {
+  const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
+  const isOwn = name === cell.repository.fullName.toLowerCase();
+  return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();
 }
 
 const INSERT_CELL = `
