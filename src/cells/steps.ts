@@ -130,7 +130,8 @@ export class Steps {
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
-    const step = decide(cell, this.#registry.lastRun(cellId));
+    const last = this.#registry.lastRun(cellId);
+    const step = decide(cell, last);
     const lane = `cell:${cellId}`;
     const moves = this.#registry.history(cellId).length;
     switch (step.kind) {
@@ -168,7 +169,14 @@ export class Steps {
           key: `${cellId}:seal:${moves}`,
           maxAttempts: CELL_ATTEMPTS,
           lane,
-          payload: { cellId, repository: cell.repository, baseCommit: cell.baseCommit },
+          payload: {
+            ...this.#whose(cellId),
+            repository: cell.repository,
+            baseCommit: cell.baseCommit,
+            run: last?.n ?? 0,
+            agent: last?.agent ?? null,
+            handle: handleOf(last),
+          },
         });
         return;
       case "scrub":
@@ -256,7 +264,7 @@ export class Steps {
       kind: "prune",
       key: `${cellId}:prune:${this.#registry.history(cellId).length}`,
       lane: `cell:${cellId}`,
-      payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry) },
+      payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry), run: null },
     });
   }
 
