@@ -1,29 +1,32 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend, BackendName } from "./backends/backend.ts";
+import { createDeadlines } from "./cells/deadlines.ts";
+import { lookAtTime } from "./cells/expiry.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
 import { createRunner, type Runner } from "./cells/runner.ts";
+import { tick } from "./cells/timekeeper.ts";
 import { createUids } from "./cells/uids.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { createAnnouncer } from "./commands/announce.ts";
 import type { Deps } from "./commands/command.ts";
-import { commandDied, createCommandHandlers, tailDied } from "./commands/dispatch.ts";
+import { createCommandHandlers } from "./commands/dispatch.ts";
 import { createReplyHandlers, refreshCards } from "./commands/post.ts";
 import { createRights } from "./commands/rights.ts";
 import { createTailHandler } from "./commands/tailed.ts";
 import type { Config } from "./config.ts";
 import { type Db, openDb, registryError } from "./db.ts";
-import { explain, explainToPeople, LazarusError, systemCode } from "./errors.ts";
+import { explain, LazarusError, systemCode } from "./errors.ts";
+import { failures } from "./failures.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { createBackends, settleBackends } from "./isolation.ts";
 import { type Lock, prepareDataDir, takeLock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import type { JobKind } from "./queue/jobs.ts";
 import { createLocalQueue } from "./queue/local.ts";
-import type { Job, Queue, WorkOptions } from "./queue/queue.ts";
+import type { Queue } from "./queue/queue.ts";
 import { createReadiness } from "./readiness.ts";
 import { createRedactor } from "./redact.ts";
 import { createHandled, type Handled } from "./webhooks/handled.ts";
@@ -32,7 +35,7 @@ import { createThreadHandler } from "./webhooks/thread.ts";
 
 const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
-const EXPIRY_LOOK_MS = 15_000;
+const TICK_MS = 15_000;
 const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
 
@@ -129,6 +132,8 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     report: (job) => void queue.put(job),
   });
   const handled = createHandled(db, { clock, patterns: config.forge.repositories });
+  const deadlines = createDeadlines(db);
+  noteTick({ ...deps, deadlines, log });
   const adopted = await adopt(runner, registry);
 
   const postDeps = { ...deps, db };
@@ -144,11 +149,15 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     failures({ ...postDeps, log, redact: redactor.redact }),
   );
 
+  const lookAtClock = () => {
+    noteTick({ ...deps, deadlines, log });
+    lookAtTime({ ...deps, deadlines });
+  };
   const readiness = createReadiness({ config, forge, handled, clock, log });
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
-    every(EXPIRY_LOOK_MS, () => lifecycle.expire(), again),
+    every(TICK_MS, lookAtClock, again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
   lifecycle.steps.admitWaiting();
@@ -190,51 +199,11 @@ async function adopt(runner: Runner, registry: Registry): Promise<number> {
   return running.length;
 }
 
-/** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
-function failures(
-  deps: Parameters<typeof commandDied>[2] & Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log },
-): WorkOptions {
-  const said = (error: unknown) => deps.redact(explainToPeople(error));
-  return {
-    onDead(job, error) {
-      deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
-      if (job.kind === "command") commandDied(job as Job<"command">, error, deps);
-      else if (job.kind === "tail") tailDied(job as Job<"tail">, error, deps);
-      else tellCell(job, { why: said(error), retryAt: null }, deps);
-    },
-    onRetry(job, error, retryAt) {
-      deps.log.warn(
-        { job: job.kind, id: job.id, attempt: job.attempt, why: explain(error), retryAt },
-        "job will be tried again",
-      );
-      if (job.attempt >= 2) tellCell(job, { why: said(error), retryAt }, deps);
-    },
-  };
-}
-
-const OF_A_CELL: ReadonlySet<JobKind> = new Set([
-  "admit",
-  "start",
-  "stop",
-  "collect",
-  "publish",
-  "push",
-  "seal",
-  "prune",
-  "scrub",
-  "draft",
-]);
-
-function tellCell(
-  job: Job<JobKind>,
-  what: { why: string; retryAt: number | null },
-  deps: Pick<Deps, "lifecycle" | "registry">,
-): void {
-  if (!OF_A_CELL.has(job.kind)) return;
-  const payload = job.payload as { cellId?: string; cell?: { id: string }; run?: number };
-  const cellId = payload.cellId ?? payload.cell?.id;
-  if (cellId === undefined || deps.registry.cell(cellId) === null) return;
-  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
+/** Deadlines move with a wall clock that was set, before anybody looks at them. */
+function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): void {
+  const jumpMs = tick(deps);
+  if (jumpMs !== 0)
+    deps.log.warn({ jump_ms: jumpMs }, "the wall clock was set: deadlines were moved with it");
 }
 
 /** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */

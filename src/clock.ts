@@ -1,9 +1,13 @@
+import { readFileSync } from "node:fs";
+
 /** Time as the program sees it; tests put a clock of their own in its place. */
 export interface Clock {
   /** Wall clock, epoch milliseconds. */
   now(): number;
   /** Milliseconds that only ever grow, for measuring spans inside one process. */
   monotonic(): number;
+  /** Which boot of the machine this is, and for how many ms it has lived, asleep or not: what a wall clock that was set is told from. */
+  machine(): { readonly bootId: string; readonly upMs: number };
   /** Calls `fn` once after `ms`; the answer cancels it. Never keeps the process alive. */
   after(ms: number, fn: () => void): () => void;
 }
@@ -11,6 +15,10 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  machine: () => ({
+    bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
+    upMs: Math.round(Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 1000),
+  }),
   after(ms, fn) {
     const timer = setTimeout(fn, ms);
     timer.unref();

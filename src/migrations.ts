@@ -98,4 +98,20 @@ export const MIGRATIONS: readonly string[] = [
     CHECK ((cell IS NULL) <> (repository IS NULL))
   ) STRICT;
   `,
+  // 4: health with its reasons, retries and their breaker, ends of TTL and retention, the clock as it was last seen.
+  `
+  ALTER TABLE cells ADD COLUMN health_reason TEXT;
+  ALTER TABLE cells ADD COLUMN health_since INTEGER;
+  ALTER TABLE cells ADD COLUMN seen_at INTEGER;
+  ALTER TABLE cells ADD COLUMN beat TEXT;
+  ALTER TABLE cells ADD COLUMN breaker TEXT;
+  ALTER TABLE cells ADD COLUMN ttl_warned_for INTEGER;
+  ALTER TABLE cells ADD COLUMN keep_until INTEGER;
+  ALTER TABLE runs ADD COLUMN not_before INTEGER;
+  ALTER TABLE runs ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE runs ADD COLUMN exit_class TEXT;
+  ALTER TABLE runs ADD COLUMN exit_why TEXT;
+  ALTER TABLE runs ADD COLUMN resets_at INTEGER;
+  CREATE TABLE ticks (one INTEGER PRIMARY KEY CHECK (one = 1), boot_id TEXT NOT NULL, up_ms INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+  `,
 ];

@@ -51,7 +51,7 @@ const ZONES: Zones = {
   // L5
   top: {
     files: [
-      ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "doctor"].map(
+      ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "failures", "doctor"].map(
         (name) => `src/${name}.ts`,
       ),
       ...["src/cli-", "src/doctor-"],

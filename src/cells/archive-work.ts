@@ -8,7 +8,7 @@ import { directoryError, pathsOf, whatIs } from "./directory.ts";
 import { below, inDirectory, openDirectory } from "./inside.ts";
 import { clearRestored, readManifest, restoredFor, settleSeal } from "./manifest.ts";
 import { writeMission } from "./mission.ts";
-import { restoreCell } from "./restore.ts";
+import { ASIDE, restoreCell } from "./restore.ts";
 import { backendNamed, endAll, type Parts, parseHandle } from "./runner-parts.ts";
 import { unknownAgent } from "./runner-work.ts";
 import { leftOf, removeTree, scrubCell } from "./scrub.ts";
@@ -117,7 +117,8 @@ async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefine
   const found = await inDirectory(dir, ["archive"], async (archive) => {
     await settleSeal(archive);
     if ((await readManifest(archive)) === null) return "none";
-    if ((await restoredFor(archive)) !== run) return "in use";
+    const restored = await restoredFor(archive);
+    if (restored !== null && restored !== run) return "in use";
     await clearRestored(archive);
     return "whole";
   });
@@ -125,6 +126,7 @@ async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefine
   if (found !== "whole") {
     throw new LazarusError("directory", `emptying cell ${cellId}: it has no seal, so nothing is thrown away`);
   }
+  await removeTree(dir, ASIDE);
   for (const name of ["worktree", "home"]) await makeEmpty(dir, name);
   await note(parts, cellId, { what: "pruned" });
   await writeMission(parts, cellId, mission);

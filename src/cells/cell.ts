@@ -1,4 +1,5 @@
-import type { Harvest, RepositoryRef } from "../queue/jobs.ts";
+import type { AgentBeat, Harvest, RepositoryRef } from "../queue/shapes.ts";
+import type { ExitClass } from "./exit.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */
 export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
@@ -95,6 +96,19 @@ export interface Cell {
   /** Why a cell is closing and what follows. */
   readonly closing: Closing | null;
   readonly sealedAt: number | null;
+  /** Why it is healthy, quiet, stalled, looping or dead: `no output, no change for 11 min, process alive`. */
+  readonly healthReason: string | null;
+  readonly healthSince: number | null;
+  /** Last sign of life of the running agent: output, a change in the tree, a heartbeat of its own. */
+  readonly seenAt: number | null;
+  /** The agent's own last heartbeat. */
+  readonly beat: AgentBeat | null;
+  /** Why nothing is tried again by itself any more, until a person asks for it. */
+  readonly breaker: string | null;
+  /** The `expiresAt` that was warned of. */
+  readonly ttlWarnedFor: number | null;
+  /** When an archived cell is destroyed by itself; null: never. */
+  readonly keepUntil: number | null;
 }
 
 export interface Closing {
@@ -134,6 +148,15 @@ export interface Run {
   readonly leftovers: readonly string[];
   /** `host:port` of what it asked for and may not reach. */
   readonly refusedHosts: readonly string[];
+  /** Waits until then, whatever place there is. */
+  readonly notBefore: number | null;
+  /** Lazarus itself asked for it: a retry. */
+  readonly isAutomatic: boolean;
+  readonly exitClass: ExitClass | null;
+  /** What the class was read from, in words. */
+  readonly exitWhy: string | null;
+  /** When a quota resets, as the agent said. */
+  readonly resetsAt: number | null;
 }
 
 export interface HistoryRow {

@@ -2,7 +2,7 @@ import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend, ChildEnd, Surroundings } from "../backends/backend.ts";
 import { LazarusError, systemCode } from "../errors.ts";
-import type { Harvest } from "../queue/jobs.ts";
+import type { Harvest } from "../queue/shapes.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
 import { type CellPaths, directoryError, whatIs } from "./directory.ts";
 import type { Git } from "./git.ts";

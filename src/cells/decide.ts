@@ -1,4 +1,4 @@
-import type { Harvest } from "../queue/jobs.ts";
+import type { Harvest } from "../queue/shapes.ts";
 import type { Cell, Outcome, Run } from "./cell.ts";
 
 /** What a cell needs next; found afresh from what is written down, so that asking twice does no harm. */

@@ -1,4 +1,4 @@
-import type { Harvest } from "../queue/jobs.ts";
+import type { Harvest } from "../queue/shapes.ts";
 import type { Git } from "./git.ts";
 
 /** A range of commits in a repository of ours, about to be pushed. */

@@ -1,8 +1,8 @@
-import { toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
 import type { Registry } from "./registry.ts";
-import { type Announcement, Reported } from "./reported.ts";
+import type { Announcement } from "./report-deps.ts";
+import { createReported, type Reported } from "./reported.ts";
 import type { NewCell } from "./rows.ts";
 import { type StepDeps, Steps } from "./steps.ts";
 
@@ -23,7 +23,7 @@ export class Lifecycle {
   constructor(deps: LifecycleDeps) {
     this.#deps = deps;
     this.steps = new Steps(deps);
-    this.reported = new Reported({ ...deps, steps: this.steps });
+    this.reported = createReported({ ...deps, steps: this.steps });
   }
 
   get #registry(): Registry {
@@ -44,10 +44,11 @@ export class Lifecycle {
     return this.#deps.uids.shortage(repositoryId);
   }
 
-  /** Asks for another run of an idle cell. */
+  /** Asks for another run of an idle cell, or of an archived one, which is brought back for it. */
   rerun(cell: Cell, agent: string, requester: Requester): Run {
     return this.#registry.transaction(() => {
-      this.#mustBe(cell.id, ["idle"]);
+      const now = this.#mustBe(cell.id, ["idle", "archived"]);
+      if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
       if (isOpen(this.#registry.lastRun(cell.id))) throw movedOn(cell.id);
       this.#registry.update(cell.id, { pushRefused: null, reason: null });
       return this.#line(cell.id, agent, requester);
@@ -79,8 +80,10 @@ export class Lifecycle {
       });
       if (isUnmade) {
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
+        this.steps.keep(cell.id);
         this.steps.sweepDirectory(cell);
       }
+      if (cell.state === "archived" && state === "admitted") this.steps.putAway(run);
       this.steps.card(cell.id);
       this.steps.admitWaiting();
     });
@@ -142,29 +145,13 @@ export class Lifecycle {
     });
   }
 
-  /** Ends what has lived longer than its TTL: closes it, or withdraws it where it never started. */
-  expire(): void {
-    const now = this.#deps.clock.now();
-    for (const cell of this.#registry.list(["proposed", "active", "idle"])) {
-      if (cell.expiresAt > now || cell.closing !== null || this.#gaveUpSince(cell)) continue;
-      const why = `its TTL passed at ${toIso(cell.expiresAt)}`;
-      const run = this.#registry.lastRun(cell.id);
-      if (cell.state !== "proposed") {
-        this.close(
-          cell,
-          { by: "lazarus", discard: false, thenDestroy: false, outcome: "expired", person: null },
-          why,
-        );
-      } else if (run?.state === "waiting")
-        this.withdraw(cell, run, { who: "lazarus", why, outcome: "expired" });
-    }
-  }
-
-  /** It was tried to close it after its TTL, and could not be: a person must look, and nothing is gained by trying for ever. */
-  #gaveUpSince(cell: Cell): boolean {
-    return this.#registry
-      .history(cell.id)
-      .some((row) => row.from === "closing" && row.to === "idle" && row.at >= cell.expiresAt);
+  /** Moves the end of a cell's TTL. */
+  extend(cell: Cell, expiresAt: number): void {
+    this.#registry.transaction(() => {
+      this.#mustBe(cell.id, ["proposed", "active", "idle"]);
+      this.#registry.update(cell.id, { expiresAt });
+      this.steps.card(cell.id);
+    });
   }
 
   /**

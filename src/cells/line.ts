@@ -48,9 +48,16 @@ function currentLoad(registry: Registry): Load {
   return load;
 }
 
+/** What decides whether a run that waits may start. */
+export interface Line {
+  readonly limits: Limits;
+  /** Epoch ms: a retry waits for its time, whatever place there is. */
+  readonly now: number;
+}
+
 /** Runs in line that have a place now, first come first served; one that must wait does not hold up others that fit. */
-export function admissible(registry: Registry, limits: Limits): Run[] {
-  const waiting = registry.openRuns(["waiting"]);
+export function admissible(registry: Registry, { limits, now }: Line): Run[] {
+  const waiting = registry.openRuns(["waiting"]).filter((run) => isDue(run, now));
   if (waiting.length === 0) return [];
   const load = currentLoad(registry);
   const fit: Run[] = [];
@@ -67,15 +74,19 @@ export function admissible(registry: Registry, limits: Limits): Run[] {
 /** Why a run waits, and the how-manyth it is among those that wait for a place; null when it does not wait for one. */
 export function blockingLimit(
   registry: Registry,
-  limits: Limits,
+  { limits, now }: Line,
   run: Run,
 ): { limit: string; place: number } | null {
   const cell = registry.cell(run.cellId);
-  if (run.state !== "waiting" || cell === null || cell.waitsForApproval) return null;
+  if (run.state !== "waiting" || !isDue(run, now) || cell === null || cell.waitsForApproval) return null;
   const limit = fullLimit(currentLoad(registry), limits, { cell, run });
   if (limit === null) return null;
   const line = registry
     .openRuns(["waiting"])
-    .filter((one) => registry.cell(one.cellId)?.waitsForApproval === false);
+    .filter((one) => isDue(one, now) && registry.cell(one.cellId)?.waitsForApproval === false);
   return { limit, place: line.findIndex((one) => one.cellId === run.cellId && one.n === run.n) + 1 };
+}
+
+function isDue(run: Run, now: number): boolean {
+  return run.notBefore === null || run.notBefore <= now;
 }

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { access, mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isRetryable, LazarusError } from "../errors.ts";
-import type { RepositoryRef } from "../queue/jobs.ts";
+import type { RepositoryRef } from "../queue/shapes.ts";
 import { whatIs } from "./directory.ts";
 import type { Git } from "./git.ts";
 import { isLent, lendMirror } from "./owner.ts";

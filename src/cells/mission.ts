@@ -1,5 +1,5 @@
 import { explain } from "../errors.ts";
-import type { MissionUpdate } from "../queue/jobs.ts";
+import type { MissionUpdate } from "../queue/shapes.ts";
 import { isSpoiled, readJson, writeJson } from "./directory.ts";
 import type { Parts } from "./runner-parts.ts";
 

@@ -1,5 +1,5 @@
 import { LazarusError } from "../errors.ts";
-import type { RepositoryRef } from "../queue/jobs.ts";
+import type { RepositoryRef } from "../queue/shapes.ts";
 import { type Git, type GitEnd, httpRefusal, refusalSentence, usefulLine } from "./git.ts";
 
 export interface PushPlan {

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError } from "../errors.ts";
-import type { Harvest } from "../queue/jobs.ts";
+import type { Harvest } from "../queue/shapes.ts";
 import { type Git, usefulLine } from "./git.ts";
 
 /** What a cell made, as one bundle, and what it is measured against. */

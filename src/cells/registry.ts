@@ -1,52 +1,10 @@
 import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
-import type { Harvest } from "../queue/jobs.ts";
-import {
-  type Cell,
-  type Closing,
-  type HistoryRow,
-  type Member,
-  MOVES,
-  type Outcome,
-  type Run,
-  type RunState,
-  type State,
-} from "./cell.ts";
-import { bindCell, bindRun, cellFromRow, historyFromRow, type NewCell, runFromRow } from "./rows.ts";
-
-/** What may be written about a cell besides its state, which only `move` writes. */
-export interface CellChange {
-  readonly outcome?: Outcome | null;
-  readonly health?: Cell["health"];
-  readonly reason?: string | null;
-  readonly waitsForApproval?: boolean;
-  readonly cardId?: number | null;
-  readonly pullRequest?: number | null;
-  readonly pullRequestRepository?: string | null;
-  readonly publishedBranch?: string | null;
-  readonly publishedTip?: string | null;
-  readonly harvest?: Harvest | null;
-  readonly pushRefused?: string | null;
-  readonly releasedTip?: string | null;
-  readonly releasedBy?: string | null;
-  readonly closing?: Closing | null;
-  readonly sealedAt?: number | null;
-}
-
-export interface RunChange {
-  readonly state?: RunState;
-  readonly startedAt?: number;
-  readonly endedAt?: number;
-  readonly code?: number | null;
-  readonly signal?: string | null;
-  readonly stopped?: string | null;
-  readonly handle?: Readonly<Record<string, unknown>>;
-  readonly logPath?: string;
-  readonly collectedAt?: number;
-  readonly leftovers?: readonly string[];
-  readonly refusedHosts?: readonly string[];
-}
+import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "./cell.ts";
+import type { CellChange, RunChange } from "./changes.ts";
+import { bindCell, cellFromRow, type NewCell } from "./rows.ts";
+import { bindRun, historyFromRow, runFromRow } from "./run-rows.ts";
 
 /** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
 export class Registry {
@@ -118,7 +76,7 @@ export class Registry {
     const columns: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(change)) {
       const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-      const isJson = (key === "harvest" || key === "closing") && value !== null;
+      const isJson = (key === "harvest" || key === "closing" || key === "beat") && value !== null;
       columns[column] = isJson ? JSON.stringify(value) : typeof value === "boolean" ? Number(value) : value;
     }
     this.#set("cells", columns, { id: cellId });
@@ -216,12 +174,20 @@ export class Registry {
 
   /** Adds the next run of a cell and answers its number. */
   addRun(
-    run: Pick<Run, "cellId" | "agent" | "role" | "requester"> & { state: "waiting" | "admitted" },
+    run: Pick<Run, "cellId" | "agent" | "role" | "requester"> & {
+      state: "waiting" | "admitted";
+      notBefore?: number | null;
+      isAutomatic?: boolean;
+    },
   ): number {
     const row = this.#db.sql
       .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
       .get({ cellId: run.cellId }) as { n: number };
-    this.#db.sql.prepare(INSERT_RUN).run({ ...bindRun(run), n: row.n, createdAt: this.#clock.now() });
+    this.#db.sql.prepare(INSERT_RUN).run({
+      ...bindRun({ notBefore: null, isAutomatic: false, ...run }),
+      n: row.n,
+      createdAt: this.#clock.now(),
+    });
     return row.n;
   }
 
@@ -276,5 +242,5 @@ const INSERT_CELL = `
     @baseCommit, @branch, @delivery, @mergeInto, @brief, @briefSha256, @createdAt, @expiresAt)`;
 
 const INSERT_RUN = `
-  INSERT INTO runs (cell, n, agent, role, state, requester_id, requester_login, created_at)
-  VALUES (@cellId, @n, @agent, @role, @state, @requesterId, @requesterLogin, @createdAt)`;
+  INSERT INTO runs (cell, n, agent, role, state, requester_id, requester_login, created_at, not_before, automatic)
+  VALUES (@cellId, @n, @agent, @role, @state, @requesterId, @requesterLogin, @createdAt, @notBefore, @automatic)`;

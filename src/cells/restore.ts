@@ -36,7 +36,8 @@ export interface RestorePlan {
   readonly signal: AbortSignal;
 }
 
-const ASIDE = ".restore";
+/** Where an archive is unpacked, below its cell. */
+export const ASIDE = ".restore";
 /** What only the seal has after a cell was emptied. Of the rest, which stays in an archived cell, it gives back what is missing. */
 const REPLACED: readonly string[] = ["worktree", "home"];
 const AGENTS: readonly string[] = ["worktree", "home", "artifacts"];
@@ -57,7 +58,7 @@ export async function restoreCell(plan: RestorePlan): Promise<number> {
   };
   try {
     const cell = await openPart("the cell's directory is gone");
-    const archive = await openPart("there is none", "archive");
+    const archive = await openPart("archive is missing", "archive");
     await settleSeal(archive);
     const manifest = await readManifest(archive);
     if (manifest === null) throw damaged("manifest.json is missing, or cannot be read");

@@ -1,24 +1,7 @@
 import * as z from "zod";
-import { JOBS } from "../queue/jobs.ts";
-import {
-  type Cell,
-  HEALTHS,
-  type HistoryRow,
-  OUTCOMES,
-  ROLES,
-  RUN_STATES,
-  type Run,
-  STATES,
-} from "./cell.ts";
-
-const json = <T extends z.ZodType>(shape: T) =>
-  z.string().transform((text, context): z.infer<T> => {
-    const parsed = shape.safeParse(JSON.parse(text));
-    if (parsed.success) return parsed.data;
-    context.addIssue({ code: "custom", message: parsed.error.message });
-    return z.NEVER;
-  });
-const flag = z.number().transform((value) => value !== 0);
+import { agentBeat, harvest } from "../queue/shapes.ts";
+import { type Cell, HEALTHS, OUTCOMES, STATES } from "./cell.ts";
+import { flag, json } from "./columns.ts";
 
 const closing = z.object({
   by: z.string(),
@@ -60,12 +43,19 @@ const cellRow = z.object({
   pull_request_repository: z.string().nullable(),
   published_branch: z.string().nullable(),
   published_tip: z.string().nullable(),
-  harvest: json(JOBS.collected.payload.shape.harvest).nullable(),
+  harvest: json(harvest).nullable(),
   push_refused: z.string().nullable(),
   released_tip: z.string().nullable(),
   released_by: z.string().nullable(),
   closing: json(closing).nullable(),
   sealed_at: z.number().nullable(),
+  health_reason: z.string().nullable(),
+  health_since: z.number().nullable(),
+  seen_at: z.number().nullable(),
+  beat: json(agentBeat).nullable(),
+  breaker: z.string().nullable(),
+  ttl_warned_for: z.number().nullable(),
+  keep_until: z.number().nullable(),
 });
 
 /** A row of `cells` as a Cell; throws where the file was tampered with. */
@@ -107,6 +97,13 @@ export function cellFromRow(row: unknown): Cell {
     releasedBy: r.released_by,
     closing: r.closing,
     sealedAt: r.sealed_at,
+    healthReason: r.health_reason,
+    healthSince: r.health_since,
+    seenAt: r.seen_at,
+    beat: r.beat,
+    breaker: r.breaker,
+    ttlWarnedFor: r.ttl_warned_for,
+    keepUntil: r.keep_until,
   };
 }
 
@@ -127,6 +124,13 @@ export type NewCell = Omit<
   | "releasedBy"
   | "closing"
   | "sealedAt"
+  | "healthReason"
+  | "healthSince"
+  | "seenAt"
+  | "beat"
+  | "breaker"
+  | "ttlWarnedFor"
+  | "keepUntil"
 >;
 
 /** The parameters of the statement that inserts a cell. */
@@ -141,76 +145,4 @@ export function bindCell(cell: NewCell): Record<string, unknown> {
     waitsForApproval: Number(cell.waitsForApproval),
     mergeInto: JSON.stringify(cell.mergeInto),
   };
-}
-
-const runRow = z.object({
-  cell: z.string(),
-  n: z.number(),
-  agent: z.string(),
-  role: z.enum(ROLES),
-  state: z.enum(RUN_STATES),
-  requester_id: z.number().nullable(),
-  requester_login: z.string(),
-  created_at: z.number(),
-  started_at: z.number().nullable(),
-  ended_at: z.number().nullable(),
-  code: z.number().nullable(),
-  signal: z.string().nullable(),
-  stopped: z.string().nullable(),
-  handle: json(z.record(z.string(), z.unknown())).nullable(),
-  log_path: z.string().nullable(),
-  collected_at: z.number().nullable(),
-  leftovers: json(z.array(z.string())),
-  refused_hosts: json(z.array(z.string())),
-});
-
-/** A row of `runs` as a Run. */
-export function runFromRow(row: unknown): Run {
-  const r = runRow.parse(row);
-  return {
-    cellId: r.cell,
-    n: r.n,
-    agent: r.agent,
-    role: r.role,
-    state: r.state,
-    requester: { id: r.requester_id, login: r.requester_login },
-    createdAt: r.created_at,
-    startedAt: r.started_at,
-    endedAt: r.ended_at,
-    code: r.code,
-    signal: r.signal,
-    stopped: r.stopped,
-    handle: r.handle,
-    logPath: r.log_path,
-    collectedAt: r.collected_at,
-    leftovers: r.leftovers,
-    refusedHosts: r.refused_hosts,
-  };
-}
-
-/** The parameters that a new run is inserted with, besides its number and time. */
-export function bindRun(
-  run: Pick<Run, "cellId" | "agent" | "role" | "requester" | "state">,
-): Record<string, unknown> {
-  return {
-    cellId: run.cellId,
-    agent: run.agent,
-    role: run.role,
-    state: run.state,
-    requesterId: run.requester.id,
-    requesterLogin: run.requester.login,
-  };
-}
-
-const historyRow = z.object({
-  at: z.number(),
-  from: z.enum(STATES).nullable(),
-  to: z.enum(STATES),
-  who: z.string(),
-  why: z.string(),
-});
-
-/** A row of `history`. */
-export function historyFromRow(row: unknown): HistoryRow {
-  return historyRow.parse(row);
 }

@@ -1,5 +1,5 @@
 import { toIso } from "../clock.ts";
-import type { CellSpec, MissionUpdate } from "../queue/jobs.ts";
+import type { CellSpec, MissionUpdate } from "../queue/shapes.ts";
 import { type Cell, targetOf } from "./cell.ts";
 import type { Registry } from "./registry.ts";
 import type { Uids } from "./uids.ts";

@@ -4,9 +4,10 @@ import type { JobKind, JobPayload } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
 import type { Cell, Run } from "./cell.ts";
 import { decide, heldFor } from "./decide.ts";
-import { admissible, blockingLimit, type Limits } from "./line.ts";
+import { admissible, blockingLimit, type Line } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import { missionOf, specOf } from "./spec.ts";
+import { laneOf, stepJobs } from "./step-jobs.ts";
 import type { Uids } from "./uids.ts";
 
 export interface StepDeps {
@@ -36,56 +37,39 @@ export class Steps {
    * goes through `admit`, which checks them again.
    */
   admitWaiting(options: { checked?: { cellId: string; n: number } } = {}): void {
-    for (const run of admissible(this.#registry, this.#limits())) {
+    for (const run of admissible(this.#registry, this.#line())) {
       this.#registry.updateRun(run.cellId, run.n, { state: "admitted" });
       const isChecked = options.checked?.cellId === run.cellId && options.checked.n === run.n;
       if (isChecked) this.start(run.cellId, run.n);
-      else
-        this.#put({
-          kind: "admit",
-          key: `${run.cellId}:${run.n}:admit`,
-          lane: `cell:${run.cellId}`,
-          payload: { cellId: run.cellId, run: run.n },
-        });
+      else this.#put(stepJobs.admit(run));
     }
   }
 
-  /** A cell and its user, for the jobs that need both. */
-  #whose(cellId: string) {
-    return { cellId, user: this.#deps.uids.of(cellId) };
-  }
-
-  #limits(): Limits {
-    return this.#deps.config.limits;
+  #line(): Line {
+    return { limits: this.#deps.config.limits, now: this.#deps.clock.now() };
   }
 
   /** Which limit keeps a waiting run in line, and its place there; null when none does. */
   blockedBy(run: Run): { limit: string; place: number } | null {
-    return blockingLimit(this.#registry, this.#limits(), run);
+    return blockingLimit(this.#registry, this.#line(), run);
   }
 
-  /** Sends an admitted run to a runner. */
+  /** Sends an admitted run to a runner; an archived cell is brought back for it first. */
   start(cellId: string, n: number): void {
     const cell = this.#registry.mustCell(cellId);
     const run = this.#registry.mustRun(cellId, n);
-    this.#put({
-      kind: "start",
-      key: `${cellId}:${n}:start`,
-      maxAttempts: CELL_ATTEMPTS,
-      lane: `cell:${cellId}`,
-      payload: { cell: specOf(cell, this.#deps), run: n, agent: run.agent, role: run.role },
-    });
+    if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
+    else this.startRestored(cell, run);
+  }
+
+  /** The same for a cell whose directory is as the run needs it. */
+  startRestored(cell: Cell, run: Run): void {
+    this.#put(stepJobs.start(run, specOf(cell, this.#deps)));
   }
 
   /** A cell that was never made leaves nothing on disk, not even half of it. */
   sweepDirectory(cell: Cell): void {
-    this.#put({
-      kind: "scrub",
-      key: `${cell.id}:unmade`,
-      maxAttempts: CELL_ATTEMPTS,
-      lane: `cell:${cell.id}`,
-      payload: { ...this.#whose(cell.id), repository: cell.repository, handle: null },
-    });
+    this.#put(stepJobs.sweep(cell, this.#deps.uids.of(cell.id)));
   }
 
   /**
@@ -94,46 +78,33 @@ export class Steps {
    */
   putStop(cell: Cell, run: Run, why: string): void {
     if (run.state === "admitted")
-      this.#deps.queue.end({ lane: `cell:${cell.id}`, kinds: ["start", "admit"] }, why);
-    // Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all.
-    this.#put({
-      kind: "stop",
-      key: crypto.randomUUID(),
-      maxAttempts: CELL_ATTEMPTS,
-      lane: `cell:${cell.id}`,
-      urgent: true,
-      payload: { ...this.#whose(cell.id), run: run.n, handle: handleOf(run), why },
-      merge: { tag: `stop:${cell.id}:${run.n}`, fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }) },
-    });
+      this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit", "restore"] }, why);
+    this.#put(stepJobs.stop(run, this.#deps.uids.of(cell.id), why));
   }
 
   /** Ends everything else that waits for the cell, and removes it from disk. */
   putScrub(cell: Cell): void {
-    const run = this.#registry.lastRun(cell.id);
-    this.#deps.queue.end(
-      { lane: `cell:${cell.id}`, kinds: ["start", "admit", "stop", "collect", "seal", "prune", "mark"] },
-      "the cell is being destroyed",
-    );
+    this.#deps.queue.end({ lane: laneOf(cell.id), kinds: BEFORE_SCRUB }, "the cell is being destroyed");
     this.#deps.queue.end(
       { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
       "the cell is being destroyed",
     );
+    const what = `scrub:${this.#moves(cell.id)}`;
+    const user = this.#deps.uids.of(cell.id);
     this.#putStep({
-      kind: "scrub",
-      key: `${cell.id}:scrub:${this.#registry.history(cell.id).length}`,
-      lane: `cell:${cell.id}`,
+      ...stepJobs.scrub(cell, this.#registry.lastRun(cell.id), { user, what }),
       urgent: true,
-      payload: { ...this.#whose(cell.id), repository: cell.repository, handle: handleOf(run) },
     });
+  }
+
+  #moves(cellId: string): number {
+    return this.#registry.history(cellId).length;
   }
 
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
-    const last = this.#registry.lastRun(cellId);
-    const step = decide(cell, last);
-    const lane = `cell:${cellId}`;
-    const moves = this.#registry.history(cellId).length;
+    const step = decide(cell, this.#registry.lastRun(cellId));
     switch (step.kind) {
       case "nothing":
         return;
@@ -141,43 +112,21 @@ export class Steps {
         this.putStop(cell, step.run, `closed by ${cell.closing?.by ?? "lazarus"}`);
         return;
       case "collect":
-        this.#putStep({
-          kind: "collect",
-          key: `${cellId}:${step.run.n}:collect`,
-          maxAttempts: CELL_ATTEMPTS,
-          lane,
-          payload: {
-            ...this.#whose(cellId),
-            run: step.run.n,
-            repository: cell.repository,
-            agent: step.run.agent,
-            branch: cell.branch,
-            baseCommit: cell.baseCommit,
-            handle: handleOf(step.run),
-          },
-        });
+        this.#putStep(stepJobs.collect(cell, step.run, this.#deps.uids.of(cellId)));
         return;
       case "push":
-        this.#putPublish(cellId, step, String(moves));
+        this.#putStep(stepJobs.publish(step.run, step.tip, String(this.#moves(cellId))));
         return;
       case "draft":
-        this.putDraft(cellId, `${cell.publishedBranch}:${moves}`);
+        this.putDraft(cellId, `${cell.publishedBranch}:${this.#moves(cellId)}`);
         return;
       case "seal":
-        this.#putStep({
-          kind: "seal",
-          key: `${cellId}:seal:${moves}`,
-          maxAttempts: CELL_ATTEMPTS,
-          lane,
-          payload: {
-            ...this.#whose(cellId),
-            repository: cell.repository,
-            baseCommit: cell.baseCommit,
-            run: last?.n ?? 0,
-            agent: last?.agent ?? null,
-            handle: handleOf(last),
-          },
-        });
+        this.#putStep(
+          stepJobs.seal(cell, this.#registry.lastRun(cellId), {
+            user: this.#deps.uids.of(cellId),
+            moves: this.#moves(cellId),
+          }),
+        );
         return;
       case "scrub":
         this.putScrub(cell);
@@ -198,85 +147,54 @@ export class Steps {
     this.card(cell.id);
   }
 
-  #putPublish(cellId: string, step: { run: Run; tip: string }, asked: string): void {
-    this.#putStep({
-      kind: "publish",
-      key: `${cellId}:${step.run.n}:publish:${step.tip}:${asked}`,
-      lane: `push:${cellId}`,
-      payload: { cellId, run: step.run.n, tip: step.tip, asked },
-      maxAttempts: PUBLISH_ATTEMPTS,
-    });
+  /** How long an archived cell is kept, from now: to be called with each move to `archived`. */
+  keep(cellId: string): void {
+    const { keepMs } = this.#deps.config.limits;
+    this.#registry.update(cellId, { keepUntil: keepMs === 0 ? null : this.#deps.clock.now() + keepMs });
   }
 
   /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
   retryPush(cellId: string): void {
     const step = decide(this.#registry.mustCell(cellId), this.#registry.lastRun(cellId));
-    if (step.kind === "push") this.#putPublish(cellId, step, crypto.randomUUID());
+    if (step.kind === "push") this.#putStep(stepJobs.publish(step.run, step.tip, crypto.randomUUID()));
     else this.advance(cellId);
   }
 
   /** Sends a tip to the forge, once control has made sure that the repository is the one it knows. */
-  push({ cellId, run, tip, asked }: JobPayload<"publish">): void {
-    const cell = this.#registry.mustCell(cellId);
-    if (cell.harvest?.tip !== tip || cell.publishedTip === tip || heldFor(cell).length > 0) return;
-    this.#put({
-      kind: "push",
-      key: `${cellId}:${run}:push:${tip}:${asked}`,
-      lane: `push:${cellId}`,
-      payload: {
-        cellId,
-        run,
-        repository: cell.repository,
-        branch: cell.publishedBranch ?? cell.branch,
-        tip,
-        lease: cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null),
-      },
-      maxAttempts: PUBLISH_ATTEMPTS,
-    });
+  push(what: JobPayload<"publish">): void {
+    const cell = this.#registry.mustCell(what.cellId);
+    if (cell.harvest?.tip !== what.tip || cell.publishedTip === what.tip || heldFor(cell).length > 0) return;
+    this.#put(stepJobs.push(cell, what));
   }
 
   /** Opens the draft, or brings its text up to date. */
   putDraft(cellId: string, what: string): void {
-    this.#put({
-      kind: "draft",
-      key: `${cellId}:draft:${what}`,
-      lane: `draft:${cellId}`,
-      payload: { cellId },
-      maxAttempts: 100,
-    });
+    this.#put(stepJobs.draft(cellId, what));
   }
 
   /** Puts a card job; one that still waits serves as well. */
   card(cellId: string): void {
-    this.#put({
-      kind: "card",
-      key: crypto.randomUUID(),
-      lane: `card:${cellId}`,
-      payload: { cellId },
-      merge: { tag: `card:${cellId}`, fold: (waiting) => waiting },
-      maxAttempts: 300,
-    });
+    this.#put(stepJobs.card(cellId));
   }
 
   /** Empties an archived cell of what its seal holds. */
   putPrune(cellId: string): void {
-    this.#put({
-      kind: "prune",
-      key: `${cellId}:prune:${this.#registry.history(cellId).length}`,
-      lane: `cell:${cellId}`,
-      payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry), run: null },
-    });
+    this.#put(stepJobs.prune(cellId, this.#moves(cellId), this.#mission(cellId)));
+  }
+
+  /** Puts an archived cell away again that had been, or was being, brought back for a run which came to nothing. */
+  putAway(run: Run): void {
+    this.#deps.queue.end({ lane: laneOf(run.cellId), kinds: ["restore"] }, "the run came to nothing");
+    this.#put(stepJobs.pruneAgain(run, this.#mission(run.cellId)));
   }
 
   /** Has the runner write down in the cell's directory how it stands. */
   mark(cellId: string): void {
-    this.#put({
-      kind: "mark",
-      key: crypto.randomUUID(),
-      lane: `cell:${cellId}`,
-      payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry) },
-      merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
-    });
+    this.#put(stepJobs.mark(cellId, this.#mission(cellId)));
+  }
+
+  #mission(cellId: string) {
+    return missionOf(this.#registry.mustCell(cellId), this.#registry);
   }
 
   /** Asked for again after it was given up, a step is tried again: its key is said once, but its job may be dead. */
@@ -288,19 +206,13 @@ export class Steps {
     if (dead !== undefined) this.#deps.queue.retry(dead.id);
   }
 
-  #put<K extends Parameters<Queue["put"]>[0]["kind"]>(job: NewJob<K>): void {
+  #put<K extends JobKind>(job: NewJob<K>): void {
     this.#deps.queue.put(job);
   }
 }
 
-function handleOf(run: Run | null): Record<string, unknown> | null {
-  return run?.handle == null ? null : { ...run.handle };
-}
-
 const MOST_DEAD = 10_000;
 
-/** A disk may be full for hours: at five minutes apart that is about eight of them. */
-const CELL_ATTEMPTS = 100;
-
-/** A forge may be down for hours: at five minutes apart that is most of a day. */
-const PUBLISH_ATTEMPTS = 200;
+const BEFORE_SCRUB: readonly JobKind[] = [
+  ...(["start", "admit", "stop", "collect", "seal", "restore", "prune", "mark"] as const),
+];

@@ -1,6 +1,6 @@
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
-import type { CellUserNumbers } from "../queue/jobs.ts";
+import type { CellUserNumbers } from "../queue/shapes.ts";
 
 /**
  * Numbers of their own for cells (uid and gid) and repositories (gid), where Lazarus is root. A cell's is given back once nothing of the cell is left; a

@@ -192,7 +192,7 @@ export async function openWay(root: FileHandle, names: readonly Buffer[]): Promi
 
 /** What of an archive is not what was sealed: trying again mends nothing. */
 export function damaged(what: string): LazarusError {
-  return new LazarusError("directory", `unpacking the archive: ${what}`);
+  return new LazarusError("directory", `the archive is damaged: ${what}`);
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -2,7 +2,7 @@ import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
-import type { CellSpec } from "../queue/jobs.ts";
+import type { CellSpec } from "../queue/shapes.ts";
 import {
   type CellPaths,
   directoryError,

@@ -1,8 +1,8 @@
 import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import type { Markdown } from "../gitea/markdown.ts";
-import type { Asker } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
+import type { Asker } from "../queue/shapes.ts";
 import type { Answer, RefusalCode } from "./command.ts";
 import type { Sentence } from "./sentence.ts";
 

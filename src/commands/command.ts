@@ -4,8 +4,8 @@ import type { Registry } from "../cells/registry.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import type { Forge } from "../gitea/port.ts";
-import type { Asker, RepositoryRef } from "../queue/jobs.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { Asker, RepositoryRef } from "../queue/shapes.ts";
 import type { Rights } from "./rights.ts";
 import type { Sentence } from "./sentence.ts";
 

@@ -1,6 +1,6 @@
 import { LazarusError } from "../errors.ts";
 import type { RepositoryName } from "../gitea/port.ts";
-import type { RepositoryRef } from "../queue/jobs.ts";
+import type { RepositoryRef } from "../queue/shapes.ts";
 import type { Deps } from "./command.ts";
 import { nameOf } from "./rights.ts";
 

@@ -1,8 +1,9 @@
 import { includesRole } from "../cells/cell.ts";
 import type { Db } from "../db.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
-import type { Asker, JobPayload } from "../queue/jobs.ts";
+import type { JobPayload } from "../queue/jobs.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
+import type { Asker } from "../queue/shapes.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./answer.ts";
 import { type Deps, type Origin, refuse } from "./command.ts";
 import { confirm } from "./confirm.ts";
@@ -92,13 +93,15 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   await confirm(cell.repository, deps);
   const standing = await deps.rights.standing(run.requester, cell.repository);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
-  const may = standing.role !== null && includesRole(standing.role, "executor");
+  const needed = cell.state === "archived" ? "director" : "executor";
+  const may = standing.role !== null && includesRole(standing.role, needed);
   return () => {
     const now = registry.run(cell.id, run.n);
     const fresh = registry.cell(cell.id);
     if (now?.state !== "admitted" || fresh === null) return;
     if (may) return lifecycle.steps.start(cell.id, run.n);
-    const why = `not started: ${run.requester.login} no longer has write permission on ${cell.repository.fullName}`;
+    const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
+    const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
   };
 }

@@ -3,6 +3,7 @@ import { close } from "./close.ts";
 import type { Verb } from "./command.ts";
 import { decline } from "./decline.ts";
 import { destroy } from "./destroy.ts";
+import { extend } from "./extend.ts";
 import { makeHelp } from "./help.ts";
 import { laterVerbs } from "./later.ts";
 import { logs } from "./logs.ts";
@@ -24,6 +25,7 @@ export const VERBS: readonly Verb[] = [
   approve,
   decline,
   publish,
+  extend,
   close,
   destroy,
   why,

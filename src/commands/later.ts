@@ -5,7 +5,6 @@ export const laterVerbs: readonly Verb[] = [
   later("team", "team A+B[+C] [TARGET]", { "--ttl": "value", "--base": "value", "--plan": "switch" }),
   later("invite", "invite CELL bot:AGENT|@user ROLE [--for 2d]", { "--for": "value" }),
   { ...later("tell", "tell [CELL] words", { "--now": "switch" }), isRaw: true },
-  later("extend", "extend [CELL] 4h", {}),
 ];
 
 function later(name: string, usage: string, flags: Record<string, "value" | "switch">): Verb {

@@ -1,4 +1,5 @@
 import type { Run } from "../cells/cell.ts";
+import { toIso } from "../clock.ts";
 
 /** How a run ended: `exit 3 after 2 s`, `stopped by dev`, `gone without a trace`. */
 export function endOfRun(run: Pick<Run, "code" | "signal" | "stopped" | "startedAt" | "endedAt">): string {
@@ -9,6 +10,16 @@ export function endOfRun(run: Pick<Run, "code" | "signal" | "stopped" | "started
   if (run.code === null)
     return `killed by the machine, or by somebody with the right to${took}: nobody saw it end`;
   return `exit ${run.code}${took}`;
+}
+
+/** `2026-12-05 14:30 UTC`. */
+export function moment(at: number): string {
+  return `${toIso(at).slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/** `5 December`, in UTC. */
+export function day(at: number): string {
+  return new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
 }
 
 /** `45 s`, `12 min`, `4 h`, `3 d`: the larger unit, rounded down, as cards say it. */

@@ -61,6 +61,7 @@ export interface JobLog {
   drop(id: string, because: Because): boolean;
   list(filter?: { readonly states?: readonly JobState[]; readonly limit?: number }): JobRow[];
   stats(): Record<JobState, number>;
+  shift(ms: number): void;
   prune(endedBefore: number): number;
   /** When the next job that waits for a later time is due (epoch ms), else null. */
   nextDue(now: number): number | null;
@@ -135,6 +136,9 @@ export function openJobLog(db: Db): JobLog {
       `SELECT seq, ${LIST_COLUMNS} FROM jobs WHERE state = @state ORDER BY seq DESC LIMIT @limit`,
     ),
     stats: sql.prepare("SELECT state, count(*) AS n FROM jobs GROUP BY state"),
+    shift: sql.prepare(
+      "UPDATE jobs SET not_before = not_before + @ms, lease_until = lease_until + @ms WHERE state IN ('waiting','running')",
+    ),
     prune: sql.prepare("DELETE FROM jobs WHERE state IN ('done','ended') AND ended_at < ?"),
     nextDue: sql
       .prepare("SELECT min(not_before) FROM jobs WHERE state = 'waiting' AND not_before > ?")
@@ -233,6 +237,7 @@ export function openJobLog(db: Db): JobLog {
       for (const row of statements.stats.all() as { state: JobState; n: number }[]) counts[row.state] = row.n;
       return counts;
     },
+    shift: (ms) => void statements.shift.run({ ms }),
     prune: (endedBefore) => statements.prune.run(endedBefore).changes,
     nextDue(now) {
       const at = statements.nextDue.get(now);

@@ -1,120 +1,12 @@
 import * as z from "zod";
+import { asker, cellSpec, handle, harvest, mission, processName, repository, user } from "./shapes.ts";
 
 /**
  * Every kind of job, its queue and the shape of its payload. The payloads cross from control to runners, which
  * may be other hosts: they hold all that the other side needs, and no secret.
  */
 
-const repository = z.object({ id: z.number(), fullName: z.string() });
-export type RepositoryRef = z.infer<typeof repository>;
-
-/** A process as a backend started it: plain JSON, its shape is the backend's own business. */
-const handle = z.record(z.string(), z.unknown());
-
-/** The cell's own user, in whose groups is its repository's; null: the user that Lazarus runs as. */
-const user = z
-  .object({ uid: z.number(), gid: z.number(), groups: z.array(z.number()) })
-  .nullable()
-  .default(null);
-export type CellUserNumbers = NonNullable<z.infer<typeof user>>;
-
-const cellSpec = z.object({
-  id: z.string(),
-  repository,
-  user,
-  /** `acme/app#262` or `acme/app` */
-  target: z.string(),
-  title: z.string(),
-  issueUrl: z.string(),
-  requestedBy: z.string(),
-  createdAt: z.number(),
-  members: z.array(
-    z.object({
-      name: z.string(),
-      kind: z.enum(["bot", "user"]),
-      role: z.enum(["observer", "executor", "director"]),
-    }),
-  ),
-  /** The branch that is checked out in the worktree and pushed. */
-  branch: z.string(),
-  /** What to fetch when the base commit is not in the mirror yet: `refs/heads/main`, `refs/pull/7/head`. */
-  baseRef: z.string(),
-  baseCommit: z.string(),
-  brief: z.string(),
-  briefSha256: z.string(),
-});
-export type CellSpec = z.infer<typeof cellSpec>;
-
-/** What `meta/mission.json` says; written by the runner after every move. */
-const mission = z.object({
-  status: z.string(),
-  members: cellSpec.shape.members,
-  history: z.array(
-    z.object({
-      at: z.string(),
-      from: z.string().nullable(),
-      to: z.string(),
-      who: z.string(),
-      why: z.string(),
-    }),
-  ),
-});
-export type MissionUpdate = z.infer<typeof mission>;
-
-const process = z.object({ pid: z.number(), command: z.string() });
-export type ProcessName = z.infer<typeof process>;
-
-const commit = z.object({ hash: z.string(), subject: z.string(), author: z.string(), at: z.number() });
-/** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
-const harvest = z.object({
-  changed: z.boolean(),
-  /** Tip of what HEAD points at, incl. one commit for what was left uncommitted. Null where nothing changed. */
-  tip: z.string().nullable(),
-  commits: z.array(commit),
-  /** How many there are; `commits` is cut to the newest 50. */
-  commitCount: z.number(),
-  files: z.number(),
-  added: z.number(),
-  removed: z.number(),
-  /** The last commit holds what the agent had not committed. */
-  hadUncommitted: z.boolean(),
-  /** A merge, rebase or pick that was left in the middle. */
-  unfinished: z.string().nullable(),
-  /** `.git` was unusable: the tree's regular files were committed over the base. */
-  salvaged: z.string().nullable(),
-  /** Each reason why nothing is pushed. */
-  heldBack: z.array(z.string()),
-  /** Each change that decides what runs next: not pushed without a director's word. */
-  protectedPaths: z.array(z.string()).default([]),
-  /** What must never be pushed, whoever says so: secrets. */
-  forbidden: z.array(z.string()).default([]),
-  /** Commit messages that would close issues. */
-  closing: z.array(z.string()).default([]),
-  /** The agent's own report, cut; its words. */
-  report: z.string().nullable(),
-  /** The end of the run's log, for runs that failed; redacted. */
-  logTail: z.string(),
-});
-export type Harvest = z.infer<typeof harvest>;
-
 const runRef = { cellId: z.string(), run: z.number() };
-
-/** Who waits for an answer: a line of the command line (`request`) or a comment on the forge. */
-const asker = z.discriminatedUnion("via", [
-  z.object({ via: z.literal("cli"), request: z.string(), operator: z.string() }),
-  z.object({
-    via: z.literal("forge"),
-    repository,
-    number: z.number(),
-    /** Comment or review; reviews cannot bear reactions. */
-    source: z.enum(["comment", "review"]),
-    sourceId: z.number(),
-    /** Index of the command in its comment. */
-    index: z.number(),
-    person: z.object({ id: z.number(), login: z.string() }),
-  }),
-]);
-export type Asker = z.infer<typeof asker>;
 
 export const JOBS = {
   // events: receiver, catch-up, command line -> control
@@ -244,7 +136,7 @@ export const JOBS = {
       /** Why we ended it (`stopped by dev`, `over its wall clock of 2h`), or null when it ended by itself. */
       stopped: z.string().nullable(),
       /** What still lives although it was killed; empty when everything is proven gone. */
-      leftovers: z.array(process),
+      leftovers: z.array(processName),
       /** `host:port` of what the agent asked for and may not reach. */
       refusedHosts: z.array(z.string()).default([]),
     }),

@@ -106,6 +106,10 @@ class LocalQueue implements Queue {
     return this.#jobs.stats();
   }
 
+  shift(ms: number): void {
+    this.#change(() => this.#jobs.shift(ms));
+  }
+
   prune(endedBefore: number): number {
     return this.#db.transaction(() => this.#jobs.prune(endedBefore));
   }
@@ -250,13 +254,9 @@ class LocalQueue implements Queue {
     while (claimed.length < free) {
       const one = this.#jobs.claim(search, { name: crypto.randomUUID(), until: search.now + this.#leaseMs });
       if (one === undefined) break;
+      const worker = this.#workers.get(one.kind as JobKind);
       if (one.fault === null) claimed.push(one);
-      else
-        this.#attempts.bury(
-          one,
-          new LazarusError("internal", one.fault),
-          this.#workers.get(one.kind as JobKind),
-        );
+      else this.#attempts.bury(one, new LazarusError("internal", one.fault), worker);
     }
     return claimed;
   }

@@ -36,6 +36,8 @@ export interface Queue {
   stats(): Record<JobState, number>;
   /** Removes finished rows that ended before `at`; their keys stay. Answers how many. */
   prune(endedBefore: number): number;
+  /** The wall clock was set by `ms`: what waits for a time, and leases, move with it. Joins the caller's transaction. */
+  shift(ms: number): void;
   /** Looks for work now, e.g. when another process may have put something. */
   wake(): void;
   /** Resolves when nothing is running and nothing is due; for command lines and tests. */

@@ -16,8 +16,9 @@ import {
   type RepositoryName,
 } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
-import type { Asker, JobPayload, RepositoryRef } from "../queue/jobs.ts";
+import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
+import type { Asker, RepositoryRef } from "../queue/shapes.ts";
 import type { Handled } from "./handled.ts";
 
 /** Comments are asked for from this long before the newest one seen: the forge orders by second, and may commit late. */

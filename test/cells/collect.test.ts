@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import type { CellSpec } from "../../src/queue/jobs.ts";
+import type { CellSpec } from "../../src/queue/shapes.ts";
 import { git, gitEnvironment } from "../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, TOKEN } from "../fakes/runner-rig.ts";
 

@@ -1,25 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type Cell, type Run, STATES, type State } from "../../src/cells/cell.ts";
 import { decide, heldFor, outcomeOf } from "../../src/cells/decide.ts";
-import { harvest, newCell, nothingLeft, TIP } from "../fakes/control-rig.ts";
+import { harvest, NOTHING_YET, newCell, nothingLeft, TIP } from "../fakes/control-rig.ts";
 
 function cell(state: State, more: Partial<Cell> = {}): Cell {
   return {
     ...newCell(0),
     state,
-    outcome: null,
-    health: null,
-    cardId: null,
-    pullRequest: null,
-    pullRequestRepository: null,
-    publishedBranch: null,
-    publishedTip: null,
-    harvest: null,
-    pushRefused: null,
-    releasedTip: null,
-    releasedBy: null,
-    closing: null,
-    sealedAt: null,
+    ...NOTHING_YET,
     ...more,
   };
 }
@@ -43,6 +31,11 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     collectedAt: null,
     leftovers: [],
     refusedHosts: [],
+    notBefore: null,
+    isAutomatic: false,
+    exitClass: null,
+    exitWhy: null,
+    resetsAt: null,
     ...more,
   };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { isProtected } from "../../src/cells/inspect.ts";
-import type { CellSpec } from "../../src/queue/jobs.ts";
+import type { CellSpec } from "../../src/queue/shapes.ts";
 import { createRunnerRig, type RunnerRig, TOKEN } from "../fakes/runner-rig.ts";
 
 let rig: RunnerRig;

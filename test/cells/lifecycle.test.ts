@@ -171,15 +171,6 @@ describe("a run that waits", () => {
     expect([rig.run().state, steps(), rig.cell().reason]).toEqual(["admitted", ["start"], null]);
   });
 
-  it("expires with its cell", async () => {
-    rig.create({ waitsForApproval: true });
-    rig.lifecycle.expire();
-    expect(rig.cell().state).toBe("proposed");
-    await rig.clock.advance(24 * 60 * 60_000);
-    rig.lifecycle.expire();
-    expect(rig.cell()).toMatchObject({ state: "archived", outcome: "expired" });
-  });
-
   it("gives its place to the next when the runner refuses it", () => {
     limits({ cells: 1 });
     rig.create();
@@ -334,26 +325,6 @@ describe("close", () => {
     expect(rig.cell().reason).toContain("the disk is full");
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect(steps()).toContain(kind);
-  });
-
-  it("happens when the TTL is over, and is not tried for ever where it cannot be", async () => {
-    rig.idle({}, { heldBack: ["it changes a workflow"] });
-    await rig.clock.advance(24 * 60 * 60_000);
-    rig.lifecycle.expire();
-    expect(moves().slice(-2)).toEqual(["closing", "idle"]);
-    const rows = moves().length;
-    rig.lifecycle.expire();
-    rig.lifecycle.expire();
-    expect(moves()).toHaveLength(rows);
-  });
-
-  it("by TTL ends as expired", async () => {
-    published();
-    await rig.clock.advance(24 * 60 * 60_000);
-    rig.lifecycle.expire();
-    rig.lifecycle.expire();
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
-    expect(rig.cell()).toMatchObject({ state: "archived", outcome: "expired" });
   });
 
   it("leaves no word of a trouble that is over", () => {

@@ -27,10 +27,10 @@ function put(
   if (state !== "waiting") rig.registry.updateRun(id, 1, { state });
   return id;
 }
-const admitted = (limits: Limits) => admissible(rig.registry, limits).map((run) => run.cellId);
+const admitted = (limits: Limits) => admissible(rig.registry, { limits, now: 0 }).map((run) => run.cellId);
 const blocked = (id: string, limits: Limits) => {
   const run = rig.registry.lastRun(id);
-  return run === null ? null : blockingLimit(rig.registry, limits, run);
+  return run === null ? null : blockingLimit(rig.registry, { limits, now: 0 }, run);
 };
 
 describe("the line", () => {

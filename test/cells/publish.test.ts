@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import type { CellSpec } from "../../src/queue/jobs.ts";
+import type { CellSpec } from "../../src/queue/shapes.ts";
 import { git, resolveCommit } from "../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, TOKEN } from "../fakes/runner-rig.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MOVES, STATES } from "../../src/cells/cell.ts";
-import { type ControlRig, createControl, harvest, ID, newCell } from "../fakes/control-rig.ts";
+import { type ControlRig, createControl, harvest, ID, NOTHING_YET, newCell } from "../fakes/control-rig.ts";
 
 let rig: ControlRig;
 beforeEach(() => {
@@ -22,19 +22,7 @@ describe("the registry", () => {
     expect(rig.cell()).toEqual({
       ...newCell(rig.clock.now()),
       state: "proposed",
-      outcome: null,
-      health: null,
-      cardId: null,
-      pullRequest: null,
-      pullRequestRepository: null,
-      publishedBranch: null,
-      publishedTip: null,
-      harvest: null,
-      pushRefused: null,
-      releasedTip: null,
-      releasedBy: null,
-      closing: null,
-      sealedAt: null,
+      ...NOTHING_YET,
     });
     expect(rig.registry.members(ID)).toEqual([{ name: "allegro", kind: "bot", role: "executor" }]);
   });

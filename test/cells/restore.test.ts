@@ -19,7 +19,7 @@ import {
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { CellSpec } from "../../src/queue/jobs.ts";
+import type { CellSpec } from "../../src/queue/shapes.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { sealHand } from "../fakes/seal-hand.ts";
 import { treeFacts } from "../fakes/tree-facts.ts";
@@ -235,7 +235,7 @@ describe("an archive that is damaged", () => {
       () => truncateSync(at("archive/manifest.json"), 50),
       /manifest\.json is missing, or cannot be read/,
     ],
-    "no archive at all": [() => rmSync(at("archive"), { recursive: true }), /there is none/],
+    "no archive at all": [() => rmSync(at("archive"), { recursive: true }), /archive is missing/],
     "two things": [
       () => {
         rmSync(at("archive/branch.bundle"));

@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { mountsBelow, removeTree } from "../../src/cells/scrub.ts";
-import type { CellSpec } from "../../src/queue/jobs.ts";
+import type { CellSpec } from "../../src/queue/shapes.ts";
 import { tryGit } from "../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processesOf, toInfo } from "../../src/backends/proc.ts";
 import { asUser } from "../../src/backends/user.ts";
-import type { CellSpec } from "../../src/queue/jobs.ts";
+import type { CellSpec } from "../../src/queue/shapes.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Cell } from "../../src/cells/cell.ts";
+import { lookAtTime } from "../../src/cells/expiry.ts";
 import { renderCard } from "../../src/commands/card.ts";
 import {
   type ControlRig,
@@ -62,6 +63,16 @@ const cards: Record<string, () => void | Promise<void>> = {
   works: async () => {
     rig.active();
     await minutes(12);
+  },
+  "ends-soon": async () => {
+    await worked();
+    await minutes(22 * 60 + 50);
+    lookAtTime(rig.deps);
+  },
+  "ends-before-it-began": async () => {
+    rig.create({ waitsForApproval: true, reason: "its author has no write permission" });
+    await minutes(23 * 60 + 1);
+    lookAtTime(rig.deps);
   },
   "works-log-cut": () => {
     rig.active();
@@ -149,6 +160,22 @@ const cards: Record<string, () => void | Promise<void>> = {
   },
   archived: () => archived(),
   "archived-without-publishing": () => archived(true),
+  "coming-back": async () => {
+    await archived();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+  },
+  "waits-to-come-back": async () => {
+    await archived();
+    for (const n of [1, 2, 3, 4]) rig.active({ id: `9ab24c1${n}-1111-4222-8333-444455556666` });
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+  },
+  "not-brought-back": async () => {
+    await archived();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+    const why =
+      "the archive is damaged: cell.tar.gz has 100 bytes instead of 48213; branch.bundle is missing";
+    rig.lifecycle.reported.onRestoreRefused({ cellId: ID, run: 2, why });
+  },
   declined: () => {
     const cell = rig.create({ waitsForApproval: true });
     rig.lifecycle.withdraw(cell, rig.run(), {

@@ -50,6 +50,10 @@ it("says each refusal in one calm sentence", () => {
     headIsGone: replies.headIsGone("acme/app#7"),
     closedPullRequest: replies.closedPullRequest("acme/app#7"),
     badTtl: replies.badTtl("soon"),
+    badExtension: replies.badExtension("soon"),
+    extendsTooFar: replies.extendsTooFar(cell),
+    cannotExtend: replies.cannotExtend({ ...cell, state: "archived" }),
+    extended: replies.extended(cell),
     baseOnPullRequest: replies.baseOnPullRequest(),
     summoned: replies.summoned(cell, null),
     "summoned, waits": replies.summoned(cell, place),
@@ -66,7 +70,10 @@ it("says each refusal in one calm sentence", () => {
     alreadyRuns: replies.alreadyRuns(cell),
     alreadyWaits: replies.alreadyWaits(cell),
     cannotRevive: replies.cannotRevive({ ...cell, state: "closing" }),
-    reviveArchivedLater: replies.reviveArchivedLater(cell),
+    bringingBack: replies.bringingBack(cell, null),
+    "bringingBack, waits": replies.bringingBack(cell, place),
+    beingDestroyed: replies.beingDestroyed(cell),
+    comesBack: replies.comesBack(cell),
     neverMade: replies.neverMade(cell),
     reviving: replies.reviving(cell, null),
     "reviving, waits": replies.reviving(cell, place),
@@ -134,7 +141,7 @@ it("helps with exactly what this version can do", async () => {
   pages["help team"] = await ask("team");
   pages["help sumon"] = await ask("sumon");
   expectGolden("help", sections(pages));
-  expect(pages.help).not.toMatch(/invite|extend/);
+  expect(pages.help).not.toMatch(/invite|tell/);
 });
 
 it("counts as people do", () => {

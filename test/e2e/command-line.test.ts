@@ -90,7 +90,9 @@ describe("without a server", () => {
   it.each([
     [2, "usage", ["summon", "allegro", "acme/app#1", "--ttl", "bad"], "`--ttl` takes a duration"],
     [2, "usage", ["status", "--colour"], ""],
-    [3, "refused", ["extend", "x", "4h"], "extend: not in this version."],
+    [3, "refused", ["invite", "x", "bot:kimi", "observer"], "invite: not in this version."],
+    [4, "not-found", ["extend", "beef1234", "4h"], "beef1234"],
+    [2, "usage", ["extend", "beef1234", "soon"], "takes a duration"],
     [4, "not-found", ["summon", "alegro", "acme/app#1"], "No agent `alegro` here. Did you mean `allegro`?"],
     [4, "not-found", ["stop", "00000000"], "There is no cell `00000000` here that you may see."],
     [4, "not-found", ["summon", "allegro", "acme/nothing#1"], "There is no repository acme/nothing"],

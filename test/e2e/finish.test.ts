@@ -96,7 +96,12 @@ describe("a cell that is closed", () => {
     );
     expect(await readdir(join(dir, "worktree"))).toEqual([]);
     const archive = join(dir, "archive");
-    expect((await readdir(archive)).sort()).toEqual(["branch.bundle", "cell.tar.gz", "manifest.json"]);
+    expect((await readdir(archive)).sort()).toEqual([
+      "branch.bundle",
+      "cell.tar.gz",
+      "entries.jsonl.gz",
+      "manifest.json",
+    ]);
     const manifest = JSON.parse(await readFile(join(archive, "manifest.json"), "utf8"));
     for (const { name, bytes, sha256 } of manifest.files) {
       const content = await readFile(join(archive, name));
@@ -106,7 +111,7 @@ describe("a cell that is closed", () => {
         sha256,
       ]);
     }
-    expect(manifest.files.length).toBe(2);
+    expect(manifest.files.length).toBe(3);
     const { stdout } = await promisify(execFile)("tar", ["-tzf", join(archive, "cell.tar.gz")]);
     for (const part of [
       "worktree/made.txt",
@@ -211,4 +216,16 @@ it("says why when the server refuses the push, keeps the work, and goes on once 
   expect((await stage.server.api(stage.server.admin, "DELETE", rules)).status).toBe(204);
   await stage.type(stage.lead, issue, "/lazarus close");
   await stage.card(issue, /\*\*closed by lead\*\*: published as #\d+, archived/);
+});
+
+it("gives a cell more time where a director asks for it, and nobody else", async () => {
+  const { issue, cellId } = await summon("allegro", /→ draft #\d+/);
+  const ends = async () => Date.parse(String((await stage.status(cellId)).expires_at));
+  const before = await ends();
+  const refused = await stage.type(stage.dev, issue, "/lazarus extend 4h");
+  await stage.reply(issue, "`extend` needs a director");
+  expect(await stage.reacted(issue, refused, "confused")).toEqual(["confused", "eyes"]);
+  const asked = await stage.type(stage.lead, issue, `/lazarus extend ${cellId.slice(0, 8)} 4h`);
+  expect(await stage.reacted(issue, asked, "rocket")).toEqual(["eyes", "rocket"]);
+  expect((await ends()) - before).toBe(4 * 60 * 60_000);
 });

@@ -9,6 +9,8 @@ export interface FakeClock extends Clock {
   jump(ms: number): void;
   /** How many timers are set. */
   pending(): number;
+  /** The machine is started anew: nothing can be known of the time between. */
+  reboot(): void;
 }
 
 interface Timer {
@@ -20,6 +22,8 @@ interface Timer {
 export function createFakeClock(startAt = Date.UTC(2026, 0, 5, 9)): FakeClock {
   let elapsed = 0;
   let wall = startAt;
+  let boots = 1;
+  let bootedAt = 0;
   const timers = new Set<Timer>();
 
   function nextUntil(end: number): Timer | undefined {
@@ -33,6 +37,11 @@ export function createFakeClock(startAt = Date.UTC(2026, 0, 5, 9)): FakeClock {
   return {
     now: () => wall,
     monotonic: () => elapsed,
+    machine: () => ({ bootId: `boot-${boots}`, upMs: elapsed - bootedAt }),
+    reboot() {
+      boots++;
+      bootedAt = elapsed;
+    },
     after(ms, fn) {
       const timer = { at: elapsed + Math.max(0, ms), fn };
       timers.add(timer);

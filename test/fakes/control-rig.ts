@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Cell, Run } from "../../src/cells/cell.ts";
+import { createDeadlines, type Deadlines } from "../../src/cells/deadlines.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import { Registry } from "../../src/cells/registry.ts";
-import type { Announcement } from "../../src/cells/reported.ts";
+import type { Announcement } from "../../src/cells/report-deps.ts";
 import type { NewCell } from "../../src/cells/rows.ts";
 import { createUids } from "../../src/cells/uids.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -15,9 +16,10 @@ import { createRights } from "../../src/commands/rights.ts";
 import { type Config, loadConfig } from "../../src/config.ts";
 import { type Db, openDb } from "../../src/db.ts";
 import { createForge } from "../../src/gitea/client.ts";
-import type { Harvest, JobKind, JobPayload } from "../../src/queue/jobs.ts";
+import type { JobKind, JobPayload } from "../../src/queue/jobs.ts";
 import { createLocalQueue } from "../../src/queue/local.ts";
 import type { Job, JobContext, JobState, Queue } from "../../src/queue/queue.ts";
+import type { Harvest } from "../../src/queue/shapes.ts";
 import { createFakeClock, type FakeClock } from "./clock.ts";
 
 export const ID = "4f1c0b7e-1111-4222-8333-444455556666";
@@ -41,7 +43,7 @@ export interface ControlRig {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   readonly config: Config;
-  readonly deps: Deps;
+  readonly deps: Deps & { readonly deadlines: Deadlines };
   readonly announced: Announcement[];
   /** Writes a cell down as a summon does. */
   create(more?: Partial<NewCell>): Cell;
@@ -119,7 +121,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     registry,
     lifecycle,
     config,
-    deps: { forge, registry, lifecycle, queue, rights, clock, config },
+    deps: { forge, registry, lifecycle, queue, rights, clock, config, deadlines: createDeadlines(db) },
     announced,
     create(more = {}) {
       const cell = newCell(clock.now(), more);
@@ -325,3 +327,27 @@ export function jobOf<K extends JobKind>(
   const note = (fresh: Record<string, unknown>) => void Object.assign(notes, fresh);
   return { job, context: { signal: new AbortController().signal, note }, notes };
 }
+
+/** What has not happened yet to a cell that was just made. */
+export const NOTHING_YET = {
+  outcome: null,
+  health: null,
+  cardId: null,
+  pullRequest: null,
+  pullRequestRepository: null,
+  publishedBranch: null,
+  publishedTip: null,
+  harvest: null,
+  pushRefused: null,
+  releasedTip: null,
+  releasedBy: null,
+  closing: null,
+  sealedAt: null,
+  healthReason: null,
+  healthSince: null,
+  seenAt: null,
+  beat: null,
+  breaker: null,
+  ttlWarnedFor: null,
+  keepUntil: null,
+} as const satisfies Partial<Cell>;

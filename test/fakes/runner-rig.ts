@@ -9,8 +9,9 @@ import { createRunner, type Runner, type RunnerDeps } from "../../src/cells/runn
 import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config.ts";
 import { silentLog } from "../../src/log.ts";
-import type { CellSpec, Harvest, JobKind, JobPayload } from "../../src/queue/jobs.ts";
+import type { JobKind, JobPayload } from "../../src/queue/jobs.ts";
 import type { NewJob } from "../../src/queue/queue.ts";
+import type { CellSpec, Harvest } from "../../src/queue/shapes.ts";
 import { createRedactor } from "../../src/redact.ts";
 import { git, gitEnvironment, initRepository, type NewCommit, writeCommit } from "./forge/git.ts";
 import { type GitServer, serveGit } from "./git-http.ts";

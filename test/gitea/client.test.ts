@@ -43,6 +43,7 @@ function hastyClock(): Clock & { readonly waits: number[] } {
     waits,
     now: () => 0,
     monotonic: () => 0,
+    machine: () => ({ bootId: "boot-1", upMs: 0 }),
     after(ms, fn) {
       waits.push(ms);
       setImmediate(fn);

@@ -1,0 +1,90 @@
+import type { Clock } from "../clock.ts";
+import { toIso } from "../clock.ts";
+import type { Config } from "../config.ts";
+import type { Cell } from "./cell.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { Registry } from "./registry.ts";
+
+export interface ExpiryDeps {
+  readonly registry: Registry;
+  readonly deadlines: Pick<Deadlines, "endingBefore" | "keptUntil">;
+  readonly lifecycle: Pick<Lifecycle, "steps" | "close" | "withdraw" | "destroy">;
+  readonly clock: Clock;
+  readonly config: { readonly limits: Pick<Config["limits"], "keepMs"> };
+}
+
+/** Nobody is warned longer than this before the end. */
+const LONGEST_WARNING_MS = 60 * 60_000;
+
+/** How long before its end a cell is warned: a tenth of its TTL, at most an hour. */
+export function warningMs(cell: Pick<Cell, "createdAt" | "expiresAt">): number {
+  return Math.min(LONGEST_WARNING_MS, Math.max(0, cell.expiresAt - cell.createdAt) / 10);
+}
+
+/**
+ * What time does to cells: those near the end of their TTL are warned of it, those past it are closed, or withdrawn where they never started; archived ones that were kept long enough are
+ * destroyed. A cell that was not warned in time, since Lazarus was down or the clock was set, is warned first and gets the time of a warning. All of it is in rows, so that a
+ * restart neither forgets nor doubles it.
+ */
+export function lookAtTime(deps: ExpiryDeps): void {
+  const now = deps.clock.now();
+  const mayExpire = deps.deadlines
+    .endingBefore(now + LONGEST_WARNING_MS)
+    .filter((cell) => cell.closing === null && !gaveUpSince(cell, deps.registry));
+  for (const cell of mayExpire) {
+    if (cell.ttlWarnedFor !== cell.expiresAt) warn(cell, now, deps);
+    else if (cell.expiresAt <= now) expire(cell, deps);
+  }
+  for (const cell of deps.deadlines.keptUntil(now)) retain(cell, now, deps);
+}
+
+function warn(cell: Cell, now: number, { registry, lifecycle }: ExpiryDeps): void {
+  const before = warningMs(cell);
+  if (cell.expiresAt - before > now) return;
+  const expiresAt = Math.max(cell.expiresAt, Math.ceil(now + (cell.expiresAt <= now ? before : 0)));
+  registry.transaction(() => {
+    registry.update(cell.id, { expiresAt, ttlWarnedFor: expiresAt });
+    lifecycle.steps.card(cell.id);
+  });
+}
+
+function expire(cell: Cell, { registry, lifecycle }: ExpiryDeps): void {
+  const why = `its TTL passed at ${toIso(cell.expiresAt)}`;
+  if (cell.state !== "proposed") {
+    const closing = {
+      by: "lazarus",
+      discard: false,
+      thenDestroy: false,
+      outcome: "expired",
+      person: null,
+    } as const;
+    lifecycle.close(cell, closing, why);
+    return;
+  }
+  const run = registry.lastRun(cell.id);
+  if (run?.state === "waiting") lifecycle.withdraw(cell, run, { who: "lazarus", why, outcome: "expired" });
+}
+
+/** It was tried to close it after its TTL, and could not be: a person must look, and nothing is gained by trying for ever. */
+function gaveUpSince(cell: Cell, registry: Registry): boolean {
+  return registry
+    .history(cell.id)
+    .some((row) => row.from === "closing" && row.to === "idle" && row.at >= cell.expiresAt);
+}
+
+/** The longer of what was promised when it was archived and what is configured now counts: nobody loses a seal by a change of the file. */
+function retain(cell: Cell, now: number, { registry, lifecycle, config }: ExpiryDeps): void {
+  if (config.limits.keepMs === 0 || cell.closing !== null) return;
+  const last = registry.lastRun(cell.id);
+  if (last?.state === "waiting" || last?.state === "admitted") return;
+  const archivedAt = registry.history(cell.id).at(-1)?.at ?? now;
+  const until = Math.max(cell.keepUntil ?? 0, archivedAt + config.limits.keepMs);
+  if (until !== cell.keepUntil) {
+    registry.transaction(() => {
+      registry.update(cell.id, { keepUntil: until });
+      if (cell.keepUntil !== null) lifecycle.steps.card(cell.id);
+    });
+  }
+  if (until <= now) lifecycle.destroy(cell, "lazarus");
+}

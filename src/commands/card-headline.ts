@@ -1,0 +1,114 @@
+import type { Cell, Run } from "../cells/cell.ts";
+import { heldFor } from "../cells/decide.ts";
+import { code, type Markdown, md, raw } from "../gitea/markdown.ts";
+import type { Deps } from "./command.ts";
+import { ordinal } from "./replies.ts";
+import { day, endOfRun } from "./run-words.ts";
+
+export type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
+
+/** The first words of a card: how the cell is, what came of it. */
+export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
+  const agent = run?.agent ?? cell.agent;
+  if (cell.closing?.thenDestroy) return md`**being destroyed** by ${cell.closing.by}`;
+  switch (cell.state) {
+    case "proposed":
+      return waiting(cell, run, deps);
+    case "active":
+      return md`**${agent} is working** on ${raw(`#${cell.number}`)}`;
+    case "idle":
+      return idle(cell, run, agent);
+    case "closing":
+      return md`**being closed** by ${cell.closing?.by ?? "lazarus"}`;
+    case "archived":
+      return comingBack(run, deps) ?? archived(cell, lastWho(cell, deps));
+    case "destroyed":
+      return md`**destroyed** by ${lastWho(cell, deps)}`;
+    default:
+      return cell.state satisfies never;
+  }
+}
+
+function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
+  if (cell.waitsForApproval) {
+    const people = deps.config.directors.length === 0 ? "" : ` (${deps.config.directors.join(", ")})`;
+    return md`**${cell.agent} waits for approval** by a director${people}`;
+  }
+  const blocked = run === null ? null : deps.lifecycle.steps.blockedBy(run);
+  if (blocked !== null)
+    return md`**${cell.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
+  return md`**${cell.agent} is being started** on ${raw(`#${cell.number}`)}`;
+}
+
+/** Null: nobody asked for a run of the archived cell. */
+function comingBack(run: Run | null, deps: CardDeps): Markdown | null {
+  if (run?.state === "admitted") return md`**being brought back** from its archive for ${run.agent}`;
+  if (run?.state !== "waiting") return null;
+  const blocked = deps.lifecycle.steps.blockedBy(run);
+  return blocked === null
+    ? md`**about to be brought back** from its archive for ${run.agent}`
+    : md`**${run.agent} waits for a place**, to go on from the archive: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
+}
+
+function idle(cell: Cell, run: Run | null, agent: string): Markdown {
+  if (run?.state === "waiting" || run?.state === "admitted") return md`**${agent} is about to go on**`;
+  if (run?.state === "ended" && run.startedAt !== null && run.collectedAt === null) {
+    return md`**${agent} has ended** (${endOfRun(run)}): what it left is being looked at`;
+  }
+  const harvest = cell.harvest;
+  const ended = run === null ? "" : endOfRun(run);
+  if (harvest === null) return md`**${agent} could not go on**`;
+  if (!harvest.changed) {
+    if (cell.outcome === "failed") return md`**${agent} stopped**: ${ended}`;
+    return run?.stopped == null
+      ? md`**${agent} changed nothing**`
+      : md`**${agent} changed nothing**, ${ended}`;
+  }
+  if (cell.outcome !== "failed" && run?.stopped != null)
+    return md`**${agent} was stopped** (${ended}): ${size(cell)}${destination(cell)}`;
+  const verb = cell.outcome === "failed" ? md`**${agent} stopped** (${ended})` : md`**${agent} is done**`;
+  if (harvest.tip === null) return md`${verb}: held back`;
+  return md`${verb}: ${size(cell)}${destination(cell)}`;
+}
+
+function size(cell: Cell): string {
+  const harvest = cell.harvest;
+  if (harvest === null) return "";
+  const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
+  return `${plural(harvest.commitCount, "commit")}, ${plural(harvest.files, "file")}, +${harvest.added} −${harvest.removed}`;
+}
+
+function destination(cell: Cell): Markdown {
+  if (heldFor(cell).length > 0) return md`, held back`;
+  if (cell.pushRefused !== null) return md`, not published`;
+  if (cell.publishedTip !== cell.harvest?.tip) return md`, being published`;
+  const branch = cell.publishedBranch ?? cell.branch;
+  if (cell.delivery === "branch" && branch === cell.branch) return md` → ${code(branch)}`;
+  if (cell.pullRequest === null) return md` → ${code(branch)}, its draft is being opened`;
+  return md` → draft ${pullRequestLink(cell)}`;
+}
+
+/** `#271`, or `acme/app#271` where it is in another repository. */
+export function pullRequestLink(cell: Cell): Markdown {
+  const isHere =
+    cell.pullRequestRepository === null || cell.pullRequestRepository === cell.repository.fullName;
+  return isHere ? raw(`#${cell.pullRequest}`) : raw(`${cell.pullRequestRepository}#${cell.pullRequest}`);
+}
+
+function archived(cell: Cell, by: string): Markdown {
+  if (cell.sealedAt === null) return cell.outcome === "declined" ? md`**declined**` : md`**not made**`;
+  const kept = cell.keepUntil === null ? "" : `, kept until ${day(cell.keepUntil)}`;
+  if (cell.outcome === "discarded") return md`**closed by ${by}** without publishing, archived${kept}`;
+  return md`**closed by ${by}**: ${published(cell)}, archived${kept}`;
+}
+
+/** Where the work of a closed cell is to be found. */
+export function published(cell: Cell): Markdown {
+  if (cell.publishedTip === null || cell.outcome === "discarded") return md`not published`;
+  if (cell.pullRequest !== null) return md`published as ${pullRequestLink(cell)}`;
+  return md`published on ${code(cell.publishedBranch ?? cell.branch)}`;
+}
+
+function lastWho(cell: Cell, deps: CardDeps): string {
+  return deps.registry.history(cell.id).at(-1)?.who ?? "lazarus";
+}

@@ -1,0 +1,54 @@
+import type { Deps } from "./commands/command.ts";
+import { commandDied, tailDied } from "./commands/dispatch.ts";
+import { explain, explainToPeople } from "./errors.ts";
+import type { Log } from "./log.ts";
+import type { JobKind } from "./queue/jobs.ts";
+import type { Job, WorkOptions } from "./queue/queue.ts";
+
+/** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
+export function failures(
+  deps: Parameters<typeof commandDied>[2] & Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log },
+): WorkOptions {
+  const said = (error: unknown) => deps.redact(explainToPeople(error));
+  return {
+    onDead(job, error) {
+      deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
+      if (job.kind === "command") commandDied(job as Job<"command">, error, deps);
+      else if (job.kind === "tail") tailDied(job as Job<"tail">, error, deps);
+      else tellCell(job, { why: said(error), retryAt: null }, deps);
+    },
+    onRetry(job, error, retryAt) {
+      deps.log.warn(
+        { job: job.kind, id: job.id, attempt: job.attempt, why: explain(error), retryAt },
+        "job will be tried again",
+      );
+      if (job.attempt >= 2) tellCell(job, { why: said(error), retryAt }, deps);
+    },
+  };
+}
+
+const OF_A_CELL: ReadonlySet<JobKind> = new Set([
+  "admit",
+  "start",
+  "stop",
+  "collect",
+  "publish",
+  "push",
+  "seal",
+  "restore",
+  "prune",
+  "scrub",
+  "draft",
+]);
+
+function tellCell(
+  job: Job<JobKind>,
+  what: { why: string; retryAt: number | null },
+  deps: Pick<Deps, "lifecycle" | "registry">,
+): void {
+  if (!OF_A_CELL.has(job.kind)) return;
+  const payload = job.payload as { cellId?: string; cell?: { id: string }; run?: number };
+  const cellId = payload.cellId ?? payload.cell?.id;
+  if (cellId === undefined || deps.registry.cell(cellId) === null) return;
+  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
+}

@@ -1,0 +1,195 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { lookAtTime, warningMs } from "../../src/cells/expiry.ts";
+import { tick } from "../../src/cells/timekeeper.ts";
+import { type ControlRig, createControl, ID } from "../fakes/control-rig.ts";
+
+const MIN = 60_000;
+const HOUR = 60 * MIN;
+const DAY = 24 * HOUR;
+
+let rig: ControlRig;
+beforeEach(() => {
+  rig = createControl();
+});
+afterEach(() => rig.remove());
+
+const look = () => {
+  tick(rig.deps);
+  lookAtTime(rig.deps);
+};
+/** Lets time pass as a server sees it: a look every minute. */
+const live = async (ms: number) => {
+  for (let left = ms; left > 0; left -= MIN) {
+    await rig.clock.advance(Math.min(MIN, left));
+    look();
+  }
+};
+const moves = () => rig.registry.history(ID).map((row) => row.to);
+const isWarned = () => rig.cell().ttlWarnedFor === rig.cell().expiresAt;
+
+describe("the end of a TTL", () => {
+  it("is warned of a tenth of it before, at most an hour", () => {
+    const at = rig.clock.now();
+    expect(warningMs({ createdAt: at, expiresAt: at + 100 * MIN })).toBe(10 * MIN);
+    expect(warningMs({ createdAt: at, expiresAt: at + 90 * DAY })).toBe(HOUR);
+  });
+
+  it("closes an idle cell after its warning, and not before its end", async () => {
+    rig.idle();
+    await live(23 * HOUR - MIN);
+    expect([isWarned(), rig.cell().state]).toEqual([false, "idle"]);
+    rig.clearJobs();
+    await live(MIN);
+    expect([isWarned(), rig.waiting()]).toEqual([true, ["card"]]);
+    rig.clearJobs();
+    await live(HOUR - MIN);
+    expect([rig.cell().state, rig.waiting()]).toEqual(["idle", []]);
+    await live(MIN);
+    expect(rig.cell()).toMatchObject({ state: "closing", closing: { by: "lazarus", outcome: "expired" } });
+  });
+
+  it("withdraws a cell that never started", async () => {
+    rig.create({ waitsForApproval: true });
+    await live(DAY);
+    expect(rig.cell()).toMatchObject({ state: "archived", outcome: "expired" });
+  });
+
+  it("is not tried for ever where it cannot be closed", async () => {
+    rig.idle({}, { heldBack: ["it changes a workflow"] });
+    await live(DAY);
+    expect(moves().slice(-2)).toEqual(["closing", "idle"]);
+    const rows = moves().length;
+    await live(2 * HOUR);
+    expect(moves()).toHaveLength(rows);
+  });
+
+  it("is warned of first where it passed while nobody looked, and then comes", async () => {
+    rig.idle();
+    await rig.clock.advance(3 * DAY);
+    look();
+    expect(rig.cell()).toMatchObject({ state: "idle", expiresAt: rig.clock.now() + HOUR });
+    expect(isWarned()).toBe(true);
+    await rig.clock.advance(2 * HOUR);
+    look();
+    expect(rig.cell().state).toBe("closing");
+  });
+
+  it("is moved by extend, and warned of again", async () => {
+    rig.idle();
+    await live(23 * HOUR);
+    expect(isWarned()).toBe(true);
+    rig.lifecycle.extend(rig.cell(), rig.cell().expiresAt + 4 * HOUR);
+    expect(isWarned()).toBe(false);
+    await live(4 * HOUR - MIN);
+    expect([rig.cell().state, isWarned()]).toEqual(["idle", false]);
+    await live(MIN);
+    expect(isWarned()).toBe(true);
+    await live(HOUR);
+    expect(rig.cell().state).toBe("closing");
+  });
+});
+
+describe("a wall clock that is set", () => {
+  it.each([
+    ["forward", 40 * DAY],
+    ["back", -40 * DAY],
+  ])("%s moves deadlines with it within one boot", (_, jumpMs) => {
+    rig.idle();
+    look();
+    const { expiresAt } = rig.cell();
+    rig.registry.addRun({
+      cellId: ID,
+      agent: "allegro",
+      role: "executor",
+      requester: { id: 3, login: "dev" },
+      state: "waiting",
+      notBefore: rig.clock.now() + MIN,
+      isAutomatic: true,
+    });
+    rig.queue.put({ kind: "card", key: "later", lane: "card:x", payload: { cellId: ID }, notBefore: 1e12 });
+    const due = () =>
+      rig.db.sql.prepare("SELECT not_before FROM jobs WHERE key = 'later'").pluck().get() as number;
+    rig.clock.jump(jumpMs);
+    expect(tick(rig.deps)).toBe(jumpMs);
+    expect(tick(rig.deps)).toBe(0);
+    lookAtTime(rig.deps);
+    expect(rig.cell()).toMatchObject({ state: "idle", expiresAt: expiresAt + jumpMs, ttlWarnedFor: null });
+    expect(rig.run().notBefore).toBe(rig.clock.now() + MIN);
+    expect(due()).toBe(1e12 + jumpMs);
+  });
+
+  it("moves nothing across a reboot, where nobody can tell a jump from a night", async () => {
+    rig.idle();
+    look();
+    const { expiresAt } = rig.cell();
+    rig.clock.reboot();
+    rig.clock.jump(3 * DAY);
+    expect(tick(rig.deps)).toBe(0);
+    lookAtTime(rig.deps);
+    expect(rig.cell()).toMatchObject({ state: "idle", expiresAt: rig.clock.now() + HOUR });
+    expect(rig.cell().expiresAt).toBeGreaterThan(expiresAt);
+  });
+
+  it("is not seen in small corrections", async () => {
+    rig.idle();
+    look();
+    const { expiresAt } = rig.cell();
+    rig.clock.jump(4_000);
+    expect(tick(rig.deps)).toBe(0);
+    expect(rig.cell().expiresAt).toBe(expiresAt);
+  });
+});
+
+describe("retention", () => {
+  const archive = () => {
+    rig.idle();
+    rig.lifecycle.close(
+      rig.cell(),
+      { by: "owner", discard: true, thenDestroy: false, outcome: null, person: null },
+      "closed",
+    );
+    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+  };
+
+  it("is written down when a cell is archived, and destroys it when it has passed", async () => {
+    archive();
+    const until = rig.clock.now() + 14 * DAY;
+    expect(rig.cell()).toMatchObject({ state: "archived", keepUntil: until });
+    await rig.clock.advance(14 * DAY - 1);
+    look();
+    expect(rig.cell()).toMatchObject({ closing: null, keepUntil: until });
+    await rig.clock.advance(1);
+    look();
+    expect(rig.cell().closing).toMatchObject({ by: "lazarus", thenDestroy: true });
+    const scrubs = () => rig.payloads("scrub").length;
+    expect(scrubs()).toBe(1);
+    look();
+    expect(scrubs()).toBe(1);
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    expect(rig.registry.history(ID).at(-1)).toMatchObject({
+      to: "destroyed",
+      who: "lazarus",
+      why: "its retention passed: scrubbed from disk",
+    });
+  });
+
+  it("is for ever where limits.keep is 0", async () => {
+    rig.remove();
+    rig = createControl({ config: { limits: { keep: "0" } } });
+    archive();
+    await rig.clock.advance(4_000 * DAY);
+    look();
+    expect(rig.cell()).toMatchObject({ state: "archived", keepUntil: null, closing: null });
+  });
+
+  it("is not shortened for what is archived already, and is lengthened by the file", async () => {
+    archive();
+    const at = rig.clock.now();
+    const keep = (keepMs: number) => lookAtTime({ ...rig.deps, config: { limits: { keepMs } } });
+    await rig.clock.advance(14 * DAY);
+    keep(30 * DAY);
+    expect(rig.cell()).toMatchObject({ keepUntil: at + 30 * DAY, closing: null });
+    keep(DAY);
+    expect(rig.cell()).toMatchObject({ keepUntil: at + 30 * DAY, closing: null });
+  });
+});
