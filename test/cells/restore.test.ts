@@ -4,7 +4,6 @@ import {
   chmodSync,
   existsSync,
   lchownSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -17,7 +16,6 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSpec } from "../../src/queue/shapes.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
@@ -117,20 +115,47 @@ describe("a cell that is brought back", () => {
     expect(manifest.left_out).toEqual(["worktree/pipe"]);
   });
 
-  it("goes on in its session, and what it makes is collected on top", async () => {
-    rig.agent('echo more >>a.txt; git commit -qam more; echo "$HOME" >"$HOME/me"', { preset: null });
+  it("goes on from its last commit, and is sealed and brought back once more", async () => {
     const first = await rig.collect(cell);
     await archive();
     expect(await restore()).toBeNull();
-    rig.agent(
-      'test -f "$HOME/me" && test "$(git rev-list --count HEAD ^origin/HEAD 2>/dev/null)" != 0; echo again >>a.txt; git commit -qam again',
-    );
+    rig.agent('test -f "$HOME/me" && echo again >>a.txt && git commit -qam again');
     await rig.runToEnd(cell, 2);
     const second = await rig.collect(cell, 2);
     expect(second.commitCount).toBe(first.commitCount + 1);
     await archive();
     expect(await restore(3)).toBeNull();
     expect(rig.inWorktree(cell, "git rev-parse HEAD").trim()).toBe(second.tip);
+  });
+
+  it("has its agent go on in the session it had, also where its logs were lost on the way", async () => {
+    const bin = join(rig.root, "bin");
+    mkdirSync(bin);
+    const claude = [
+      "#!/bin/sh",
+      'for last; do :; done; session="$CLAUDE_CONFIG_DIR/$last"',
+      'case " $* " in',
+      '*" --session-id "*) mkdir -p "$CLAUDE_CONFIG_DIR" && echo first >"$session" ;;',
+      '*" --resume "*) echo again >>"$session" ;;',
+      "esac",
+    ];
+    writeFileSync(join(bin, "claude"), `${claude.join("\n")}\n`, { mode: 0o755 });
+    chmodSync(bin, 0o755);
+    rig.agent("exit 9", { preset: "claude", command: null });
+    const config = { ...rig.deps.config, childPath: `${bin}:${rig.deps.config.childPath}` };
+    rig.restart({ config });
+    const other = rig.spec(cell.baseCommit);
+    cell = other;
+    await rig.runToEnd(cell);
+    await archive();
+    rmSync(at("logs"), { recursive: true });
+    expect(await restore()).toBeNull();
+    await rig.runToEnd(cell, 2);
+    const [session = "", ...more] = readdirSync(at("home/allegro/claude"));
+    expect([session, more]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), []]);
+    expect(readFileSync(at("home/allegro/claude", session), "utf8")).toBe("first\nagain\n");
+    rig.restart();
+    rig.agent('echo more >>a.txt; git commit -qam more; echo "$HOME" >"$HOME/me"');
   });
 
   it("gets back what of the rest is missing, and keeps what is there", async () => {
@@ -422,5 +447,3 @@ describe("what a cell borrows", () => {
     expect(readdirSync(at("worktree"))).toEqual([]);
   });
 });
-
-void [gunzipSync, gzipSync, linkSync];
