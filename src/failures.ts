@@ -35,6 +35,7 @@ const OF_A_CELL: ReadonlySet<JobKind> = new Set([
   "publish",
   "push",
   "seal",
+  "restore",
   "prune",
   "scrub",
   "draft",

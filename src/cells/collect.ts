@@ -9,6 +9,7 @@ import type { Git } from "./git.ts";
 import { below, openDirectory } from "./inside.ts";
 import { inspect } from "./inspect.ts";
 import { measure, type Quarantine } from "./quarantine.ts";
+import { COLLECTED } from "./seal-bundle.ts";
 import { readLogEnd, readReport } from "./words.ts";
 
 export interface CollectDeps {
@@ -213,10 +214,10 @@ async function keepBundle(bundle: string, cellDir: string): Promise<void> {
     }
     const archive = await openDirectory(cellDir, "archive");
     try {
-      const fresh = below(archive, ".branch.bundle.new");
+      const fresh = below(archive, `.${COLLECTED}.new`);
       await rm(fresh, { force: true, recursive: true });
       await copyFile(bundle, fresh);
-      await rename(fresh, below(archive, "branch.bundle"));
+      await rename(fresh, below(archive, COLLECTED));
     } finally {
       await archive.close();
     }

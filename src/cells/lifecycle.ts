@@ -45,10 +45,11 @@ export class Lifecycle {
     return this.#deps.uids.shortage(repositoryId);
   }
 
-  /** Asks for another run of an idle cell. */
+  /** Asks for another run of an idle cell, or of an archived one, which is brought back for it. */
   rerun(cell: Cell, agent: string, requester: Requester): Run {
     return this.#registry.transaction(() => {
-      this.#mustBe(cell.id, ["idle"]);
+      const now = this.#mustBe(cell.id, ["idle", "archived"]);
+      if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
       if (isOpen(this.#registry.lastRun(cell.id))) throw movedOn(cell.id);
       this.#registry.update(cell.id, { pushRefused: null, reason: null });
       return this.#line(cell.id, agent, requester);
@@ -83,6 +84,7 @@ export class Lifecycle {
         this.steps.keep(cell.id);
         this.steps.sweepDirectory(cell);
       }
+      if (cell.state === "archived" && state === "admitted") this.steps.putAway(run);
       this.steps.card(cell.id);
       this.steps.admitWaiting();
     });

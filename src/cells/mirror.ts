@@ -32,6 +32,8 @@ export interface Mirrors {
   keep(repository: RepositoryRef, cellId: string, commit: string): Promise<void>;
   /** Lets go of it; no error where there is no mirror. */
   release(repository: RepositoryRef, cellId: string): Promise<void>;
+  /** Every reference that is kept for a cell; none where there is no mirror. */
+  keptFor(repository: RepositoryRef, cellId: string): Promise<string[]>;
 }
 
 /** The fetches of one mirror: one at a time, and whoever asks before the next one begins shares it. */
@@ -188,6 +190,14 @@ export function createMirrors(options: MirrorOptions): Mirrors {
       await open(repository);
       const args = ["update-ref", "-d", `refs/lazarus/${cellId}/base`];
       await options.git({ dir: path(repository), args, doing: `letting go of ${repository.fullName}` });
+    },
+    async keptFor(repository, cellId) {
+      if ((await whatIs(path(repository))) === "nothing") return [];
+      const args = ["for-each-ref", "--format=%(refname)", `refs/lazarus/${cellId}`];
+      const doing = `looking for what ${repository.fullName} keeps`;
+      return (await options.git({ dir: path(repository), args, doing })).stdout
+        .split("\n")
+        .filter((line) => line !== "");
     },
   };
 }

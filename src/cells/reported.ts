@@ -31,6 +31,10 @@ export function createReported(deps: ReportedDeps) {
         runs.onRunRefused({ cellId: cell.id, run: job.run, why: job.why });
         return;
       }
+      if (job.retryAt === null && job.kind === "restore" && job.run !== null) {
+        runs.onRestoreRefused({ cellId: cell.id, run: job.run, why: job.why });
+        return;
+      }
       registry.update(cell.id, { reason: stuckReason(job.why, job.retryAt === null) });
       if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub")
         steps.giveUp(cell, job.why);

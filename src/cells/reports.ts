@@ -12,6 +12,8 @@ type Reports = Pick<
   | "pushed"
   | "push-refused"
   | "sealed"
+  | "restored"
+  | "restore-refused"
   | "scrubbed"
 >;
 
@@ -27,6 +29,8 @@ export function createReportHandlers(reported: Reported): Reports {
     pushed: async (job) => () => reported.onPushed(job.payload),
     "push-refused": async (job) => () => reported.onPushRefused(job.payload),
     sealed: async (job) => () => reported.onSealed(job.payload),
+    restored: async (job) => () => reported.onRestored(job.payload),
+    "restore-refused": async (job) => () => reported.onRestoreRefused(job.payload),
     scrubbed: async (job) => () => reported.onScrubbed(job.payload),
   };
 }

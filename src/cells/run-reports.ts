@@ -1,8 +1,24 @@
 import type { JobPayload } from "../queue/jobs.ts";
+import type { Cell, Run } from "./cell.ts";
 import type { ReportedDeps } from "./report-deps.ts";
+import { rememberRevival } from "./revival.ts";
 
 /** What follows from what runners report of a run: it started, was refused, ended, went over a limit. */
-export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, "announce">) {
+export function createRunReports({ registry, steps, clock, config }: Omit<ReportedDeps, "announce">) {
+  /** A run has begun in it. One that came back from its archive lives as long as a new one. */
+  const wake = (cell: Cell, run: Run): void => {
+    if (cell.state === "archived") {
+      const expiresAt = clock.now() + config.limits.ttlMs;
+      registry.update(cell.id, { expiresAt, ttlWarnedFor: null, keepUntil: null });
+      rememberRevival(cell, registry);
+    }
+    registry.move(cell.id, {
+      from: cell.state,
+      to: "active",
+      who: run.requester.login,
+      why: `working: ${run.agent}`,
+    });
+  };
   return {
     onRunStarted(report: JobPayload<"run-started">): void {
       const cell = registry.mustCell(report.cellId);
@@ -15,14 +31,10 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         logPath: report.logPath,
       });
       // One that is being scrubbed comes to life no more: its process is ended there.
-      if ((cell.state === "proposed" || cell.state === "idle") && !cell.closing?.thenDestroy) {
+      const canWake = ["proposed", "idle", "archived"].includes(cell.state);
+      if (canWake && !cell.closing?.thenDestroy) {
         registry.update(cell.id, { health: "healthy", reason: null });
-        registry.move(cell.id, {
-          from: cell.state,
-          to: "active",
-          who: run.requester.login,
-          why: `working: ${run.agent}`,
-        });
+        wake(cell, run);
         steps.mark(cell.id);
       }
       steps.advance(cell.id);
@@ -38,7 +50,11 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         endedAt: clock.now(),
         stopped: report.why,
       });
-      registry.update(cell.id, { reason: report.why, outcome: "failed" });
+      registry.update(cell.id, {
+        reason: report.why,
+        ...(cell.state === "archived" ? {} : { outcome: "failed" }),
+      });
+      if (cell.state === "archived") steps.putAway(run);
       if (cell.state === "proposed") {
         registry.move(cell.id, { from: "proposed", to: "archived", who: "lazarus", why: report.why });
         steps.keep(cell.id);
@@ -65,18 +81,14 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         refusedHosts: report.refusedHosts,
       });
       registry.update(cell.id, { health: null, reason: null });
+      const isArchived = cell.state === "archived" && !cell.closing?.thenDestroy;
       // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.
       if (
         report.began &&
-        (cell.state === "proposed" || (cell.state === "idle" && run.state === "admitted"))
-      ) {
-        registry.move(cell.id, {
-          from: cell.state,
-          to: "active",
-          who: run.requester.login,
-          why: `working: ${run.agent}`,
-        });
-      }
+        (cell.state === "proposed" || ((cell.state === "idle" || isArchived) && run.state === "admitted"))
+      )
+        wake(cell, run);
+      else if (isArchived) steps.putAway(run);
       if (registry.mustCell(cell.id).state === "active") {
         registry.move(cell.id, { from: "active", to: "idle", who: run.agent, why: endOf(report) });
         steps.mark(cell.id);
@@ -93,6 +105,26 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         steps.sweepDirectory(cell);
       }
       steps.advance(cell.id);
+      steps.card(cell.id);
+      steps.admitWaiting();
+    },
+
+    onRestored(report: JobPayload<"restored">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (cell.state !== "archived" || cell.closing?.thenDestroy) return;
+      if (run.state === "admitted") steps.startRestored(cell, run);
+      else steps.putAway(run);
+    },
+
+    /** The archive is damaged, or the forge no longer has what the cell borrows: it stays as it is, and the run with it. */
+    onRestoreRefused(report: JobPayload<"restore-refused">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (run.state !== "admitted") return;
+      const why = `not brought back: ${report.why}`;
+      registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: clock.now(), stopped: why });
+      registry.update(cell.id, { reason: why });
       steps.card(cell.id);
       steps.admitWaiting();
     },

@@ -1,23 +1,22 @@
 import { constants } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { toIso } from "../clock.ts";
-import { explain, LazarusError } from "../errors.ts";
+import { LazarusError } from "../errors.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { RepositoryRef } from "../queue/shapes.ts";
+import { note, whileBeating } from "./cell-notes.ts";
 import { collect } from "./collect.ts";
-import { directoryError, noteInDaemonLog, pathsOf, readJson, whatIs, writeHeartbeat } from "./directory.ts";
-import { below, inDirectory, openDirectory } from "./inside.ts";
+import { pathsOf, whatIs } from "./directory.ts";
+import { below, inDirectory } from "./inside.ts";
 import { writeMission } from "./mission.ts";
 import { pushTip } from "./publish.ts";
 import { backendNamed, endAll, type Parts, parseHandle } from "./runner-parts.ts";
-import { removeTree, scrubCell } from "./scrub.ts";
-import { sealCell } from "./seal.ts";
+import { COLLECTED } from "./seal-bundle.ts";
 import { type Confines, logNameOf, surroundingsOf } from "./surroundings.ts";
 import { readLogEnd } from "./words.ts";
 
-type WorkJobs = "collect" | "push" | "seal" | "prune" | "scrub" | "mark" | "tail";
+type WorkJobs = "collect" | "push" | "mark" | "tail";
 
 const TAIL_BYTES = 64 * 1024;
 
@@ -26,9 +25,6 @@ export function createWorkHandlers(parts: Parts): Required<Pick<Handlers, WorkJo
   return {
     collect: (job) => collectRun(parts, job),
     push: (job, context) => push(parts, job, context),
-    seal: (job, context) => seal(parts, job, context),
-    prune: (job) => prune(parts, job),
-    scrub: (job) => scrub(parts, job),
     mark: (job) => mark(parts, job),
     tail: (job) => tail(parts, job),
   };
@@ -67,7 +63,7 @@ async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
 }
 
 /** An agent that left the configuration after its run: its work is taken out all the same. */
-function unknownAgent(name: string): Confines {
+export function unknownAgent(name: string): Confines {
   const limits = { runMs: 0, memoryBytes: null, processes: null, logBytes: 0, fileBytes: 2 * 1024 ** 3 };
   return { name, limits, network: "none", paths: [], image: null };
 }
@@ -131,7 +127,10 @@ async function openQuarantine(
 async function copyKeptBundle(cellDir: string, to: string): Promise<boolean> {
   const copied = await inDirectory(cellDir, ["archive"], async (archive) => {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const from = await open(below(archive, "branch.bundle"), flags).catch(() => null);
+    // Once it was sealed, or where an earlier version kept it, it has the seal's name.
+    const from =
+      (await open(below(archive, COLLECTED), flags).catch(() => null)) ??
+      (await open(below(archive, "branch.bundle"), flags).catch(() => null));
     if (from === null) return false;
     try {
       if (!(await from.stat()).isFile()) return false;
@@ -143,89 +142,6 @@ async function copyKeptBundle(cellDir: string, to: string): Promise<boolean> {
     }
   });
   return copied === true;
-}
-
-async function seal(parts: Parts, job: Job<"seal">, context: JobContext): Promise<Finish> {
-  const { cellId, repository, baseCommit } = job.payload;
-  const plan = {
-    cellDir: parts.cellDir(cellId),
-    at: toIso(parts.clock.now()),
-    mirror: parts.mirrors.path(repository),
-    baseCommit,
-    path: parts.config.childPath,
-    signal: context.signal,
-  };
-  const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
-  await note(parts, cellId, { what: "sealed", bytes });
-  return () =>
-    parts.report({
-      kind: "sealed",
-      key: `${job.key}:sealed`,
-      lane: `cell:${cellId}`,
-      payload: { cellId, bytes },
-    });
-}
-
-async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefined> {
-  const { cellId, mission } = job.payload;
-  const dir = parts.cellDir(cellId);
-  if ((await whatIs(dir)) === "nothing") return undefined;
-  if ((await readJson(dir, ["archive"], "manifest.json")) === null) {
-    throw new LazarusError("directory", `emptying cell ${cellId}: it has no seal, so nothing is thrown away`);
-  }
-  for (const name of ["worktree", "home"]) await makeEmpty(dir, name);
-  await note(parts, cellId, { what: "pruned" });
-  await writeMission(parts, cellId, mission);
-  return undefined;
-}
-
-async function makeEmpty(cellDir: string, name: string): Promise<void> {
-  try {
-    const cell = await openDirectory(cellDir);
-    try {
-      await removeTree(`/proc/self/fd/${cell.fd}`, name);
-      await mkdir(below(cell, name), { mode: 0o700 });
-      await cell.sync();
-    } finally {
-      await cell.close();
-    }
-  } catch (error) {
-    throw directoryError(error, `emptying ${join(cellDir, name)}`);
-  }
-}
-
-async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
-  const { cellId, repository, user } = job.payload;
-  const release = await parts.watch.hold(cellId, "the cell was destroyed");
-  try {
-    const handle = parseHandle(job.payload.handle);
-    const { leftovers } = await endAll(parts, {
-      cellId,
-      run: handle?.run ?? parts.watch.find(cellId)?.run ?? 0,
-      handle,
-      user,
-    });
-    if (leftovers.length > 0) {
-      const names = leftovers.map((one) => `${one.pid} ${one.command}`).join(", ");
-      throw new LazarusError("backend", `destroying cell ${cellId}: still alive: ${parts.redact(names)}`, {
-        retryable: true,
-      });
-    }
-    await parts.gates.close(cellId);
-    await scrubCell(parts.config.missionsDir, cellId);
-    await parts.quarantine.remove(cellId);
-    await parts.mirrors.release(repository, cellId);
-    parts.watch.remove(cellId);
-    return () =>
-      parts.report({
-        kind: "scrubbed",
-        key: `${job.key}:scrubbed`,
-        lane: `cell:${cellId}`,
-        payload: { cellId },
-      });
-  } finally {
-    release();
-  }
 }
 
 async function mark(parts: Parts, job: Job<"mark">): Promise<undefined> {
@@ -242,43 +158,4 @@ async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {
   const text = all.slice(-Math.max(1, lines)).join("\n");
   const payload = { cellId, run, asker, text, truncated: read.cut || all.length > lines };
   return () => parts.report({ kind: "tailed", key: `${job.key}:tailed`, lane: `cell:${cellId}`, payload });
-}
-
-/** Writes the heartbeat at each scan while `fn` is at work: other tools take silence for death. */
-async function whileBeating<T>(
-  parts: Parts,
-  cellId: string,
-  state: string,
-  fn: () => Promise<T>,
-): Promise<T> {
-  let cancel = () => {};
-  const beat = async () => {
-    cancel = parts.clock.after(parts.config.pit.scanMs, () => void beat());
-    await writeHeartbeat(parts.cellDir(cellId), { at: toIso(parts.clock.now()), state, by: "runner" }).catch(
-      (error: unknown) => {
-        parts.log.warn({ cell: cellId, error: explain(error) }, "the heartbeat could not be written");
-      },
-    );
-  };
-  await beat();
-  try {
-    return await fn();
-  } finally {
-    cancel();
-  }
-}
-
-async function note(
-  parts: Parts,
-  cellId: string,
-  facts: { readonly what: string } & Record<string, unknown>,
-): Promise<void> {
-  await noteInDaemonLog(parts.cellDir(cellId), { at: toIso(parts.clock.now()), ...facts }).catch(
-    (error: unknown) => {
-      parts.log.warn(
-        { cell: cellId, error: explain(error) },
-        "nothing could be added to a cell's daemon.log",
-      );
-    },
-  );
 }

@@ -5,6 +5,7 @@ import type { AgentConfig } from "../config.ts";
 import { explain, explainToPeople, isRetryable, LazarusError, systemCode } from "../errors.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
+import { createArchiveHandlers } from "./archive-work.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, whatIs, writeHeartbeat } from "./directory.ts";
 import { cutLog } from "./log-cut.ts";
 import { startRunOf } from "./run.ts";
@@ -24,7 +25,17 @@ import { endKey, endOf, noteEnd, type Running } from "./watch.ts";
 export type { RunnerDeps } from "./runner-parts.ts";
 export type { Running } from "./watch.ts";
 
-type CellJobs = "start" | "stop" | "collect" | "push" | "seal" | "prune" | "scrub" | "mark" | "tail";
+type CellJobs =
+  | "start"
+  | "stop"
+  | "collect"
+  | "push"
+  | "mark"
+  | "tail"
+  | "seal"
+  | "restore"
+  | "prune"
+  | "scrub";
 
 /** The side that touches directories, processes and git; it knows neither registry nor forge API, and says what happened by reports. */
 export interface Runner {
@@ -47,6 +58,7 @@ export function createRunner(deps: RunnerDeps): Runner {
       start: (job, context) => start(parts, job, context),
       stop: (job) => stop(parts, job),
       ...createWorkHandlers(parts),
+      ...createArchiveHandlers(parts),
     },
     watch(runs) {
       for (const run of runs) {

@@ -128,7 +128,7 @@ function unescapeOctal(text: string): string {
 }
 
 /**
- * Scrubs a cell: renames it to `.gone-<id>`, deletes that, and proves with `lstat` that neither is there any more. Its processes must be gone.
+ * Scrubs a cell: renames it to `.gone-<id>`, deletes that, and proves that nothing of that name is there any more. Its processes must be gone.
  * @throws LazarusError `directory` while something is mounted below, or if something could not be deleted.
  */
 export async function scrubCell(missionsDir: string, cellId: string): Promise<void> {
@@ -148,11 +148,20 @@ export async function scrubCell(missionsDir: string, cellId: string): Promise<vo
   });
   await removeTree(missionsDir, `.gone-${cellId}`);
   await removeTree(missionsDir, `.new-${cellId}`);
-  for (const name of [cellId, `.gone-${cellId}`, `.new-${cellId}`]) {
-    const left = await lstat(join(missionsDir, name)).catch(() => null);
-    if (left !== null)
-      throw new LazarusError("directory", `destroying cell ${cellId}: ${name} is still there`, {
-        retryable: true,
-      });
+  const [left] = await leftOf(missionsDir, cellId);
+  if (left !== undefined)
+    throw new LazarusError("directory", `destroying cell ${cellId}: ${left} is still there`, {
+      retryable: true,
+    });
+}
+
+/** Names in the missions root under which something of this cell lies. */
+export async function leftOf(missionsDir: string, cellId: string): Promise<string[]> {
+  try {
+    const names = await readdir(missionsDir);
+    return names.filter((name) => [cellId, `.gone-${cellId}`, `.new-${cellId}`].includes(name));
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return [];
+    throw error;
   }
 }

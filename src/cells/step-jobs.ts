@@ -109,19 +109,51 @@ export const stepJobs = {
   }),
 
   /** `moves`: how many there were, so that a cell may be sealed again after it was revived. */
-  seal: (cell: Cell, moves: number): NewJob<"seal"> => ({
+  seal: (cell: Cell, last: Run | null, how: { user: User; moves: number }): NewJob<"seal"> => ({
     kind: "seal",
-    key: `${cell.id}:seal:${moves}`,
+    key: `${cell.id}:seal:${how.moves}`,
     maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(cell.id),
-    payload: { cellId: cell.id, repository: cell.repository, baseCommit: cell.baseCommit },
+    payload: {
+      cellId: cell.id,
+      user: how.user,
+      repository: cell.repository,
+      baseCommit: cell.baseCommit,
+      run: last?.n ?? 0,
+      agent: last?.agent ?? null,
+      handle: handleOf(last),
+    },
   }),
 
   prune: (cellId: string, moves: number, mission: MissionUpdate): NewJob<"prune"> => ({
     kind: "prune",
     key: `${cellId}:prune:${moves}`,
     lane: laneOf(cellId),
-    payload: { cellId, mission },
+    payload: { cellId, mission, run: null },
+  }),
+
+  restore: (cell: Cell, run: Run, user: User): NewJob<"restore"> => ({
+    kind: "restore",
+    key: `${cell.id}:${run.n}:restore`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cell.id),
+    payload: {
+      cellId: cell.id,
+      run: run.n,
+      user,
+      repository: cell.repository,
+      baseCommit: cell.baseCommit,
+      baseRef: cell.baseRef,
+    },
+  }),
+
+  /** Puts away again what was brought back for a run that came to nothing. */
+  pruneAgain: (run: Run, mission: MissionUpdate): NewJob<"prune"> => ({
+    kind: "prune",
+    key: `${run.cellId}:${run.n}:prune`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(run.cellId),
+    payload: { cellId: run.cellId, mission, run: run.n },
   }),
 
   /** `what` tells one asking from the next. */

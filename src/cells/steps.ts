@@ -54,10 +54,17 @@ export class Steps {
     return blockingLimit(this.#registry, this.#line(), run);
   }
 
-  /** Sends an admitted run to a runner. */
+  /** Sends an admitted run to a runner; an archived cell is brought back for it first. */
   start(cellId: string, n: number): void {
     const cell = this.#registry.mustCell(cellId);
-    this.#put(stepJobs.start(this.#registry.mustRun(cellId, n), specOf(cell, this.#deps)));
+    const run = this.#registry.mustRun(cellId, n);
+    if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
+    else this.startRestored(cell, run);
+  }
+
+  /** The same for a cell whose directory is as the run needs it. */
+  startRestored(cell: Cell, run: Run): void {
+    this.#put(stepJobs.start(run, specOf(cell, this.#deps)));
   }
 
   /** A cell that was never made leaves nothing on disk, not even half of it. */
@@ -71,16 +78,13 @@ export class Steps {
    */
   putStop(cell: Cell, run: Run, why: string): void {
     if (run.state === "admitted")
-      this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit"] }, why);
+      this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit", "restore"] }, why);
     this.#put(stepJobs.stop(run, this.#deps.uids.of(cell.id), why));
   }
 
   /** Ends everything else that waits for the cell, and removes it from disk. */
   putScrub(cell: Cell): void {
-    this.#deps.queue.end(
-      { lane: laneOf(cell.id), kinds: ["start", "admit", "stop", "collect", "seal", "prune", "mark"] },
-      "the cell is being destroyed",
-    );
+    this.#deps.queue.end({ lane: laneOf(cell.id), kinds: BEFORE_SCRUB }, "the cell is being destroyed");
     this.#deps.queue.end(
       { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
       "the cell is being destroyed",
@@ -117,7 +121,12 @@ export class Steps {
         this.putDraft(cellId, `${cell.publishedBranch}:${this.#moves(cellId)}`);
         return;
       case "seal":
-        this.#putStep(stepJobs.seal(cell, this.#moves(cellId)));
+        this.#putStep(
+          stepJobs.seal(cell, this.#registry.lastRun(cellId), {
+            user: this.#deps.uids.of(cellId),
+            moves: this.#moves(cellId),
+          }),
+        );
         return;
       case "scrub":
         this.putScrub(cell);
@@ -174,6 +183,12 @@ export class Steps {
     this.#put(stepJobs.prune(cellId, this.#moves(cellId), this.#mission(cellId)));
   }
 
+  /** Puts an archived cell away again that had been, or was being, brought back for a run which came to nothing. */
+  putAway(run: Run): void {
+    this.#deps.queue.end({ lane: laneOf(run.cellId), kinds: ["restore"] }, "the run came to nothing");
+    this.#put(stepJobs.pruneAgain(run, this.#mission(run.cellId)));
+  }
+
   /** Has the runner write down in the cell's directory how it stands. */
   mark(cellId: string): void {
     this.#put(stepJobs.mark(cellId, this.#mission(cellId)));
@@ -198,3 +213,7 @@ export class Steps {
 }
 
 const MOST_DEAD = 10_000;
+
+const BEFORE_SCRUB: readonly JobKind[] = [
+  ...(["start", "admit", "stop", "collect", "seal", "restore", "prune", "mark"] as const),
+];

@@ -65,8 +65,17 @@ function howToLetGo(cell: Cell): Markdown {
   return md`${kept} ${code(`/lazarus publish${flag}`)} lets it go (directors).`;
 }
 
+/** What may be done about a cell's way back from its archive. */
+function revival(cell: Cell, run: Run | null): [string, string][] {
+  if (cell.sealedAt === null || cell.closing !== null) return [];
+  const isComing = run?.state === "waiting" || run?.state === "admitted";
+  return [
+    isComing ? ["stop", "leaves it archived"] : ["revive", "brings it back and lets it go on (directors)"],
+  ];
+}
+
 /** What may be typed now, each with what it does. */
-export function actions(cell: Cell): Markdown {
+export function actions(cell: Cell, run: Run | null): Markdown {
   const all: Record<Exclude<Cell["state"], "destroyed">, readonly (readonly [string, string])[]> = {
     proposed: cell.waitsForApproval
       ? [
@@ -88,10 +97,7 @@ export function actions(cell: Cell): Markdown {
       ["close", "publishes and archives (directors)"],
     ],
     closing: [["status", "says how far it is"]],
-    archived: [
-      ["why", "explains"],
-      ["destroy", "scrubs it from disk (directors)"],
-    ],
+    archived: [...revival(cell, run), ["why", "explains"], ["destroy", "scrubs it from disk (directors)"]],
   };
   const here = cell.state === "destroyed" ? [] : all[cell.state];
   return join(

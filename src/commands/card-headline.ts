@@ -21,7 +21,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
     case "closing":
       return md`**being closed** by ${cell.closing?.by ?? "lazarus"}`;
     case "archived":
-      return archived(cell, lastWho(cell, deps));
+      return comingBack(run, deps) ?? archived(cell, lastWho(cell, deps));
     case "destroyed":
       return md`**destroyed** by ${lastWho(cell, deps)}`;
     default:
@@ -38,6 +38,16 @@ function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   if (blocked !== null)
     return md`**${cell.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
   return md`**${cell.agent} is being started** on ${raw(`#${cell.number}`)}`;
+}
+
+/** Null: nobody asked for a run of the archived cell. */
+function comingBack(run: Run | null, deps: CardDeps): Markdown | null {
+  if (run?.state === "admitted") return md`**being brought back** from its archive for ${run.agent}`;
+  if (run?.state !== "waiting") return null;
+  const blocked = deps.lifecycle.steps.blockedBy(run);
+  return blocked === null
+    ? md`**about to be brought back** from its archive for ${run.agent}`
+    : md`**${run.agent} waits for a place**, to go on from the archive: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
 }
 
 function idle(cell: Cell, run: Run | null, agent: string): Markdown {

@@ -25,7 +25,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, run, deps)}`,
     quote(cell.title, 300),
     ...findings(cell, run),
-    ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell))]),
+    ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
   return join(parts, "\n\n");

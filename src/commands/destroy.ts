@@ -9,7 +9,10 @@ export const destroy: Verb = {
   examples: ["destroy 4f1c0b7e", "destroy 4f1c0b7e --force"],
   who: "director",
   flags: {
-    "--force": { takes: "switch", help: "also a cell that is not archived: what was not published is lost" },
+    "--force": {
+      takes: "switch",
+      help: "also a cell that is not archived, or is being revived: what was not published is lost",
+    },
   },
   async run(command, origin, deps) {
     const found = await findCell(
@@ -24,6 +27,10 @@ export const destroy: Verb = {
     const isGoing = cell.closing?.thenDestroy === true;
     if (cell.state !== "archived" && !isGoing && command.flags["--force"] !== true)
       return refuse("refused", replies.notArchived(cell));
+    const last = deps.registry.lastRun(cell.id)?.state;
+    const isComingBack = cell.state === "archived" && (last === "waiting" || last === "admitted");
+    if (isComingBack && !isGoing && command.flags["--force"] !== true)
+      return refuse("refused", replies.comesBack(cell));
     return {
       kind: "done",
       line: replies.destroying(cell),

@@ -93,13 +93,15 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   await confirm(cell.repository, deps);
   const standing = await deps.rights.standing(run.requester, cell.repository);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
-  const may = standing.role !== null && includesRole(standing.role, "executor");
+  const needed = cell.state === "archived" ? "director" : "executor";
+  const may = standing.role !== null && includesRole(standing.role, needed);
   return () => {
     const now = registry.run(cell.id, run.n);
     const fresh = registry.cell(cell.id);
     if (now?.state !== "admitted" || fresh === null) return;
     if (may) return lifecycle.steps.start(cell.id, run.n);
-    const why = `not started: ${run.requester.login} no longer has write permission on ${cell.repository.fullName}`;
+    const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
+    const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
   };
 }

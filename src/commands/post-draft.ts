@@ -1,5 +1,6 @@
 import { sha256 } from "../cells/brief.ts";
 import type { Cell } from "../cells/cell.ts";
+import { isOfEarlierLife } from "../cells/revival.ts";
 import { LazarusError } from "../errors.ts";
 import { type PullRequest, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
@@ -59,7 +60,11 @@ async function openOrUpdate(
   const known =
     cell.pullRequest ??
     (job.notes.attempted === true ? ((await findOpen(place, deps))?.number ?? null) : null);
-  if (known !== null) {
+  const isOver =
+    known !== null &&
+    isOfEarlierLife(cell, deps.registry) &&
+    (await deps.forge.pullRequest(place.name, known))?.isOpen !== true;
+  if (known !== null && !isOver) {
     await updateText(cell, { place, number: known, body }, deps);
     return cell.pullRequest === null ? opened(cell, known, place, deps) : undefined;
   }

@@ -97,14 +97,18 @@ export const replies = {
   alreadyRuns: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is at work already.`,
   alreadyWaits: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has a run in line already.`,
   cannotRevive: (cell: Cell) =>
-    say`Cell ${c(shortId(cell.id))} is ${cell.state}: only an idle cell can be revived.`,
-  reviveArchivedLater: (cell: Cell) =>
-    say`Cell ${c(shortId(cell.id))} is archived; revive of an archived cell: not in this version. Its seal is kept.`,
+    say`Cell ${c(shortId(cell.id))} is ${cell.state}: only an idle or an archived cell can be revived.`,
   neverMade: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was never made: summon again.`,
   reviving: (cell: Cell, place: { limit: string; place: number } | null) =>
     place === null
       ? say`cell ${c(shortId(cell.id))}: ${cell.agent} goes on`
       : say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place: ${ordinal(place.place)} in line, ${place.limit}`,
+  bringingBack: (cell: Cell, place: { limit: string; place: number } | null) =>
+    place === null
+      ? say`cell ${c(shortId(cell.id))}: being brought back from its archive, then ${cell.agent} goes on`
+      : say`cell ${c(shortId(cell.id))}: waits for a place before it is brought back: ${ordinal(place.place)} in line, ${place.limit}`,
+  beingDestroyed: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is being destroyed: it can no longer be revived.`,
   cannotClose: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
   publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
@@ -116,6 +120,8 @@ export const replies = {
   closing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: closing`,
   notArchived: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
+  comesBack: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is being brought back for a run: ${c(`stop ${shortId(cell.id)}`)} it first, or ${c(`destroy ${shortId(cell.id)} --force`)}.`,
   alreadyDestroyed: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is destroyed already.`,
   destroying: (cell: Cell) => say`cell ${c(shortId(cell.id))}: destroying`,
   notWaiting: (cell: Cell) =>

@@ -1,3 +1,4 @@
+import { includesRole } from "../cells/cell.ts";
 import { nearest } from "../nearest.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { findCell, reachable } from "./find-cell.ts";
@@ -5,7 +6,7 @@ import { replies } from "./replies.ts";
 
 export const revive: Verb = {
   name: "revive",
-  summary: "runs the agent again in the same cell, from where it stands",
+  summary: "runs the agent again in the same cell, from where it stands, or from its archive",
   usage: "revive [CELL] [AGENT]",
   examples: ["revive", "revive 4f1c0b7e", "revive 4f1c0b7e ezra"],
   who: "executor; director if archived",
@@ -17,13 +18,18 @@ export const revive: Verb = {
     const { cell } = found;
     if (cell.state === "archived" && cell.sealedAt === null)
       return refuse("refused", replies.neverMade(cell));
-    if (cell.state === "archived") return refuse("refused", replies.reviveArchivedLater(cell));
+    if (cell.closing?.thenDestroy) return refuse("refused", replies.beingDestroyed(cell));
+    if (cell.state === "archived" && !includesRole(found.role, "director")) {
+      const asDirector = await findCell(cellWord, { verb: "revive", role: "director" }, { origin, deps });
+      if ("refusal" in asDirector) return asDirector.refusal;
+    }
     const last = deps.registry.lastRun(cell.id);
     if (last?.state === "waiting" || last?.state === "admitted")
       return refuse("refused", replies.alreadyWaits(cell));
     if (cell.state === "active" || last?.state === "running")
       return refuse("refused", replies.alreadyRuns(cell));
-    if (cell.state !== "idle") return refuse("refused", replies.cannotRevive(cell));
+    if (cell.state !== "idle" && cell.state !== "archived")
+      return refuse("refused", replies.cannotRevive(cell));
     return start(agentWord ?? cell.agent, { cell, origin, deps });
   },
 };
@@ -43,10 +49,9 @@ function start(
     kind: "done",
     line: () => {
       const run = deps.registry.lastRun(cell.id);
-      return replies.reviving(
-        { ...cell, agent: agent.name },
-        run === null ? null : deps.lifecycle.steps.blockedBy(run),
-      );
+      const place = run === null ? null : deps.lifecycle.steps.blockedBy(run);
+      const say = cell.state === "archived" ? replies.bringingBack : replies.reviving;
+      return say({ ...cell, agent: agent.name }, place);
     },
     data: { id: cell.id },
     effects: () => {

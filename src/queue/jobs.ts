@@ -84,8 +84,33 @@ export const JOBS = {
       lease: z.string().nullable(),
     }),
   },
-  seal: { queue: "cells", payload: z.object({ cellId: z.string(), repository, baseCommit: z.string() }) },
-  prune: { queue: "cells", payload: z.object({ cellId: z.string(), mission }) },
+  seal: {
+    queue: "cells",
+    payload: z.object({
+      cellId: z.string(),
+      repository,
+      baseCommit: z.string(),
+      user,
+      /** Whose run was the last, and its handle: its repository is asked as that agent would; null: nobody's. */
+      run: z.number().default(0),
+      agent: z.string().nullable().default(null),
+      handle: handle.nullable().default(null),
+    }),
+  },
+  /** An archived cell is brought back for a run. */
+  restore: {
+    queue: "cells",
+    payload: z.object({ ...runRef, repository, user, baseCommit: z.string(), baseRef: z.string() }),
+  },
+  prune: {
+    queue: "cells",
+    payload: z.object({
+      cellId: z.string(),
+      mission,
+      /** The run that the cell had been brought back for, and that came to nothing; null: it was just sealed. */
+      run: z.number().nullable().default(null),
+    }),
+  },
   scrub: {
     queue: "cells",
     payload: z.object({ cellId: z.string(), repository, user, handle: handle.nullable() }),
@@ -132,6 +157,9 @@ export const JOBS = {
   },
   "push-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
   sealed: { queue: "reports", payload: z.object({ cellId: z.string(), bytes: z.number() }) },
+  restored: { queue: "reports", payload: z.object(runRef) },
+  /** Its archive is damaged, or what it needs is gone: nothing was changed. */
+  "restore-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
   scrubbed: { queue: "reports", payload: z.object({ cellId: z.string() }) },
   tailed: {
     queue: "reports",

@@ -167,7 +167,7 @@ it("holds back objects that git's own check refuses", async () => {
   const harvest = await rig.collect(cell);
   expect(harvest).toMatchObject({ tip: null, changed: true });
   expect(harvest.heldBack).toEqual([expect.stringMatching(/git's own check refuses .*hasDotgit/)]);
-  expect(existsSync(rig.cellPath(cell, "archive/branch.bundle"))).toBe(true);
+  expect(existsSync(rig.cellPath(cell, "archive/collected.bundle"))).toBe(true);
 });
 
 it("reads the newest report without following links, redacted, and the end of the log", async () => {

@@ -70,9 +70,23 @@ function reports(run: number, tip = TIP): Act[] {
     ["push-refused", () => lifecycle.reported.onPushRefused({ ...about, why: "protected" })],
     ["drafted", () => lifecycle.reported.onDrafted(ID, 271, "acme/app")],
     ["sealed", () => lifecycle.reported.onSealed({ cellId: ID, bytes: 1 })],
+    ["restored", () => lifecycle.reported.onRestored(about)],
+    ["restore-refused", () => lifecycle.reported.onRestoreRefused({ ...about, why: "damaged" })],
     ["scrubbed", () => lifecycle.reported.onScrubbed({ cellId: ID })],
     ...(
-      ["start", "admit", "stop", "collect", "publish", "push", "seal", "prune", "scrub", "draft"] as const
+      [
+        "start",
+        "admit",
+        "stop",
+        "collect",
+        "publish",
+        "push",
+        "seal",
+        "restore",
+        "prune",
+        "scrub",
+        "draft",
+      ] as const
     ).map(
       (kind): Act => [
         `${kind} stuck`,
@@ -97,6 +111,9 @@ function wishes(): Act[] {
     all.push(["extend", () => lifecycle.extend(cell, cell.expiresAt + 60_000)]);
   if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
     all.push(["revive", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
+  const isSealed = cell.state === "archived" && cell.sealedAt !== null && cell.closing === null;
+  if (isSealed && (last.state === "ended" || last.state === "withdrawn"))
+    all.push(["revive archived", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
   if (cell.waitsForApproval && cell.state === "proposed")
     all.push(["approve", () => lifecycle.approve(cell)]);
   if (cell.state !== "destroyed") all.push(["destroy", () => lifecycle.destroy(cell, "owner")]);
@@ -182,6 +199,8 @@ it("each kind of report changes the registry only in its finish", async () => {
     "over-limit",
     "push-refused",
     "pushed",
+    "restore-refused",
+    "restored",
     "run-ended",
     "run-refused",
     "run-started",

@@ -36,8 +36,8 @@ beforeEach(async () => {
 });
 afterAll(() => rig.remove());
 
-function seal(): Promise<void> {
-  return rig.perform("seal", { cellId: cell.id, repository: cell.repository, baseCommit: cell.baseCommit });
+function seal(key?: string): Promise<void> {
+  return rig.seal(cell, key);
 }
 
 function scrub(): Promise<void> {
@@ -55,7 +55,7 @@ it("seals a cell, links as links, and empties it", async () => {
   symlinkSync("/etc/passwd", rig.cellPath(cell, "worktree/link"));
   execFileSync("mkfifo", [rig.cellPath(cell, "worktree/pipe")]);
   await rig.collect(cell);
-  await seal();
+  await seal("first");
   const archive = rig.cellPath(cell, "archive");
   const manifest = readJsonFile(join(archive, "manifest.json")) as {
     files: { name: string; bytes: number; sha256: string }[];
@@ -79,7 +79,7 @@ it("seals a cell, links as links, and empties it", async () => {
   ]);
   expect(verified.code).toBe(0);
 
-  await rig.perform("prune", { cellId: cell.id, mission });
+  await rig.perform("prune", { cellId: cell.id, mission, run: null });
   expect(readdirSync(rig.cellPath(cell, "worktree"))).toEqual([]);
   expect(readdirSync(rig.cellPath(cell, "home"))).toEqual([]);
   expect(readJsonFile(rig.cellPath(cell, "meta/mission.json"))).toMatchObject({
@@ -89,18 +89,72 @@ it("seals a cell, links as links, and empties it", async () => {
   expect(existsSync("/etc/passwd")).toBe(true);
 
   const before = readFileSync(join(archive, "cell.tar.gz"));
-  await seal();
+  await seal("first");
   expect(readFileSync(join(archive, "cell.tar.gz")).equals(before)).toBe(true);
 });
 
-it("seals a cell that nothing was collected from, with the commit it started from", async () => {
+async function headsOfBundle(): Promise<string> {
+  return (await tryGit(tmpdir(), ["bundle", "list-heads", rig.cellPath(cell, "archive/branch.bundle")]))
+    .stdout;
+}
+
+function bundleOf(): unknown {
+  return readJsonFile(rig.cellPath(cell, "archive/manifest.json")).bundle;
+}
+
+it("bundles every ref of the tree and what HEAD points at, and nothing that the forge has", async () => {
+  rig.inWorktree(
+    cell,
+    "git branch side && echo x >>a.txt && git stash -q && git tag -a -m t mine && git update-ref refs/odd/ref HEAD && git checkout -q --detach && echo y >>a.txt && git commit -qam detached",
+  );
+  const tip = rig.inWorktree(cell, "git rev-parse HEAD").trim();
   await seal();
-  const heads = await tryGit(tmpdir(), ["bundle", "list-heads", rig.cellPath(cell, "archive/branch.bundle")]);
-  expect(heads.stdout).toContain(cell.baseCommit);
+  const names = (await headsOfBundle())
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" ")[1]);
+  expect(names.sort()).toEqual(
+    [
+      "HEAD",
+      "refs/heads/side",
+      `refs/heads/${cell.branch}`,
+      "refs/odd/ref",
+      "refs/stash",
+      "refs/tags/mine",
+    ].sort(),
+  );
+  expect(await headsOfBundle()).toContain(`${tip} HEAD`);
+  expect(bundleOf()).toEqual({ of: "worktree", why: null });
+});
+
+it("bundles the commit it started from where nothing was made", async () => {
+  rig.inWorktree(cell, `git reset -q --hard ${cell.baseCommit}`);
+  await seal();
+  expect(await headsOfBundle()).toContain(cell.baseCommit);
+  expect(bundleOf()).toEqual({ of: "base", why: "it has no commits of its own" });
+});
+
+it("bundles what the last run made where the cell's own repository cannot be used", async () => {
+  const { tip } = await rig.collect(cell);
+  rmSync(rig.cellPath(cell, "worktree/.git"), { recursive: true });
+  symlinkSync("/etc", rig.cellPath(cell, "worktree/.git"));
+  await seal();
+  expect(await headsOfBundle()).toBe(`${tip} refs/lazarus/tip\n`);
+  expect(bundleOf()).toEqual({ of: "last run", why: ".git was unusable (it is a link)" });
+});
+
+it("runs nothing of the cell's with our rights when it bundles", async () => {
+  const mark = join(rig.root, "ran");
+  rig.inWorktree(
+    cell,
+    `printf '#!/bin/sh\\nid -u >>"${mark}"\\n' >.git/evil && chmod +x .git/evil && git config core.fsmonitor "$PWD/.git/evil" && git config core.sshCommand "$PWD/.git/evil" && git config uploadpack.packObjectsHook "$PWD/.git/evil"`,
+  );
+  await seal();
+  expect(existsSync(mark)).toBe(false);
 });
 
 it("empties nothing that has no seal", async () => {
-  await expect(rig.perform("prune", { cellId: cell.id, mission })).rejects.toMatchObject({
+  await expect(rig.perform("prune", { cellId: cell.id, mission, run: null })).rejects.toMatchObject({
     code: "directory",
   });
   expect(existsSync(rig.cellPath(cell, "worktree/a.txt"))).toBe(true);

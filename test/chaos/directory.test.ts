@@ -129,7 +129,12 @@ describe("a cell that is being closed", () => {
 async function isSealed(rig: ChaosRig): Promise<void> {
   await rig.comesTo({ state: "archived", replies: 1 });
   const dir = join(rig.lazarus.missionsDir, rig.cell().id);
-  expect(readdirSync(join(dir, "archive")).sort()).toEqual(["branch.bundle", "cell.tar.gz", "manifest.json"]);
+  expect(readdirSync(join(dir, "archive")).sort()).toEqual([
+    "branch.bundle",
+    "cell.tar.gz",
+    "entries.jsonl.gz",
+    "manifest.json",
+  ]);
   expect(readdirSync(join(dir, "worktree"))).toEqual([]);
   expect(readdirSync(join(dir, "home"))).toEqual([]);
 }

@@ -160,6 +160,22 @@ const cards: Record<string, () => void | Promise<void>> = {
   },
   archived: () => archived(),
   "archived-without-publishing": () => archived(true),
+  "coming-back": async () => {
+    await archived();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+  },
+  "waits-to-come-back": async () => {
+    await archived();
+    for (const n of [1, 2, 3, 4]) rig.active({ id: `9ab24c1${n}-1111-4222-8333-444455556666` });
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+  },
+  "not-brought-back": async () => {
+    await archived();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+    const why =
+      "the archive is damaged: cell.tar.gz has 100 bytes instead of 48213; branch.bundle is missing";
+    rig.lifecycle.reported.onRestoreRefused({ cellId: ID, run: 2, why });
+  },
   declined: () => {
     const cell = rig.create({ waitsForApproval: true });
     rig.lifecycle.withdraw(cell, rig.run(), {

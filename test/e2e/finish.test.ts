@@ -96,7 +96,12 @@ describe("a cell that is closed", () => {
     );
     expect(await readdir(join(dir, "worktree"))).toEqual([]);
     const archive = join(dir, "archive");
-    expect((await readdir(archive)).sort()).toEqual(["branch.bundle", "cell.tar.gz", "manifest.json"]);
+    expect((await readdir(archive)).sort()).toEqual([
+      "branch.bundle",
+      "cell.tar.gz",
+      "entries.jsonl.gz",
+      "manifest.json",
+    ]);
     const manifest = JSON.parse(await readFile(join(archive, "manifest.json"), "utf8"));
     for (const { name, bytes, sha256 } of manifest.files) {
       const content = await readFile(join(archive, name));
@@ -106,7 +111,7 @@ describe("a cell that is closed", () => {
         sha256,
       ]);
     }
-    expect(manifest.files.length).toBe(2);
+    expect(manifest.files.length).toBe(3);
     const { stdout } = await promisify(execFile)("tar", ["-tzf", join(archive, "cell.tar.gz")]);
     for (const part of [
       "worktree/made.txt",

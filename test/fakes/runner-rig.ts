@@ -49,6 +49,10 @@ export interface RunnerRig {
   /** Starts a run and waits until its end was reported. */
   runToEnd(cell: CellSpec, run?: number): Promise<JobPayload<"run-ended">>;
   collect(cell: CellSpec, run?: number): Promise<Harvest>;
+  /** Seals a cell as a closing does; the same key is the same sealing. */
+  seal(cell: CellSpec, key?: string): Promise<void>;
+  /** Brings an archived cell back for a run. */
+  restore(cell: CellSpec, run: number): Promise<void>;
   /** Payloads of the reports of one kind. */
   said<K extends JobKind>(kind: K): JobPayload<K>[];
   cellPath(cell: CellSpec, ...names: string[]): string;
@@ -201,6 +205,22 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       if (harvest === undefined) throw new Error("nothing was collected");
       return harvest;
     },
+    seal: (cell, key) =>
+      rig.perform(
+        "seal",
+        {
+          cellId: cell.id,
+          repository: cell.repository,
+          baseCommit: cell.baseCommit,
+          user: cell.user,
+          run: 1,
+          agent: "allegro",
+          handle: null,
+        },
+        key === undefined ? {} : { key },
+      ),
+    restore: ({ id: cellId, repository, user, baseCommit, baseRef }, run) =>
+      rig.perform("restore", { cellId, run, repository, user, baseCommit, baseRef }),
     said: (kind) => reports.filter((job) => job.kind === kind).map((job) => job.payload as never),
     cellPath: (cell, ...names) => join(missions, cell.id, ...names),
     inWorktree(cell, script) {

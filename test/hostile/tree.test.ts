@@ -79,6 +79,7 @@ it("holds a gigabyte back, says which file, closes only when told to discard, an
   expect((await readdir(join(stage.lazarus.missionsDir, cellId, "archive"))).sort()).toEqual([
     "branch.bundle",
     "cell.tar.gz",
+    "entries.jsonl.gz",
     "manifest.json",
   ]);
   await stage.type(stage.lead, issue, `/lazarus destroy`);
