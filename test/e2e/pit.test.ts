@@ -18,7 +18,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CELL_ID, layCell } from "../fakes/cell-directory.ts";
-import { listenForWords } from "../fakes/service-manager.ts";
+import { CAN_HEAR, listenForWords } from "../fakes/service-manager.ts";
+import { Systemd } from "../fakes/systemd.ts";
 import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
@@ -398,26 +399,29 @@ describe("for ever", () => {
     ]);
   });
 
-  it("tells the service manager that started it", async () => {
-    lay();
-    const words = await listenForWords(join(dir, "notify"));
-    try {
-      const env = { NOTIFY_SOCKET: words.socket, WATCHDOG_USEC: "200000" };
-      const started = start(["--config", config, "pit"], { env });
-      await words.until((all) => all.filter((one) => one.text === "WATCHDOG=1").length >= 3);
-      started.child.kill("SIGTERM");
-      await once(started.child, "close");
-      await words.until((all) => all.some((one) => one.text === "STOPPING=1"));
-      expect(words.all[0]).toEqual({
-        text: `READY=1\nSTATUS=1 cell in ${root}: 1 healthy`,
-        pid: started.child.pid,
-      });
-      expect(words.all.at(-1)?.text).toBe("STOPPING=1");
-      expect(started.out.errors).toBe("");
-    } finally {
-      await words.close();
-    }
-  });
+  it.skipIf(!CAN_HEAR)(
+    "tells the service manager that started it (skipped where no python3 can hear it)",
+    async () => {
+      lay();
+      const words = await listenForWords(join(dir, "notify"));
+      try {
+        const env = { NOTIFY_SOCKET: words.socket, WATCHDOG_USEC: "200000" };
+        const started = start(["--config", config, "pit"], { env });
+        await words.until((all) => all.filter((one) => one.text === "WATCHDOG=1").length >= 3);
+        started.child.kill("SIGTERM");
+        await once(started.child, "close");
+        await words.until((all) => all.some((one) => one.text === "STOPPING=1"));
+        expect(words.all[0]).toEqual({
+          text: `READY=1\nSTATUS=1 cell in ${root}: 1 healthy`,
+          pid: started.child.pid,
+        });
+        expect(words.all.at(-1)?.text).toBe("STOPPING=1");
+        expect(started.out.errors).toBe("");
+      } finally {
+        await words.close();
+      }
+    },
+  );
 
   it("does no harm where there are two of them on one root", async () => {
     mkdirSync(root);
@@ -437,5 +441,44 @@ describe("for ever", () => {
     }
     expect(readdirSync(root).sort()).toEqual(ids);
     expect(readdirSync(join(dir, "data"))).toEqual(["pit-heartbeat.json"]);
+  });
+});
+
+describe("contrib", () => {
+  const installed = () => ({
+    "/usr/local/lib/lazarus/bin/lazarus.js": BIN,
+    "/etc/lazarus/lazarus.yaml": config,
+  });
+
+  it.skipIf(!CAN_HEAR)(
+    "has a unit that systemd is told by (skipped where no python3 can hear it)",
+    async () => {
+      lay({ status: "idle" });
+      const unitPath = resolve(import.meta.dirname, "../../contrib/lazarus-pit.service");
+      const systemd = await Systemd.load({ unitPath, dir, paths: installed(), others: () => [] });
+      try {
+        await systemd.start();
+        expect(systemd.heard).toEqual([`READY=1\nSTATUS=1 cell in ${root}: 1 healthy`]);
+        expect(existsSync(join(dir, "data", "pit-heartbeat.json"))).toBe(true);
+        expect(await systemd.stop()).toBe(0);
+      } finally {
+        await systemd.close();
+      }
+    },
+  );
+
+  it("has a line for cron that says something only where something is not healthy", () => {
+    const text = readFileSync(resolve(import.meta.dirname, "../../contrib/lazarus-pit.cron"), "utf8");
+    let command = /^\*\/5 \* \* \* \* lazarus (.*)$/m.exec(text)?.[1] ?? "";
+    for (const [from, to] of Object.entries(installed())) command = command.replace(from, `'${to}'`);
+    const run = () =>
+      execFileSync("sh", ["-c", command], { env: { PATH: process.env.PATH ?? "" } }).toString();
+    lay({ status: "idle" });
+    expect(run()).toBe("");
+    lay({ ageMs: 3_600_000 });
+    expect(run()).toContain(`${CELL_ID}  stale`);
+    rmSync(root, { recursive: true });
+    symlinkSync("/tmp", root);
+    expect(run()).toContain("is a link; name the directory itself");
   });
 });

@@ -1,6 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { until } from "./until.ts";
+
+/** Whether there is a python3, which is what hears. */
+export const CAN_HEAR = spawnSync("python3", ["--version"]).status === 0;
 
 /** One datagram, and who sent it by the kernel's word. */
 export interface Word {
@@ -20,6 +23,8 @@ export interface Words {
 const LISTENER = `
 import json, os, socket, struct, sys
 name = sys.argv[1]
+if name.startswith("/") and os.path.exists(name):
+    os.unlink(name)
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 s.bind("\\0" + name[1:] if name.startswith("@") else name)
