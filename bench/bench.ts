@@ -3,6 +3,7 @@ import { durableAcks } from "./acks.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
 import { idleMemory } from "./memory.ts";
+import { pitMemory, pitScan } from "./pit.ts";
 import { sandboxStart } from "./sandbox.ts";
 import { warmSummon } from "./summon.ts";
 
@@ -11,7 +12,14 @@ import { warmSummon } from "./summon.ts";
  * floor and product take turns. It is no test: it ends with 0 whatever the ratios are.
  */
 
-const FIGURES = { summon: warmSummon, acks: durableAcks, memory: idleMemory, sandbox: sandboxStart };
+const FIGURES = {
+  summon: warmSummon,
+  acks: durableAcks,
+  memory: idleMemory,
+  sandbox: sandboxStart,
+  pit: pitScan,
+  "pit-memory": pitMemory,
+};
 
 async function main(wanted: readonly string[]): Promise<void> {
   build();
