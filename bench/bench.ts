@@ -3,6 +3,7 @@ import { durableAcks } from "./acks.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
 import { idleMemory } from "./memory.ts";
+import { pitMemory, pitScan } from "./pit.ts";
 import { restart } from "./restart.ts";
 import { sandboxStart } from "./sandbox.ts";
 import { statusOfOne } from "./status.ts";
@@ -20,6 +21,8 @@ const FIGURES = {
   sandbox: sandboxStart,
   status: statusOfOne,
   restart,
+  pit: pitScan,
+  "pit-memory": pitMemory,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {

@@ -1,6 +1,9 @@
 import { Command, CommanderError } from "commander";
 import { openApp } from "./app.ts";
+import { EXIT, exitCodeOf, failure } from "./cli-exit.ts";
 import { runJobs } from "./cli-jobs.ts";
+import { addPit } from "./cli-pit.ts";
+import { systemClock } from "./clock.ts";
 import type { StoredAnswer } from "./commands/answer.ts";
 import type { Verb } from "./commands/command.ts";
 import { VERBS } from "./commands/index.ts";
@@ -10,6 +13,7 @@ import { lineOfFinding } from "./doctor-finding.ts";
 import { explain, LazarusError } from "./errors.ts";
 import { postDelivery } from "./hook.ts";
 import { createLog, silentLog } from "./log.ts";
+import { createNotifier } from "./notify.ts";
 import { ask, askRegistry, printLog } from "./operator.ts";
 import { createRedactor } from "./redact.ts";
 import { listen } from "./server.ts";
@@ -20,9 +24,6 @@ interface Globals {
   readonly color: boolean;
   readonly verbose?: boolean;
 }
-
-/** Codes of the contract: 0 done, 1 failed, 2 usage or configuration, 3 refused, 4 no such cell or agent, 5 not reached. */
-const EXIT = { failed: 1, usage: 2, refused: 3, notFound: 4, unreachable: 5 } as const;
 
 const program = new Command("lazarus")
   .description("Runs coding agents on the repositories of your own Gitea or Forgejo, in supervised cells.")
@@ -71,6 +72,7 @@ program
   .action(async () => {
     const config = load(["server", "forge", "agents"]);
     const log = makeLog(config);
+    const manager = createNotifier({ env: readEnvironment(), pid: process.pid, clock: systemClock, log });
     for (const notice of config.notices) log.warn({}, notice);
     const app = await openApp(config, { log });
     const server = await listen(app).catch(async (error: unknown) => {
@@ -78,13 +80,14 @@ program
       throw error;
     });
     const count = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;
-    process.stdout.write(
-      `lazarus listening on ${server.url}, ${count(config.agents.size, "agent")}, ${count(app.adopted, "cell")} adopted\n`,
-    );
+    const ready = `listening on ${server.url}, ${count(config.agents.size, "agent")}, ${count(app.adopted, "cell")} adopted`;
+    process.stdout.write(`lazarus ${ready}\n`);
+    await manager.ready(ready);
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });
     log.info({}, "draining; agents go on");
+    await manager.stopping();
     await server.close();
     await app.stop();
     // Whatever still holds the event loop (a keep-alive socket, say) must not outlast the promise of 10 s.
@@ -236,7 +239,15 @@ program
     print({ exitCode: isOk ? 0 : EXIT.failed, text: `${status} ${text}`, data: { status, answer: text } });
   });
 
-for (const name of ["pit", "setup", "runner"]) {
+addPit(program, {
+  load: () => load(["pit"]),
+  makeLog,
+  isJson: () => globals().json === true,
+  print: (text) => void process.stdout.write(text),
+  fail,
+});
+
+for (const name of ["setup", "runner"]) {
   program
     .command(name)
     .description("not in this version")
@@ -249,10 +260,6 @@ for (const name of ["pit", "setup", "runner"]) {
         data: failure("refused", `${name}: not in this version.`),
       }),
     );
-}
-
-function failure(code: string, message: string) {
-  return { error: { code, message } };
 }
 
 /** Prints an answer for people or programs, and sets the exit code. */
@@ -278,13 +285,6 @@ function fail(error: unknown): void {
   const faults = error instanceof ConfigFault ? error.faults : [explain(error)];
   for (const fault of faults) process.stderr.write(`lazarus: ${fault}\n`);
   if (globals().verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-}
-
-function exitCodeOf(code: string): number {
-  if (code === "configuration" || code === "usage" || code === "wrong-user" || code === "lock-held")
-    return EXIT.usage;
-  if (code === "not-found" || code === "agent-missing") return EXIT.notFound;
-  return code.startsWith("forge-") ? EXIT.unreachable : EXIT.failed;
 }
 
 /** Runs the command line. */

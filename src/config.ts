@@ -184,8 +184,6 @@ interface Origin {
 /** Keys of capabilities that are still to come: they load, and are named at start. */
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
   ["limits.revives", "nothing is retried after a crash by itself"],
-  ["pit.stale", "the pit is not"],
-  ["pit.skew", "the pit is not"],
   ["pit.quiet", "health by output is not"],
   ["pit.stalled", "health by output is not"],
 ];

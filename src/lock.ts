@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { LazarusError, systemCode } from "./errors.ts";
+import { makePath } from "./make-path.ts";
 
 /** Held by the one program that works on a data directory; it dies with its owner, whatever kills it. */
 export interface Lock {
@@ -53,7 +54,7 @@ export function prepareDataDir(dataDir: string): void {
     // Directories on the way are made passable in one step: a kill in between would leave them shut.
     const isRoot = process.geteuid?.() === 0;
     process.umask(isRoot ? 0o066 : 0o077);
-    mkdirSync(dataDir, { recursive: true, mode: isRoot ? 0o711 : 0o700 });
+    makePath(dataDir, isRoot ? 0o711 : 0o700);
     process.umask(0o077);
     const owner = statSync(dataDir).uid;
     const own = process.geteuid?.() ?? owner;

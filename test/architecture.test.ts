@@ -21,7 +21,9 @@ const STORES = ["config", "db", "gitea", "queue", "backends"];
 const ZONES: Zones = {
   // L0: nothing but each other.
   ground: {
-    files: ["clock", "errors", "redact", "units", "nearest", "proxies"].map((name) => `src/${name}.ts`),
+    files: ["clock", "errors", "redact", "units", "nearest", "proxies", "make-path"].map(
+      (name) => `src/${name}.ts`,
+    ),
     may: [],
   },
   // L1
@@ -51,10 +53,11 @@ const ZONES: Zones = {
   // L5
   top: {
     files: [
-      ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "failures", "doctor"].map(
-        (name) => `src/${name}.ts`,
-      ),
-      ...["src/cli-", "src/doctor-"],
+      ...[
+        ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "failures", "doctor"],
+        "notify",
+      ].map((name) => `src/${name}.ts`),
+      ...["src/cli-", "src/doctor-", "src/unix-dgram.d.ts"],
     ],
     may: [...GROUND, ...STORES, "lock", "cells", "commands", "webhooks"],
   },
@@ -68,6 +71,8 @@ const PACKAGES = {
   express: ["src/server.ts", "src/webhooks/receiver.ts", "src/webhooks/read-body.ts"],
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/db.ts", "src/lock.ts"],
+  // The command line, and the commands of it that have a file of their own.
+  commander: ["src/cli.ts", "src/cli-pit.ts"],
   // The client, and the calls about rights, which take it as an argument.
   "gitea-js": ["src/gitea/client.ts", "src/gitea/moved.ts", "src/gitea/rights.ts"],
 } as const;

@@ -1,7 +1,8 @@
-import { constants, mkdirSync } from "node:fs";
+import { constants } from "node:fs";
 import { lstat, open, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError, systemCode } from "../errors.ts";
+import { makePath } from "../make-path.ts";
 import { inDirectory, openDirectory, readInside, writeWhole } from "./inside.ts";
 
 /** The paths of one cell's directory, all absolute: the contract of mission-cell.md. */
@@ -55,7 +56,7 @@ export const SCAFFOLD = [
 export function makePassable(dir: string): void {
   const before = process.umask(0o066);
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o711 });
+    makePath(dir, 0o711);
   } finally {
     process.umask(before);
   }

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, readdir, rename, rm } from "node:fs/promises";
 import { LazarusError, systemCode } from "../errors.ts";
 import { removeTree } from "./scrub.ts";
 
@@ -121,15 +121,7 @@ export async function writeWhole(
   name: string,
   bytes: string | Uint8Array,
 ): Promise<void> {
-  const temporary = below(directory, `.${name}.${process.pid}.${++writes}`);
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = await open(temporary, flags, 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
+  const temporary = await writeAside(directory, name, bytes);
   try {
     await rename(temporary, below(directory, name));
   } catch (error) {
@@ -142,7 +134,44 @@ export async function writeWhole(
   await directory.sync();
 }
 
+/**
+ * Writes a file whole where nothing bears its name, and says whether it did: what is there already, whatever it is, stays as it is, also where
+ * another process makes it at the same moment.
+ */
+export async function createWhole(
+  directory: FileHandle,
+  name: string,
+  bytes: string | Uint8Array,
+): Promise<boolean> {
+  const temporary = await writeAside(directory, name, bytes);
+  try {
+    // A second name, unlike a rename, is refused where there is a first.
+    await link(temporary, below(directory, name));
+  } catch (error) {
+    if (systemCode(error) === "EEXIST") return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await directory.sync();
+  return true;
+}
+
 let writes = 0;
+
+/** The bytes on disk under a name of this process's own; answers its path. */
+async function writeAside(directory: FileHandle, name: string, bytes: string | Uint8Array): Promise<string> {
+  const temporary = below(directory, `.${name}.${process.pid}.${++writes}`);
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const file = await open(temporary, flags, 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  return temporary;
+}
 
 /** What a write of the same file left behind when its process was killed. */
 async function removeStale(directory: FileHandle, name: string): Promise<void> {
@@ -150,7 +179,18 @@ async function removeStale(directory: FileHandle, name: string): Promise<void> {
     const pid = other.startsWith(`.${name}.`)
       ? /^(\d+)\.\d+$/.exec(other.slice(name.length + 2))?.[1]
       : undefined;
+    if (pid === undefined || pid === String(process.pid) || isAlive(Number(pid))) continue;
     // What cannot be removed is not ours, but a directory that somebody else named so.
-    if (pid !== undefined && pid !== String(process.pid)) await rm(below(directory, other)).catch(() => {});
+    await rm(below(directory, other)).catch(() => {});
+  }
+}
+
+/** A process of that number may be writing just now: two pits have one heartbeat. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemCode(error) === "EPERM";
   }
 }
