@@ -478,6 +478,7 @@ describe("contrib", () => {
     lay({ ageMs: 3_600_000 });
     expect(run()).toContain(`${CELL_ID}  stale`);
     rmSync(root, { recursive: true });
-    expect(run()).toContain("it is missing");
+    writeFileSync(root, "");
+    expect(run()).toContain("not a directory");
   });
 });
