@@ -3,7 +3,9 @@ import { durableAcks } from "./acks.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
 import { idleMemory } from "./memory.ts";
+import { restart } from "./restart.ts";
 import { sandboxStart } from "./sandbox.ts";
+import { statusOfOne } from "./status.ts";
 import { warmSummon } from "./summon.ts";
 
 /*
@@ -11,7 +13,14 @@ import { warmSummon } from "./summon.ts";
  * floor and product take turns. It is no test: it ends with 0 whatever the ratios are.
  */
 
-const FIGURES = { summon: warmSummon, acks: durableAcks, memory: idleMemory, sandbox: sandboxStart };
+const FIGURES = {
+  summon: warmSummon,
+  acks: durableAcks,
+  memory: idleMemory,
+  sandbox: sandboxStart,
+  status: statusOfOne,
+  restart,
+};
 
 async function main(wanted: readonly string[]): Promise<void> {
   build();

@@ -38,8 +38,13 @@ export interface Serving extends ServeProcess {
   settled(): Promise<void>;
 }
 
-/** Starts it against the stand-in; its one agent is `stamp`, which runs `command`. */
-export async function serve(dir: string, forge: ForgeProcess, command: readonly string[]): Promise<Serving> {
+/** Writes a configuration below `dir`, and answers where; its one agent is `stamp`, which runs `command`. */
+export function writeBenchConfig(
+  dir: string,
+  forge: Pick<ForgeProcess, "url" | "token">,
+  command: readonly string[],
+  more: Readonly<Record<string, unknown>> = {},
+): string {
   mkdirSync(join(dir, "missions"), { recursive: true, mode: 0o711 });
   const configPath = join(dir, "lazarus.yaml");
   const config = {
@@ -48,8 +53,15 @@ export async function serve(dir: string, forge: ForgeProcess, command: readonly 
     data: "./data",
     missions: "./missions",
     agents: { stamp: { command, backend: "process", network: "full" } },
+    ...more,
   };
   writeFileSync(configPath, stringify(config), { mode: 0o600 });
+  return configPath;
+}
+
+/** Starts it against the stand-in; its one agent is `stamp`, which runs `command`. */
+export async function serve(dir: string, forge: ForgeProcess, command: readonly string[]): Promise<Serving> {
+  const configPath = writeBenchConfig(dir, forge, command);
   const process = await startServe(configPath, join(dir, "serve.log"));
   const dataDir = join(dir, "data");
   const registry = new Database(join(dataDir, "lazarus.db"), { readonly: true });

@@ -29,6 +29,7 @@ import { createLocalQueue } from "./queue/local.ts";
 import type { Queue } from "./queue/queue.ts";
 import { createReadiness } from "./readiness.ts";
 import { createRedactor } from "./redact.ts";
+import { createCatchUp } from "./webhooks/catchup.ts";
 import { createHandled, type Handled } from "./webhooks/handled.ts";
 import { parseText } from "./webhooks/read-text.ts";
 import { createThreadHandler } from "./webhooks/thread.ts";
@@ -134,12 +135,15 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
   const handled = createHandled(db, { clock, patterns: config.forge.repositories });
   const deadlines = createDeadlines(db);
   noteTick({ ...deps, deadlines, log });
+  const { repositories: patterns, pollMs } = config.forge;
+  const looking = { forge, db, queue, handled, clock, log, isServed: rights.isServed };
+  const catchUp = createCatchUp({ ...looking, patterns, pollMs });
   const adopted = await adopt(runner, registry);
 
   const postDeps = { ...deps, db };
   queue.work(
     {
-      ...createThreadHandler({ ...postDeps, handled, log, isServed: rights.isServed, parse: parseText }),
+      ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
       ...createCommandHandlers(postDeps),
       ...createReportHandlers(lifecycle.reported),
       ...createTailHandler(postDeps),
@@ -153,7 +157,14 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     noteTick({ ...deps, deadlines, log });
     lookAtTime({ ...deps, deadlines });
   };
-  const readiness = createReadiness({ config, forge, handled, clock, log });
+  const begin = (forgeNow: number) => {
+    db.transaction(() => {
+      handled.serve(patterns, forgeNow);
+      catchUp.begin(forgeNow);
+    });
+    catchUp.start();
+  };
+  const readiness = createReadiness({ config, forge, clock, log, begin });
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
@@ -174,7 +185,7 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     botId: readiness.botId,
     notReady: readiness.notReady,
     async stop() {
-      for (const cancel of [...cancels, readiness.stop]) cancel();
+      for (const cancel of [...cancels, readiness.stop, catchUp.stop]) cancel();
       await queue.close(DRAIN_MS);
       await runner.close();
       db.close();

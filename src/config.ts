@@ -183,7 +183,6 @@ interface Origin {
 
 /** Keys of capabilities that are still to come: they load, and are named at start. */
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
-  ["forge.poll", "what was typed while Lazarus was down is not looked for"],
   ["limits.revives", "nothing is retried after a crash by itself"],
   ["pit.stale", "the pit is not"],
   ["pit.skew", "the pit is not"],

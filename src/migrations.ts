@@ -114,4 +114,15 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN resets_at INTEGER;
   CREATE TABLE ticks (one INTEGER PRIMARY KEY CHECK (one = 1), boot_id TEXT NOT NULL, up_ms INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
   `,
+  // 5: catch-up: where it is, which threads it looked at when they had moved, until when a pattern was served (null: it still is).
+  `
+  CREATE TABLE marks (source TEXT PRIMARY KEY, at INTEGER NOT NULL, saved_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE looked (
+    source TEXT NOT NULL, repository INTEGER NOT NULL, number INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (source, repository, number)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE served ADD COLUMN until INTEGER;
+  CREATE INDEX cells_pull_request ON cells (pull_request) WHERE pull_request IS NOT NULL;
+  `,
 ];

@@ -3,7 +3,6 @@ import type { Config } from "./config.ts";
 import { explain } from "./errors.ts";
 import type { Forge } from "./gitea/port.ts";
 import type { Log } from "./log.ts";
-import type { Handled } from "./webhooks/handled.ts";
 
 const FORGE_RETRY_MS = 5_000;
 
@@ -19,9 +18,10 @@ export interface Readiness {
 export function createReadiness(deps: {
   config: Config;
   forge: Forge;
-  handled: Handled;
   clock: Clock;
   log: Log;
+  /** Writes down the forge's time (epoch ms), from which on what happens there is for us. */
+  begin(forgeNow: number): void;
 }): Readiness {
   let botId: number | null = null;
   let problem: string | null = "the forge has not answered yet";
@@ -32,7 +32,7 @@ export function createReadiness(deps: {
       const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
       // The registry is closed by now.
       if (stopped) return;
-      deps.handled.serve(deps.config.forge.repositories, now);
+      deps.begin(now);
       botId = me.id;
       problem = null;
       deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");

@@ -69,7 +69,7 @@ const PACKAGES = {
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/db.ts", "src/lock.ts"],
   // The client, and the calls about rights, which take it as an argument.
-  "gitea-js": ["src/gitea/client.ts", "src/gitea/rights.ts"],
+  "gitea-js": ["src/gitea/client.ts", "src/gitea/moved.ts", "src/gitea/rights.ts"],
 } as const;
 
 const MOST_LINES = 300;

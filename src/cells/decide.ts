@@ -1,5 +1,5 @@
 import type { Harvest } from "../queue/shapes.ts";
-import type { Cell, Outcome, Run } from "./cell.ts";
+import type { Cell, Closing, Outcome, Run } from "./cell.ts";
 
 /** What a cell needs next; found afresh from what is written down, so that asking twice does no harm. */
 export type Step =
@@ -30,6 +30,8 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   if (last !== null && last.state === "ended" && last.startedAt !== null && last.collectedAt === null) {
     return { kind: "collect", run: last };
   }
+  // A branch that was merged, and perhaps removed then, is not made again; what came after it stays in the seal.
+  if (cell.closing !== null && isEndOfWork(cell.closing)) return null;
   const harvest = cell.harvest;
   if (last === null || harvest === null) return null;
   // Also where nothing of it can be published: whoever closes must have said that it is to be discarded.
@@ -42,6 +44,11 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   if (cell.publishedTip !== harvest.tip) return { kind: "push", run: last, tip: harvest.tip };
   if (wantsDraft(cell) && cell.pullRequest === null) return { kind: "draft" };
   return null;
+}
+
+/** Whether people have decided about a cell's pull request: they merged or closed it, and nothing more is to be pushed to it. */
+export function isEndOfWork(closing: Pick<Closing, "outcome">): boolean {
+  return closing.outcome === "merged" || closing.outcome === "rejected";
 }
 
 /** Every reason why what a cell made is not pushed; none where a director let this very tip go. Secrets are never let go. */

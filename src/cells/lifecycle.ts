@@ -1,5 +1,6 @@
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
+import { isEndOfWork } from "./decide.ts";
 import type { Registry } from "./registry.ts";
 import type { Announcement } from "./report-deps.ts";
 import { createReported, type Reported } from "./reported.ts";
@@ -126,6 +127,8 @@ export class Lifecycle {
           endedAt: this.#deps.clock.now(),
         });
       }
+      if (isEndOfWork(closing))
+        this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["publish", "push"] }, why);
       this.#registry.update(cell.id, { closing, pushRefused: null, reason: null });
       this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
       this.steps.mark(cell.id);

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
+import type { RepositoryRef } from "../queue/shapes.ts";
 import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "./cell.ts";
 import type { CellChange, RunChange } from "./changes.ts";
 import { bindCell, cellFromRow, type NewCell } from "./rows.ts";
@@ -128,10 +129,11 @@ export class Registry {
   /** Cells whose id begins with `prefix` (4 characters or more). */
   withPrefix(prefix: string): Cell[] {
     if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];
-    const like = `${prefix.toLowerCase()}%`;
+    // A range, which the primary key's index can answer; `LIKE` would read every row. No digit comes after `g`.
+    const from = prefix.toLowerCase();
     return this.#db.sql
-      .prepare("SELECT * FROM cells WHERE id LIKE @like ORDER BY seq")
-      .all({ like })
+      .prepare("SELECT * FROM cells WHERE id >= @from AND id < @to ORDER BY seq")
+      .all({ from, to: `${from}g` })
       .map(cellFromRow);
   }
 
@@ -140,6 +142,15 @@ export class Registry {
       .prepare("SELECT * FROM cells WHERE repository = @repositoryId AND number = @number ORDER BY seq")
       .all({ repositoryId, number })
       .map(cellFromRow);
+  }
+
+  /** Cells whose own draft is this pull request, whichever repository they work on. */
+  ofPullRequest(repository: RepositoryRef, number: number): Cell[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE pull_request = @number ORDER BY seq")
+      .all({ number })
+      .map(cellFromRow)
+      .filter((cell) => isIn(cell, repository));
   }
 
   /** Cells by state, oldest first; all but destroyed ones when none is named. */
@@ -231,6 +242,13 @@ export class Registry {
       | undefined;
     return row?.value ?? null;
   }
+}
+
+/** Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by its name. */
+function isIn(cell: Cell, repository: RepositoryRef): boolean {
+  const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
+  const isOwn = name === cell.repository.fullName.toLowerCase();
+  return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();
 }
 
 const INSERT_CELL = `

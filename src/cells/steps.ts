@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import type { JobKind, JobPayload } from "../queue/jobs.ts";
 import type { NewJob, Queue } from "../queue/queue.ts";
 import type { Cell, Run } from "./cell.ts";
-import { decide, heldFor } from "./decide.ts";
+import { decide, heldFor, isEndOfWork } from "./decide.ts";
 import { admissible, blockingLimit, type Line } from "./line.ts";
 import type { Registry } from "./registry.ts";
 import { missionOf, specOf } from "./spec.ts";
@@ -164,6 +164,7 @@ export class Steps {
   push(what: JobPayload<"publish">): void {
     const cell = this.#registry.mustCell(what.cellId);
     if (cell.harvest?.tip !== what.tip || cell.publishedTip === what.tip || heldFor(cell).length > 0) return;
+    if (cell.closing !== null && isEndOfWork(cell.closing)) return;
     this.#put(stepJobs.push(cell, what));
   }
 

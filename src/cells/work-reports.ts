@@ -1,4 +1,5 @@
 import type { JobPayload } from "../queue/jobs.ts";
+import type { Cell } from "./cell.ts";
 import { outcomeOf, wantsDraft } from "./decide.ts";
 import type { ReportedDeps } from "./report-deps.ts";
 import { isStuckReason } from "./stuck.ts";
@@ -77,10 +78,7 @@ export function createWorkReports({ registry, steps, clock, uids, announce }: Re
         from: "closing",
         to: "archived",
         who: by,
-        why:
-          cell.closing?.discard || cell.publishedTip === null
-            ? "sealed, not published"
-            : "published and sealed",
+        why: sealedWords(cell),
       });
       steps.keep(cell.id);
       steps.putPrune(cell.id);
@@ -131,4 +129,10 @@ export function createWorkReports({ registry, steps, clock, uids, announce }: Re
       steps.admitWaiting();
     },
   };
+}
+
+function sealedWords({ closing, publishedTip }: Cell): string {
+  if (closing?.outcome === "merged") return "merged and sealed";
+  if (closing?.outcome === "rejected") return "sealed, not merged";
+  return closing?.discard || publishedTip === null ? "sealed, not published" : "published and sealed";
 }

@@ -104,6 +104,7 @@ function archived(cell: Cell, by: string): Markdown {
 
 /** Where the work of a closed cell is to be found. */
 export function published(cell: Cell): Markdown {
+  if (cell.outcome === "merged" || cell.outcome === "rejected") return decided(cell);
   if (cell.publishedTip === null || cell.outcome === "discarded") return md`not published`;
   if (cell.pullRequest !== null) return md`published as ${pullRequestLink(cell)}`;
   return md`published on ${code(cell.publishedBranch ?? cell.branch)}`;
@@ -111,4 +112,12 @@ export function published(cell: Cell): Markdown {
 
 function lastWho(cell: Cell, deps: CardDeps): string {
   return deps.registry.history(cell.id).at(-1)?.who ?? "lazarus";
+}
+
+/** What people made of its pull request, and whether anything came too late for that. */
+function decided(cell: Cell): Markdown {
+  const link = cell.pullRequest === null ? raw(`#${cell.number}`) : pullRequestLink(cell);
+  const isLate = cell.harvest !== null && cell.harvest.tip !== null && cell.harvest.tip !== cell.publishedTip;
+  const late = isLate ? md` (what was made after its last push is only in the seal)` : md``;
+  return cell.outcome === "merged" ? md`merged as ${link}${late}` : md`${link} was not merged${late}`;
 }

@@ -5,7 +5,7 @@ import { LazarusError } from "../errors.ts";
 import { type PullRequest, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { confirm, type PostDeps } from "./confirm.ts";
-import { draftBody, draftTitle } from "./pull-request.ts";
+import { DRAFT, draftBody, draftTitle } from "./pull-request.ts";
 
 /** Handlers that open and update a cell's draft pull request and ask for its review. */
 export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "review"> {
@@ -13,6 +13,11 @@ export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "r
     draft: (job, context) => openOrUpdate(job, context, deps),
     review: (job) => requestReview(job.payload.cellId, deps),
   };
+}
+
+/** Under which name it is remembered that a cell's draft was approved, and by whom: it is no draft any more. */
+export function approvedText(cellId: string): string {
+  return `approved:${cellId}`;
 }
 
 interface Place {
@@ -121,6 +126,10 @@ async function updateText(
 ): Promise<void> {
   const current = await deps.forge.pullRequest(what.place.name, what.number);
   if (current === null || !current.isOpen) return;
+  if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell.id)) !== null)
+    await deps.forge.editPullRequest(what.place.name, what.number, {
+      title: current.title.slice(DRAFT.length),
+    });
   const written = deps.registry.rememberedText(`draft:${cell.id}`);
   if (written !== null && sha256(current.body) !== written) return;
   if (current.body === what.body.text) return;

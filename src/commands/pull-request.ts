@@ -9,9 +9,11 @@ export function draftMarker(cellId: string): Markdown {
   return marker(`draft:${cellId}`);
 }
 
-/** `WIP: ` makes it a draft: that is how Gitea knows them. */
+/** What makes it a draft at the start of its title: that is how Gitea knows them. */
+export const DRAFT = "WIP: ";
+
 export function draftTitle(cell: Cell): string {
-  return `WIP: ${title(cell.title, 180)} (#${cell.number})`;
+  return `${DRAFT}${title(cell.title, 180)} (#${cell.number})`;
 }
 
 /** What the draft says: what was asked, the agent's report as its own words, the commits, and how to go on. */

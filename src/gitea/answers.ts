@@ -1,5 +1,16 @@
 import { z } from "zod";
-import type { Branch, Comment, Hook, Issue, Person, PullRequest, Repository, Review } from "./port.ts";
+import type {
+  Branch,
+  Comment,
+  Doing,
+  Hook,
+  Issue,
+  MovedThread,
+  Person,
+  PullRequest,
+  Repository,
+  Review,
+} from "./port.ts";
 import { PERMISSIONS } from "./port.ts";
 
 /**
@@ -81,6 +92,7 @@ export const issue = z
     state: z.string(),
     created_at: time,
     updated_at: time,
+    closed_at: time.nullish(),
     pull_request: z.unknown(),
     labels: z.array(z.object({ name: z.string() })).nullish(),
   })
@@ -94,12 +106,53 @@ export const issue = z
       isOpen: seen.state === "open",
       createdAt: seen.created_at,
       updatedAt: seen.updated_at,
+      closedAt: seen.closed_at ?? null,
       labels: (seen.labels ?? []).map((label) => label.name),
     }),
   );
 
 export const issues = z
   .array(issue)
+  .nullable()
+  .transform((list) => list ?? []);
+
+const movedThread = z
+  .object({
+    number: z.number().int().positive(),
+    updated_at: time,
+    repository: z.object({ id: z.number().int(), full_name: z.string().max(300) }),
+  })
+  .transform(
+    (seen): MovedThread => ({
+      repository: { id: seen.repository.id, fullName: seen.repository.full_name },
+      number: seen.number,
+      updatedAt: seen.updated_at,
+    }),
+  );
+
+export const movedThreads = z
+  .array(movedThread)
+  .nullable()
+  .transform((list) => list ?? []);
+
+const DOINGS: Readonly<Record<string, Doing["kind"]>> = {
+  close: "closed",
+  reopen: "reopened",
+  merge_pull: "merged",
+};
+
+/** What of a timeline is a doing; null for all else. Entries that could not be shown are null on the forge's side too. */
+export const timeline = z
+  .array(
+    z
+      .object({ id: z.number().int(), type: text, user: author, created_at: time })
+      .nullable()
+      .transform((seen): Doing | null => {
+        const kind = seen === null ? undefined : DOINGS[seen.type];
+        if (seen === null || kind === undefined) return null;
+        return { id: seen.id, kind, by: seen.user, at: seen.created_at };
+      }),
+  )
   .nullable()
   .transform((list) => list ?? []);
 
@@ -125,6 +178,12 @@ const REVIEW_STATES: Readonly<Record<string, Review["state"]>> = {
   REQUEST_CHANGES: "changes-requested",
   COMMENT: "comment",
 };
+
+/** Null where nobody reacted. */
+export const reactors = z
+  .array(z.object({ user: author }))
+  .nullable()
+  .transform((list) => (list ?? []).map((one) => one.user));
 
 const review = z
   .object({

@@ -5,6 +5,7 @@ import { LazarusError } from "../errors.ts";
 import * as answers from "./answers.ts";
 import { type Answered, type Call, check, createCalls } from "./calls.ts";
 import { createFetch } from "./http.ts";
+import { createMovements } from "./moved.ts";
 import { label, numbered, renamedTo, segment, segments, thread } from "./paths.ts";
 import type { Forge, PullRequest, Repository, RepositoryName } from "./port.ts";
 import { createRights, PAGE } from "./rights.ts";
@@ -111,6 +112,7 @@ export function createForge(options: ForgeOptions): Forge {
 
   return {
     ...createRights({ api, calls }),
+    ...createMovements({ api, calls }),
 
     me: () =>
       get({ doing: "reading the bot's own account", send: () => api.user.userGetCurrent() }, answers.person),
@@ -156,6 +158,12 @@ export function createForge(options: ForgeOptions): Forge {
         },
         answers.comment,
       ),
+
+    async reactors(name, id) {
+      const send = () => api.repos.issueGetCommentReactions(...numbered(name, id));
+      const doing = `reading the reactions to comment ${id} of ${label(name)}`;
+      return (await find({ doing, send }, answers.reactors)) ?? [];
+    },
 
     async reviews(name, number) {
       const doing = `reading the reviews of ${thread(name, number)}`;

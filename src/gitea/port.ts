@@ -20,10 +20,20 @@ export interface Forge {
 
   /** Follows no rename: a repository that answers under another name comes back with that other name. */
   repository(name: RepositoryName): Promise<Repository | null>;
+  /**
+   * Issues and pull requests, open and closed, that moved since (epoch ms by the forge's clock, its second included): opened, commented, a comment
+   * removed, reviewed, closed, merged, retitled; neither an edit nor a reaction moves a thread. One request where little moved. A repository that is
+   * hidden from the bot is an error where it is asked for by name, and missing from the answer elsewhere.
+   */
+  moved(scope: Scope, since: number): Promise<Moved>;
+  /** Who closed, reopened or merged a thread since (epoch ms by the forge's clock), oldest first. */
+  doings(name: RepositoryName, number: number, since: number): Promise<Doing[]>;
   issue(name: RepositoryName, number: number): Promise<Issue | null>;
   /** Plain comments of an issue or pull request, oldest first; `since` (epoch ms) compares with `updatedAt`. */
   comments(name: RepositoryName, number: number, since?: number): Promise<Comment[]>;
   comment(name: RepositoryName, id: number): Promise<Comment | null>;
+  /** Whose reactions a comment bears; none where it is gone. */
+  reactors(name: RepositoryName, commentId: number): Promise<Person[]>;
   /** Submitted reviews, oldest first. */
   reviews(name: RepositoryName, number: number): Promise<Review[]>;
   pullRequest(name: RepositoryName, number: number): Promise<PullRequest | null>;
@@ -60,6 +70,32 @@ export interface Forge {
     change: { title?: string; body?: Markdown },
   ): Promise<void>;
   requestReview(name: RepositoryName, number: number, login: string): Promise<void>;
+}
+
+/** Where to ask what moved: one repository, all that the bot sees of one owner, or all it sees. */
+export type Scope =
+  | { readonly kind: "repository"; readonly name: RepositoryName }
+  | { readonly kind: "owner"; readonly owner: string }
+  | { readonly kind: "everything" };
+
+/** What moved. `at` is the forge's clock when it was first asked: whatever was stored long before that is in it. */
+export interface Moved {
+  readonly at: number;
+  readonly threads: readonly MovedThread[];
+}
+
+export interface MovedThread {
+  readonly repository: { readonly id: number; readonly fullName: string };
+  readonly number: number;
+  readonly updatedAt: number;
+}
+
+/** An act on a thread. Ids grow, and count in one sequence with those of comments. */
+export interface Doing {
+  readonly id: number;
+  readonly kind: "closed" | "reopened" | "merged";
+  readonly by: Person;
+  readonly at: number;
 }
 
 /** `owner` and `name` as people write them; compared without case. */
@@ -108,6 +144,8 @@ export interface Issue {
   readonly isOpen: boolean;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Null while it is open. */
+  readonly closedAt: number | null;
   readonly labels: readonly string[];
 }
 

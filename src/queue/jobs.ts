@@ -20,6 +20,8 @@ export const JOBS = {
         z.string(),
         z.object({ body: z.string(), hadCommand: z.boolean(), issue: z.string() }),
       ),
+      /** How often in a row it was not there. */
+      missed: z.number().optional(),
     }),
   },
   command: {

@@ -3,20 +3,27 @@ import { matches } from "../commands/rights.ts";
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
 
+/** What bears an id of the forge: a comment, a review, or what a timeline shows (somebody closed or merged). */
+export type Source = "comment" | "review" | "doing";
+
 /** What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is run at all. */
 export interface Handled {
-  /** Marks one comment or review; false if it was marked before. Joins the caller's transaction. */
-  mark(repositoryId: number, source: "comment" | "review", id: number): boolean;
+  /** Marks one thing; false if it was marked before. Joins the caller's transaction. */
+  mark(repositoryId: number, source: Source, id: number): boolean;
+  isMarked(repositoryId: number, source: Source, id: number): boolean;
   /** Forge time of the newest thing seen in a thread; 0 if none. */
   readUntil(repositoryId: number, number: number): number;
   rememberReadUntil(repositoryId: number, number: number, at: number): void;
   /**
-   * Forge time of the first start of this registry that served a repository of this name.
+   * Forge time since which a repository of this name has been served without a break: a pattern that took another one's place goes on where that one
+   * ended; one that was away for a while counts from its return.
    * @throws LazarusError `forge-unreachable` (retryable) while the forge has not told its clock.
    */
   servedSince(fullName: string): number;
-  /** Remembers the patterns that are served from now on; those that were known keep their time. */
+  /** Remembers the patterns that are served from now on; those that were served up to now keep their time. */
   serve(patterns: readonly string[], forgeNow: number): void;
+  /** The forge's clock went back to about `at`: what was read of later times is no measure any more. Joins the caller's transaction. */
+  rewind(at: number): void;
 }
 
 /** Over the registry's tables `handled`, `threads` and `served`. */
@@ -34,8 +41,20 @@ export function createHandled(db: Db, deps: { clock: Clock; patterns: readonly s
       `INSERT INTO threads (repository, number, read_until) VALUES (@repositoryId, @number, @at)
        ON CONFLICT DO UPDATE SET read_until = MAX(read_until, excluded.read_until)`,
     ),
-    served: sql.prepare("SELECT pattern, since FROM served"),
-    serve: sql.prepare("INSERT OR IGNORE INTO served (pattern, since) VALUES (@pattern, @forgeNow)"),
+    isMarked: sql.prepare(
+      "SELECT 1 FROM handled WHERE repository = @repositoryId AND kind = @source AND id = @id",
+    ),
+    served: sql.prepare("SELECT pattern, since, until FROM served"),
+    serve: sql.prepare(
+      `INSERT INTO served (pattern, since, until) VALUES (@pattern, @forgeNow, NULL)
+       ON CONFLICT DO UPDATE SET until = NULL, since = CASE WHEN until IS NULL THEN since ELSE @forgeNow END`,
+    ),
+    unserve: sql.prepare(
+      `UPDATE served SET until = @forgeNow WHERE until IS NULL
+         AND pattern NOT IN (SELECT value FROM json_each(@patterns))`,
+    ),
+    rewindServed: sql.prepare("UPDATE served SET since = min(since, @at), until = min(until, @at)"),
+    rewindThreads: sql.prepare("UPDATE threads SET read_until = @at WHERE read_until > @at"),
   };
   return {
     mark: (repositoryId, source, id) =>
@@ -50,26 +69,47 @@ export function createHandled(db: Db, deps: { clock: Clock; patterns: readonly s
       statements.remember.run({ repositoryId, number, at });
     },
 
+    isMarked: (repositoryId, source, id) =>
+      statements.isMarked.get({ repositoryId, source, id }) !== undefined,
+
     servedSince(fullName) {
-      const rows = statements.served.all() as {
-        pattern: string;
-        since: number;
-      }[];
-      const current = rows.filter((row) => matches(row.pattern, fullName));
-      if (current.length === 0) {
+      const rows = (statements.served.all() as Served[]).filter((row) => matches(row.pattern, fullName));
+      const now = rows.filter((row) => row.until === null && deps.patterns.includes(row.pattern));
+      if (now.length === 0) {
         throw new LazarusError(
           "forge-unreachable",
           `reading ${fullName}: the forge has not answered since the start`,
           { retryable: true },
         );
       }
-      return Math.min(...current.map((row) => row.since));
+      return earliest(
+        Math.min(...now.map((row) => row.since)),
+        rows.filter((row) => row.until !== null),
+      );
     },
 
     serve(patterns, forgeNow) {
       db.transaction(() => {
+        statements.unserve.run({ forgeNow, patterns: JSON.stringify(patterns) });
         for (const pattern of patterns) statements.serve.run({ pattern, forgeNow });
       });
     },
+
+    rewind(at) {
+      statements.rewindServed.run({ at });
+      statements.rewindThreads.run({ at });
+    },
   };
+}
+
+interface Served {
+  readonly pattern: string;
+  readonly since: number;
+  readonly until: number | null;
+}
+
+/** Goes back from `since` over every span that ended just when the next one began. */
+function earliest(since: number, ended: readonly Served[]): number {
+  const before = ended.find((row) => row.until !== null && row.until >= since && row.since < since);
+  return before === undefined ? since : earliest(before.since, ended);
 }

@@ -2,36 +2,38 @@ import { sha256 } from "../cells/brief.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry.ts";
 import type { Clock } from "../clock.ts";
+import { act, readActs } from "../commands/acts.ts";
 import { answerRefusal } from "../commands/answer.ts";
 import type { Parsed } from "../commands/parse.ts";
 import { problemReply } from "../commands/problem.ts";
 import { replies } from "../commands/replies.ts";
+import { nameOf, type Rights } from "../commands/rights.ts";
 import type { Db } from "../db.ts";
 import { findMarker } from "../gitea/markdown.ts";
-import {
-  type Forge,
-  type Person,
-  parseRepositoryName,
-  type Repository,
-  type RepositoryName,
-} from "../gitea/port.ts";
+import { type Forge, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
+import { backoffMs } from "../queue/backoff.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Asker, RepositoryRef } from "../queue/shapes.ts";
 import type { Handled } from "./handled.ts";
+import { type Entry, type Missing, type Reading, readThread } from "./reading.ts";
 
-/** Comments are asked for from this long before the newest one seen: the forge orders by second, and may commit late. */
-const OVERLAP_MS = 120_000;
-/** Creation and update of an untouched comment may straddle a second. */
-const UNTOUCHED_MS = 1_000;
+/**
+ * The forge keeps seconds: an edit in the second of its comment is seen only by comparing with what the delivery held. So a command that is younger than this
+ * waits for its delivery, which may be on its way; where none comes it is run as it stands.
+ */
+const DELIVERY_GRACE_MS = 5_000;
+/** Older by so much than the forge's clock shows, as far as we know it: then we do not know it. */
+const MOST_SKEW_MS = 10_000;
 
 type Delivered = JobPayload<"thread">["delivered"];
 
-/** A job that looks at one thread; one that still waits is folded with it, its hashes kept. */
+/** A job that looks at one thread, at once or later; one that still waits is folded with it, its hashes kept, at the sooner time of both. */
 export function threadTick(
   thread: { repository: RepositoryRef; number: number },
   delivered: Delivered,
+  later: { readonly notBefore?: number; readonly missed?: number } = {},
 ): NewJob<"thread"> {
   const lane = `thread:${thread.repository.id}#${thread.number}`;
   return {
@@ -42,7 +44,9 @@ export function threadTick(
       repository: { id: thread.repository.id, fullName: thread.repository.fullName },
       number: thread.number,
       delivered,
+      ...(later.missed === undefined ? {} : { missed: later.missed }),
     },
+    ...(later.notBefore === undefined ? {} : { notBefore: later.notBefore }),
     merge: {
       tag: lane,
       fold: (waiting, fresh) => ({ ...fresh, delivered: { ...waiting.delivered, ...fresh.delivered } }),
@@ -60,28 +64,10 @@ export interface ThreadDeps {
   readonly handled: Handled;
   readonly clock: Clock;
   readonly log: Log;
-  isServed(fullName: string): boolean;
+  readonly rights: Pick<Rights, "standing" | "isServed">;
   parse(text: string): Parsed[];
-}
-
-/** One thing somebody wrote that we have not handled: a comment, or the body of a review. */
-interface Entry {
-  readonly source: "comment" | "review";
-  readonly id: number;
-  readonly body: string;
-  readonly author: Person;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-}
-
-interface Reading {
-  readonly repository: RepositoryRef;
-  readonly number: number;
-  readonly entries: readonly Entry[];
-  readonly botId: number;
-  /** What is older was never meant for us (the forge's clock). */
-  readonly since: number;
-  readonly delivered: Delivered;
+  /** What the forge's clock says now, as far as it is known (epoch ms). */
+  forgeNow(): number | null;
 }
 
 /**
@@ -91,55 +77,87 @@ interface Reading {
 export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> {
   return {
     async thread(job): Promise<Finish | undefined> {
-      const reading = await read(job.payload, deps);
+      const reading = await readThread(job.payload, deps);
       if (reading === null) return undefined;
+      if ("missing" in reading) return () => lookLater(job.payload, reading.missing, deps);
       const gone = await withdrawnCells(reading, deps);
+      const acts = await readActs(reading, deps);
+      const answered = await answeredBefore(reading, deps);
       return () => {
-        for (const entry of reading.entries) handle(entry, reading, deps);
+        for (const id of answered) deps.handled.mark(reading.repository.id, "comment", id);
+        act(acts, reading.repository, deps);
+        const read = handleAll(reading, deps);
         for (const cellId of gone) withdraw(cellId, deps);
-        const newest = Math.max(0, ...reading.entries.map((entry) => entry.updatedAt));
+        const newest = Math.max(0, ...read.map((entry) => entry.updatedAt));
         deps.handled.rememberReadUntil(reading.repository.id, reading.number, newest);
       };
     },
   };
 }
 
-async function read(payload: JobPayload<"thread">, deps: ThreadDeps): Promise<Reading | null> {
-  const { repository, number } = payload;
-  const name = parseRepositoryName(repository.fullName);
-  if (name === null || !deps.isServed(repository.fullName)) return null;
-  const since = deps.handled.servedSince(repository.fullName);
-  const from = Math.max(since, deps.handled.readUntil(repository.id, number) - OVERLAP_MS);
-  const [found, me] = await Promise.all([deps.forge.repository(name), deps.forge.me()]);
-  // Only where it is the one: what is asked of a renamed repository is answered by an error.
-  const issue = found !== null && isSame(found, repository) ? await deps.forge.issue(name, number) : null;
-  if (issue === null) {
+/**
+ * Commands that bear a reaction of ours although we know nothing of them: the registry was put back to an older state, and they were run before. Asked
+ * only of what no delivery told of.
+ */
+async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<number[]> {
+  const { repository, botId, delivered } = reading;
+  const answered: number[] = [];
+  for (const { source, id, body, author, createdAt } of reading.entries) {
+    if (source !== "comment" || delivered[String(id)] !== undefined || author.id === botId) continue;
+    if (createdAt < reading.since || deps.handled.isMarked(repository.id, source, id)) continue;
+    if (deps.parse(body).length === 0) continue;
+    const reactors = await deps.forge.reactors(nameOf(repository), id);
+    if (reactors.every((one) => one.id !== botId)) continue;
     deps.log.warn(
-      { repository: repository.fullName, id: repository.id, number },
-      "a delivery names what the forge does not have",
+      { repository: repository.fullName, comment: id },
+      "a command was run before, in another life",
     );
-    return null;
+    answered.push(id);
   }
-  // Only now: real servers answer 500 when they are asked for the comments of what is not there.
-  const [comments, reviews] = await Promise.all([
-    deps.forge.comments(name, number, from),
-    issue.isPullRequest ? deps.forge.reviews(name, number) : [],
-  ]);
-  const entries: Entry[] = [
-    ...comments.map((one) => ({ ...one, source: "comment" as const })),
-    ...reviews.map((one) => ({
-      ...one,
-      source: "review" as const,
-      createdAt: one.submittedAt,
-      updatedAt: one.submittedAt,
-    })),
-  ];
-  entries.sort((a, b) => a.createdAt - b.createdAt || a.id - b.id);
-  return { repository, number, entries, botId: me.id, since, delivered: payload.delivered };
+  return answered;
 }
 
-function isSame(found: Repository, known: RepositoryRef): boolean {
-  return found.id === known.id && found.fullName.toLowerCase() === known.fullName.toLowerCase();
+/** Oldest first, up to one that is still to wait for its delivery. */
+function handleAll(reading: Reading, deps: ThreadDeps): readonly Entry[] {
+  for (const [index, entry] of reading.entries.entries()) {
+    const waitMs = graceOf(entry, reading, deps);
+    if (waitMs > 0) {
+      deps.queue.put(threadTick(reading, reading.delivered, { notBefore: deps.clock.now() + waitMs }));
+      return reading.entries.slice(0, index);
+    }
+    handle(entry, reading, deps);
+  }
+  return reading.entries;
+}
+
+/** How long a comment is to wait for its delivery, in milliseconds; 0 where it need not. */
+function graceOf(entry: Entry, reading: Reading, deps: ThreadDeps): number {
+  const now = deps.forgeNow();
+  if (now === null || entry.source !== "comment" || entry.author.id === reading.botId) return 0;
+  const ageMs = now - entry.createdAt;
+  if (ageMs < -MOST_SKEW_MS || ageMs >= DELIVERY_GRACE_MS) return 0;
+  if (reading.delivered[String(entry.id)] !== undefined || deps.parse(entry.body).length === 0) return 0;
+  return deps.handled.isMarked(reading.repository.id, "comment", entry.id) ? 0 : DELIVERY_GRACE_MS - ageMs;
+}
+
+/** How often what is missing is looked for again, at most five minutes apart: for a day, and for half an hour. */
+const LOOKS_FOR = { repository: 290, thread: 14 } as const;
+
+/**
+ * A forge that is not well, or whose proxy is not, may say 404 of what is there, and the bot may be let in again: what was to be read is not given up
+ * at once. The lane stays free meanwhile, and a delivery makes the look sooner.
+ */
+function lookLater(payload: JobPayload<"thread">, missing: Missing["missing"], deps: ThreadDeps): void {
+  const missed = (payload.missed ?? 0) + 1;
+  const { repository, number } = payload;
+  const facts = { repository: repository.fullName, id: repository.id, number, missing };
+  if (missed > LOOKS_FOR[missing]) {
+    deps.log.warn(facts, "a thread to be looked at is not there: given up");
+    return;
+  }
+  if (missed === 1) deps.log.warn(facts, "a thread to be looked at is not there; looking again");
+  const notBefore = deps.clock.now() + backoffMs(missed);
+  deps.queue.put(threadTick({ repository, number }, payload.delivered, { notBefore, missed }));
 }
 
 function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
@@ -170,10 +188,10 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
   for (const [index, one] of parsed.entries()) putCommand(one, { entry, reading, index }, deps);
 }
 
-/** A text that is not what its delivery held is not run; without a delivery, one that was touched after it was made. */
+/** A text that is not what its delivery held is not run; without a delivery, one whose second of change is not that of its making. */
 function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
   const seen = entry.source === "comment" ? delivered[String(entry.id)] : undefined;
-  if (seen === undefined) return entry.updatedAt - entry.createdAt > UNTOUCHED_MS ? "silently" : "no";
+  if (seen === undefined) return entry.updatedAt === entry.createdAt ? "no" : "silently";
   if (seen.body === sha256(entry.body)) return "no";
   return seen.hadCommand ? "command" : "silently";
 }

@@ -17,6 +17,8 @@ export interface LazarusOptions {
   readonly directors?: readonly string[];
   /** Name -> shell script; each becomes an agent whose command is that script. */
   readonly agents: Readonly<Record<string, string>>;
+  /** Merged over the file's `forge`. */
+  readonly forge?: Readonly<Record<string, unknown>>;
   /** Merged over the file's top level. */
   readonly more?: Readonly<Record<string, unknown>>;
   /** Merged over each agent. */
@@ -92,6 +94,7 @@ export class Lazarus {
         token: options.token,
         webhook_secret: HOOK_SECRET,
         repositories: options.repositories ?? ["acme/*"],
+        ...options.forge,
       },
       data: "./data",
       missions: "./missions",

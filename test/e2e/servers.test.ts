@@ -4,6 +4,7 @@ import { gitFacts } from "./git-facts.ts";
 import { type Ground, prepare } from "./ground.ts";
 import { issueFacts } from "./issue-facts.ts";
 import type { Received } from "./listener.ts";
+import { movedFacts } from "./moved-facts.ts";
 import { pullFacts } from "./pull-facts.ts";
 import { type E2eServer, realServerSettings, startRealServer, startStandInServer } from "./servers.ts";
 
@@ -40,6 +41,7 @@ describe.each(servers)("facts about %s", (name, start) => {
   issueFacts(() => ground);
   gitFacts(() => ground);
   pullFacts(() => ground);
+  movedFacts(() => ground);
 });
 
 /** Only the real server shows what the stand-in must look like; without one there is nothing to compare. */

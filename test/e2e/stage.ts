@@ -33,6 +33,10 @@ export interface StageOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** False: nothing serves yet. */
   readonly serve?: boolean;
+  /** False: the forge has no hook, so nothing is ever delivered. */
+  readonly hook?: boolean;
+  /** `forge.poll`; as configured by default where untold. */
+  readonly poll?: string;
 }
 
 /**
@@ -83,6 +87,7 @@ export class Stage {
         token: people.bot.token,
         agents: options.agents ?? AGENTS,
         directors: options.directors ?? [],
+        forge: options.poll === undefined ? {} : { poll: options.poll },
         more: {
           // The same port again after a restart: hooks know it.
           server: { listen: `127.0.0.1:${await freePort()}` },
@@ -90,7 +95,10 @@ export class Stage {
         },
       });
       const stage = new Stage(server, lazarus, people);
-      await stage.createRepository(stage.repo, { files: options.files ?? { "src.txt": "one\n" } });
+      await stage.createRepository(stage.repo, {
+        files: options.files ?? { "src.txt": "one\n" },
+        ...(options.hook === false ? { hook: null } : {}),
+      });
       if (options.serve !== false) await lazarus.serve();
       return stage;
     } catch (error) {

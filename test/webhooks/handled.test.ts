@@ -46,6 +46,35 @@ describe("what is served", () => {
     expect(later.servedSince("dev/app")).toBe(200);
   });
 
+  it("counts from its return where a pattern was away, and goes on where another took its place", () => {
+    open("acme/app").serve(["acme/app"], 100);
+    open("acme/*").serve(["acme/*"], 200);
+    expect(["acme/app", "acme/other"].map((name) => open("acme/*").servedSince(name))).toEqual([100, 200]);
+    open("dev/*").serve(["dev/*"], 300);
+    expect(() => open("dev/*").servedSince("acme/app")).toThrow("has not answered");
+    open("acme/*").serve(["acme/*"], 400);
+    open("acme/*").serve(["acme/*"], 500);
+    expect(["acme/app", "acme/other"].map((name) => open("acme/*").servedSince(name))).toEqual([400, 400]);
+  });
+
+  it("is not taken from patterns that are no longer configured", () => {
+    open("acme/*", "acme/app").serve(["acme/*", "acme/app"], 100);
+    expect(() => open("dev/*").servedSince("acme/app")).toThrow(
+      expect.objectContaining({ code: "forge-unreachable" }),
+    );
+  });
+
+  it("goes back with the forge's clock", () => {
+    const handled = open("acme/*");
+    handled.serve(["acme/*"], 1_000);
+    handled.rememberReadUntil(7, 1, 900);
+    handled.rememberReadUntil(7, 2, 300);
+    handled.rewind(500);
+    expect([handled.servedSince("acme/app"), handled.readUntil(7, 1), handled.readUntil(7, 2)]).toEqual([
+      500, 500, 300,
+    ]);
+  });
+
   it("is unknown until the forge has told its clock", () => {
     expect(() => open("acme/*").servedSince("acme/app")).toThrow(
       expect.objectContaining({ code: "forge-unreachable", retryable: true }),

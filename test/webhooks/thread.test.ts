@@ -19,14 +19,18 @@ const handled = () => createHandled(rig.db, { clock: rig.clock, patterns: PATTER
 const serve = (at: number) => handled().serve(["acme/*"], at);
 
 /** Looks at #1 as the handler of a tick does; `delivered` maps comment ids to the text their delivery held. */
-async function tick(delivered: Record<number, string> = {}, at: Partial<JobPayload<"thread">> = {}) {
+async function tick(
+  delivered: Record<number, string> = {},
+  at: Partial<JobPayload<"thread">> = {},
+  forgeNow = rig.standIn.world.now() + 60_000,
+) {
   const handlers = createThreadHandler({
     ...rig.deps,
     db: rig.db,
     handled: handled(),
     log: { info() {}, warn() {}, error() {}, debug() {} },
-    isServed: rig.deps.rights.isServed,
     parse: parseText,
+    forgeNow: () => forgeNow,
   });
   const payload: JobPayload<"thread"> = {
     repository: rig.repository,
@@ -180,10 +184,22 @@ describe("never run", () => {
     ["of another id", () => ({ repository: { id: 999, fullName: "acme/app" } })],
     ["that is not served", () => ({ repository: { id: rig.repository.id, fullName: "other/app" } })],
     ["of an impossible name", () => ({ repository: { id: 1, fullName: "acme/.." } })],
-    ["without such a thread", () => ({ number: 4711 })],
   ])("is a thread of a repository %s", async (_what, at) => {
     await say("dev", "/lazarus help");
     await tick({}, at());
+    expect(rig.waiting()).toEqual([]);
+  });
+
+  it("is what was deleted, or never was: it is looked for again for a while, and then given up", async () => {
+    let missed = 0;
+    for (let looks = 0; looks < 50; looks++) {
+      rig.clearJobs();
+      await tick({}, { number: 4711, missed });
+      const [again] = rig.payloads("thread");
+      if (again === undefined) break;
+      missed = again.missed ?? 0;
+    }
+    expect(missed).toBe(14);
     expect(rig.waiting()).toEqual([]);
   });
 
@@ -196,6 +212,75 @@ describe("never run", () => {
     await rig.standIn.people.openIssue("owner", "acme/app", { title: "x", body: "" });
     await tick();
     expect(rig.waiting()).toEqual([]);
+  });
+});
+
+describe("a forge that says 404 of what is there", () => {
+  it.each([
+    ["the repository", /\/repos\/acme\/app$/],
+    ["the thread", /\/issues\/1$/],
+  ])(
+    "loses no tick: %s is looked for again, sooner where a delivery comes, with its hashes",
+    async (_what, path) => {
+      const id = await say("dev", "/lazarus help");
+      const well = rig.standIn.faults.add({
+        match: { path },
+        times: 99,
+        answer: { status: 404, body: '{"message":"not here"}' },
+      });
+      await tick({ [id]: "/lazarus help" });
+      await tick({ [id]: "/lazarus help" });
+      const [job] = rig.queue.list({ states: ["waiting"] });
+      expect(rig.payloads("thread")).toMatchObject([
+        { missed: 1, delivered: { [id]: { hadCommand: true } } },
+      ]);
+      expect(job?.notBefore).toBeGreaterThan(rig.clock.now());
+      rig.queue.put(threadTick({ repository: rig.repository, number: 1 }, {}));
+      expect(rig.queue.list({ states: ["waiting"] })[0]?.notBefore).toBeLessThanOrEqual(rig.clock.now());
+      expect(rig.payloads("thread")).toMatchObject([{ delivered: { [id]: { hadCommand: true } } }]);
+      well();
+      await tick({ [id]: "/lazarus help" });
+      expect(commands()).toEqual(["help"]);
+    },
+  );
+});
+
+describe("a command so young that its delivery may be on its way", () => {
+  const soon = () => rig.standIn.world.now() + 1_000;
+
+  it("waits for it, and so does what was typed after it; not an edit, and not for ever", async () => {
+    const first = await say("dev", "/lazarus help");
+    const second = await say("dev", "/lazarus status");
+    await rig.standIn.people.editComment("owner", first, "/lazarus destroy --force");
+    Object.assign(comment(first), { updatedAt: comment(first).createdAt });
+    // The second one's delivery overtook the first one's.
+    await tick({ [second]: "/lazarus status" }, {}, soon());
+    expect(rig.waiting()).toEqual(["thread"]);
+    expect(Object.keys(rig.payloads("thread")[0]?.delivered ?? {})).toEqual([String(second)]);
+    await tick({ [first]: "/lazarus help", [second]: "/lazarus status" }, {}, soon());
+    expect(commands()).toEqual(["status"]);
+    expect(said()).toEqual(["That comment was edited before I read it: type the command again."]);
+  });
+
+  it("is run as it stands where no delivery comes", async () => {
+    await say("dev", "/lazarus help");
+    await say("reader", "no command waits for nothing");
+    await tick({}, {}, soon());
+    expect([commands(), rig.queue.list({ states: ["waiting"] }).length]).toEqual([[], 1]);
+    await tick({}, {}, soon() + 5_000);
+    expect(commands()).toEqual(["help"]);
+  });
+});
+
+describe("a registry that was put back to an older state", () => {
+  it("runs nothing again that bears a reaction of the bot, and what others reacted to", async () => {
+    const [ran, liked] = [await say("dev", "/lazarus help"), await say("dev", "/lazarus status")];
+    await rig.deps.forge.react({ owner: "acme", name: "app" }, ran, "eyes");
+    const like = { userId: rig.people.reader.id, content: "eyes", createdAt: 0 };
+    comment(liked).reactions.push(like);
+    await tick();
+    await tick();
+    expect(commands()).toEqual(["status"]);
   });
 });
 

@@ -94,13 +94,11 @@ export async function editThread(
 export async function setOpen(
   world: World,
   at: { repo: Repository; thread: Thread },
-  change: { by: User; isOpen: boolean },
+  change: { by: User; isOpen: boolean; isMerge?: boolean },
 ): Promise<void> {
-  const { thread } = at;
-  if (thread.isOpen === change.isOpen) return;
-  thread.isOpen = change.isOpen;
-  thread.updatedAt = world.now();
-  thread.closedAt = change.isOpen ? null : thread.updatedAt;
+  if (at.thread.isOpen === change.isOpen) return;
+  const type = change.isOpen ? "reopen" : change.isMerge === true ? "merge_pull" : "close";
+  world.addAct(at, { by: change.by, type });
   await emitThread(world, at, { by: change.by, action: change.isOpen ? "reopened" : "closed" });
 }
 

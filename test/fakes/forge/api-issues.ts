@@ -19,8 +19,18 @@ import {
   threadOf,
   userOf,
 } from "./http.ts";
-import { commentJson, issueJson, labelsJson, userJson } from "./payloads.ts";
-import { type Comment, type Reaction, type Repository, stamp, type Thread, type User } from "./state.ts";
+import { commentJson, issueJson, type Json, labelsJson, userJson } from "./payloads.ts";
+import { permissionOf } from "./rights.ts";
+import {
+  type Comment,
+  type Reaction,
+  type Repository,
+  stamp,
+  type Thread,
+  type TimelineAct,
+  type User,
+  type World,
+} from "./state.ts";
 
 /** The contents `POST …/reactions` takes by default. */
 const REACTIONS = ["+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes"];
@@ -46,23 +56,41 @@ function inSpan(call: Call): (updatedAt: number) => boolean {
   };
 }
 
-function listIssues(call: Call): Reply {
-  const repo = repoOf(call);
+/** The threads of some repositories that the query's `state`, `type`, `since` and `before` fit, the youngest first. */
+function listThreads(call: Call, repositories: readonly Repository[]): Reply {
   const query = call.url.searchParams;
   const state = query.get("state") ?? "open";
   const type = query.get("type");
   const fits = inSpan(call);
-  const found = [...repo.threads.values()]
-    .filter((thread) => state === "all" || thread.isOpen === (state !== "closed"))
-    .filter((thread) => (type === "issues" ? !thread.pull : type === "pulls" ? thread.pull : true))
-    .filter((thread) => fits(thread.updatedAt))
-    .reverse();
+  const found = repositories
+    .flatMap((repo) => [...repo.threads.values()].map((thread) => ({ repo, thread })))
+    .filter(({ thread }) => state === "all" || thread.isOpen === (state !== "closed"))
+    .filter(({ thread }) => (type === "issues" ? !thread.pull : type === "pulls" ? thread.pull : true))
+    .filter(({ thread }) => fits(thread.updatedAt))
+    .sort((a, b) => second(b.thread.createdAt) - second(a.thread.createdAt) || b.thread.id - a.thread.id);
   const { items, headers } = paged(call, found);
   return json(
     200,
-    items.map((thread) => issueJson(call.world, { repo, thread }, userOf(call))),
+    items.map((at) => issueJson(call.world, at, userOf(call))),
     headers,
   );
+}
+
+function second(at: number): number {
+  return Math.floor(at / 1000);
+}
+
+/** Across all repositories that the asker sees, or those of one owner. */
+function searchIssues(call: Call): Reply {
+  const viewer = userOf(call);
+  const name = call.url.searchParams.get("owner") ?? "";
+  const owner = name === "" ? null : call.world.userByLogin(name);
+  if (name !== "" && owner === null) throw refuse(call, 400, `user does not exist [uid: 0, name: ${name}]`);
+  const visible = call.world.repositories.filter(
+    (repo) =>
+      (owner === null || repo.ownerId === owner.id) && permissionOf(call.world, repo, viewer) !== "none",
+  );
+  return listThreads(call, visible);
 }
 
 async function createIssue(call: Call): Promise<Reply> {
@@ -200,11 +228,27 @@ function react(call: Call, reactions: Reaction[]): Reply {
   return json(index < 0 ? 201 : 200, shown);
 }
 
+function actJson(world: World, act: TimelineAct, viewer: User | null): Json {
+  const at = stamp(act.createdAt);
+  const user = userJson(world, world.user(act.authorId), viewer);
+  return { id: act.id, type: act.type, user, body: "", created_at: at, updated_at: at };
+}
+
 function timeline(call: Call): Reply {
   const repo = repoOf(call);
   const thread = missingIsServerError(call, repo);
-  const found = call.world.commentsOf(repo, thread.number);
-  const list = found.map((comment) => ({ type: "comment", ...commentJson(call.world, comment) }));
+  const viewer = userOf(call);
+  const comments = call.world.commentsOf(repo, thread.number).map((comment) => ({
+    id: comment.id,
+    at: comment.createdAt,
+    shown: { type: "comment", ...commentJson(call.world, comment) },
+  }));
+  const acts = call.world.acts
+    .filter((act) => act.repositoryId === repo.id && act.number === thread.number)
+    .map((act) => ({ id: act.id, at: act.createdAt, shown: actJson(call.world, act, viewer) }));
+  const list = [...comments, ...acts]
+    .sort((a, b) => second(a.at) - second(b.at) || a.id - b.id)
+    .map((one) => one.shown);
   return json(200, list.length > 0 ? list : null, { "X-Total-Count": String(list.length) });
 }
 
@@ -226,7 +270,8 @@ const R = "/repos/:owner/:repo/issues";
 
 /** Issues, comments and reactions. */
 export const ISSUE_ROUTES: readonly Route[] = [
-  { method: "GET", path: R, handler: listIssues },
+  { method: "GET", path: "/repos/issues/search", handler: searchIssues },
+  { method: "GET", path: R, handler: (call) => listThreads(call, [repoOf(call)]) },
   { method: "POST", path: R, handler: createIssue },
   { method: "GET", path: `${R}/comments`, handler: listRepositoryComments },
   {

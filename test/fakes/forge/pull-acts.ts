@@ -115,7 +115,7 @@ export async function mergePull(
   const author = { name: by.login, email: by.email };
   const commit = await commitTree(repo.dir, { tree, parents: [base, head], message, author });
   thread.pull.merged = { at: world.now(), byId: by.id, commit };
-  await setOpen(world, at, { by, isOpen: false });
+  await setOpen(world, at, { by, isOpen: false, isMerge: true });
   await moveBranch(world, repo, { by, branch: thread.pull.baseBranch, to: commit });
   return true;
 }

@@ -36,8 +36,7 @@ export async function afterPush(
       thread.updatedAt = world.now();
       if (move.after === ZERO) {
         thread.pull.hasHeadBranch = false;
-        thread.isOpen = false;
-        thread.closedAt = thread.updatedAt;
+        world.addAct({ repo, thread }, { by: push.by, type: "close" });
         await emitThread(world, { repo, thread }, { by: push.by, action: "closed" });
       } else {
         await git(repo.dir, ["update-ref", `refs/pull/${thread.number}/head`, move.after]);

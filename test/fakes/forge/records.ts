@@ -49,6 +49,16 @@ export interface Comment {
   readonly reactions: Reaction[];
 }
 
+/** What a thread's timeline shows besides comments; its id is of the comments' sequence, as on real servers. */
+export interface TimelineAct {
+  readonly id: number;
+  readonly repositoryId: number;
+  readonly number: number;
+  readonly authorId: number;
+  readonly type: "close" | "reopen" | "merge_pull";
+  readonly createdAt: number;
+}
+
 export interface Review {
   readonly id: number;
   readonly authorId: number;

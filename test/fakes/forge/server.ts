@@ -16,9 +16,10 @@ const API = "/api/v1";
 
 const API_ROUTES = [
   ...PEOPLE_ROUTES,
+  // Before those of one repository: `/repos/issues/search` is none.
+  ...ISSUE_ROUTES,
   ...REPOSITORY_ROUTES,
   ...CONTENT_ROUTES,
-  ...ISSUE_ROUTES,
   ...PULL_ROUTES,
 ].map((route: Route) => ({ ...route, match: matcher(`${API}${route.path}`) }));
 
@@ -82,6 +83,7 @@ export class ForgeServer {
       if (fault && isInstead(fault)) return send(response, { request, reply: bare(500), fault });
       return this.#git.serve(this.#world, { request, response, url });
     }
+    response.setHeader("Date", new Date(this.#world.now()).toUTCString());
     const text = await bodyOf(request);
     if (fault && isInstead(fault)) return send(response, { request, reply: bare(500), fault });
     const reply = await answer(this.#world, { method, url, headers: request.headers, text });

@@ -1,5 +1,16 @@
 import { randomBytes } from "node:crypto";
-import type { Access, Comment, Pull, Reaction, Repository, Team, Thread, Token, User } from "./records.ts";
+import type {
+  Access,
+  Comment,
+  Pull,
+  Reaction,
+  Repository,
+  Team,
+  Thread,
+  TimelineAct,
+  Token,
+  User,
+} from "./records.ts";
 import type { Deliveries } from "./webhooks.ts";
 
 export type * from "./records.ts";
@@ -12,6 +23,8 @@ export function stamp(at: number): string {
 /** Everything the stand-in knows, in memory; git objects lie below `root`. */
 export class World {
   url = "";
+  /** How far this server's clock is from ours, in its `Date` header too. */
+  offsetMs = 0;
   readonly root: string;
   readonly deliveries: Deliveries;
   /** Mimics go-gitea/gitea 32897: an API comment on a pull request is stored, then answered 500, without a hook. */
@@ -21,6 +34,7 @@ export class World {
   readonly teams: Team[] = [];
   readonly repositories: Repository[] = [];
   readonly comments: Comment[] = [];
+  readonly acts: TimelineAct[] = [];
   readonly sessions = new Map<string, { userId: number | null; csrf: string }>();
   readonly #lastIds = new Map<string, number>();
   readonly #turns = new Map<number, Promise<unknown>>();
@@ -32,7 +46,7 @@ export class World {
   }
 
   now(): number {
-    return Date.now();
+    return Date.now() + this.offsetMs;
   }
 
   /** One at a time per repository: whoever moves branches looks at them before and after. */
@@ -157,6 +171,22 @@ export class World {
     const found = repo.threads.get(number);
     if (!found) throw new Error(`${this.fullName(repo)} has no thread ${number}`);
     return found;
+  }
+
+  /** Writes down that a thread was closed, reopened or merged, and moves it. */
+  addAct(at: { repo: Repository; thread: Thread }, act: { by: User; type: TimelineAct["type"] }): void {
+    const createdAt = this.now();
+    at.thread.isOpen = act.type === "reopen";
+    at.thread.updatedAt = createdAt;
+    at.thread.closedAt = at.thread.isOpen ? null : createdAt;
+    this.acts.push({
+      id: this.nextId("comment"),
+      repositoryId: at.repo.id,
+      number: at.thread.number,
+      authorId: act.by.id,
+      type: act.type,
+      createdAt,
+    });
   }
 
   commentsOf(repo: Repository, number: number): Comment[] {
