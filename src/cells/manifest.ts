@@ -149,11 +149,9 @@ async function measureFile(
   try {
     const hash = createHash("sha256");
     let bytes = 0;
-    for await (const chunk of file.createReadStream({
-      autoClose: false,
-      signal,
-      highWaterMark: READ_BYTES,
-    })) {
+    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: READ_BYTES })) {
+      // Not given to the stream: one that was read to its end would still throw, at nobody.
+      signal.throwIfAborted();
       hash.update(chunk as Buffer);
       bytes += (chunk as Buffer).length;
     }

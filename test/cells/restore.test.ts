@@ -21,6 +21,7 @@ import type { CellSpec } from "../../src/queue/shapes.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { sealHand } from "../fakes/seal-hand.ts";
 import { treeFacts } from "../fakes/tree-facts.ts";
+import { until } from "../fakes/until.ts";
 
 let rig: RunnerRig;
 let cell: CellSpec;
@@ -192,6 +193,21 @@ describe("a cell that is brought back", () => {
     expect(readdirSync(at("worktree"))).toEqual([]);
     expect(await restore(3)).toBeNull();
     expect(existsSync(at("worktree/a.txt"))).toBe(true);
+  });
+
+  it("can be ended in the middle, leaves nothing of it, and comes back when it is asked again", async () => {
+    await archive();
+    for (const when of ["at once", "while it is unpacked"] as const) {
+      const ending = new AbortController();
+      const restoring = rig.restore(cell, 2, ending.signal);
+      restoring.catch(() => {});
+      if (when === "while it is unpacked") await until("it has begun", () => existsSync(at(".restore")));
+      ending.abort(new Error("the cell is being destroyed"));
+      await expect(restoring).rejects.toThrow("the cell is being destroyed");
+      expect(readdirSync(at("worktree"))).toEqual([]);
+      expect(existsSync(at(".restore"))).toBe(false);
+    }
+    expect(await restore(2)).toBeNull();
   });
 
   it("comes back from an archive of before there was a list", async () => {

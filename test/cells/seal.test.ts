@@ -181,6 +181,31 @@ it("scrubs a cell to the last file, and nothing beyond it", async () => {
   expect(refs.stdout).toBe("");
 });
 
+it("is not done with a cell of which something is left, and names it", async () => {
+  const kept = `refs/lazarus/${cell.id}/more`;
+  const mirror = join(rig.data, "mirrors", "7.git");
+  expect((await tryGit(mirror, ["update-ref", kept, cell.baseCommit])).code).toBe(0);
+  await expect(scrub()).rejects.toMatchObject({ code: "directory", retryable: true });
+  await expect(scrub()).rejects.toThrow(`${kept} is still there`);
+  expect(rig.said("scrubbed")).toEqual([]);
+  await tryGit(mirror, ["update-ref", "-d", kept]);
+  await scrub();
+  expect(rig.said("scrubbed")).toHaveLength(1);
+});
+
+it("leaves nothing of a cell that was archived, being restored, in line to be published", async () => {
+  await rig.collect(cell);
+  await seal();
+  mkdirSync(rig.cellPath(cell, ".restore/worktree"), { recursive: true });
+  mkdirSync(join(rig.missions, `.new-${cell.id}`));
+  mkdirSync(join(rig.data, "quarantine", cell.id), { recursive: true });
+  await scrub();
+  const found = execFileSync("find", [rig.root, "-name", `*${cell.id}*`], { encoding: "utf8" });
+  expect(found).toBe("");
+  const refs = await tryGit(join(rig.data, "mirrors", "7.git"), ["for-each-ref"]);
+  expect(refs.stdout).not.toContain(cell.id);
+});
+
 it("ends what still lives in a cell before it scrubs it", async () => {
   rig.agent("while :; do sleep 0.1; done");
   const busy = rig.spec(cell.baseCommit);

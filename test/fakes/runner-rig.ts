@@ -52,7 +52,7 @@ export interface RunnerRig {
   /** Seals a cell as a closing does; the same key is the same sealing. */
   seal(cell: CellSpec, key?: string): Promise<void>;
   /** Brings an archived cell back for a run. */
-  restore(cell: CellSpec, run: number): Promise<void>;
+  restore(cell: CellSpec, run: number, signal?: AbortSignal): Promise<void>;
   /** Payloads of the reports of one kind. */
   said<K extends JobKind>(kind: K): JobPayload<K>[];
   cellPath(cell: CellSpec, ...names: string[]): string;
@@ -219,8 +219,12 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         },
         key === undefined ? {} : { key },
       ),
-    restore: ({ id: cellId, repository, user, baseCommit, baseRef }, run) =>
-      rig.perform("restore", { cellId, run, repository, user, baseCommit, baseRef }),
+    restore: ({ id: cellId, repository, user, baseCommit, baseRef }, run, signal) =>
+      rig.perform(
+        "restore",
+        { cellId, run, repository, user, baseCommit, baseRef },
+        signal === undefined ? {} : { signal },
+      ),
     said: (kind) => reports.filter((job) => job.kind === kind).map((job) => job.payload as never),
     cellPath: (cell, ...names) => join(missions, cell.id, ...names),
     inWorktree(cell, script) {
