@@ -116,8 +116,8 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // 5: catch-up: where it is, which threads it looked at when they had moved, until when a pattern was served (null: it still is).
   `
-  CREATE TABLE marks (source TEXT PRIMARY KEY, at INTEGER NOT NULL, saved_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE looked (
+  CREATE TABLE catchup_marks (source TEXT PRIMARY KEY, at INTEGER NOT NULL, saved_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE catchup_looks (
     source TEXT NOT NULL, repository INTEGER NOT NULL, number INTEGER NOT NULL,
     updated_at INTEGER NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (source, repository, number)

@@ -9,7 +9,7 @@ export interface Mark {
   readonly savedAt: number;
 }
 
-/** Where catch-up is, and which threads it had looked at: tables `marks` and `looked`. All of it joins the caller's transaction. */
+/** Where catch-up is, and which threads it had looked at: tables `catchup_marks` and `catchup_looks`. All of it joins the caller's transaction. */
 export interface Marks {
   of(source: string): Mark | null;
   /** Moves a mark on, and forgets looks at what moved before `listedFrom`: that cannot be listed any more. */
@@ -27,16 +27,18 @@ export interface Marks {
 export function createMarks(db: Db): Marks {
   const { sql } = db;
   const statements = {
-    of: sql.prepare("SELECT at, saved_at AS savedAt FROM marks WHERE source = @source"),
-    all: sql.prepare("SELECT source, at FROM marks"),
-    put: sql.prepare("INSERT OR REPLACE INTO marks (source, at, saved_at) VALUES (@source, @at, @savedAt)"),
-    drop: sql.prepare("DELETE FROM marks WHERE source = @source"),
-    dropLooks: sql.prepare("DELETE FROM looked WHERE source = @source AND updated_at < @before"),
+    of: sql.prepare("SELECT at, saved_at AS savedAt FROM catchup_marks WHERE source = @source"),
+    all: sql.prepare("SELECT source, at FROM catchup_marks"),
+    put: sql.prepare(
+      "INSERT OR REPLACE INTO catchup_marks (source, at, saved_at) VALUES (@source, @at, @savedAt)",
+    ),
+    drop: sql.prepare("DELETE FROM catchup_marks WHERE source = @source"),
+    dropLooks: sql.prepare("DELETE FROM catchup_looks WHERE source = @source AND updated_at < @before"),
     looked: sql.prepare(
-      "SELECT updated_at AS updatedAt, at FROM looked WHERE source = @source AND repository = @repository AND number = @number",
+      "SELECT updated_at AS updatedAt, at FROM catchup_looks WHERE source = @source AND repository = @repository AND number = @number",
     ),
     look: sql.prepare(
-      "INSERT OR REPLACE INTO looked (source, repository, number, updated_at, at) VALUES (@source, @repository, @number, @updatedAt, @at)",
+      "INSERT OR REPLACE INTO catchup_looks (source, repository, number, updated_at, at) VALUES (@source, @repository, @number, @updatedAt, @at)",
     ),
   };
   const of = (source: string) => (statements.of.get({ source }) as Mark | undefined) ?? null;

@@ -148,6 +148,22 @@ describe("a cell that is closed", () => {
   });
 });
 
+it("closes as merged when its draft is merged, and as rejected when it is closed", async () => {
+  const merged = await summon("allegro", /→ draft #\d+/);
+  const number = Number(/→ draft #(\d+)/.exec(merged.card)?.[1]);
+  const title = (await stage.server.pullRequest(stage.repo, number)).title.replace("WIP: ", "");
+  await stage.server.api(stage.dev, "PATCH", `/repos/${stage.repo}/pulls/${number}`, { title });
+  await stage.server.mergePullRequest(stage.dev, stage.repo, number);
+  await stage.card(merged.issue, `**closed by dev**: merged as #${number}, archived`);
+  expect(await stage.status(merged.cellId)).toMatchObject({ state: "archived", outcome: "merged" });
+
+  const rejected = await summon("halfway", /→ draft #\d+/);
+  const other = Number(/→ draft #(\d+)/.exec(rejected.card)?.[1]);
+  await stage.server.closeIssue(stage.lead, stage.repo, other);
+  await stage.card(rejected.issue, `**closed by lead**: #${other} was not merged, archived`);
+  expect(await stage.status(rejected.cellId)).toMatchObject({ state: "archived", outcome: "rejected" });
+});
+
 it("closes without publishing when that is wanted", async () => {
   const { issue, cellId } = await summon("patient", "is working");
   await stage.type(stage.lead, issue, "/lazarus close --discard");
