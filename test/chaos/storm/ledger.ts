@@ -28,10 +28,14 @@ const QUIET = new Set(["summon", "stop", "revive", "close", "destroy", "approve"
 export class Ledger {
   readonly entries: Entry[] = [];
 
-  add(entry: Pick<Entry, "source" | "id" | "repo" | "number" | "by" | "text">): Entry {
+  /** `isTalk`: it holds no command, whatever it looks like. */
+  add(
+    entry: Pick<Entry, "source" | "id" | "repo" | "number" | "by" | "text">,
+    { isTalk = false }: { isTalk?: boolean } = {},
+  ): Entry {
     const made: Entry = {
       ...entry,
-      commands: commandsIn(entry.text),
+      commands: isTalk ? [] : commandsIn(entry.text),
       at: Date.now(),
       editedTo: null,
       isDeleted: false,

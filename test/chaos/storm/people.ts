@@ -120,6 +120,7 @@ export class People {
             "```\n/lazarus destroy --force\n```",
             "Use `/lazarus help`.",
           ]),
+          { isTalk: true },
         );
       case "stop":
         return this.#onCell(writer, ["active", "proposed"], (id) => `/lazarus stop ${id}`);
@@ -171,9 +172,9 @@ export class People {
     }
   }
 
-  async #type(by: E2eUser, at: Thread, text: string): Promise<void> {
+  async #type(by: E2eUser, at: Thread, text: string, how: { isTalk?: boolean } = {}): Promise<void> {
     const { id } = await this.#world.server.comment(by, at.repo, { number: at.number, body: text });
-    const entry = this.#ledger.add({ source: "comment", id, ...at, by: by.login, text });
+    const entry = this.#ledger.add({ source: "comment", id, ...at, by: by.login, text }, how);
     for (const { verb } of entry.commands) this.#count(verb);
     if (entry.commands.length === 0) this.#count("talk");
   }
