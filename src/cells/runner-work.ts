@@ -174,6 +174,8 @@ async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefine
     throw new LazarusError("directory", `emptying cell ${cellId}: it has no seal, so nothing is thrown away`);
   }
   for (const name of ["worktree", "home"]) await makeEmpty(dir, name);
+  // A run that added nothing to what was pushed before it left one that no push takes away.
+  await parts.quarantine.remove(cellId);
   await note(parts, cellId, { what: "pruned" });
   await writeMission(parts, cellId, mission);
   return undefined;

@@ -79,7 +79,10 @@ it("seals a cell, links as links, and empties it", async () => {
   ]);
   expect(verified.code).toBe(0);
 
+  // What was collected and not pushed: the tip may have been on the forge already.
+  expect(existsSync(join(rig.data, "quarantine", cell.id))).toBe(true);
   await rig.perform("prune", { cellId: cell.id, mission });
+  expect(existsSync(join(rig.data, "quarantine", cell.id))).toBe(false);
   expect(readdirSync(rig.cellPath(cell, "worktree"))).toEqual([]);
   expect(readdirSync(rig.cellPath(cell, "home"))).toEqual([]);
   expect(readJsonFile(rig.cellPath(cell, "meta/mission.json"))).toMatchObject({
