@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const SIZE_MB = 768;
-const PAGE_KB = 64;
+const PAGE_BYTES = 4_096;
 
 /** The file system that Lazarus keeps everything on, which can be full. */
 export interface Disk {
@@ -15,47 +15,51 @@ export interface Disk {
   remove(): void;
 }
 
-/** A small file system where we may mount one, else a directory whose writes doom.mjs refuses. */
+/**
+ * A small ext4 of our own, where a commit takes as long as on a disk; a tmpfs where there are no loop devices; a directory whose writes doom.mjs refuses where
+ * we may not mount at all.
+ */
 export function makeDisk(ground: string): Disk {
   const dir = join(ground, "disk");
   mkdirSync(dir, { mode: 0o711 });
-  return mountTmpfs(dir) ? realDisk(dir) : pretendedDisk(ground, dir);
+  if (process.geteuid?.() !== 0) return pretendedDisk(ground, dir);
+  const image = join(ground, "disk.img");
+  const isExt4 =
+    works("truncate", `--size=${SIZE_MB}M`, image) &&
+    works("mkfs.ext4", "-q", "-m", "0", image) &&
+    works("mount", "-o", "loop", image, dir);
+  if (isExt4) return realDisk(dir, `an ext4 of ${SIZE_MB} MB`);
+  if (works("mount", "-t", "tmpfs", "-o", `size=${SIZE_MB}m,mode=0711`, "storm", dir))
+    return realDisk(dir, `a tmpfs of ${SIZE_MB} MB`);
+  return pretendedDisk(ground, dir);
 }
 
-function mountTmpfs(dir: string): boolean {
-  if (process.geteuid?.() !== 0) return false;
+function works(program: string, ...words: readonly string[]): boolean {
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${SIZE_MB}m,mode=0711`, "storm", dir], {
-      stdio: "ignore",
-    });
+    execFileSync(program, words, { stdio: "ignore" });
     return true;
   } catch {
     return false;
   }
 }
 
-function realDisk(dir: string): Disk {
-  const resize = (size: string) =>
-    execFileSync("mount", ["-o", `remount,size=${size}`, dir], { stdio: "ignore" });
+function realDisk(dir: string, what: string): Disk {
+  execFileSync("chmod", ["0711", dir]);
+  const ballast = join(dir, "ballast");
   return {
     dir,
-    what: `a tmpfs of ${SIZE_MB} MB that shrinks to what is on it`,
+    what: `${what}, filled to the last page`,
     fill() {
-      const used = Number(
-        execFileSync("df", ["-k", "--output=used", dir]).toString().trim().split("\n").at(-1),
-      );
-      // The kernel takes no size below what is used; what is written meanwhile is in its way.
-      for (const room of [0, PAGE_KB, 16 * PAGE_KB]) {
-        try {
-          resize(`${used + room}k`);
-          return;
-        } catch {
-          // Something was written just then.
-        }
+      const { bavail, bsize } = statfsSync(dir);
+      // What Lazarus writes meanwhile may be in the way: then a little less is taken.
+      for (const room of [0, 16, 256]) {
+        const bytes = bavail * bsize - room * PAGE_BYTES;
+        if (bytes <= 0 || works("fallocate", "-l", String(bytes), ballast)) return;
+        rmSync(ballast, { force: true });
       }
     },
-    free: () => void resize(`${SIZE_MB}m`),
-    remove: () => void execFileSync("umount", ["-l", dir], { stdio: "ignore" }),
+    free: () => rmSync(ballast, { force: true }),
+    remove: () => void works("umount", "-l", dir),
   };
 }
 

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { serverFromEnvironment } from "../../e2e/servers.ts";
 import build from "../../global-setup.ts";
 import { describe, isWell } from "./report.ts";
 import { GOALS } from "./schedule.ts";
@@ -30,6 +31,7 @@ if (!isNumber(seconds) || (kills !== null && !isNumber(kills)) || !["brought", "
 }
 build();
 const report = await storm({
+  server: serverFromEnvironment,
   ...{ seed, seconds, kills, restMs: REST_MS },
   deliveries: deliveries === "lost" ? "lost" : "brought",
   required: [],

@@ -14,23 +14,28 @@ export class Schedule {
   readonly hits = new Map<string, number>();
   readonly #tries = new Map<string, number>();
   readonly #dice: Dice;
-  readonly #goals: readonly string[];
+  readonly #first: readonly string[];
 
-  /** `first` are aimed at before all others. */
+  /** `first` are aimed at before all others, until they are hit. */
   constructor(dice: Dice, first: readonly string[] = []) {
     this.#dice = dice;
-    this.#goals = [...first, ...GOALS.filter((goal) => !first.includes(goal))];
-    for (const [index, goal] of first.entries()) this.#tries.set(goal, index - 1_000);
+    this.#first = first;
   }
 
   next(): Aim {
-    const isFirst = [...this.#tries.values()].some((tries) => tries < 0);
-    if (!isFirst && this.#dice.chance(RANDOM_SHARE)) return { goal: AT_RANDOM, doom: null, act: null };
-    const score = (goal: string) => 2 * (this.hits.get(goal) ?? 0) + (this.#tries.get(goal) ?? 0);
-    const sorted = [...this.#goals].sort((a, b) => score(a) - score(b));
-    const goal = isFirst ? (sorted[0] ?? AT_RANDOM) : this.#dice.pick(sorted.slice(0, DRAWN_FROM));
-    this.#tries.set(goal, Math.max(0, this.#tries.get(goal) ?? 0) + 1);
+    const missing = this.missing(this.#first);
+    const [wanted] = missing.sort((a, b) => this.#triesOf(a) - this.#triesOf(b));
+    if (wanted === undefined && this.#dice.chance(RANDOM_SHARE))
+      return { goal: AT_RANDOM, doom: null, act: null };
+    const score = (goal: string) => 2 * (this.hits.get(goal) ?? 0) + this.#triesOf(goal);
+    const least = [...GOALS].sort((a, b) => score(a) - score(b)).slice(0, DRAWN_FROM);
+    const goal = wanted ?? this.#dice.pick(least);
+    this.#tries.set(goal, this.#triesOf(goal) + 1);
     return aimAt(goal, this.#dice);
+  }
+
+  #triesOf(goal: string): number {
+    return this.#tries.get(goal) ?? 0;
   }
 
   hit(goals: Iterable<string>): void {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { HOOK_SECRET, Lazarus } from "../../e2e/lazarus.ts";
-import { type E2eServer, type E2eUser, serverFromEnvironment } from "../../e2e/servers.ts";
+import type { E2eServer, E2eUser } from "../../e2e/servers.ts";
 import { freePort } from "../gate.ts";
 import { AGENT_LIMITS, agentScripts } from "./agents.ts";
 import type { Dice } from "./dice.ts";
@@ -44,14 +44,14 @@ export interface World {
   remove(): Promise<void>;
 }
 
-/** Makes a world with nothing running in it yet; a real server where the environment names one. */
-export async function makeWorld(dice: Dice): Promise<World> {
+/** Makes a world with nothing running in it yet. */
+export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Promise<World> {
   const closers: (() => unknown)[] = [];
   const remove = async () => {
     for (const close of closers.reverse()) await close();
   };
   try {
-    const server = await serverFromEnvironment();
+    const server = await start();
     closers.push(() => server.stop());
     const proxy = await ForgeProxy.open(server.url, dice.fork("proxy"));
     closers.push(() => proxy.close());
