@@ -15,33 +15,59 @@ export interface Obituary {
 }
 
 interface Remains {
-  readonly running: readonly JobRow[];
+  readonly running: readonly (JobRow & { lease: string })[];
   readonly cells: readonly { id: string; state: string }[];
   readonly integrity: string;
 }
 
-/** Looks at what a killed Lazarus left behind, before the next one does. */
-export async function examine(world: World, end: End): Promise<Obituary> {
-  const left = autopsy(
-    world.dataDir,
-    join(world.lazarus.dir, "autopsy"),
-    (ask): Remains => ({
-      running: ask<JobRow>("SELECT * FROM jobs WHERE state = 'running'"),
-      cells: ask("SELECT id, state FROM cells"),
-      integrity: Object.values(ask<Record<string, string>>("PRAGMA integrity_check")[0] ?? {})[0] ?? "",
-    }),
-  );
-  if (left === null) return { steps: [], windows: [], faults: [] };
-  return {
-    steps: [...new Set(left.running.map((job) => job.kind))],
-    windows: await windowsOf(world, end, left),
-    faults: faultsOf(world, left),
-  };
+export const STARTING = "starting, before any job";
+
+/**
+ * Looks at what each killed Lazarus left behind, before the next one does. What lay there already when it began, because the one before was killed too, and
+ * it did not come so far as to touch it, is not counted again.
+ */
+export class Coroner {
+  readonly #world: World;
+  /** Leases and names that the last one left. */
+  #before = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async examine(end: End): Promise<Obituary> {
+    const world = this.#world;
+    const aside = join(world.lazarus.dir, "autopsy");
+    const left = autopsy(
+      world.dataDir,
+      aside,
+      (ask): Remains => ({
+        running: ask("SELECT * FROM jobs WHERE state = 'running'"),
+        cells: ask("SELECT id, state FROM cells"),
+        integrity: Object.values(ask<Record<string, string>>("PRAGMA integrity_check")[0] ?? {})[0] ?? "",
+      }),
+    );
+    if (left === null) return { steps: [], windows: [], faults: [] };
+    const names = namesIn(world.missionsDir).filter((name) => name.startsWith("."));
+    const running = left.running.filter((job) => !this.#before.has(job.lease));
+    const fresh = names.filter((name) => !this.#before.has(name));
+    const isStart = running.length === 0 && left.running.length > 0;
+    this.#before = new Set([...left.running.map((job) => job.lease), ...names]);
+    return {
+      steps: isStart ? [STARTING] : [...new Set(running.map((job) => job.kind))],
+      windows: await windowsOf(world, end, { running, names: fresh }),
+      faults: faultsOf(world, left),
+    };
+  }
 }
 
-async function windowsOf(world: World, end: End, left: Remains): Promise<WindowName[]> {
+async function windowsOf(
+  world: World,
+  end: End,
+  left: Pick<Remains, "running"> & { readonly names: readonly string[] },
+): Promise<WindowName[]> {
   const found: WindowName[] = [];
-  const names = namesIn(world.missionsDir);
+  const { names } = left;
   if (end.trace.at(-1) === "committing") found.push("inside a SQLite commit");
   if (end.trace.includes("died before a 202")) found.push("delivery stored, 202 not sent");
   if (world.proxy.unheard > 0) found.push("stored by the forge, answer not heard");

@@ -30,12 +30,15 @@ if (!isNumber(seconds) || (kills !== null && !isNumber(kills)) || !["brought", "
   process.exit(2);
 }
 build();
+const interrupted = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
 const report = await storm({
   server: serverFromEnvironment,
   ...{ seed, seconds, kills, restMs: REST_MS },
   deliveries: deliveries === "lost" ? "lost" : "brought",
   required: [],
   keep: values.keep ?? null,
+  signal: interrupted.signal,
   say: (line) => verbose && process.stderr.write(`${line}\n`),
 });
 // Whether all had their share is known only now.

@@ -8,7 +8,7 @@ import { aggravate, Bystander, hasLivingRun } from "./between.ts";
 import { Dice } from "./dice.ts";
 import { Ledger } from "./ledger.ts";
 import { lookForLeftovers } from "./leftovers.ts";
-import { examine } from "./obituary.ts";
+import { Coroner } from "./obituary.ts";
 import { People } from "./people.ts";
 import { isWell, type Report } from "./report.ts";
 import { comeToRest } from "./rest.ts";
@@ -41,6 +41,8 @@ export interface StormOptions {
   /** Where everything is copied to when it did not end well; null: nowhere. */
   readonly keep: string | null;
   readonly say: (line: string) => void;
+  /** Aborted, the storm is over at once, and comes to rest. */
+  readonly signal?: AbortSignal;
 }
 
 /** Lets a storm loose on a world of its own, lets it come to rest, and compares what was asked with what there is. */
@@ -67,6 +69,7 @@ class Storm {
   readonly #people: People;
   readonly #weather: Weather;
   readonly #schedule: Schedule;
+  readonly #coroner: Coroner;
   readonly #bystander = new Bystander();
   readonly #faults: string[] = [];
   #kills = 0;
@@ -78,6 +81,7 @@ class Storm {
     this.#options = options;
     this.#dice = dice.fork("storm");
     this.#people = new People(world, this.#ledger, dice.fork("people"));
+    this.#coroner = new Coroner(world);
     this.#weather = new Weather(world, dice.fork("weather"));
     this.#schedule = new Schedule(dice.fork("schedule"), options.required);
   }
@@ -99,7 +103,8 @@ class Storm {
   }
 
   #isOver(): boolean {
-    const { seconds, kills, required } = this.#options;
+    const { seconds, kills, required, signal } = this.#options;
+    if (signal?.aborted) return true;
     if (kills !== null && this.#kills >= kills) return true;
     const lasted = performance.now() - this.#beganAt;
     const isMissed = this.#schedule.missing(required).length > 0;
@@ -126,14 +131,14 @@ class Storm {
     const { victim, proxy } = this.#world;
     proxy.unheard = 0;
     const ended = victim.start(aim.doom);
-    const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, 2_500) : AIM_MS;
+    const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, 3_500) : AIM_MS;
     const end = await this.#until(aim, limitMs, ended);
     proxy.ambush = null;
     if (end.signal !== "SIGKILL") return this.#endedByItself(end);
     this.#kills++;
     if (aim.goal === AT_RANDOM) this.#atRandom++;
     await pause(SETTLE_MS);
-    const obituary = await examine(this.#world, end);
+    const obituary = await this.#coroner.examine(end);
     const more = await aggravate(this.#world, aim.also, this.#bystander);
     const hits = [...obituary.steps, ...obituary.windows, ...(more === null ? [] : [more])];
     this.#schedule.hit(hits);
