@@ -3,8 +3,8 @@ import { startStandInServer } from "../e2e/servers.ts";
 import { describe as tell } from "./storm/report.ts";
 import { storm } from "./storm/storm.ts";
 
-const SECONDS = 20;
-const REST_MS = 120_000;
+const SECONDS = 12;
+const REST_MS = 60_000;
 const TEST_MS = 300_000;
 
 /** What a short storm must hit; a long one (`npm run chaos`) must hit every step and every crash window. */
@@ -20,6 +20,7 @@ describe("a short storm", () => {
     const lines: string[] = [];
     const report = await storm({
       ...{ server: startStandInServer, seed: "short", seconds: SECONDS, kills: null, restMs: REST_MS },
+      ...{ gapMs: [600, 1_400], tidied: 2 },
       ...{ deliveries: "brought", required: REQUIRED, keep: null },
       say: (line) => lines.push(line),
     });

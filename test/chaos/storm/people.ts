@@ -161,14 +161,15 @@ export class People {
     }
   }
 
-  /** The last round: half of what is idle is closed, some of what is archived destroyed. */
-  async tidyUp(): Promise<void> {
+  /** The last round: half of what is idle is closed, some of what is archived destroyed; at most so many cells. */
+  async tidyUp(most: number): Promise<void> {
     const { lead } = this.#world.people;
+    let left = most;
     for (const cell of this.#cells(["idle", "archived"])) {
-      if (cell.state === "idle" && this.#dice.chance(0.6))
-        await this.#say(lead, cell, `/lazarus close ${cell.id.slice(0, 8)}`);
-      if (cell.state === "archived" && this.#dice.chance(0.25))
-        await this.#say(lead, cell, `/lazarus destroy ${cell.id.slice(0, 8)}`);
+      const verb = cell.state === "idle" ? "close" : "destroy";
+      if (left === 0 || !this.#dice.chance(verb === "close" ? 0.6 : 0.25)) continue;
+      left--;
+      await this.#say(lead, cell, `/lazarus ${verb} ${cell.id.slice(0, 8)}`);
     }
   }
 

@@ -8,11 +8,14 @@ const QUIET_MS = 1_500;
 
 interface Unrest {
   readonly jobs: readonly JobRow[];
+  /** How many jobs came to their end: as long as it grows, something is being done. */
+  readonly ended: number;
   readonly runs: number;
 }
 
 function unrest(ask: Ask): Unrest {
   return {
+    ended: ask<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE ended_at IS NOT NULL")[0]?.n ?? 0,
     jobs: ask<JobRow>("SELECT * FROM jobs WHERE state IN ('waiting', 'running')"),
     runs: ask(
       "SELECT 1 FROM runs WHERE state IN ('waiting', 'admitted', 'running') AND cell NOT IN (SELECT id FROM cells WHERE waits_for_approval = 1)",
@@ -22,10 +25,11 @@ function unrest(ask: Ask): Unrest {
 
 /**
  * Waits until no job is open and no run alive, setting the clock forward over the pauses between retries. Answers what is
- * still open when the deadline has passed; empty when it came to rest.
+ * still open when nothing came to its end for `patienceMs`; empty when it came to rest.
  */
-export async function comeToRest(world: World, clock: { ms: number }, deadlineMs: number): Promise<string[]> {
-  const end = performance.now() + deadlineMs;
+export async function comeToRest(world: World, clock: { ms: number }, patienceMs: number): Promise<string[]> {
+  let end = performance.now() + patienceMs;
+  let ended = 0;
   let quietSince: number | null = null;
   for (;;) {
     const now = peek(world.dataDir, unrest);
@@ -34,6 +38,10 @@ export async function comeToRest(world: World, clock: { ms: number }, deadlineMs
       quietSince ??= performance.now();
       if (performance.now() - quietSince > QUIET_MS) return [];
     } else quietSince = null;
+    if (now !== null && now.ended > ended) {
+      ended = now.ended;
+      end = performance.now() + patienceMs;
+    }
     if (performance.now() > end) return describe(now);
     if (now !== null) hurry(world, clock, now);
     await pause(STEP_MS);
@@ -43,9 +51,10 @@ export async function comeToRest(world: World, clock: { ms: number }, deadlineMs
 /** Where everything waits for a later time, that time comes. */
 function hurry(world: World, clock: { ms: number }, now: Unrest): void {
   const at = Date.now() + clock.ms;
-  const soonest = Math.min(...now.jobs.map((job) => job.not_before));
-  if (now.jobs.length === 0 || now.jobs.some((job) => job.state === "running") || soonest - at < 1_000)
-    return;
+  const later = now.jobs.filter((job) => job.not_before > at + 1_000);
+  // What is due and does not run waits in the lane of one that is not.
+  if (later.length === 0 || now.jobs.some((job) => job.state === "running")) return;
+  const soonest = Math.min(...later.map((job) => job.not_before));
   clock.ms += soonest - at;
   world.victim.setClock(clock.ms);
   // A foreign write wakes the queue.

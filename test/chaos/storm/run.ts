@@ -7,7 +7,7 @@ import { storm } from "./storm.ts";
 
 /** From so many kills on, each step and each crash window must have had its share. */
 const ENOUGH_FOR_ALL = 150;
-const REST_MS = 240_000;
+const REST_MS = 120_000;
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +34,7 @@ const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
 const report = await storm({
   server: serverFromEnvironment,
-  ...{ seed, seconds, kills, restMs: REST_MS },
+  ...{ seed, seconds, kills, restMs: REST_MS, gapMs: [200, 900], tidied: 1_000 },
   deliveries: deliveries === "lost" ? "lost" : "brought",
   required: [],
   keep: values.keep ?? null,

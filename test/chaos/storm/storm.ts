@@ -31,12 +31,17 @@ export interface StormOptions {
   readonly seed: string;
   /** Of storm; coming to rest is not counted. */
   readonly seconds: number;
+  /** Between two things that people do: at least, at most. */
+  readonly gapMs: readonly [number, number];
+  /** How many cells are closed or destroyed in the last round, when nothing goes wrong any more. */
+  readonly tidied: number;
   /** It ends earlier after so many. */
   readonly kills: number | null;
   /** `lost`: what was dropped is never brought again, and must be found by asking the forge. */
   readonly deliveries: "brought" | "lost";
   /** Steps and crash windows that must be hit; these are aimed at first. */
   readonly required: readonly string[];
+  /** It has come to rest, or never will, when nothing came to its end for so long. */
   readonly restMs: number;
   /** Where everything is copied to when it did not end well; null: nowhere. */
   readonly keep: string | null;
@@ -93,7 +98,7 @@ class Storm {
     proxy.faultRate = 0.06;
     this.#beganAt = performance.now();
     const gaps = (low: number, high: number) => () => this.#dice.between(low, high);
-    const living = [this.#people.live(gaps(200, 900)), this.#weather.blow(gaps(700, 2_500))];
+    const living = [this.#people.live(gaps(...this.#options.gapMs)), this.#weather.blow(gaps(700, 2_500))];
     while (!this.#isOver()) await this.#liveAndDie(this.#schedule.next());
     this.#people.stop();
     this.#weather.calm();
@@ -189,7 +194,7 @@ class Storm {
     };
     await settle();
     if (this.#faults.length === 0) {
-      await this.#people.tidyUp();
+      await this.#people.tidyUp(this.#options.tidied);
       await pause(1_000);
       await settle();
     }
