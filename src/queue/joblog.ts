@@ -1,5 +1,6 @@
 import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
+import { BACKOFF } from "./backoff.ts";
 import {
   CLAIM_COLUMNS,
   type Claimed,
@@ -69,10 +70,17 @@ export interface JobLog {
 
 const HELD = "id = @id AND lease = @lease AND state = 'running'";
 
+/** No retry waits longer than this: one that seems to was put off before the wall clock was set back. */
+const LONGEST_PAUSE_MS = BACKOFF.capMs * (1 + BACKOFF.jitter);
+/** A job that was put so much later than now was put before the wall clock was set back: it has waited long enough. */
+const SET_BACK_MS = 1_000;
+const IS_DUE = `(j.not_before <= @now OR
+  CASE j.attempt WHEN 0 THEN j.put_at > @now + ${SET_BACK_MS} ELSE j.not_before > @now + ${LONGEST_PAUSE_MS} END)`;
+
 // Why `holding` is enough: what is due and untried never blocks, it is simply taken first, being earlier in the order.
 const NEXT = `
   FROM jobs AS j INDEXED BY jobs_next
-  WHERE j.queue = @queue AND j.state = 'waiting' AND j.not_before <= @now
+  WHERE j.queue = @queue AND j.state = 'waiting' AND ${IS_DUE}
     AND j.lane NOT IN (SELECT value FROM json_each(@busy))
     AND j.kind NOT IN (SELECT value FROM json_each(@skip))
     AND NOT EXISTS (

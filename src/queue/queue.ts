@@ -55,7 +55,7 @@ export interface NewJob<K extends JobKind> {
   readonly lane: string;
   readonly payload: JobPayload<K>;
   readonly urgent?: boolean;
-  /** Epoch ms before which it does not start. */
+  /** Epoch ms before which it does not start, unless the wall clock is set back by more than a second meanwhile. */
   readonly notBefore?: number;
   readonly maxAttempts?: number;
   readonly merge?: {

@@ -237,6 +237,26 @@ export function queueContract(name: string, make: MakeQueue): void {
         expect(runs()).toBe("2 1");
       });
 
+      it("do not wait for a clock that was set back to come to where it was", async () => {
+        queue.put(admit(1));
+        queue.put(admit(2, { lane: "cell:2", notBefore: clock.now() + 5_000 }));
+        queue.put(admit(3, { lane: "cell:3" }));
+        clock.jump(-3 * HOUR_MS);
+        queue.work({
+          admit: async (job) => {
+            started.push(`${job.payload.run}/${job.attempt}`);
+            if (job.payload.run === 3 && job.attempt === 1) throw new Error("not yet");
+            return undefined;
+          },
+        });
+        await queue.idle();
+        expect(runs()).toBe("1/1 2/1 3/1");
+        clock.jump(-3 * HOUR_MS);
+        queue.put(admit(4));
+        await queue.idle();
+        expect(runs()).toBe("1/1 2/1 3/1 3/2 4/1");
+      });
+
       it("stay busy while a handler runs past its lease", async () => {
         const first = gate();
         queue.put(admit(1));

@@ -1,0 +1,123 @@
+import type { Entry, Ledger } from "./ledger.ts";
+import { type CellRow, peek } from "./peek.ts";
+import type { World } from "./world.ts";
+
+/** What became of what people asked. */
+export interface Answers {
+  readonly lost: string[];
+  readonly doubled: string[];
+  /** Comments that were never run because somebody edited or deleted them first. */
+  readonly withdrawn: number;
+  readonly wrong: string[];
+}
+
+/** What the forge shows of one entry. */
+interface Shown {
+  /** How many replies there are, by the command's index. */
+  readonly replies: ReadonlyMap<number, string[]>;
+  readonly reactions: readonly string[];
+}
+
+const MARKER = /^<!-- lazarus:reply:(\d+):(comment|review):(\d+):(\d+) -->\r?\n/;
+
+/** Compares what people asked with the answers that the forge shows. */
+export async function compareAnswers(world: World, ledger: Ledger): Promise<Answers> {
+  const answers: Answers = { lost: [], doubled: [], withdrawn: 0, wrong: [] };
+  const replies = await allReplies(world, ledger);
+  const summoned = cellsByComment(world);
+  let withdrawn = 0;
+  for (const entry of ledger.entries) {
+    const shown: Shown = {
+      replies: replies.get(keyOf(world, entry)) ?? new Map(),
+      reactions: entry.source === "comment" && !entry.isDeleted ? await reactionsOf(world, entry) : [],
+    };
+    const cells = entry.source === "comment" ? (summoned.get(entry.id) ?? []) : [];
+    if (compare(entry, { shown, cells }, answers) === "withdrawn") withdrawn++;
+  }
+  return { ...answers, withdrawn };
+}
+
+function compare(
+  entry: Entry,
+  is: { shown: Shown; cells: readonly CellRow[] },
+  answers: Answers,
+): "answered" | "withdrawn" {
+  const { shown, cells } = is;
+  const what = `${entry.repo}#${entry.number} ${entry.source} ${entry.id} by ${entry.by} ${JSON.stringify(entry.text)}`;
+  const asked = entry.commands.length;
+  for (const [index, texts] of shown.replies) {
+    if (texts.length > 1)
+      answers.doubled.push(`${what}: command ${index} was answered ${texts.length} times`);
+    if (index >= asked) answers.wrong.push(`${what}: an answer to what nobody asked (${index})`);
+  }
+  const summons = entry.commands.filter((one) => one.verb === "summon").length;
+  if (cells.length > summons) answers.doubled.push(`${what}: ${cells.length} cells of ${summons} summons`);
+  if (asked === 0) {
+    const isHeard = shown.replies.size > 0 || shown.reactions.length > 0;
+    if (isHeard) answers.wrong.push(`${what}: it was taken for a command`);
+    return "answered";
+  }
+  const isSilent = shown.replies.size === 0 && shown.reactions.length === 0;
+  if (entry.isDeleted) return shown.replies.size === 0 && cells.length === 0 ? "withdrawn" : "answered";
+  if (entry.editedTo !== null) {
+    const first = shown.replies.get(0)?.[0] ?? "";
+    if (isSilent || first.includes("edited before I read it")) {
+      if (cells.length > 0) answers.wrong.push(`${what}: edited before it was read, and run`);
+      return "withdrawn";
+    }
+  }
+  if (entry.source === "comment" && !shown.reactions.includes("eyes"))
+    answers.lost.push(`${what}: nobody said that it was seen (${shown.reactions.join(" ")})`);
+  const done = shown.reactions.includes("rocket");
+  for (const [index, one] of entry.commands.entries()) {
+    const isReplied = shown.replies.has(index);
+    const isDone = entry.source === "comment" ? done : false;
+    if (!isReplied && (one.isLoud || !isDone))
+      answers.lost.push(`${what}: command ${index} (${one.verb}) has no answer`);
+  }
+  const quiet = entry.commands.filter(
+    (one, index) => one.verb === "summon" && !shown.replies.has(index),
+  ).length;
+  if (entry.source === "comment" && cells.length < quiet)
+    answers.lost.push(`${what}: ${cells.length} cells of ${quiet} summons that were done`);
+  return "answered";
+}
+
+/** Replies of the bot on every thread that anybody wrote on, by the entry that they answer. */
+async function allReplies(world: World, ledger: Ledger): Promise<Map<string, Map<number, string[]>>> {
+  const found = new Map<string, Map<number, string[]>>();
+  const threads = new Map([...world.threads, ...ledger.entries].map((at) => [`${at.repo}#${at.number}`, at]));
+  for (const at of threads.values()) {
+    for (const comment of await world.server.comments(at.repo, at.number)) {
+      const marked = comment.author === world.bot.login ? MARKER.exec(comment.body) : null;
+      if (marked === null) continue;
+      const [, repository, source, id, index] = marked;
+      const key = `${repository}:${source}:${id}`;
+      const ofEntry = found.get(key) ?? new Map<number, string[]>();
+      ofEntry.set(Number(index), [...(ofEntry.get(Number(index)) ?? []), comment.body]);
+      found.set(key, ofEntry);
+    }
+  }
+  return found;
+}
+
+function keyOf(world: World, entry: Entry): string {
+  return `${world.repositoryIds.get(entry.repo)}:${entry.source}:${entry.id}`;
+}
+
+async function reactionsOf(world: World, entry: Entry): Promise<string[]> {
+  const all = await world.server.reactions(entry.repo, entry.id);
+  return all.filter((one) => one.user === world.bot.login).map((one) => one.content);
+}
+
+function cellsByComment(world: World): Map<number, CellRow[]> {
+  const cells =
+    peek(world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells WHERE asked_in_comment IS NOT NULL")) ??
+    [];
+  const found = new Map<number, CellRow[]>();
+  for (const cell of cells) {
+    const id = Number(cell.asked_in_comment);
+    found.set(id, [...(found.get(id) ?? []), cell]);
+  }
+  return found;
+}

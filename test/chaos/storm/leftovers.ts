@@ -1,0 +1,188 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { tryGit } from "../../fakes/forge/git.ts";
+import { livingOf } from "../living.ts";
+import { namesIn } from "./obituary.ts";
+import { type CellRow, type JobRow, peek } from "./peek.ts";
+import { REPOSITORIES, type World } from "./world.ts";
+
+/** What the end of a storm shows that must not be: on the forge, on disk, among processes, in the job log. */
+export interface Leftovers {
+  readonly doubled: string[];
+  readonly left: string[];
+}
+
+/** Looks at everything a kill could have doubled, halved or left behind, besides answers. Lazarus must be at rest. */
+export async function lookForLeftovers(world: World): Promise<Leftovers> {
+  const cells = peek(world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells ORDER BY seq"));
+  if (cells === null) return { doubled: [], left: ["the registry cannot be read"] };
+  const found: Leftovers = { doubled: [], left: [] };
+  await cardsAndDrafts(world, cells, found);
+  for (const cell of cells) {
+    found.left.push(...directoryOf(world, cell).map((what) => `cell ${cell.id} (${cell.state}): ${what}`));
+    for (const pid of livingOf(cell.id)) found.left.push(`cell ${cell.id}: process ${pid} lives`);
+    if (["active", "closing"].includes(cell.state)) found.left.push(`cell ${cell.id} is still ${cell.state}`);
+  }
+  strangers(world, cells, found);
+  await borrowed(world, cells, found);
+  deadJobs(world, cells, found);
+  startedTwice(world, found);
+  return found;
+}
+
+/** One card for each cell, one pull request for each branch of a cell. */
+async function cardsAndDrafts(world: World, cells: readonly CellRow[], found: Leftovers): Promise<void> {
+  const cards = new Map<string, number>();
+  for (const { repo, number } of new Map(
+    cells.map((one) => [`${one.full_name}#${one.number}`, { repo: one.full_name, number: one.number }]),
+  ).values()) {
+    for (const { author, body } of await world.server.comments(repo, number)) {
+      const id =
+        author === world.bot.login ? /^<!-- lazarus:card:([0-9a-f-]{36}) -->/.exec(body)?.[1] : undefined;
+      if (id !== undefined) cards.set(id, (cards.get(id) ?? 0) + 1);
+    }
+  }
+  const drafts = new Map<string, number>();
+  for (const repo of REPOSITORIES) {
+    for (let page = 1; ; page++) {
+      const path = `/repos/${repo}/pulls?state=all&limit=50&page=${page}`;
+      const pulls = (await world.server.api(world.server.admin, "GET", path)).json as {
+        head: { ref: string };
+      }[];
+      for (const pull of pulls)
+        drafts.set(`${repo} ${pull.head.ref}`, (drafts.get(`${repo} ${pull.head.ref}`) ?? 0) + 1);
+      if (pulls.length < 50) break;
+    }
+  }
+  for (const cell of cells) {
+    const shown = cards.get(cell.id) ?? 0;
+    if (shown > 1) found.doubled.push(`cell ${cell.id} has ${shown} cards`);
+    if (shown === 0) found.left.push(`cell ${cell.id} (${cell.state}) has no card`);
+    if (cell.delivery !== "draft") continue;
+    const opened = drafts.get(`${cell.full_name} ${cell.published_branch ?? cell.branch}`) ?? 0;
+    if (opened > 1) found.doubled.push(`cell ${cell.id} has ${opened} pull requests`);
+    const wants = cell.published_tip !== null && cell.state !== "destroyed";
+    if (wants && opened === 0)
+      found.left.push(`cell ${cell.id} (${cell.state}) was published and has no pull request`);
+  }
+}
+
+/** What a cell's directory shows that differs from the registry. */
+function directoryOf(world: World, cell: CellRow): string[] {
+  const dir = join(world.missionsDir, cell.id);
+  const isThere = existsSync(dir);
+  if (cell.state === "destroyed") return isThere ? ["its directory is still there"] : [];
+  if (cell.state === "archived" && cell.sealed_at === null)
+    return isThere ? ["it was never made, and has a directory"] : [];
+  if (!isThere) return cell.state === "proposed" ? [] : ["it has no directory"];
+  const faults: string[] = [];
+  const mission = readObject(join(dir, "meta", "mission.json"));
+  if (mission?.status !== cell.state) faults.push(`its mission.json says ${String(mission?.status)}`);
+  if (mission?.mission_id !== cell.id) faults.push("its mission.json names another mission");
+  for (const path of ["config/cell.json", "state/heartbeat.json", "logs/daemon.log", "artifacts", "worktree"])
+    if (!existsSync(join(dir, path))) faults.push(`${path} is missing`);
+  return [...faults, ...archiveOf(dir, cell)];
+}
+
+function archiveOf(dir: string, cell: CellRow): string[] {
+  const archive = join(dir, "archive");
+  const names = namesIn(archive).filter((name) => name !== "branch.bundle");
+  // The bundle of the last collect lies there before anything is sealed.
+  if (cell.state !== "archived") return [];
+  if (names.sort().join(" ") !== "cell.tar.gz manifest.json") return [`its archive holds ${names.join(" ")}`];
+  const faults: string[] = [];
+  const manifest = readObject(join(archive, "manifest.json")) as {
+    files?: { name: string; bytes: number; sha256: string }[];
+  } | null;
+  for (const { name, bytes, sha256 } of manifest?.files ?? []) {
+    const path = join(archive, name);
+    if (!existsSync(path) || statSync(path).size !== bytes)
+      faults.push(`${name} is not what its manifest says`);
+    else if (createHash("sha256").update(readFileSync(path)).digest("hex") !== sha256)
+      faults.push(`${name} has another hash than its manifest says`);
+  }
+  if ((manifest?.files ?? []).length < 2) faults.push("its manifest names fewer than two files");
+  for (const name of ["worktree", "home"])
+    if (namesIn(join(dir, name)).length > 0) faults.push(`${name}/ was not emptied`);
+  return faults;
+}
+
+/** What lies in the missions root or in quarantine and is no cell's. */
+function strangers(world: World, cells: readonly CellRow[], found: Leftovers): void {
+  const known = new Set(cells.map((cell) => cell.id));
+  for (const name of namesIn(world.missionsDir))
+    if (!known.has(name)) found.left.push(`${name} lies in the missions root`);
+  const held = new Set(
+    cells.filter((cell) => cell.state === "idle" && cell.harvest !== null).map((cell) => cell.id),
+  );
+  for (const name of namesIn(join(world.dataDir, "quarantine")))
+    if (!held.has(name)) found.left.push(`${name} lies in quarantine`);
+}
+
+/** A destroyed cell leaves no reference in the mirror, any other that was made keeps its own. */
+async function borrowed(world: World, cells: readonly CellRow[], found: Leftovers): Promise<void> {
+  for (const [repo, id] of world.repositoryIds) {
+    const mirror = join(world.dataDir, "mirrors", `${id}.git`);
+    if (!existsSync(mirror)) continue;
+    const { stdout } = await tryGit(mirror, ["for-each-ref", "--format=%(refname)", "refs/lazarus/"]);
+    const refs = new Set(
+      stdout
+        .toString()
+        .split("\n")
+        .map((line) => line.split("/")[2] ?? "")
+        .filter((one) => one !== ""),
+    );
+    for (const cell of cells.filter((one) => one.full_name === repo)) {
+      const isMade = existsSync(join(world.missionsDir, cell.id));
+      if (isMade && !refs.has(cell.id))
+        found.left.push(`cell ${cell.id} (${cell.state}) has no reference in the mirror`);
+      if (cell.state === "destroyed" && refs.has(cell.id))
+        found.left.push(`destroyed cell ${cell.id} has a reference in the mirror`);
+    }
+    if (readdirSync(mirror).includes("gc.pid")) found.left.push(`the mirror of ${repo} is being collected`);
+  }
+}
+
+/** Somebody was told of each job that was given up: whoever typed the command, or everybody on the card. */
+function deadJobs(world: World, cells: readonly CellRow[], found: Leftovers): void {
+  const dead = peek(world.dataDir, (ask) => ask<JobRow>("SELECT * FROM jobs WHERE state = 'dead'")) ?? [];
+  const told = new Set(
+    (
+      peek(world.dataDir, (ask) => ask<{ key: string }>("SELECT key FROM jobs WHERE kind = 'comment'")) ?? []
+    ).map((one) => one.key),
+  );
+  for (const job of dead) {
+    if (job.kind === "command" && told.has(`reply:${job.key}`)) continue;
+    const payload = JSON.parse(job.payload) as { cellId?: string; cell?: { id: string } };
+    const cell = cells.find((one) => one.id === (payload.cellId ?? payload.cell?.id));
+    if (cell?.reason !== null && cell?.reason !== undefined) continue;
+    found.left.push(`job ${job.kind} is dead and nobody was told: ${job.error}`);
+  }
+}
+
+/** Each agent wrote its cell's name when it started: never more often than the cell has runs. */
+function startedTwice(world: World, found: Leftovers): void {
+  const file = join(world.lazarus.dir, "out", "ran");
+  const starts = new Map<string, number>();
+  for (const cell of existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [])
+    starts.set(cell, (starts.get(cell) ?? 0) + 1);
+  const runs = peek(world.dataDir, (ask) =>
+    ask<{ cell: string; n: number }>(
+      "SELECT cell, count(*) AS n FROM runs WHERE started_at IS NOT NULL GROUP BY cell",
+    ),
+  );
+  const known = new Map((runs ?? []).map((one) => [one.cell, one.n]));
+  for (const [cell, n] of starts) {
+    if (cell !== "" && n > (known.get(cell) ?? 0))
+      found.doubled.push(`cell ${cell}: ${n} starts in ${known.get(cell) ?? 0} runs`);
+  }
+}
+
+function readObject(path: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
+}

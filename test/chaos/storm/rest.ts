@@ -1,0 +1,70 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type Ask, type JobRow, peek, tamper } from "./peek.ts";
+import type { World } from "./world.ts";
+
+const STEP_MS = 200;
+/** Twice in a row, so far apart: a watch looks every 300 ms, and what it sees becomes a job. */
+const QUIET_MS = 1_500;
+
+interface Unrest {
+  readonly jobs: readonly JobRow[];
+  /** How many jobs came to their end: as long as it grows, something is being done. */
+  readonly ended: number;
+  readonly runs: number;
+}
+
+function unrest(ask: Ask): Unrest {
+  return {
+    ended: ask<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE ended_at IS NOT NULL")[0]?.n ?? 0,
+    jobs: ask<JobRow>("SELECT * FROM jobs WHERE state IN ('waiting', 'running')"),
+    runs: ask(
+      "SELECT 1 FROM runs WHERE state IN ('waiting', 'admitted', 'running') AND cell NOT IN (SELECT id FROM cells WHERE waits_for_approval = 1)",
+    ).length,
+  };
+}
+
+/**
+ * Waits until no job is open and no run alive, setting the clock forward over the pauses between retries. Answers what is
+ * still open when nothing came to its end for `patienceMs`; empty when it came to rest.
+ */
+export async function comeToRest(world: World, clock: { ms: number }, patienceMs: number): Promise<string[]> {
+  let end = performance.now() + patienceMs;
+  let ended = 0;
+  let quietSince: number | null = null;
+  for (;;) {
+    const now = peek(world.dataDir, unrest);
+    const isQuiet = now !== null && now.jobs.length === 0 && now.runs === 0 && world.postman.isIdle;
+    if (isQuiet) {
+      quietSince ??= performance.now();
+      if (performance.now() - quietSince > QUIET_MS) return [];
+    } else quietSince = null;
+    if (now !== null && now.ended > ended) {
+      ended = now.ended;
+      end = performance.now() + patienceMs;
+    }
+    if (performance.now() > end) return describe(now);
+    if (now !== null) hurry(world, clock, now);
+    await pause(STEP_MS);
+  }
+}
+
+/** Where everything waits for a later time, that time comes. */
+function hurry(world: World, clock: { ms: number }, now: Unrest): void {
+  const at = Date.now() + clock.ms;
+  const later = now.jobs.filter((job) => job.not_before > at + 1_000);
+  // What is due and does not run waits in the lane of one that is not.
+  if (later.length === 0 || now.jobs.some((job) => job.state === "running")) return;
+  const soonest = Math.min(...later.map((job) => job.not_before));
+  clock.ms += soonest - at;
+  world.victim.setClock(clock.ms);
+  // A foreign write wakes the queue.
+  tamper(world.dataDir, "INSERT OR REPLACE INTO facts (name, value) VALUES ('storm', ?)", String(clock.ms));
+}
+
+function describe(now: Unrest | null): string[] {
+  if (now === null) return ["the registry cannot be read"];
+  const jobs = now.jobs.map(
+    (job) => `${job.state} job ${job.kind} (attempt ${job.attempt}): ${job.error ?? "no error"}`,
+  );
+  return [...jobs, ...(now.runs > 0 ? [`${now.runs} runs in line or alive`] : [])];
+}

@@ -1,0 +1,141 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { HOOK_SECRET, Lazarus } from "../../e2e/lazarus.ts";
+import type { E2eServer, E2eUser } from "../../e2e/servers.ts";
+import { freePort } from "../gate.ts";
+import { AGENT_LIMITS, agentScripts } from "./agents.ts";
+import type { Dice } from "./dice.ts";
+import { type Disk, makeDisk } from "./disk.ts";
+import { Postman } from "./postman.ts";
+import { ForgeProxy } from "./proxy.ts";
+import { Victim } from "./victim.ts";
+
+export const REPOSITORIES = ["acme/app", "acme/web"] as const;
+/** A branch that is rewritten while cells stand on it. */
+export const MOVING_BASE = "moving";
+const ISSUES_EACH = 4;
+
+export interface Thread {
+  readonly repo: string;
+  readonly number: number;
+}
+
+/** Everything that a storm goes through: a forge, people, a Lazarus with a proxy before and a postman behind it, on a disk of its own. */
+export interface World {
+  readonly server: E2eServer;
+  readonly proxy: ForgeProxy;
+  readonly postman: Postman;
+  readonly lazarus: Lazarus;
+  readonly victim: Victim;
+  readonly disk: Disk;
+  readonly dataDir: string;
+  readonly missionsDir: string;
+  /** Writes, writes, administrates, may only read. */
+  readonly people: {
+    readonly dev: E2eUser;
+    readonly kim: E2eUser;
+    readonly lead: E2eUser;
+    readonly reader: E2eUser;
+  };
+  readonly bot: E2eUser;
+  /** By full name. */
+  readonly repositoryIds: ReadonlyMap<string, number>;
+  readonly threads: Thread[];
+  remove(): Promise<void>;
+}
+
+/** Makes a world with nothing running in it yet. */
+export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Promise<World> {
+  const closers: (() => unknown)[] = [];
+  const remove = async () => {
+    for (const close of closers.reverse()) await close();
+  };
+  try {
+    const server = await start();
+    closers.push(() => server.stop());
+    const proxy = await ForgeProxy.open(server.url, dice.fork("proxy"));
+    closers.push(() => proxy.close());
+    const people = {
+      dev: await server.createUser("dev"),
+      kim: await server.createUser("kim"),
+      lead: await server.createUser("lead"),
+      reader: await server.createUser("reader"),
+    };
+    const bot = await server.createUser("lazarus");
+    const port = await freePort();
+    const postman = await Postman.open(`http://127.0.0.1:${port}/webhooks/gitea`, dice.fork("postman"));
+    closers.push(() => postman.close());
+    const { lazarus, disk } = await settle({ forgeUrl: proxy.url, token: bot.token, port, closers });
+    const repositoryIds = new Map<string, number>();
+    const threads: Thread[] = [];
+    for (const repo of REPOSITORIES) {
+      repositoryIds.set(repo, await makeRepository({ server, people, bot, postman }, repo));
+      for (let n = 1; n <= ISSUES_EACH; n++) {
+        const issue = { title: `Make part ${n}`, body: "Please make it." };
+        threads.push({ repo, number: await server.openIssue(people.dev, repo, issue) });
+      }
+    }
+    return {
+      ...{ server, proxy, postman, lazarus, disk, people, bot, repositoryIds, threads, remove },
+      victim: new Victim(lazarus.configPath, lazarus.dir),
+      dataDir: join(disk.dir, "data"),
+      missionsDir: join(disk.dir, "missions"),
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function settle(at: {
+  forgeUrl: string;
+  token: string;
+  port: number;
+  closers: (() => unknown)[];
+}): Promise<{ lazarus: Lazarus; disk: Disk }> {
+  const settings = { forgeUrl: at.forgeUrl, token: at.token, agents: {} };
+  const lazarus = await Lazarus.make(settings);
+  at.closers.push(() => lazarus.remove());
+  const disk = makeDisk(lazarus.dir);
+  at.closers.push(() => disk.remove());
+  mkdirSync(join(lazarus.dir, "out"));
+  // Agents leave their traces there, as users of their own.
+  chmodSync(join(lazarus.dir, "out"), 0o777);
+  const agents = agentScripts(join(lazarus.dir, "out"));
+  const more = {
+    server: { listen: `127.0.0.1:${at.port}` },
+    data: join(disk.dir, "data"),
+    missions: join(disk.dir, "missions"),
+    limits: { cells: 4, per_repository: 3, per_person: 4, free: "1MB", grace: "1s", run: "12h", ttl: "30d" },
+  };
+  await lazarus.configure({ ...settings, agents, more });
+  // Each agent's own limits go over what `configure` makes of a script.
+  const listed = Object.fromEntries(
+    Object.keys(agents).map((name) => [
+      name,
+      { command: [join(lazarus.dir, "agents", name)], backend: "process", ...AGENT_LIMITS[name] },
+    ]),
+  );
+  await lazarus.configure({ ...settings, agents, more: { ...more, agents: listed } });
+  return { lazarus, disk };
+}
+
+async function makeRepository(
+  at: Pick<World, "server" | "people" | "bot" | "postman">,
+  repo: string,
+): Promise<number> {
+  const { server, people, bot, postman } = at;
+  const [owner = "", name = ""] = repo.split("/");
+  await server.createRepository({ owner, name, files: { "src.txt": "one\n" } });
+  await server.commitFile(server.admin, repo, { branch: MOVING_BASE, path: "moved.txt", text: "0\n" });
+  for (const [user, right] of [
+    [people.dev, "write"],
+    [people.kim, "write"],
+    [people.lead, "admin"],
+    [bot, "admin"],
+  ] as const)
+    await server.addCollaborator(repo, user.login, right);
+  await server.createHook(repo, postman.url, HOOK_SECRET);
+  const shown = (await server.api(server.admin, "GET", `/repos/${repo}`)).json as { id: number };
+  return shown.id;
+}
