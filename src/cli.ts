@@ -72,7 +72,7 @@ program
     const config = load(["server", "forge", "agents"]);
     const log = makeLog(config);
     for (const notice of config.notices) log.warn({}, notice);
-    const app = await openApp(config, { log });
+    const app = await openApp(config, { log, willListen: true });
     const server = await listen(app).catch(async (error: unknown) => {
       await app.stop();
       throw error;

@@ -51,9 +51,18 @@ const ZONES: Zones = {
   // L5
   top: {
     files: [
-      ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "failures", "doctor"].map(
-        (name) => `src/${name}.ts`,
-      ),
+      ...[
+        "app",
+        "server",
+        "heartbeats",
+        "operator",
+        "hook",
+        "cli",
+        "isolation",
+        "readiness",
+        "failures",
+        "doctor",
+      ].map((name) => `src/${name}.ts`),
       ...["src/cli-", "src/doctor-"],
     ],
     may: [...GROUND, ...STORES, "lock", "cells", "commands", "webhooks"],
@@ -65,7 +74,7 @@ const PACKAGES = {
   // A schema stands wherever bytes enter.
   zod: "anywhere",
   // The server, the router that takes deliveries, and how it reads their bodies.
-  express: ["src/server.ts", "src/webhooks/receiver.ts", "src/webhooks/read-body.ts"],
+  express: ["src/server.ts", "src/heartbeats.ts", "src/webhooks/receiver.ts", "src/webhooks/read-body.ts"],
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/db.ts", "src/lock.ts"],
   // The client, and the calls about rights, which take it as an argument.
