@@ -4,18 +4,25 @@ import { readEvent } from "./loop-events.ts";
 interface Threshold {
   /** Longest block that is looked for. */
   readonly longest: number;
+  /** Of the block together, at least. */
+  readonly letters: number;
   /** Times in a row for a block of `length`. */
   needed(length: number): number;
 }
 
-/** Forty lines and six times at least: some programs do say the same thing a few times over. */
-const OUTPUT: Threshold = { longest: 60, needed: (length) => Math.max(6, Math.ceil(40 / length)) };
-/** A tool that is called with the same input has nothing new to say, but polling is no loop at once. */
-const CALLS: Threshold = { longest: 8, needed: (length) => (length === 1 ? 10 : 5) };
-const TEXTS: Threshold = { longest: 4, needed: (length) => (length === 1 ? 6 : 4) };
-
-/** What is shorter is a dot of progress, a tick, a spinner. */
+/** A block with fewer letters is a dot of progress, a tick, a spinner; so is a line with fewer than two. */
 const MIN_LETTERS = 12;
+
+/** Forty lines and six times at least: some programs do say the same thing a few times over. */
+const OUTPUT: Threshold = {
+  longest: 60,
+  letters: MIN_LETTERS,
+  needed: (length) => Math.max(6, Math.ceil(40 / length)),
+};
+/** A tool that is called with the same input has nothing new to say, but polling is no loop at once. */
+const CALLS: Threshold = { longest: 8, letters: 0, needed: (length) => (length === 1 ? 10 : 5) };
+const TEXTS: Threshold = { longest: 4, letters: MIN_LETTERS, needed: (length) => (length === 1 ? 6 : 4) };
+
 const SHOWN_CHARS = 80;
 
 /**
@@ -35,9 +42,9 @@ export function findLoop(log: string): string | null {
   }
   const command = repeated(calls.map(normalized), CALLS);
   if (command !== null) return `the same command again and again: ${shown(command)}`;
-  const said = repeated(texts.map(normalized).filter(isTelling), TEXTS);
+  const said = repeated(texts.map(normalized).filter(hasWords), TEXTS);
   if (said !== null) return `it says the same again and again: ${shown(said)}`;
-  const printed = repeated(lines.map(normalized).filter(isTelling), OUTPUT);
+  const printed = repeated(lines.map(normalized).filter(hasWords), OUTPUT);
   return printed === null ? null : `the same output again and again: ${shown(printed)}`;
 }
 
@@ -48,6 +55,8 @@ function repeated(items: readonly string[], threshold: Threshold): string | null
     for (let at = items.length - 1 - length; at >= 0 && items[at] === items[at + length]; at--) same++;
     if (Math.floor(same / length) + 1 < threshold.needed(length)) continue;
     const block = items.slice(-length);
+    // The shortest block is what repeats itself: a longer one would be many of it.
+    if (letters(block.join("")) < threshold.letters) return null;
     return block.reduce((best, item) => (item.length > best.length ? item : best));
   }
   return null;
@@ -71,8 +80,12 @@ function normalized(line: string): string {
   );
 }
 
-function isTelling(line: string): boolean {
-  return (line.match(/\p{L}/gu)?.length ?? 0) >= MIN_LETTERS;
+function hasWords(line: string): boolean {
+  return letters(line) >= 2;
+}
+
+function letters(text: string): number {
+  return text.match(/\p{L}/gu)?.length ?? 0;
 }
 
 function shown(text: string): string {

@@ -157,13 +157,18 @@ export class Pulse {
     this.#logStamp = seen.stamp;
     if (isFirst && seen.bytes === 0) return;
     this.#outputAt = this.#whenOf(seen.modifiedAt);
-    const what = findLoop(seen.text ?? "");
+    const what = this.#loopIn(seen.text ?? "");
     if (what === null) this.#loop = null;
     else if (this.#loop === null) {
       // What an earlier process believed needs no proof.
       const looks = this.#verdict?.health === "looping" ? LOOP_LOOKS : 1;
-      this.#loop = { what: this.#deps.redact(what), since: now, looks };
+      this.#loop = { what, since: now, looks };
     } else this.#loop = { ...this.#loop, looks: this.#loop.looks + 1 };
+  }
+
+  /** Half a secret could not be told any more: they are hidden before anything is cut, but only where there is something to show. */
+  #loopIn(text: string): string | null {
+    return findLoop(text) === null ? null : findLoop(this.#deps.redact(text));
   }
 
   /** What an agent left in its artifacts; a run before it may have left one, too. */
