@@ -4,12 +4,12 @@ import type { Log } from "../log.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import type { NewJob } from "../queue/queue.ts";
 import type { AgentBeat } from "../queue/shapes.ts";
-import { formatSize } from "../units.ts";
 import { BEAT_BYTES, type BeatWords, readBeat, writeAgentBeat, writeRunnerBeat } from "./beat.ts";
 import type { Health } from "./cell.ts";
 import { type DiskUse, diskUse } from "./disk-use.ts";
 import { askGateway, type GatewayAnswer } from "./gateway.ts";
 import { assess, type HealthLimits, type Verdict } from "./health.ts";
+import { healthJob, isNews, overDiskJob } from "./health-job.ts";
 import { findLoop } from "./loop.ts";
 import { type Moments, momentsOf } from "./moments.ts";
 import { lookAtLog, lookAtNote, type Seen } from "./signals.ts";
@@ -249,16 +249,7 @@ export class Pulse {
     const { diskBytes, report } = this.#deps;
     const { cellId, run } = this.#run;
     if (this.#usedBytes === null || this.#usedBytes <= diskBytes) return;
-    report({
-      kind: "over-limit",
-      key: `${cellId}:${run}:over-disk`,
-      lane: `cell:${cellId}`,
-      payload: {
-        cellId,
-        run,
-        why: `over its disk: ${formatSize(this.#usedBytes)} of ${formatSize(diskBytes)}`,
-      },
-    });
+    report(overDiskJob({ cellId, run }, this.#usedBytes, diskBytes));
   }
 
   /** One at a time, in the order in which they were asked for. */
@@ -267,28 +258,4 @@ export class Pulse {
     this.#writing = done.catch(() => {});
     return done;
   }
-}
-
-/** Signs of life come all the time: they are told again when they are half a scan newer. */
-function isNews(now: JobPayload<"health">, told: JobPayload<"health">, scanMs: number): boolean {
-  return (
-    now.health !== told.health ||
-    now.reason !== told.reason ||
-    now.beat?.at !== told.beat?.at ||
-    now.beat?.state !== told.beat?.state ||
-    now.beat?.message !== told.beat?.message ||
-    now.beat?.progress !== told.beat?.progress ||
-    Math.abs(now.seenAt - told.seenAt) >= scanMs / 2
-  );
-}
-
-/** Only how it is now is of interest: a report that still waits becomes this one. */
-function healthJob(payload: JobPayload<"health">): NewJob<"health"> {
-  return {
-    kind: "health",
-    key: crypto.randomUUID(),
-    lane: `cell:${payload.cellId}`,
-    payload,
-    merge: { tag: `health:${payload.cellId}`, fold: (_waiting, fresh) => fresh },
-  };
 }
