@@ -13,6 +13,7 @@ import { healthJob, isNews, overDiskJob } from "./health-job.ts";
 import { findLoop } from "./loop.ts";
 import { type Moments, momentsOf } from "./moments.ts";
 import { lookAtLog, lookAtNote, type Seen } from "./signals.ts";
+import type { Slots } from "./slots.ts";
 
 /** How a run was when an earlier process looked at it last; times are epoch ms. */
 export interface Before {
@@ -33,6 +34,8 @@ export interface PulseDeps {
   readonly diskBytes: number;
   readonly healthUrl: string | null;
   readonly redact: (text: string) => string;
+  /** Shared by all that are looked at. */
+  readonly slots: Slots;
   readonly report: (job: NewJob<"health"> | NewJob<"over-limit">) => void;
 }
 
@@ -90,8 +93,8 @@ export class Pulse {
         : { health: run.before.health, since: this.#moments.ofFirst(run.before.since) };
   }
 
-  /** Begins a scan where one is due and none is on its way. */
-  tick(): void {
+  /** Begins a scan where one is due and none is on its way; resolves when it is over, and never rejects. */
+  async tick(): Promise<void> {
     const { clock, scanMs, log } = this.#deps;
     if (this.#scan !== null || clock.monotonic() - this.#scannedAt < scanMs) return;
     this.#scannedAt = clock.monotonic();
@@ -105,6 +108,7 @@ export class Pulse {
         this.#scan = null;
       });
     this.#scan = { done, abort };
+    await done;
   }
 
   /** Ends what is on its way: when this has resolved nothing is written any more. `tick` begins anew. */
@@ -128,19 +132,17 @@ export class Pulse {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { cellDir, logName, healthUrl, redact } = this.#deps;
-    const [log, note, use, gateway] = await Promise.all([
-      lookAtLog(cellDir, logName, this.#logStamp),
-      lookAtNote(
-        cellDir,
-        { names: ["artifacts"], file: "heartbeat.json" },
-        { known: this.#noteStamp, mostBytes: BEAT_BYTES },
-      ),
-      diskUse(cellDir, signal),
+    const { cellDir, clock, healthUrl, redact, slots } = this.#deps;
+    const before = this.#beat;
+    // First of all: what follows may have to wait for its turn.
+    await this.#note(() => writeRunnerBeat(cellDir, clock.now(), before));
+    const [seen, gateway] = await Promise.all([
+      slots(() => this.#lookInside(signal), signal),
       healthUrl === null ? null : askGateway(healthUrl, { redact, signal }),
     ]);
-    if (signal.aborted) return;
-    const now = this.#deps.clock.monotonic();
+    if (signal.aborted || seen === null) return;
+    const now = clock.monotonic();
+    const [log, note, use] = seen;
     if (log !== null) this.#seeLog(log, now);
     if (note !== null) this.#seeNote(note);
     this.#seeTree(use);
@@ -148,7 +150,18 @@ export class Pulse {
     this.#lookedAt = now;
     this.#checkDisk();
     this.#judge("alive");
-    await this.#write(() => writeRunnerBeat(cellDir, this.#deps.clock.now(), this.#beat));
+    const beat = this.#beat;
+    if (beat !== null && beat !== before) await this.#note(() => writeAgentBeat(cellDir, beat));
+  }
+
+  #lookInside(signal: AbortSignal): Promise<[Seen | null, Seen | null, DiskUse | null]> {
+    const { cellDir, logName } = this.#deps;
+    const note = { names: ["artifacts"], file: "heartbeat.json" };
+    return Promise.all([
+      lookAtLog(cellDir, logName, this.#logStamp),
+      lookAtNote(cellDir, note, { known: this.#noteStamp, mostBytes: BEAT_BYTES }),
+      diskUse(cellDir, signal),
+    ]);
   }
 
   #seeLog(seen: Seen, now: number): void {
@@ -250,6 +263,14 @@ export class Pulse {
     const { cellId, run } = this.#run;
     if (this.#usedBytes === null || this.#usedBytes <= diskBytes) return;
     report(overDiskJob({ cellId, run }, this.#usedBytes, diskBytes));
+  }
+
+  /** A disk that is full keeps nobody from telling how a run is. */
+  #note(write: () => Promise<void>): Promise<void> {
+    return this.#write(write).catch((error: unknown) => {
+      const { cellId, run } = this.#run;
+      this.#deps.log.warn({ cell: cellId, run, error: explain(error) }, "a heartbeat could not be written");
+    });
   }
 
   /** One at a time, in the order in which they were asked for. */

@@ -1,55 +1,17 @@
-import type { Backend, BackendName, Handle, Observation } from "../backends/backend.ts";
+import type { Backend, Observation } from "../backends/backend.ts";
 import { runningMs } from "../backends/running-time.ts";
-import { type Clock, toIso } from "../clock.ts";
+import { toIso } from "../clock.ts";
 import { explain } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { JobKind } from "../queue/jobs.ts";
-import type { NewJob } from "../queue/queue.ts";
 import { formatDuration } from "../units.ts";
 import type { BeatWords } from "./beat.ts";
 import { noteInDaemonLog, writeHeartbeat } from "./directory.ts";
 import { cutLog } from "./log-cut.ts";
-import { type Before, Pulse } from "./pulse.ts";
+import { Pulse } from "./pulse.ts";
+import { createSlots } from "./slots.ts";
 import { logNameOf } from "./surroundings.ts";
+import type { RunLimits, Running, WatchDeps } from "./watch-deps.ts";
 
-export type Report = <K extends JobKind>(job: NewJob<K>) => void;
-
-/** A run to keep an eye on. */
-export interface Running {
-  readonly cellId: string;
-  readonly run: number;
-  readonly agent: string;
-  readonly handle: Handle;
-  /** Epoch ms. */
-  readonly startedAt: number;
-  /** How it was when an earlier process looked at it last; none where it has just been started. */
-  readonly before?: Before | null;
-}
-
-/** What the configuration says of an agent's runs. */
-export interface RunLimits {
-  readonly runMs: number;
-  readonly logBytes: number;
-  readonly quietMs: number;
-  readonly stalledMs: number;
-  readonly healthUrl: string | null;
-}
-
-export interface WatchDeps {
-  readonly clock: Clock;
-  readonly log: Pick<Log, "info" | "warn">;
-  readonly backends: ReadonlyMap<BackendName, Backend>;
-  readonly cellDir: (cellId: string) => string;
-  readonly limitsOf: (agent: string) => RunLimits;
-  readonly graceMs: number;
-  readonly scanMs: number;
-  /** Of one cell: what its agents may fill. */
-  readonly diskBytes: number;
-  /** Closes the way to listed hosts, and answers what was refused. */
-  readonly closeGate: (cellId: string) => Promise<string[]>;
-  readonly redact: (text: string) => string;
-  readonly report: Report;
-}
+export type { Report, Running } from "./watch-deps.ts";
 
 interface Entry {
   readonly running: Running;
@@ -64,6 +26,8 @@ interface Entry {
 }
 
 const LOOK_MS = 300;
+/** Each is a child that walks a tree, and a quarter of a megabyte of a log. */
+const LOOKS_AT_ONCE = 8;
 
 /**
  * Looks at every running run a few times a second, and reports what it sees: ended (once its leftovers are gone or named), over its wall clock, log
@@ -73,6 +37,7 @@ export class Watch {
   readonly #deps: WatchDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #held = new Set<string>();
+  readonly #slots = createSlots(LOOKS_AT_ONCE);
   #cancel: (() => void) | null = null;
   #closed = false;
 
@@ -109,6 +74,7 @@ export class Watch {
       logName: logNameOf(agent, run),
       limits,
       healthUrl: limits.healthUrl,
+      slots: this.#slots,
     };
     return new Pulse(deps, { ...running, runningMs: elapsedMs, before: running.before ?? null });
   }
@@ -186,7 +152,7 @@ export class Watch {
     if (backend === undefined) return;
     const seen = await backend.observe(handle);
     if (seen.kind !== "alive") return this.#over(entry, backend, seen);
-    entry.pulse.tick();
+    void entry.pulse.tick();
     this.#checkClock(entry);
     await this.#checkLog(entry);
   }

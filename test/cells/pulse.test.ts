@@ -15,11 +15,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Before, Pulse, type PulseDeps } from "../../src/cells/pulse.ts";
+import { createSlots } from "../../src/cells/slots.ts";
 import { toIso } from "../../src/clock.ts";
 import type { JobPayload } from "../../src/queue/jobs.ts";
 import type { NewJob } from "../../src/queue/queue.ts";
 import { createFakeClock, type FakeClock } from "../fakes/clock.ts";
-import { until } from "../fakes/until.ts";
 
 const ID = "4f1c0b7e-1111-4222-8333-444455556666";
 const SCAN_MS = 30_000;
@@ -60,9 +60,9 @@ afterEach(async () => {
 
 function feel(
   more: Partial<PulseDeps> = {},
-  run: { runningMs?: number; before?: Before | null } = {},
+  run: { runningMs?: number; startedAt?: number; before?: Before | null } = {},
 ): Pulse {
-  const { runningMs = 0, before = null } = run;
+  const { runningMs = 0, startedAt = clock.now() - runningMs, before = null } = run;
   const deps: PulseDeps = {
     clock,
     log: { warn: (facts) => void expect.unreachable(JSON.stringify(facts)) },
@@ -73,25 +73,17 @@ function feel(
     diskBytes: 1e12,
     healthUrl: null,
     redact: (text) => text.replaceAll(SECRET, "[redacted]"),
+    slots: createSlots(1),
     report: (job) => void reports.push(job as NewJob<"health" | "over-limit">),
     ...more,
   };
-  return new Pulse(deps, { cellId: ID, run: 1, startedAt: clock.now() - runningMs, runningMs, before });
+  return new Pulse(deps, { cellId: ID, run: 1, startedAt, runningMs, before });
 }
 
 /** Lets time pass, and looks once. */
 async function scan(ms = SCAN_MS): Promise<JobPayload<"health">> {
   await clock.advance(ms);
-  pulse.tick();
-  const now = toIso(clock.now());
-  await until("the scan is written down", () => {
-    try {
-      return written().at === now;
-    } catch {
-      return false;
-    }
-  });
-  await pulse.rest();
+  await pulse.tick();
   return last();
 }
 
@@ -309,29 +301,10 @@ describe("clocks that are set", () => {
     print("hello\n");
     const startedAt = clock.now() - 60 * MINUTE;
     clock.jump(24 * 60 * MINUTE);
-    pulse = new Pulse(
-      { ...depsOf(), clock },
-      { cellId: ID, run: 1, startedAt, runningMs: 60 * MINUTE, before: null },
-    );
+    pulse = feel({}, { runningMs: 60 * MINUTE, startedAt });
     expect((await scan(0)).health).toBe("healthy");
   });
 });
-
-/** As `feel` has them. */
-function depsOf(): PulseDeps {
-  return {
-    clock,
-    log: { warn() {} },
-    cellDir: dir,
-    logName: "allegro-1.log",
-    limits: { quietMs: 5 * MINUTE, stalledMs: 15 * MINUTE },
-    scanMs: SCAN_MS,
-    diskBytes: 1e12,
-    healthUrl: null,
-    redact: (text) => text,
-    report: (job) => void reports.push(job as NewJob<"health" | "over-limit">),
-  };
-}
 
 describe("after a restart", () => {
   it("goes on being stalled since when it was", async () => {
