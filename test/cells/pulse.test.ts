@@ -245,7 +245,7 @@ describe("a heartbeat", () => {
   });
 
   it.each<[string, () => void]>([
-    ["a link", () => symlinkSync("/etc/hostname", at("artifacts/heartbeat.json"))],
+    ["a link", () => symlinkSync(at("real.json"), at("artifacts/heartbeat.json"))],
     ["a second name of another file", () => linkSync(at("real.json"), at("artifacts/heartbeat.json"))],
     ["a fifo", () => void execFileSync("mkfifo", [at("artifacts/heartbeat.json")])],
     ["a directory", () => mkdirSync(at("artifacts/heartbeat.json"))],
@@ -265,10 +265,12 @@ describe("a heartbeat", () => {
       },
     ],
   ])("that is %s is none, and harms nothing", async (_, spoil) => {
-    writeFileSync(at("real.json"), '{"state": "stolen"}');
     mkdirSync(at("other"));
-    writeFileSync(at("other/heartbeat.json"), '{"state": "stolen"}');
     await scan(0);
+    for (const name of ["real.json", "other/heartbeat.json"]) {
+      writeFileSync(at(name), '{"state": "stolen"}');
+      utimesSync(at(name), new Date(clock.now()), new Date(clock.now()));
+    }
     spoil();
     expect((await scan()).beat).toBeNull();
     expect(last().reason).not.toContain("heartbeat");
