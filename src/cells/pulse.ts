@@ -118,10 +118,11 @@ export class Pulse {
     await this.#writing;
   }
 
-  /** Takes a heartbeat that the agent sent; the next scan, at once where the run did not look well, says so. */
+  /** Takes a heartbeat that the agent sent; the next scan, at once where the run was silent, says so. */
   async hear(words: BeatWords): Promise<void> {
     this.#take(words, "agent", this.#deps.clock.monotonic());
-    if (this.#verdict?.health !== "healthy") this.#scannedAt = Number.NEGATIVE_INFINITY;
+    if (this.#verdict?.health === "quiet" || this.#verdict?.health === "stalled")
+      this.#scannedAt = Number.NEGATIVE_INFINITY;
     const beat = this.#beat;
     if (beat !== null) await this.#write(() => writeAgentBeat(this.#deps.cellDir, beat));
   }

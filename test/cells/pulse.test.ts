@@ -216,7 +216,7 @@ describe("a heartbeat", () => {
     await pulse.hear({ state: "testing", message: "3 of 7", progress: 0.4 });
     const beat = { state: "testing", message: "3 of 7", progress: 0.4, by: "agent" };
     expect(written()).toEqual({ ...beat, at: toIso(clock.now()) });
-    // It did not look well: nobody waits for the next scan to be due.
+    // It was silent: nobody waits for the next scan to be due.
     expect(await scan(1)).toMatchObject({ health: "healthy", reason: "heartbeats", beat });
     await scan();
     expect(written()).toMatchObject({ by: "runner", state: "running", agent: beat });
@@ -224,6 +224,19 @@ describe("a heartbeat", () => {
       health: "quiet",
       reason: "no output, no change, no heartbeat, process alive",
     });
+  });
+
+  it("makes nobody look sooner who is not silent", async () => {
+    await scan(0);
+    for (let n = 0; n < 3; n++) {
+      print("the same old story again\n".repeat(50));
+      await scan();
+    }
+    expect(last().health).toBe("looping");
+    const count = reports.length;
+    await pulse.hear({ state: "busy", message: null, progress: null });
+    await scan(1_000);
+    expect(reports).toHaveLength(count);
   });
 
   it("by a file counts when the file is another one", async () => {
