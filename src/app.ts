@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Backend, BackendName } from "./backends/backend.ts";
 import { createDeadlines } from "./cells/deadlines.ts";
 import { lookAtTime } from "./cells/expiry.ts";
+import { type HeartbeatAccess, openHeartbeatAccess } from "./cells/heartbeat-access.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
@@ -28,7 +29,7 @@ import type { Log } from "./log.ts";
 import { createLocalQueue } from "./queue/local.ts";
 import type { Queue } from "./queue/queue.ts";
 import { createReadiness } from "./readiness.ts";
-import { createRedactor } from "./redact.ts";
+import { createRedactor, type Redactor } from "./redact.ts";
 import { createCatchUp } from "./webhooks/catchup.ts";
 import { createHandled, type Handled } from "./webhooks/handled.ts";
 import { parseText } from "./webhooks/read-text.ts";
@@ -57,6 +58,7 @@ export interface App {
   readonly deps: Deps;
   readonly log: Log;
   readonly handled: Handled;
+  readonly heartbeats: HeartbeatAccess & Pick<Runner, "hear"> & Pick<Redactor, "redact">;
   /** How many running agents of an earlier process are watched again. */
   readonly adopted: number;
   /** Null until the forge has answered. */
@@ -66,11 +68,18 @@ export interface App {
   stop(): Promise<void>;
 }
 
+export interface OpenOptions {
+  readonly log: Log;
+  readonly adapters?: Adapters;
+  /** Whether `listen` follows at once: what is started before then is told the address already. */
+  readonly willListen?: boolean;
+}
+
 /**
  * Takes the lock, opens the registry, adopts what runs, and begins to work the job log off.
  * @throws LazarusError `lock-held` when another server or command line is at work on the same data.
  */
-export async function openApp(config: Config, options: { log: Log; adapters?: Adapters }): Promise<App> {
+export async function openApp(config: Config, options: OpenOptions): Promise<App> {
   prepareDataDir(config.dataDir);
   const lock = takeLock(config.dataDir);
   if (lock === null) {
@@ -114,7 +123,7 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
   return { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
 }
 
-async function compose(given: Config, options: { log: Log; adapters?: Adapters; lock: Lock }): Promise<App> {
+async function compose(given: Config, options: OpenOptions & { lock: Lock }): Promise<App> {
   const { log, adapters, lock } = options;
   const made = createBackends(given, adapters?.clock);
   const backends = adapters?.backends?.(made) ?? made;
@@ -123,8 +132,11 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
   const config: Config = { ...given, agents: settled.agents };
   const parts = openParts(config, options);
   const { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
+  const heartbeats = openHeartbeatAccess(config.dataDir, config.server.url);
+  if (options.willListen === true && config.server.port !== 0) heartbeats.listensAt(addressOf(config.server));
   const runner = createRunner({
     config,
+    heartbeats,
     asRoot,
     backends,
     clock,
@@ -181,6 +193,7 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     deps,
     log,
     handled,
+    heartbeats: { ...heartbeats, hear: runner.hear, redact: redactor.redact },
     adopted,
     botId: readiness.botId,
     notReady: readiness.notReady,
@@ -194,6 +207,11 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
   };
 }
 
+/** `http://127.0.0.1:8420`. */
+export function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
 /** Within the 10 s that a service manager is promised. */
 const DRAIN_MS = 8_000;
 
@@ -201,9 +219,10 @@ const DRAIN_MS = 8_000;
 async function adopt(runner: Runner, registry: Registry): Promise<number> {
   const running = registry.openRuns(["running"]).flatMap((run) => {
     if (run.handle === null || run.startedAt === null) return [];
-    return [
-      { cellId: run.cellId, run: run.n, agent: run.agent, handle: run.handle, startedAt: run.startedAt },
-    ];
+    const { cellId, n, agent, handle, startedAt } = run;
+    const { health, healthSince: since, beat } = registry.mustCell(cellId);
+    const before = health === null || since === null ? null : { health, since, beat };
+    return [{ cellId, run: n, agent, handle, startedAt, before }];
   });
   await runner.sweep(registry.list().map((cell) => cell.id));
   runner.watch(running);

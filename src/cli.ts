@@ -74,7 +74,7 @@ program
     const log = makeLog(config);
     const manager = createNotifier({ env: readEnvironment(), pid: process.pid, clock: systemClock, log });
     for (const notice of config.notices) log.warn({}, notice);
-    const app = await openApp(config, { log });
+    const app = await openApp(config, { log, willListen: true });
     const server = await listen(app).catch(async (error: unknown) => {
       await app.stop();
       throw error;

@@ -30,6 +30,9 @@ export interface AgentConfig {
     readonly processes: number | null;
     readonly logBytes: number;
     readonly fileBytes: number;
+    /** Without a sign of life for so long it is quiet, and then stalled. */
+    readonly quietMs: number;
+    readonly stalledMs: number;
   };
 }
 
@@ -74,6 +77,8 @@ export function buildAgent(
       processes: agent.limits.processes,
       logBytes: agent.limits.log,
       fileBytes: agent.limits.file,
+      quietMs: agent.limits.quiet ?? file.pit.quiet,
+      stalledMs: agent.limits.stalled ?? file.pit.stalled,
     },
   };
 }
@@ -92,6 +97,5 @@ function noticesOf(name: string, agent: FileAgent): string[] {
   const said: string[] = [];
   if (agent.image !== undefined && agent.backend !== "container")
     said.push(`${path}.image: does not hold, only the container backend has images`);
-  if (agent.health_url !== undefined) said.push(`${path}.health_url: is not polled in this version`);
   return said;
 }

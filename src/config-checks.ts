@@ -88,6 +88,22 @@ function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
   }
 }
 
+/** Nobody is stalled before he is quiet, where both are written down in one place. */
+export function checkSilence(tree: Tree, file: FileConfig, fault: Fault): void {
+  const places = [
+    { path: "pit", spans: file.pit },
+    ...Object.entries(file.agents).map(([name, { limits }]) => ({
+      path: `agents.${name}.limits`,
+      spans: limits,
+    })),
+  ];
+  for (const { path, spans } of places) {
+    const isGiven = at(tree, `${path}.quiet`) !== undefined && at(tree, `${path}.stalled`) !== undefined;
+    if (isGiven && (spans.stalled ?? 0) < (spans.quiet ?? 0))
+      fault(`${path}.stalled`, `is shorter than ${path}.quiet: what is stalled was quiet before`);
+  }
+}
+
 /** The missions root holds nothing but cells: all else in it would be a stranger. */
 function checkDirectories(tree: Tree, { base, fault }: Circumstances): void {
   const data = at(tree, "data") ?? "/var/lib/lazarus";

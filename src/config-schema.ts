@@ -79,7 +79,7 @@ const agent = section({
     [],
     "variables passed through from Lazarus' own environment, if set",
   ),
-  health_url: optional(url, "a gateway to poll (not in this version)"),
+  health_url: optional(url, "a gateway that answers for it: polled at each scan, 2xx is a heartbeat"),
   set: key(variables, {}, "variables set to these values"),
   backend: optional(
     oneOf(["sandbox", "process", "container"]),
@@ -103,6 +103,8 @@ const agent = section({
     processes: key(count(1), 512, "processes at one time; in `process` only where Lazarus runs as root"),
     log: key(size, "50MB", "what is kept of a run's output"),
     file: key(size, "2GB", "largest file it may write"),
+    quiet: optional(span, "without output, change or heartbeat: quiet", "pit.quiet"),
+    stalled: optional(span, "without output, change or heartbeat: stalled", "pit.stalled"),
   }).prefault({}),
 });
 
@@ -146,8 +148,8 @@ export const fileSchema = section({
     scan: key(span, "30s", "between two looks at all cells"),
     stale: key(span, "2m", "age of a heartbeat that is too old"),
     skew: key(duration, "30s", "how far from the future a heartbeat may be"),
-    quiet: key(span, "5m", "without output or change: quiet"),
-    stalled: key(span, "15m", "without output or change: stalled"),
+    quiet: key(span, "5m", "without output, change or heartbeat: quiet"),
+    stalled: key(span, "15m", "without output, change or heartbeat: stalled"),
   }).prefault({}),
   publish: section({
     skip_ci: key(flag, false, "asks the repository's CI to leave the cell's pushes alone"),

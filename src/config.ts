@@ -1,6 +1,6 @@
 import { delimiter, dirname, isAbsolute, resolve } from "node:path";
 import { type AgentConfig, buildAgent } from "./config-agents.ts";
-import { checkContradictions, checkSchema } from "./config-checks.ts";
+import { checkContradictions, checkSchema, checkSilence } from "./config-checks.ts";
 import type { FileConfig } from "./config-schema.ts";
 import {
   at,
@@ -143,6 +143,7 @@ export function loadConfig(options: LoadOptions): Config {
   }
   const checked = checkSchema(tree, fault);
   checkContradictions(tree, { env, base, needs, fault });
+  if (checked !== null) checkSilence(tree, checked, fault);
   if (faults.size > 0 || checked === null) throw new ConfigFault(source.file, [...faults.values()]);
   return build(checked, { file: source.file, base, env, isGiven: (key) => at(tree, key) !== undefined });
 }
@@ -184,8 +185,6 @@ interface Origin {
 /** Keys of capabilities that are still to come: they load, and are named at start. */
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
   ["limits.revives", "nothing is retried after a crash by itself"],
-  ["pit.quiet", "health by output is not"],
-  ["pit.stalled", "health by output is not"],
 ];
 
 function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Config {

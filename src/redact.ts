@@ -9,6 +9,9 @@ export interface Redactor {
 const HIDDEN = "[redacted]";
 const MIN_CHARS = 8;
 
+/** What the heartbeat token of every cell begins with; 64 hex digits follow. By its form it is hidden in every process, whoever made it. */
+export const CELL_TOKEN_PREFIX = "lazarus-beat-";
+
 /**
  * What people and programs put between the characters of a secret without changing it: an escape sequence of a terminal,
  * a line break (also as `\n` inside JSON) with indentation, characters nobody sees, backslashes of Markdown, JSON or a shell.
@@ -36,9 +39,10 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
   return {
     add,
     redact(text) {
-      if (needles.size === 0 || text.length < MIN_CHARS) return text;
+      if (text.length < MIN_CHARS) return text;
       const condensed = condense(text);
       const hits = [...needles].flatMap((needle) => findAll(condensed.text, needle));
+      hits.push(...findCellTokens(condensed.text));
       return hits.length === 0 ? text : hide(text, condensed, hits);
     },
   };
@@ -138,6 +142,26 @@ function formsOf(secret: string): string[] {
     ...base64,
     ...base64.map((form) => form.replaceAll("+", "-").replaceAll("/", "_")),
   ];
+}
+
+/** Where cells' tokens stand, whole or cut off: plain, in hex, percent-encoded, and in base64 at all three alignments. */
+function findCellTokens(text: string): Span[] {
+  return Array.from(text.matchAll(CELL_TOKENS), (match) => [match.index, match.index + match[0].length]);
+}
+
+const CELL_TOKENS = cellTokenForms();
+
+function cellTokenForms(): RegExp {
+  const prefix = Buffer.from(CELL_TOKEN_PREFIX, "utf8");
+  const hex = prefix.toString("hex");
+  const forms = [
+    `${CELL_TOKEN_PREFIX}[0-9a-f]{8,64}`,
+    `${hex}[0-9a-f]{16,128}`,
+    `${hex.replace(/../g, "%$&")}(?:%[0-9a-f]{2}){8,64}`,
+    // 64 hex digits are 86 characters of base64, and up to two more that the last ones share with what follows.
+    ...[0, 1, 2].map((shift) => `${base64Core(prefix, shift)}[A-Za-z0-9+/_-]{11,88}={0,2}`),
+  ];
+  return new RegExp(forms.join("|"), "gi");
 }
 
 /** The characters of base64 that depend on the secret alone when `shift` bytes (modulo 3) stand before it. */

@@ -2,8 +2,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler } from "express";
-import type { App } from "./app.ts";
+import { type App, addressOf } from "./app.ts";
 import { LazarusError, systemCode } from "./errors.ts";
+import { createHeartbeatRoute } from "./heartbeats.ts";
 import { parseText } from "./webhooks/read-text.ts";
 import { createReceiver } from "./webhooks/receiver.ts";
 
@@ -50,6 +51,7 @@ export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<H
       botId: app.botId,
     }),
   );
+  web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
   web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));
   web.use(problems);
 
@@ -75,9 +77,10 @@ export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<H
     );
   }
   const { port } = server.address() as AddressInfo;
-  const host = config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host;
+  const url = addressOf({ host: config.server.host, port });
+  app.heartbeats.listensAt(url);
   return {
-    url: `http://${host}:${port}`,
+    url,
     async close() {
       server.close();
       server.closeIdleConnections();

@@ -54,8 +54,8 @@ const ZONES: Zones = {
   top: {
     files: [
       ...[
-        ...["app", "server", "operator", "hook", "cli", "isolation", "readiness", "failures", "doctor"],
-        "notify",
+        ...["app", "server", "heartbeats", "operator", "hook", "cli", "isolation", "readiness", "failures"],
+        ...["doctor", "notify"],
       ].map((name) => `src/${name}.ts`),
       ...["src/cli-", "src/doctor-", "src/unix-dgram.d.ts"],
     ],
@@ -68,7 +68,7 @@ const PACKAGES = {
   // A schema stands wherever bytes enter.
   zod: "anywhere",
   // The server, the router that takes deliveries, and how it reads their bodies.
-  express: ["src/server.ts", "src/webhooks/receiver.ts", "src/webhooks/read-body.ts"],
+  express: ["src/server.ts", "src/heartbeats.ts", "src/webhooks/receiver.ts", "src/webhooks/read-body.ts"],
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/db.ts", "src/lock.ts"],
   // The command line, and the commands of it that have a file of their own.

@@ -68,8 +68,22 @@ describe("the example", () => {
     });
     expect(allegro).toMatchObject({ backend: "sandbox", isDefaultBackend: false });
     expect(config.secrets).toEqual(["token-of-the-bot", "hook-secret", "key-of-the-model"]);
-    expect(config.notices.join("\n")).toMatch(/agents\.allegro\.image: .*\n.*health_url: /);
+    expect(config.notices.join("\n")).toMatch(/agents\.allegro\.image: /);
+    expect(config.notices.join("\n")).not.toMatch(/health_url|quiet|stalled/);
     expect(() => Object.assign(allegro?.limits ?? {}, { runMs: 1 })).toThrow(TypeError);
+  });
+
+  test("lets an agent be silent for longer than others, and none be stalled before it is quiet", () => {
+    const text =
+      "pit: {quiet: 1m, stalled: 2m}\nagents: {a: {preset: aider, limits: {stalled: 1h}}, b: {preset: aider}}";
+    const { agents } = load(text, { needs: ["pit"] });
+    expect(agents.get("a")?.limits).toMatchObject({ quietMs: 60_000, stalledMs: 3_600_000 });
+    expect(agents.get("b")?.limits).toMatchObject({ quietMs: 60_000, stalledMs: 120_000 });
+    const wrong =
+      "pit: {quiet: 3m, stalled: 2m}\nagents: {a: {preset: aider, limits: {quiet: 3m, stalled: 2m}}}";
+    expect(() => load(wrong, { needs: ["pit"] })).toThrow(
+      /pit\.stalled: is shorter than pit\.quiet.*agents\.a\.limits\.stalled: is shorter/,
+    );
   });
 
   test("shows every key of the schema but the _file ones, and no other", () => {

@@ -26,7 +26,15 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
     network: "none",
     image: null,
     paths: [],
-    limits: { runMs: 1, memoryBytes: null, processes: null, logBytes: 1, fileBytes: 1 },
+    limits: {
+      runMs: 1,
+      memoryBytes: null,
+      processes: null,
+      logBytes: 1,
+      fileBytes: 1,
+      quietMs: 1,
+      stalledMs: 1,
+    },
     ...more,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createRedactor } from "../src/redact.ts";
+import { CELL_TOKEN_PREFIX, createRedactor } from "../src/redact.ts";
 
 const SECRET = "tök/en+W1th&odd=ch@rs\"x'<y>\\z";
 const TOKEN = "0123456789abcdef0123456789abcdef01234567";
@@ -92,5 +92,37 @@ describe("redact", () => {
     expect(redactor.redact(text).endsWith("[redacted]")).toBe(true);
     // Quadratic would be minutes.
     expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+});
+
+describe("the heartbeat token of a cell", () => {
+  const token = `${CELL_TOKEN_PREFIX}${"0123456789abcdef".repeat(4)}`;
+  const hex = Buffer.from(token).toString("hex");
+  const { redact } = createRedactor([]);
+
+  it.each([
+    ["plain", token],
+    ["in capitals", token.toUpperCase()],
+    ["cut off", token.slice(0, 30)],
+    ["in hex", hex],
+    ["percent for every byte", hex.replace(/../g, "%$&")],
+    ["split over two lines", `${token.slice(0, 40)}\n  ${token.slice(40)}`],
+    ["split inside its prefix", `${token.slice(0, 5)}\x1b[0m${token.slice(5)}`],
+    ["in URL-safe base64", Buffer.from(token).toString("base64url")],
+  ])("is hidden by its form, whoever made it: %s", (_, form) => {
+    expect(redact(`before ${form} after`)).toBe("before [redacted] after");
+  });
+
+  it.each(["", "u", "us", "Bearer "])("is hidden in base64 behind %j", (before) => {
+    for (const after of ["", "\n", "--", "xyz!"]) {
+      const seen = redact(base64(before + token + after));
+      expect(seen).toContain("[redacted]");
+      expect(seen.replace("[redacted]", "").length).toBeLessThanOrEqual(base64(before + after).length + 4);
+    }
+  });
+
+  it("leaves alone what only looks a little like one", () => {
+    for (const text of ["lazarus-beat-", "lazarus-beat-box", "a lazarus heartbeat", "f".repeat(64)])
+      expect(redact(text)).toBe(text);
   });
 });

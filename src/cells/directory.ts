@@ -3,6 +3,7 @@ import { lstat, open, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError, systemCode } from "../errors.ts";
 import { makePath } from "../make-path.ts";
+import type { AgentBeat } from "../queue/shapes.ts";
 import { inDirectory, openDirectory, readInside, writeWhole } from "./inside.ts";
 
 /** The paths of one cell's directory, all absolute: the contract of mission-cell.md. */
@@ -165,8 +166,11 @@ export function isSpoiled(error: unknown): boolean {
 export interface Heartbeat {
   readonly at: string;
   readonly state: string;
-  readonly by: "runner";
+  readonly by: "runner" | AgentBeat["by"];
   readonly message?: string;
+  readonly progress?: number | string;
+  /** What the agent said last, where the last heartbeat is not its own. */
+  readonly agent?: Omit<Heartbeat, "agent">;
 }
 
 /** Writes `state/heartbeat.json`. */

@@ -1,3 +1,5 @@
+import type { JobPayload } from "../queue/jobs.ts";
+import { createHealthReports } from "./health-reports.ts";
 import type { ReportedDeps } from "./report-deps.ts";
 import { createRunReports } from "./run-reports.ts";
 import { stuckReason } from "./stuck.ts";
@@ -13,9 +15,21 @@ export type Reported = ReturnType<typeof createReported>;
 export function createReported(deps: ReportedDeps) {
   const { registry, steps } = deps;
   const runs = createRunReports(deps);
+  const { onHealth, onBegun, onOver } = createHealthReports(deps);
   return {
     ...runs,
     ...createWorkReports(deps),
+    onHealth,
+
+    onRunStarted(report: JobPayload<"run-started">): void {
+      runs.onRunStarted(report);
+      onBegun(report);
+    },
+
+    onRunEnded(report: JobPayload<"run-ended">): void {
+      runs.onRunEnded(report);
+      onOver(report.cellId);
+    },
 
     /** A cell job failed: it is tried again at `retryAt`, or never by itself (null). */
     onStuck(job: {

@@ -8,6 +8,7 @@ type Reports = Pick<
   | "run-ended"
   | "over-limit"
   | "log-cut"
+  | "health"
   | "collected"
   | "pushed"
   | "push-refused"
@@ -25,6 +26,7 @@ export function createReportHandlers(reported: Reported): Reports {
     "run-ended": async (job) => () => reported.onRunEnded(job.payload),
     "over-limit": async (job) => () => reported.onOverLimit(job.payload),
     "log-cut": async (job) => () => reported.onLogCut(job.payload),
+    health: async (job) => () => reported.onHealth(job.payload),
     collected: async (job) => () => reported.onCollected(job.payload),
     pushed: async (job) => () => reported.onPushed(job.payload),
     "push-refused": async (job) => () => reported.onPushRefused(job.payload),

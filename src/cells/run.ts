@@ -8,6 +8,7 @@ import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../queue/jobs.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./directory.ts";
 import type { Gates } from "./gates.ts";
+import type { HeartbeatAccess } from "./heartbeat-access.ts";
 import { ensureHome } from "./home.ts";
 import { inDirectory, readInside } from "./inside.ts";
 import { checkPassable, lendCell } from "./owner.ts";
@@ -16,6 +17,7 @@ import { makeCell, type WorkspaceDeps } from "./workspace.ts";
 
 export interface StartDeps extends WorkspaceDeps {
   readonly gates: Gates;
+  readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
 }
 
 export interface StartPlan {
@@ -96,7 +98,10 @@ function prepare(
   const launch = agentCommand(agent, context);
   const spec: RunSpec = {
     ...surroundings,
-    env: agentEnvironment(surroundings.env, launch.env),
+    env: agentEnvironment(
+      { ...surroundings.env, ...deps.heartbeats.environmentOf(cell.id, agent) },
+      launch.env,
+    ),
     run,
     agent: agent.name,
     command: launch.command,

@@ -10,6 +10,7 @@ import type { Log } from "../log.ts";
 import { pathsOf } from "./directory.ts";
 import { createGates, type Gates } from "./gates.ts";
 import { createGit, type Git } from "./git.ts";
+import type { HeartbeatAccess } from "./heartbeat-access.ts";
 import { createMirrors, type Mirrors } from "./mirror.ts";
 import { createQuarantine, type Quarantine } from "./quarantine.ts";
 import { type Report, Watch } from "./watch.ts";
@@ -25,6 +26,8 @@ export interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly redact: (text: string) => string;
+  /** Where agents send heartbeats to, and what with. */
+  readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
   /** Puts a report; called in the transaction that ends a job, or, for what the watch sees, by itself. */
   readonly report: Report;
 }
@@ -61,12 +64,18 @@ export function createParts(deps: RunnerDeps): Parts {
     log,
     backends,
     cellDir,
-    limitsOf: (agent) =>
-      config.agents.get(agent)?.limits ?? { runMs: config.limits.runMs, logBytes: Number.POSITIVE_INFINITY },
+    limitsOf: (name) => {
+      const agent = config.agents.get(name);
+      if (agent !== undefined) return { ...agent.limits, healthUrl: agent.healthUrl };
+      const { quietMs, stalledMs } = config.pit;
+      const { runMs } = config.limits;
+      return { runMs, logBytes: Number.POSITIVE_INFINITY, quietMs, stalledMs, healthUrl: null };
+    },
     graceMs: config.limits.graceMs,
     scanMs: config.pit.scanMs,
     diskBytes: config.limits.diskBytes,
     closeGate: (cellId) => gates.close(cellId),
+    redact,
     report,
   });
   return {

@@ -64,7 +64,7 @@ async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
 
 /** An agent that left the configuration after its run: its work is taken out all the same. */
 export function unknownAgent(name: string): Confines {
-  const limits = { runMs: 0, memoryBytes: null, processes: null, logBytes: 0, fileBytes: 2 * 1024 ** 3 };
+  const limits = { memoryBytes: null, processes: null, fileBytes: 2 * 1024 ** 3 };
   return { name, limits, network: "none", paths: [], image: null };
 }
 

@@ -6,6 +6,7 @@ import { explain, explainToPeople, isRetryable, LazarusError, systemCode } from 
 import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, Job, JobContext } from "../queue/queue.ts";
 import { createArchiveHandlers } from "./archive-work.ts";
+import type { BeatWords } from "./beat.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, whatIs, writeHeartbeat } from "./directory.ts";
 import { cutLog } from "./log-cut.ts";
 import { startRunOf } from "./run.ts";
@@ -42,6 +43,8 @@ export interface Runner {
   readonly handlers: Required<Pick<Handlers, CellJobs>>;
   /** Adopts runs that an earlier process started; each start adds its own. Handles come from the registry. */
   watch(runs: readonly (Omit<Running, "handle"> & { readonly handle: Record<string, unknown> })[]): void;
+  /** Takes a heartbeat of a cell's agent; false where no run of it is at work here. */
+  hear(cellId: string, words: BeatWords): boolean;
   /** Before anything else, once: removes what an earlier process left half-made or half-deleted, and quarantines of cells that are not known. */
   sweep(knownIds: readonly string[]): Promise<void>;
   /** Stops watching. Agents go on. */
@@ -69,6 +72,7 @@ export function createRunner(deps: RunnerDeps): Runner {
         if (agent !== undefined) openAgain(parts, run.cellId, agent);
       }
     },
+    hear: (cellId, words) => parts.watch.hear(cellId, words),
     sweep: (knownIds) => sweep(parts, knownIds),
     async close() {
       await parts.watch.close();

@@ -90,9 +90,10 @@ export const stepJobs = {
     maxAttempts: 100,
   }),
 
-  /** One that still waits serves as well. */
-  card: (cellId: string): NewJob<"card"> => ({
+  /** One that still waits serves as well, and the sooner of both times holds. `notBefore`: epoch ms. */
+  card: (cellId: string, notBefore?: number): NewJob<"card"> => ({
     kind: "card",
+    ...(notBefore === undefined ? {} : { notBefore }),
     key: crypto.randomUUID(),
     lane: `card:${cellId}`,
     payload: { cellId },

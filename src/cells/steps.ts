@@ -178,6 +178,11 @@ export class Steps {
     this.#put(stepJobs.card(cellId));
   }
 
+  /** For what nobody waits for, such as a sign of life: it is on the card within half a minute, and with whatever is said before. */
+  cardSoon(cellId: string): void {
+    this.#put(stepJobs.card(cellId, this.#deps.clock.now() + CALM_MS));
+  }
+
   /** Empties an archived cell of what its seal holds. */
   putPrune(cellId: string): void {
     this.#put(stepJobs.prune(cellId, this.#moves(cellId), this.#mission(cellId)));
@@ -212,6 +217,8 @@ export class Steps {
   }
 }
 
+/** A card is edited no more often than this, but for what people wait for. */
+const CALM_MS = 30_000;
 const MOST_DEAD = 10_000;
 
 const BEFORE_SCRUB: readonly JobKind[] = [

@@ -7,7 +7,9 @@ import type { Role } from "./cell.ts";
 import type { CellPaths } from "./directory.ts";
 
 /** What of an agent's configuration its surroundings are made of. */
-export type Confines = Pick<AgentConfig, "name" | "limits" | "network" | "paths" | "image">;
+export interface Confines extends Pick<AgentConfig, "name" | "network" | "paths" | "image"> {
+  readonly limits: Pick<AgentConfig["limits"], "memoryBytes" | "processes" | "fileBytes">;
+}
 
 /** Enough for any agent; a machine that allows less keeps its own limit. */
 const OPEN_FILES = 16_384;

@@ -1,54 +1,33 @@
-import type { Backend, BackendName, Handle, Observation } from "../backends/backend.ts";
-import { type Clock, toIso } from "../clock.ts";
+import type { Backend, Observation } from "../backends/backend.ts";
+import { runningMs } from "../backends/running-time.ts";
+import { toIso } from "../clock.ts";
 import { explain } from "../errors.ts";
-import type { Log } from "../log.ts";
-import type { JobKind } from "../queue/jobs.ts";
-import type { NewJob } from "../queue/queue.ts";
-import { formatDuration, formatSize } from "../units.ts";
+import { formatDuration } from "../units.ts";
+import type { BeatWords } from "./beat.ts";
 import { noteInDaemonLog, writeHeartbeat } from "./directory.ts";
-import { diskUse } from "./disk-use.ts";
 import { cutLog } from "./log-cut.ts";
+import { Pulse } from "./pulse.ts";
+import { createSlots } from "./slots.ts";
 import { logNameOf } from "./surroundings.ts";
+import type { RunLimits, Running, WatchDeps } from "./watch-deps.ts";
 
-export type Report = <K extends JobKind>(job: NewJob<K>) => void;
-
-/** A run to keep an eye on. */
-export interface Running {
-  readonly cellId: string;
-  readonly run: number;
-  readonly agent: string;
-  readonly handle: Handle;
-  /** Epoch ms. */
-  readonly startedAt: number;
-}
-
-export interface WatchDeps {
-  readonly clock: Clock;
-  readonly log: Pick<Log, "info" | "warn">;
-  readonly backends: ReadonlyMap<BackendName, Backend>;
-  readonly cellDir: (cellId: string) => string;
-  readonly limitsOf: (agent: string) => { readonly runMs: number; readonly logBytes: number };
-  readonly graceMs: number;
-  readonly scanMs: number;
-  /** Of one cell: what its agents may fill. */
-  readonly diskBytes: number;
-  /** Closes the way to listed hosts, and answers what was refused. */
-  readonly closeGate: (cellId: string) => Promise<string[]>;
-  readonly report: Report;
-}
+export type { Report, Running } from "./watch-deps.ts";
 
 interface Entry {
   readonly running: Running;
   /** Monotonic. */
   readonly overAt: number;
-  beatAt: number;
+  readonly pulse: Pulse;
   overReported: boolean;
   cutReported: boolean;
   stopped: string | null;
+  isOver: boolean;
   check: Promise<void> | null;
 }
 
 const LOOK_MS = 300;
+/** Each is a child that walks a tree, and a quarter of a megabyte of a log. */
+const LOOKS_AT_ONCE = 8;
 
 /**
  * Looks at every running run a few times a second, and reports what it sees: ended (once its leftovers are gone or named), over its wall clock, log
@@ -58,6 +37,7 @@ export class Watch {
   readonly #deps: WatchDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #held = new Set<string>();
+  readonly #slots = createSlots(LOOKS_AT_ONCE);
   #cancel: (() => void) | null = null;
   #closed = false;
 
@@ -69,17 +49,44 @@ export class Watch {
   add(running: Running): void {
     if (this.#closed || this.#entries.get(running.cellId)?.running.run === running.run) return;
     const { clock } = this.#deps;
-    const elapsed = Math.max(0, clock.now() - running.startedAt);
+    const limits = this.#deps.limitsOf(running.agent);
+    // By the kernel's count: the wall clock may have been set while nobody looked.
+    const elapsedMs = runningMs(running.handle) ?? Math.max(0, clock.now() - running.startedAt);
     this.#entries.set(running.cellId, {
       running,
-      overAt: clock.monotonic() + this.#deps.limitsOf(running.agent).runMs - elapsed,
-      beatAt: Number.NEGATIVE_INFINITY,
+      overAt: clock.monotonic() + limits.runMs - elapsedMs,
+      pulse: this.#pulseOf(running, { limits, elapsedMs }),
       overReported: false,
       cutReported: false,
       stopped: null,
+      isOver: false,
       check: null,
     });
     this.#schedule();
+  }
+
+  #pulseOf(running: Running, how: { readonly limits: RunLimits; readonly elapsedMs: number }): Pulse {
+    const { cellId, run, agent } = running;
+    const { limits, elapsedMs } = how;
+    const deps = {
+      ...this.#deps,
+      cellDir: this.#deps.cellDir(cellId),
+      logName: logNameOf(agent, run),
+      limits,
+      healthUrl: limits.healthUrl,
+      slots: this.#slots,
+    };
+    return new Pulse(deps, { ...running, runningMs: elapsedMs, before: running.before ?? null });
+  }
+
+  /** Takes a heartbeat of an agent; false where no run of its cell is at work. */
+  hear(cellId: string, words: BeatWords): boolean {
+    const entry = this.#entries.get(cellId);
+    if (entry === undefined || entry.isOver || this.#held.has(cellId)) return false;
+    entry.pulse.hear(words).catch((error: unknown) => {
+      this.#deps.log.warn({ cell: cellId, error: explain(error) }, "a heartbeat could not be written down");
+    });
+    return true;
   }
 
   /** The run of a cell that is watched. */
@@ -100,6 +107,7 @@ export class Watch {
     const entry = this.#entries.get(cellId);
     if (entry !== undefined) {
       await entry.check;
+      await entry.pulse.rest();
       entry.stopped = why;
     }
     return () => this.#held.delete(cellId);
@@ -110,6 +118,7 @@ export class Watch {
     this.#closed = true;
     this.#cancel?.();
     await Promise.all([...this.#entries.values()].map((entry) => entry.check));
+    await Promise.all([...this.#entries.values()].map((entry) => entry.pulse.rest()));
     this.#entries.clear();
   }
 
@@ -142,34 +151,21 @@ export class Watch {
     const backend = this.#deps.backends.get(handle.backend);
     if (backend === undefined) return;
     const seen = await backend.observe(handle);
-    if (seen.kind !== "alive") return this.#ended(entry, backend, seen);
-    await this.#beat(entry);
+    if (seen.kind !== "alive") return this.#over(entry, backend, seen);
+    void entry.pulse.tick();
     this.#checkClock(entry);
     await this.#checkLog(entry);
   }
 
-  async #beat(entry: Entry): Promise<void> {
-    const { clock, scanMs, cellDir } = this.#deps;
-    if (clock.monotonic() - entry.beatAt < scanMs) return;
-    entry.beatAt = clock.monotonic();
-    await writeHeartbeat(cellDir(entry.running.cellId), {
-      at: toIso(clock.now()),
-      state: "running",
-      by: "runner",
-    });
-    await this.#checkDisk(entry);
-  }
-
-  async #checkDisk({ running: { cellId, run } }: Entry): Promise<void> {
-    const { diskBytes, cellDir, report } = this.#deps;
-    const used = await diskUse(cellDir(cellId));
-    if (used === null || used <= diskBytes) return;
-    report({
-      kind: "over-limit",
-      key: `${cellId}:${run}:over-disk`,
-      lane: `cell:${cellId}`,
-      payload: { cellId, run, why: `over its disk: ${formatSize(used)} of ${formatSize(diskBytes)}` },
-    });
+  async #over(entry: Entry, backend: Backend, seen: Exclude<Observation, { kind: "alive" }>): Promise<void> {
+    entry.isOver = true;
+    await entry.pulse.rest();
+    try {
+      await this.#ended(entry, backend, seen);
+    } catch (error) {
+      entry.pulse.sayDead(seen.kind);
+      throw error;
+    }
   }
 
   #checkClock(entry: Entry): void {

@@ -2,6 +2,7 @@ import type { Cell, Run } from "../cells/cell.ts";
 import { heldFor } from "../cells/decide.ts";
 import { code, type Markdown, md, raw } from "../gitea/markdown.ts";
 import type { Deps } from "./command.ts";
+import { ailment } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
 import { day, endOfRun } from "./run-words.ts";
 
@@ -15,7 +16,9 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
     case "proposed":
       return waiting(cell, run, deps);
     case "active":
-      return md`**${agent} is working** on ${raw(`#${cell.number}`)}`;
+      return (
+        ailment(cell, agent, deps.clock.now()) ?? md`**${agent} is working** on ${raw(`#${cell.number}`)}`
+      );
     case "idle":
       return idle(cell, run, agent);
     case "closing":

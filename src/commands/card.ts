@@ -4,6 +4,7 @@ import type { AgentConfig } from "../config.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../gitea/markdown.ts";
 import { actions, findings } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
+import { lifeLine } from "./health-words.ts";
 import { span } from "./run-words.ts";
 
 const MOST_HISTORY_ROWS = 20;
@@ -21,9 +22,11 @@ export function renderCard(cell: Cell, deps: CardDeps): Markdown {
 /** How a cell is, what came of it, what one may do now, what happened. */
 export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const run = deps.registry.lastRun(cell.id);
+  const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
   const parts = [
     md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, run, deps)}`,
     quote(cell.title, 300),
+    ...(life === null ? [] : [life]),
     ...findings(cell, run),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),

@@ -129,5 +129,5 @@ export function refreshCards(deps: {
   clock: Clock;
   lifecycle: Pick<Deps["lifecycle"], "steps">;
 }): void {
-  for (const cell of deps.registry.list(["active"])) deps.lifecycle.steps.card(cell.id);
+  for (const cell of deps.registry.list(["active"])) deps.lifecycle.steps.cardSoon(cell.id);
 }

@@ -1,10 +1,13 @@
 import type { Cell } from "../cells/cell.ts";
 import { shortId, targetOf } from "../cells/cell.ts";
+import { toIso } from "../clock.ts";
 import { code, table } from "../gitea/markdown.ts";
 import { cardContent } from "./card.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
 import { findCell } from "./find-cell.ts";
+import { healthOf } from "./health-words.ts";
 import { replies } from "./replies.ts";
+import { plainText } from "./sentence.ts";
 import { COLUMNS, columns, rowOf, viewOf } from "./view.ts";
 
 export const status: Verb = {
@@ -43,6 +46,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
     `runs     ${last?.n ?? 0}`,
+    ...healthLines(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),
     ...deps.registry
       .history(found.cell.id)
@@ -54,6 +58,18 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     line: { markdown: card, text: detail.join("\n") },
     data: { cells: [viewOf(found.cell, deps.registry)] },
   };
+}
+
+function healthLines(cell: Cell): string[] {
+  const seen = healthOf(cell);
+  if (seen === null) return [];
+  const said =
+    cell.beat === null ? [] : [cell.beat.state, cell.beat.message ?? ""].filter((one) => one !== "");
+  return [
+    `health   ${seen.health} since ${toIso(seen.since)}: ${plainText(seen.reason)}`,
+    `seen     ${toIso(seen.seenAt)}`,
+    ...(said.length === 0 ? [] : [`says     ${plainText(said.join(", "))}`]),
+  ];
 }
 
 async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps): Promise<Answer> {

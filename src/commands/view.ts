@@ -1,6 +1,7 @@
 import { type Cell, shortId, targetOf } from "../cells/cell.ts";
 import type { Registry } from "../cells/registry.ts";
 import { toIso } from "../clock.ts";
+import { briefly, healthOf } from "./health-words.ts";
 import { plainText } from "./sentence.ts";
 
 /** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
@@ -8,7 +9,19 @@ export interface CellView {
   readonly id: string;
   readonly state: string;
   readonly health: string | null;
+  /** Why it does not go on, else why it is healthy or not. */
   readonly reason: string | null;
+  readonly health_reason: string | null;
+  readonly health_since: string | null;
+  readonly last_seen_at: string | null;
+  /** What the agent said of itself last. */
+  readonly heartbeat: {
+    readonly at: string;
+    readonly state: string;
+    readonly message: string | null;
+    readonly progress: number | string | null;
+    readonly by: string;
+  } | null;
   readonly target: string;
   readonly title: string;
   readonly agent: string;
@@ -25,11 +38,16 @@ export interface CellView {
 
 /** What `status` tells programs of a cell. */
 export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun">): CellView {
+  const seen = healthOf(cell);
   return {
     id: cell.id,
     state: cell.state,
     health: cell.health,
-    reason: cell.reason,
+    reason: cell.reason ?? seen?.reason ?? null,
+    health_reason: seen?.reason ?? null,
+    health_since: seen === null ? null : toIso(seen.since),
+    last_seen_at: seen === null ? null : toIso(seen.seenAt),
+    heartbeat: seen === null || cell.beat === null ? null : { ...cell.beat, at: toIso(cell.beat.at) },
     target: targetOf(cell),
     title: cell.title,
     agent: cell.agent,
@@ -54,10 +72,18 @@ export function rowOf(cell: Cell, now: number): string[] {
     cell.state,
     cell.agent,
     targetOf(cell),
-    cell.health ?? "-",
+    healthWords(cell, now),
     age(now - cell.createdAt),
     resultOf(cell),
   ];
+}
+
+/** `healthy`, `stalled 11m: silent`, or `-`. */
+function healthWords(cell: Cell, now: number): string {
+  const seen = healthOf(cell);
+  if (seen === null) return cell.health ?? "-";
+  if (seen.health === "healthy") return seen.health;
+  return `${seen.health} ${age(now - seen.since)}: ${briefly(seen.health)}`;
 }
 
 function resultOf(cell: Cell): string {

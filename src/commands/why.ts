@@ -4,6 +4,7 @@ import { heldFor } from "../cells/decide.ts";
 import { toIso } from "../clock.ts";
 import type { Deps, Verb } from "./command.ts";
 import { findCell } from "./find-cell.ts";
+import { healthOf } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
 import { endOfRun } from "./run-words.ts";
 import { c, lines, type Sentence, say } from "./sentence.ts";
@@ -34,7 +35,11 @@ export const why: Verb = {
       kind: "done",
       reply,
       line: reply,
-      data: { id: cell.id, state: cell.state, reason: cell.reason, history },
+      data: {
+        ...{ id: cell.id, state: cell.state, reason: cell.reason },
+        ...{ health: cell.health, health_reason: healthOf(cell)?.reason ?? null },
+        history,
+      },
     };
   },
 };
@@ -43,6 +48,12 @@ function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Se
   const said: Sentence[] = [];
   if (cell.waitsForApproval) said.push(say`It waits for a director's approval: ${cell.reason ?? ""}.`);
   else if (cell.reason !== null) said.push(say`${cell.reason}`);
+  const seen = healthOf(cell);
+  if (seen !== null) {
+    said.push(
+      say`It is ${seen.health} since ${toIso(seen.since)}: ${seen.reason}. Its last sign of life was at ${toIso(seen.seenAt)}.`,
+    );
+  }
   const blocked = run === null ? null : deps.lifecycle.steps.blockedBy(run);
   if (blocked !== null)
     said.push(

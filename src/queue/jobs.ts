@@ -1,5 +1,15 @@
 import * as z from "zod";
-import { asker, cellSpec, handle, harvest, mission, processName, repository, user } from "./shapes.ts";
+import {
+  agentBeat,
+  asker,
+  cellSpec,
+  handle,
+  harvest,
+  mission,
+  processName,
+  repository,
+  user,
+} from "./shapes.ts";
 
 /**
  * Every kind of job, its queue and the shape of its payload. The payloads cross from control to runners, which
@@ -145,6 +155,18 @@ export const JOBS = {
   },
   "over-limit": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
   "log-cut": { queue: "reports", payload: z.object({ ...runRef, bytes: z.number() }) },
+  /** How a running run is, and why; times are epoch ms. */
+  health: {
+    queue: "reports",
+    payload: z.object({
+      ...runRef,
+      health: z.enum(["healthy", "quiet", "stalled", "looping", "dead"]),
+      reason: z.string(),
+      since: z.number(),
+      seenAt: z.number(),
+      beat: agentBeat.nullable(),
+    }),
+  },
   collected: { queue: "reports", payload: z.object({ ...runRef, harvest }) },
   pushed: {
     queue: "reports",

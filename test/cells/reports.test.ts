@@ -47,6 +47,14 @@ function reports(run: number, tip = TIP): Act[] {
     ],
     ["over-limit", () => lifecycle.reported.onOverLimit({ ...about, why: "over its wall clock" })],
     ["log-cut", () => lifecycle.reported.onLogCut({ ...about, bytes: 1 })],
+    [
+      "health",
+      () =>
+        lifecycle.reported.onHealth({
+          ...about,
+          ...{ health: "quiet", reason: "no output", since: at, seenAt: at, beat: null },
+        }),
+    ],
     ["collected", () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ tip }) })],
     ["collected nothing", () => lifecycle.reported.onCollected({ ...about, harvest: nothingLeft() })],
     [
@@ -195,6 +203,7 @@ it("each kind of report changes the registry only in its finish", async () => {
   const kinds = Object.keys(handlers) as JobKind[];
   expect(kinds.sort()).toEqual([
     "collected",
+    "health",
     "log-cut",
     "over-limit",
     "push-refused",

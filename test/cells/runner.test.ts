@@ -10,7 +10,7 @@ import {
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { git, resolveCommit } from "../fakes/forge/git.ts";
-import { createRunnerRig, type RunnerRig, readJsonFile, TOKEN } from "../fakes/runner-rig.ts";
+import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile, TOKEN } from "../fakes/runner-rig.ts";
 import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
@@ -237,7 +237,7 @@ it("ends what a run left behind in another session", async () => {
 });
 
 it("reports a run over its wall clock and a log over its limit, and cuts the log", async () => {
-  const limits = { runMs: 200, memoryBytes: null, processes: null, logBytes: 300_000, fileBytes: 2 ** 31 };
+  const limits = { ...LIMITS, runMs: 200, logBytes: 300_000 };
   rig.agent(
     "head -c 2000000 /dev/zero | tr '\\0' x; echo; while [ ! -e go ]; do sleep 0.05; done; echo the end",
     { limits },

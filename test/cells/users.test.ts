@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processesOf, toInfo } from "../../src/backends/proc.ts";
 import { asUser } from "../../src/backends/user.ts";
 import type { CellSpec } from "../../src/queue/shapes.ts";
-import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
+import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
@@ -142,13 +142,7 @@ describe.skipIf(!IS_ROOT)("a cell's own user (skipped unless root: only root can
   }
 
   it("is counted for itself: each cell has all of limits.processes", async () => {
-    const limits = {
-      runMs: 60_000,
-      memoryBytes: null,
-      processes: 40,
-      logBytes: 1_000_000,
-      fileBytes: 2 ** 31,
-    };
+    const limits = { ...LIMITS, processes: 40 };
     // The shell that may start no more dies of it; what it has started stays.
     rig.agent("(n=0; while [ $n -lt 60 ]; do sleep 60 & n=$((n+1)); done) & exec tail -f /dev/null", {
       limits,

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Cell } from "../../src/cells/cell.ts";
 import { lookAtTime } from "../../src/cells/expiry.ts";
 import { renderCard } from "../../src/commands/card.ts";
+import type { JobPayload } from "../../src/queue/jobs.ts";
+import type { AgentBeat } from "../../src/queue/shapes.ts";
 import {
   type ControlRig,
   createControl,
@@ -25,6 +27,16 @@ const minutes = (count: number) => rig.clock.advance(count * 60_000);
 const end = (more = {}) => rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), more));
 const collect = (left = {}) =>
   rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+
+const SILENT = "no output, no change, process alive";
+const ago = (seconds: number) => rig.clock.now() - seconds * 1_000;
+const sees = (seen: Pick<JobPayload<"health">, "health" | "reason" | "since" | "seenAt">) =>
+  rig.lifecycle.reported.onHealth({ cellId: ID, run: 1, beat: null, ...seen });
+const healthy = (seconds: number, beat: AgentBeat | null = null) =>
+  rig.lifecycle.reported.onHealth({
+    ...{ cellId: ID, run: 1, health: "healthy", reason: "output", beat },
+    ...{ since: ago(600), seenAt: ago(seconds) },
+  });
 
 async function worked(left = {}, more = {}): Promise<void> {
   rig.active();
@@ -63,6 +75,34 @@ const cards: Record<string, () => void | Promise<void>> = {
   works: async () => {
     rig.active();
     await minutes(12);
+    healthy(20);
+  },
+  "works-and-says-so": async () => {
+    rig.active();
+    await minutes(12);
+    healthy(20, {
+      state: "testing",
+      message: "3 of 7 suites, see https://example.org @dev",
+      progress: 0.43,
+      by: "agent",
+      at: rig.clock.now() - 20_000,
+    });
+  },
+  "is-quiet": async () => {
+    rig.active();
+    await minutes(12);
+    sees({ health: "quiet", reason: SILENT, since: ago(60), seenAt: ago(360) });
+  },
+  "is-stalled": async () => {
+    rig.active();
+    await minutes(30);
+    sees({ health: "stalled", reason: SILENT, since: ago(11 * 60), seenAt: ago(26 * 60) });
+  },
+  loops: async () => {
+    rig.active();
+    await minutes(30);
+    const reason = "the same command again and again: Bash npm test # fixes #1";
+    sees({ health: "looping", reason, since: ago(300), seenAt: ago(4) });
   },
   "ends-soon": async () => {
     await worked();

@@ -24,6 +24,8 @@ export interface Thread {
 
 export interface StageOptions {
   readonly limits?: Readonly<Record<string, unknown>>;
+  /** The configuration's `pit`. */
+  readonly pit?: Readonly<Record<string, unknown>>;
   readonly directors?: readonly string[];
   /** How the stand-in behaves where no real server is named. */
   readonly standIn?: StandInOptions;
@@ -92,6 +94,7 @@ export class Stage {
           // The same port again after a restart: hooks know it.
           server: { listen: `127.0.0.1:${await freePort()}` },
           limits: { grace: "2s", ...options.limits },
+          ...(options.pit === undefined ? {} : { pit: options.pit }),
         },
       });
       const stage = new Stage(server, lazarus, people);

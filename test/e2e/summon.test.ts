@@ -195,6 +195,8 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
       "LAZARUS_ARTIFACTS",
       "LAZARUS_BRIEF",
       "LAZARUS_CELL",
+      "LAZARUS_HEARTBEAT_TOKEN",
+      "LAZARUS_HEARTBEAT_URL",
       "LAZARUS_ROLE",
       "PATH",
       "TERM",

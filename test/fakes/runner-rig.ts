@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { asUser } from "../../src/backends/user.ts";
+import { type HeartbeatAccess, openHeartbeatAccess } from "../../src/cells/heartbeat-access.ts";
 import { createRunner, type Runner, type RunnerDeps } from "../../src/cells/runner.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config.ts";
@@ -30,6 +31,7 @@ export interface RunnerRig {
   /** The forge's bare repository of acme/app. */
   readonly forgeRepository: string;
   readonly reports: NewJob<JobKind>[];
+  readonly heartbeats: HeartbeatAccess;
   runner: Runner;
   deps: RunnerDeps;
   /** The agent `allegro` is a shell script from now on. */
@@ -78,6 +80,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
   const data = join(root, "data");
   mkdirSync(data);
   chmodSync(data, 0o711);
+  const heartbeats = openHeartbeatAccess(data, "https://lazarus.example.org");
   let jobs = 0;
   let users = 0;
 
@@ -100,7 +103,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         freeBytes: 0,
       },
       publish: { skipCi: false, maxFileBytes: 100_000 },
-      pit: { scanMs: 30_000, staleMs: 0, skewMs: 0, quietMs: 0, stalledMs: 0 },
+      pit: { scanMs: 30_000, staleMs: 0, skewMs: 0, quietMs: 300_000, stalledMs: 900_000 },
       childPath: process.env.PATH ?? "/usr/bin:/bin",
       proxyFor: () => null,
     },
@@ -109,6 +112,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     clock: systemClock,
     log: silentLog,
     redact: createRedactor([TOKEN]).redact,
+    heartbeats,
     report: (job) => {
       if (!reports.some((one) => one.key === job.key)) reports.push(job as unknown as NewJob<JobKind>);
     },
@@ -121,6 +125,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     server,
     forgeRepository,
     reports,
+    heartbeats,
     deps: deps(),
     runner: createRunner(deps()),
     agent(script, more = {}) {
@@ -258,6 +263,17 @@ function committer(name: string): Record<string, string> {
   return { GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: `${name}@x` };
 }
 
+/** Of an agent of the rig, unless told otherwise. */
+export const LIMITS: AgentConfig["limits"] = {
+  runMs: 60_000,
+  memoryBytes: null,
+  processes: null,
+  logBytes: 1_000_000,
+  fileBytes: 2 ** 31,
+  quietMs: 300_000,
+  stalledMs: 900_000,
+};
+
 function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
   return {
     name: "allegro",
@@ -274,7 +290,7 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     network: "none",
     image: null,
     paths: [],
-    limits: { runMs: 60_000, memoryBytes: null, processes: null, logBytes: 1_000_000, fileBytes: 2 ** 31 },
+    limits: LIMITS,
     ...more,
   };
 }
