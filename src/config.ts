@@ -185,7 +185,6 @@ interface Origin {
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
   ["forge.poll", "what was typed while Lazarus was down is not looked for"],
   ["limits.keep", "archived cells are kept until somebody destroys them"],
-  ["limits.revives", "nothing is retried after a crash by itself"],
   ["pit.stale", "the pit is not"],
   ["pit.skew", "the pit is not"],
   ["pit.quiet", "health by output is not"],

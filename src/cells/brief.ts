@@ -53,7 +53,7 @@ const RULES = `## How to work here
 - Do not push: you have no access to the forge. Your commits are looked at and published for you.
 - Leave a short report for the reviewers in the folder \`$LAZARUS_ARTIFACTS/reports/\` as a Markdown file: what you did, what you checked and what is open.
 - Submodules and LFS files were not fetched.
-- Nobody answers while you run. If you cannot go on, say in the report what you need, and stop.`;
+- Nobody answers while you run. If you cannot go on without an answer, write the question to \`$LAZARUS_ARTIFACTS/question.md\`, commit what you have, and stop: it is put before the people who asked for this.`;
 
 /**
  * Removes what people do not see but an agent would read: HTML comments, zero-width and direction characters, control

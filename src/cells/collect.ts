@@ -1,10 +1,11 @@
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Backend, ChildEnd, Surroundings } from "../backends/backend.ts";
+import type { Backend, ChildEnd, Handle, Surroundings } from "../backends/backend.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import type { Harvest } from "../queue/shapes.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
 import { type CellPaths, directoryError, whatIs } from "./directory.ts";
+import { readQuestion, readSigns } from "./evidence.ts";
 import type { Git } from "./git.ts";
 import { below, openDirectory } from "./inside.ts";
 import { inspect } from "./inspect.ts";
@@ -28,13 +29,18 @@ export interface CollectPlan {
   readonly log: string;
   /** Epoch ms; reports that are older belong to an earlier run. */
   readonly since: number;
+  readonly handle: Handle | null;
+  /** Epoch ms. */
+  readonly endedAt: number;
+  /** Whether it was an agent whose stream of events is known. */
+  readonly isKnown: boolean;
 }
 
 const CHILD_MS = 60_000;
 const REPORT_BYTES = 64 * 1024;
 const LOG_BYTES = 4 * 1024;
 
-type Work = Omit<Harvest, "report" | "logTail">;
+type Work = Omit<Harvest, "report" | "question" | "signs" | "logTail">;
 
 const NOTHING: Work = {
   changed: false,
@@ -68,7 +74,9 @@ export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Har
     redact: deps.redact,
   });
   const log = await readLogEnd(paths.cell, plan.log, { maxBytes: LOG_BYTES, redact: deps.redact });
-  return { ...hideSecrets(work, deps.redact), report, logTail: log.text };
+  const traces = { ...plan, cellDir: paths.cell, redact: deps.redact };
+  const [question, signs] = [await readQuestion(traces), await readSigns(traces)];
+  return { ...hideSecrets(work, deps.redact), report, question, signs, logTail: log.text };
 }
 
 /** What a run made is told in words that the agent chose: names of files, subjects, authors. */

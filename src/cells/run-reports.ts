@@ -1,8 +1,11 @@
 import type { JobPayload } from "../queue/jobs.ts";
+import { createAfterExit } from "./after-exit.ts";
 import type { ReportedDeps } from "./report-deps.ts";
 
 /** What follows from what runners report of a run: it started, was refused, ended, went over a limit. */
-export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, "announce">) {
+export function createRunReports(deps: ReportedDeps) {
+  const { registry, steps, clock } = deps;
+  const afterExit = createAfterExit(deps);
   return {
     onRunStarted(report: JobPayload<"run-started">): void {
       const cell = registry.mustCell(report.cellId);
@@ -20,7 +23,7 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         registry.move(cell.id, {
           from: cell.state,
           to: "active",
-          who: run.requester.login,
+          who: run.isAutomatic ? "lazarus" : run.requester.login,
           why: `working: ${run.agent}`,
         });
         steps.mark(cell.id);
@@ -43,6 +46,7 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         registry.move(cell.id, { from: "proposed", to: "archived", who: "lazarus", why: report.why });
         steps.sweepDirectory(cell);
       }
+      if (run.isAutomatic && cell.state === "idle") afterExit.refused(cell.id, run, report.why);
       steps.card(cell.id);
       steps.advance(cell.id);
       steps.admitWaiting();
@@ -72,7 +76,7 @@ export function createRunReports({ registry, steps, clock }: Omit<ReportedDeps, 
         registry.move(cell.id, {
           from: cell.state,
           to: "active",
-          who: run.requester.login,
+          who: run.isAutomatic ? "lazarus" : run.requester.login,
           why: `working: ${run.agent}`,
         });
       }

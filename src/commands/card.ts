@@ -21,11 +21,12 @@ export function renderCard(cell: Cell, deps: CardDeps): Markdown {
 /** How a cell is, what came of it, what one may do now, what happened. */
 export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const run = deps.registry.lastRun(cell.id);
+  const kept = deps.registry.lastKeptRun(cell.id) ?? run;
   const parts = [
-    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, run, deps)}`,
+    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, kept, deps)}`,
     quote(cell.title, 300),
-    ...findings(cell, run),
-    ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell))]),
+    ...findings(cell, { last: run, kept }, deps.clock.now()),
+    ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
   return join(parts, "\n\n");

@@ -1,3 +1,4 @@
+import { isRetryInLine } from "../cells/decide.ts";
 import { nearest } from "../nearest.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { findCell, reachable } from "./find-cell.ts";
@@ -19,7 +20,9 @@ export const revive: Verb = {
       return refuse("refused", replies.neverMade(cell));
     if (cell.state === "archived") return refuse("refused", replies.reviveArchivedLater(cell));
     const last = deps.registry.lastRun(cell.id);
-    if (last?.state === "waiting" || last?.state === "admitted")
+    const isInLine = last?.state === "waiting" || last?.state === "admitted";
+    // What would go on by itself later goes on now.
+    if (last !== null && isInLine && !isRetryInLine(last))
       return refuse("refused", replies.alreadyWaits(cell));
     if (cell.state === "active" || last?.state === "running")
       return refuse("refused", replies.alreadyRuns(cell));
