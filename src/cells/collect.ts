@@ -25,6 +25,8 @@ export interface CollectPlan {
   readonly surroundings: Surroundings;
   readonly agent: string;
   readonly baseCommit: string;
+  readonly branch: string;
+  readonly run: number;
   /** Name of the run's log below `logs/`. */
   readonly log: string;
   /** Epoch ms; reports that are older belong to an earlier run. */
@@ -155,7 +157,8 @@ async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
   const said = parseSaid(first.stderr);
   if (first.code === 0 && isAnswer(said)) return { said, salvaged: null };
   const why = said.unusable === null ? `git could not be asked (${endOf(first)})` : said.unusable;
-  const second = await runChild(deps, plan, "salvage");
+  // Only what its own look at it found unusable is replaced: one that was merely slow stays.
+  const second = await runChild(deps, plan, said.unusable === null ? "salvage" : "replace");
   const again = parseSaid(second.stderr);
   const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
   if (second.code === 0 && isAnswer(again)) return { said: again, salvaged };
@@ -179,7 +182,11 @@ function endOf(end: ChildEnd): string {
   return `${end.signal === null ? `exit ${end.code}` : `signal ${end.signal}`}${line === "" ? "" : `, ${line.slice(0, 200)}`}`;
 }
 
-async function runChild(deps: CollectDeps, plan: CollectPlan, mode: "git" | "salvage"): Promise<ChildEnd> {
+async function runChild(
+  deps: CollectDeps,
+  plan: CollectPlan,
+  mode: "git" | "salvage" | "replace",
+): Promise<ChildEnd> {
   const { surroundings, agent, baseCommit } = plan;
   const stdoutPath = await deps.quarantine.prepare(surroundings.cellId);
   const end = await plan.backend.runToEnd({
@@ -193,6 +200,8 @@ async function runChild(deps: CollectDeps, plan: CollectPlan, mode: "git" | "sal
       baseCommit,
       surroundings.dirs.mirror,
       agent,
+      plan.branch,
+      String(plan.run),
     ],
     stdoutPath,
     timeoutMs: CHILD_MS,
