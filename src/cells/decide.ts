@@ -121,7 +121,7 @@ export function verdictOf(
   if (follows === "publish") return { kind: "publish" };
   if (follows === "ask") return { kind: "ask", latch: null };
   if (revives === 0)
-    return { kind: "ask", latch: "nothing is tried again by itself here (limits.revives is 0)" };
+    return { kind: "ask", latch: "nothing is tried again by itself where limits.revives is 0" };
   if (follows === "backoff" && tries.crashes >= revives)
     return { kind: "ask", latch: `it was tried ${times(tries.crashes)} more by itself, in vain` };
   const next =

@@ -93,7 +93,9 @@ function retrying(run: Run, before: Run | null, deps: CardDeps): Markdown {
     return md`**${run.agent} goes on at ${at}**: ${why}`;
   }
   const count = `${triesOf(registry.runs(run.cellId)).crashes} of ${config.limits.revives}`;
-  return md`**${run.agent} tries again in ${span(run.notBefore - run.createdAt)}** (${count}): ${endOfRun(before)}`;
+  // It was written down a moment after that time was set.
+  const wait = Math.round((run.notBefore - run.createdAt) / 1_000) * 1_000;
+  return md`**${run.agent} tries again in ${span(wait)}** (${count}): ${endOfRun(before)}`;
 }
 
 /** `2 commits, 3 files, +41 −7`. */
