@@ -127,9 +127,12 @@ describe("a run that goes on by itself", () => {
       expect(why).toContain("That counts as crashed: exit 3");
       await type(issue, "/lazarus revive");
       await stage.card(issue, /never tries again in 30 s\*\* \(1 of 2\)/);
+      await type(issue, "/lazarus revive");
+      await seen("its fifth run", () => stage.lazarus.readCell(cellId, "artifacts/n"), "5");
+      await stage.card(issue, /never tries again in 30 s\*\* \(1 of 2\)/);
       await type(issue, "/lazarus stop");
       await stage.card(issue, /never stopped\*\* \(exit 3.*→ draft #\d+/);
-      expect(await stage.lazarus.readCell(cellId, "artifacts/n")).toBe("4\n");
+      expect(await stage.lazarus.readCell(cellId, "artifacts/n")).toBe("5\n");
     },
     TEST_MS,
   );
