@@ -1,9 +1,12 @@
+import { verdictOf } from "../src/cells/decide.ts";
+import { EXIT_CLASSES, EXITS, type ExitClass } from "../src/cells/exit.ts";
 import { VERBS } from "../src/commands/index.ts";
 import { NOT_YET } from "../src/config.ts";
 import { CONFIG_KEYS } from "../src/config-schema.ts";
+import { formatDuration } from "../src/units.ts";
 
 /** The README's blocks that are made from the code, by name. */
-export const BLOCKS: Readonly<Record<string, () => string>> = { commands, configuration };
+export const BLOCKS: Readonly<Record<string, () => string>> = { commands, exits, configuration };
 
 /** Every verb that this version has, as help lists them, and the names of the others. */
 function commands(): string {
@@ -21,6 +24,45 @@ function commands(): string {
   return `${table(["command", "what it does", "who may"], rows)}
 
 Understood, and refused with \`not in this version\`: ${missing}.`;
+}
+
+/** What became of a run, what that is read from, and what follows: the waits are asked of what decides them. */
+function exits(): string {
+  const rows = EXIT_CLASSES.map((one) => [EXITS[one].words, EXITS[one].evidence, followsOf(one)]);
+  return table(["what became of a run", "what that is read from", "what follows"], rows);
+}
+
+function followsOf(exit: ExitClass): string {
+  const { follows } = EXITS[exit];
+  switch (follows) {
+    case "publish":
+      return "what there is is published";
+    case "ask":
+      return "what there is is published, and a person is asked at once";
+    case "backoff": {
+      const atOnce = exit === "machine" ? "; at once after a restart of the machine" : "";
+      return `tried again after ${waitsOf(exit, 3)}, at most ${formatDuration(MOST_WAIT)}${atOnce}; \`limits.revives\` times in a row, then what there is is published and a person is asked`;
+    }
+    case "at-reset":
+      return `tried again when it resets; where that is not told after ${waitsOf(exit, 3)}; not after the cell's TTL: then what there is is published and a person is asked`;
+    default:
+      return follows satisfies never;
+  }
+}
+
+const WAITS = (exit: ExitClass, earlier: number) => {
+  const verdict = verdictOf(
+    { class: exit, resetsAt: null, isReboot: false },
+    { expiresAt: Number.POSITIVE_INFINITY },
+    { now: 0, tries: { crashes: earlier, quotas: earlier }, revives: Number.POSITIVE_INFINITY, jitter: 0 },
+  );
+  return verdict.kind === "retry" ? verdict.at : Number.NaN;
+};
+const MOST_WAIT = WAITS("crashed", 99);
+
+function waitsOf(exit: ExitClass, count: number): string {
+  const waits = Array.from({ length: count }, (_, earlier) => formatDuration(WAITS(exit, earlier)));
+  return `${waits.join(", ")} and so on`;
 }
 
 /** Every key of lazarus.yaml with its default. */

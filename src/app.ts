@@ -38,6 +38,7 @@ import { createThreadHandler } from "./webhooks/thread.ts";
 const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
 const TICK_MS = 15_000;
+const RETRY_LOOK_MS = 1_000;
 const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
 
@@ -180,6 +181,7 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
+    every(RETRY_LOOK_MS, () => lifecycle.steps.admitDue(), again),
     every(TICK_MS, lookAtClock, again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];

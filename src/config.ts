@@ -183,9 +183,7 @@ interface Origin {
 }
 
 /** Keys of capabilities that are still to come: they load, and are named at start. */
-export const NOT_YET: readonly (readonly [key: string, why: string])[] = [
-  ["limits.revives", "nothing is retried after a crash by itself"],
-];
+export const NOT_YET: readonly (readonly [key: string, why: string])[] = [];
 
 function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Config {
   const { server, forge, pit, publish, limits } = file;

@@ -1,11 +1,12 @@
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { type App, openApp, openParts } from "./app.ts";
-import { decide } from "./cells/decide.ts";
+import type { Run } from "./cells/cell.ts";
+import { decide, isRetryInLine } from "./cells/decide.ts";
 import type { Registry } from "./cells/registry.ts";
 import { logNameOf } from "./cells/surroundings.ts";
 import { readLogEnd } from "./cells/words.ts";
-import { sleep, systemClock } from "./clock.ts";
+import { sleep, systemClock, toIso } from "./clock.ts";
 import { lineOf, readAnswer, type StoredAnswer } from "./commands/answer.ts";
 import type { Command, Origin } from "./commands/command.ts";
 import { findCell } from "./commands/find-cell.ts";
@@ -149,7 +150,7 @@ async function comeToRest(answer: StoredAnswer, own: App | null, at: Following):
   for (;;) {
     const cell = registry.cell(id);
     if (cell === null) return;
-    const line = `${cell.state}${cell.reason === null ? "" : `: ${cell.reason}`}`;
+    const line = `${cell.state}${cell.reason === null ? "" : `: ${cell.reason}`}${goesOn(registry.lastRun(id))}`;
     if (line !== said) at.options.progress(line);
     said = line;
     if (own === null && !at.options.wait && hasBegun(at.command.verb, id, registry)) return;
@@ -160,6 +161,12 @@ async function comeToRest(answer: StoredAnswer, own: App | null, at: Following):
     }
     await sleepOr(at.options.signal);
   }
+}
+
+/** When it goes on by itself: whoever waits for it may wait for long. */
+function goesOn(run: Run | null): string {
+  if (run === null || !isRetryInLine(run) || run.notBefore === null) return "";
+  return `; run ${run.n} starts by itself at ${toIso(run.notBefore)}`;
 }
 
 /** With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when they are done. */

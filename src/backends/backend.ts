@@ -113,6 +113,8 @@ export interface Handle {
   readonly startedAt: number;
   /** Of the cell's own user, whose processes are all the run's; none where it has none. */
   readonly uid?: number | null | undefined;
+  /** How often the kernel had killed for lack of memory when it started; none where it does not count. */
+  readonly oomKills?: number | null | undefined;
 }
 
 export type Observation =

@@ -46,6 +46,17 @@ export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
 }
 
+/** How often the kernel has killed for lack of memory since this boot, in all; null where it does not say. @see proc_vmstat(5) */
+export function oomKills(): number | null {
+  try {
+    const count = /^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "latin1"))?.[1];
+    return count === undefined ? null : Number(count);
+  } catch {
+    // A sandboxed kernel has no such file: then nobody can tell.
+    return null;
+  }
+}
+
 /** The process with that pid, dead ones included that nobody has reaped yet; null when there is none. */
 export function readStat(pid: number): ProcessStat | null {
   const text = readProc(pid, "stat");

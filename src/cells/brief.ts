@@ -54,7 +54,7 @@ const RULES = `## How to work here
 - Leave a short report for the reviewers in the folder \`$LAZARUS_ARTIFACTS/reports/\` as a Markdown file: what you did, what you checked and what is open.
 - Before long silent work say that you are alive: write \`{"state": "testing", "message": "3 of 7 suites", "progress": 0.4}\` to \`$LAZARUS_ARTIFACTS/heartbeat.json\`, or, where \`LAZARUS_HEARTBEAT_URL\` is set, POST it there with the header \`Authorization: Bearer $LAZARUS_HEARTBEAT_TOKEN\`. Only \`state\` is needed.
 - Submodules and LFS files were not fetched.
-- Nobody answers while you run. If you cannot go on, say in the report what you need, and stop.`;
+- Nobody answers while you run. If you cannot go on without an answer, write the question to \`$LAZARUS_ARTIFACTS/question.md\`, commit what you have, and stop: it is put before the people who asked for this.`;
 
 /**
  * Removes what people do not see but an agent would read: HTML comments, zero-width and direction characters, control

@@ -1,16 +1,18 @@
 /**
- * What takes a run's work out of its cell. It runs as the agent would, in the worktree, so whatever the agent planted there (hooks, filters,
- * fsmonitor) gains nothing it did not have. Arguments: mode (`git` or `salvage`), base commit, mirror, agent's name. The bundle goes to standard
- * output; what is to be known goes to standard error, a line each: `lazarus: <word>[ <text>]`.
+ * What takes a run's work out of its cell, and leaves the tree ready for the next run: nothing in it is uncommitted then. It runs as the agent would, in the worktree,
+ * so whatever the agent planted there (hooks, filters, fsmonitor) gains nothing it did not have. Arguments: mode (`git`, `salvage` or `replace`), base commit, mirror,
+ * agent's name, the cell's branch, number of the run. The bundle goes to standard output; what is to be known goes to standard error, a line each: `lazarus: <word>[ <text>]`.
  *
- * `git`: leaves code 3 and `lazarus: unusable <why>` where `.git` cannot be used. An unfinished merge or rebase is photographed through an index of
- * its own, so that the tree is as it was for the next run.
+ * `git`: leaves code 3 and `lazarus: unusable <why>` where `.git` cannot be used. An index that cannot be read is made anew. A detached HEAD is put on the cell's branch
+ * where that only lags behind. An unfinished merge or rebase is photographed through an index of its own, so that the next run can go on with it; the
+ * photograph stays in the cell as `refs/lazarus/wip/<run>`.
  * `salvage`: a repository made afresh outside the tree; the tree's files (no fifos, no links out of it followed) are committed over the base.
+ * `replace`: the same, and then that repository takes the place of `.git`, which is set aside as `.git.unusable-<run>`.
  */
 export const COLLECT_SCRIPT = `
 set -u
 umask 077
-mode=$1 base=$2 mirror=$3 agent=$4
+mode=$1 base=$2 mirror=$3 agent=$4 branch=$5 run=$6
 say() { printf 'lazarus: %s\\n' "$*" >&2; }
 unusable() { say "unusable $*"; exit 3; }
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
@@ -39,18 +41,37 @@ bundle() {
   run bundle create --quiet - refs/lazarus/tip "^$base" || exit 5
 }
 
-if [ "$mode" = salvage ]; then
+# The cell's branch at what was saved, in a repository that the next run can use. Killed half-way it is done again: what is set aside stays aside.
+replace() {
+  fresh=.git.lazarus-new
+  rm -rf "$fresh" && cp -R "$dir" "$fresh" || return 0
+  dir=$fresh
+  run update-ref "refs/heads/$branch" "$1" && run symbolic-ref HEAD "refs/heads/$branch" && run read-tree "$1" || return 0
+  run config core.bare false || return 0
+  aside=.git.unusable-$run
+  while [ -e "$aside" ] || [ -L "$aside" ]; do aside=$aside.1; done
+  if [ -e .git ] || [ -L .git ]; then mv .git "$aside" || return 0; fi
+  mv "$fresh" .git
+}
+
+if [ "$mode" != git ]; then
   dir=$scratch/salvage
   git init --quiet --bare --template= "$dir" || exit 5
   printf '%s\\n' "$mirror/objects" >"$dir/objects/info/alternates"
+  mkdir -p "$dir/info"
+  printf '/.git.unusable-*\\n/.git.lazarus-new\\n' >"$dir/info/exclude"
   run read-tree "$base" || exit 5
   run ls-files -z --cached --others --exclude-standard | run update-index -z --add --remove --stdin 2>"$scratch/why" ||
     say "partial $(tr -dc '[:print:]' <"$scratch/why" | cut -c1-200)"
   tree=$(run write-tree) || exit 5
-  if [ "$tree" = "$(run rev-parse "$base^{tree}")" ]; then say nothing; exit 0; fi
-  say uncommitted
-  tip=$(run commit-tree "$tree" -p "$base" -m "wip: left by $agent, whose .git was unusable") || exit 5
-  bundle "$tip"
+  if [ "$tree" = "$(run rev-parse "$base^{tree}")" ]; then
+    tip=$base
+  else
+    say uncommitted
+    tip=$(run commit-tree "$tree" -p "$base" -m "wip: left by $agent, whose .git was unusable") || exit 5
+  fi
+  (bundle "$tip") || exit 5
+  if [ "$mode" = replace ]; then replace "$tip" >/dev/null 2>&1; fi
   exit 0
 fi
 
@@ -62,6 +83,8 @@ dir=.git
 find .git -name '*.lock' -type f -exec rm -f {} + 2>/dev/null
 run rev-parse --verify --quiet "$base^{commit}" >/dev/null || unusable "it does not hold the base commit"
 run rev-parse --verify --quiet 'HEAD^{commit}' >/dev/null || unusable "its HEAD leads to no commit"
+
+run ls-files --stage >/dev/null 2>&1 || { rm -rf .git/index && run read-tree HEAD || unusable "its index cannot be read"; }
 
 unfinished=
 if [ -e .git/rebase-merge ] || [ -e .git/rebase-apply ]; then unfinished=rebase
@@ -79,6 +102,7 @@ if [ -n "$unfinished" ]; then
   if [ "$tree" = "$(run rev-parse 'HEAD^{tree}')" ]; then bundle HEAD; exit 0; fi
   say uncommitted
   tip=$(run commit-tree "$tree" -p HEAD -m "wip: $unfinished left unfinished by $agent") || exit 5
+  run update-ref "refs/lazarus/wip/$run" "$tip" || exit 5
   bundle "$tip"
   exit 0
 fi
@@ -86,7 +110,15 @@ fi
 add_all
 if ! run diff --cached --quiet --no-ext-diff --ignore-submodules=none HEAD; then
   run commit --quiet --no-verify --no-gpg-sign --cleanup=verbatim -m "wip: left uncommitted by $agent" || unusable "what was uncommitted cannot be committed"
-  say uncommitted
+fi
+# Also where an attempt that was killed has committed it.
+[ "$(run log -1 --format=%s HEAD)" != "wip: left uncommitted by $agent" ] || say uncommitted
+if ! run symbolic-ref --quiet HEAD >/dev/null; then
+  if ! run rev-parse --verify --quiet "refs/heads/$branch" >/dev/null || run merge-base --is-ancestor "refs/heads/$branch" HEAD; then
+    run update-ref "refs/heads/$branch" HEAD && run symbolic-ref HEAD "refs/heads/$branch"
+  else
+    run update-ref "refs/lazarus/wip/$run" HEAD
+  fi
 fi
 bundle HEAD
 `;

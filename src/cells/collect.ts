@@ -1,10 +1,11 @@
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Backend, ChildEnd, Surroundings } from "../backends/backend.ts";
+import type { Backend, ChildEnd, Handle, Surroundings } from "../backends/backend.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import type { Harvest } from "../queue/shapes.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
 import { type CellPaths, directoryError, whatIs } from "./directory.ts";
+import { readQuestion, readSigns } from "./evidence.ts";
 import type { Git } from "./git.ts";
 import { below, openDirectory } from "./inside.ts";
 import { inspect } from "./inspect.ts";
@@ -25,17 +26,24 @@ export interface CollectPlan {
   readonly surroundings: Surroundings;
   readonly agent: string;
   readonly baseCommit: string;
+  readonly branch: string;
+  readonly run: number;
   /** Name of the run's log below `logs/`. */
   readonly log: string;
   /** Epoch ms; reports that are older belong to an earlier run. */
   readonly since: number;
+  readonly handle: Handle | null;
+  /** Epoch ms. */
+  readonly endedAt: number;
+  /** Whether it was an agent whose stream of events is known. */
+  readonly isKnown: boolean;
 }
 
 const CHILD_MS = 60_000;
 const REPORT_BYTES = 64 * 1024;
 const LOG_BYTES = 4 * 1024;
 
-type Work = Omit<Harvest, "report" | "logTail">;
+type Work = Omit<Harvest, "report" | "question" | "signs" | "logTail">;
 
 const NOTHING: Work = {
   changed: false,
@@ -69,7 +77,9 @@ export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Har
     redact: deps.redact,
   });
   const log = await readLogEnd(paths.cell, plan.log, { maxBytes: LOG_BYTES, redact: deps.redact });
-  return { ...hideSecrets(work, deps.redact), report, logTail: log.text };
+  const traces = { ...plan, cellDir: paths.cell, redact: deps.redact };
+  const [question, signs] = [await readQuestion(traces), await readSigns(traces)];
+  return { ...hideSecrets(work, deps.redact), report, question, signs, logTail: log.text };
 }
 
 /** What a run made is told in words that the agent chose: names of files, subjects, authors. */
@@ -148,7 +158,8 @@ async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
   const said = parseSaid(first.stderr);
   if (first.code === 0 && isAnswer(said)) return { said, salvaged: null };
   const why = said.unusable === null ? `git could not be asked (${endOf(first)})` : said.unusable;
-  const second = await runChild(deps, plan, "salvage");
+  // Only what its own look at it found unusable is replaced: one that was merely slow stays.
+  const second = await runChild(deps, plan, said.unusable === null ? "salvage" : "replace");
   const again = parseSaid(second.stderr);
   const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
   if (second.code === 0 && isAnswer(again)) return { said: again, salvaged };
@@ -172,7 +183,11 @@ function endOf(end: ChildEnd): string {
   return `${end.signal === null ? `exit ${end.code}` : `signal ${end.signal}`}${line === "" ? "" : `, ${line.slice(0, 200)}`}`;
 }
 
-async function runChild(deps: CollectDeps, plan: CollectPlan, mode: "git" | "salvage"): Promise<ChildEnd> {
+async function runChild(
+  deps: CollectDeps,
+  plan: CollectPlan,
+  mode: "git" | "salvage" | "replace",
+): Promise<ChildEnd> {
   const { surroundings, agent, baseCommit } = plan;
   const stdoutPath = await deps.quarantine.prepare(surroundings.cellId);
   const end = await plan.backend.runToEnd({
@@ -186,6 +201,8 @@ async function runChild(deps: CollectDeps, plan: CollectPlan, mode: "git" | "sal
       baseCommit,
       surroundings.dirs.mirror,
       agent,
+      plan.branch,
+      String(plan.run),
     ],
     stdoutPath,
     timeoutMs: CHILD_MS,

@@ -61,6 +61,8 @@ export function isAbsent(error: unknown): boolean {
 export interface FileEnd {
   readonly text: string;
   readonly cut: boolean;
+  /** Epoch ms. */
+  readonly changedAt: number;
 }
 
 /**
@@ -85,7 +87,11 @@ export async function readInside(
     const length = Math.min(stat.size, which.maxBytes);
     const buffer = Buffer.alloc(length);
     const { bytesRead } = await file.read(buffer, 0, length, which.end === "start" ? 0 : stat.size - length);
-    return { text: buffer.subarray(0, bytesRead).toString("utf8"), cut: stat.size > length };
+    return {
+      text: buffer.subarray(0, bytesRead).toString("utf8"),
+      cut: stat.size > length,
+      changedAt: stat.mtimeMs,
+    };
   } finally {
     await file.close();
   }

@@ -1,6 +1,6 @@
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
-import { isEndOfWork } from "./decide.ts";
+import { isEndOfWork, isRetryInLine } from "./decide.ts";
 import type { Registry } from "./registry.ts";
 import type { Announcement } from "./report-deps.ts";
 import { createReported, type Reported } from "./reported.ts";
@@ -45,13 +45,23 @@ export class Lifecycle {
     return this.#deps.uids.shortage(repositoryId);
   }
 
-  /** Asks for another run of an idle cell, or of an archived one, which is brought back for it. */
+  /** Asks for another run of an idle cell, or of an archived one, which is brought back for it; a retry that waits for its time gives way to it, and the breaker is reset. */
   rerun(cell: Cell, agent: string, requester: Requester): Run {
     return this.#registry.transaction(() => {
       const now = this.#mustBe(cell.id, ["idle", "archived"]);
       if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
-      if (isOpen(this.#registry.lastRun(cell.id))) throw movedOn(cell.id);
-      this.#registry.update(cell.id, { pushRefused: null, reason: null });
+      const last = this.#registry.lastRun(cell.id);
+      if (last !== null && isRetryInLine(last)) {
+        const withdrawn = { state: "withdrawn", endedAt: this.#deps.clock.now() } as const;
+        this.#registry.updateRun(cell.id, last.n, {
+          ...withdrawn,
+          stopped: `${requester.login} did not wait for it`,
+        });
+      } else if (isOpen(last)) throw movedOn(cell.id);
+      // What the last run left is committed first, also where that had been given up.
+      if (last?.state === "ended" && last.startedAt !== null && last.collectedAt === null)
+        this.steps.advance(cell.id);
+      this.#registry.update(cell.id, { pushRefused: null, reason: null, breaker: null });
       return this.#line(cell.id, agent, requester);
     });
   }
@@ -85,6 +95,8 @@ export class Lifecycle {
         this.steps.sweepDirectory(cell);
       }
       if (cell.state === "archived" && state === "admitted") this.steps.putAway(run);
+      // Until now it was to go on by itself; now this is all there is.
+      if (run.isAutomatic) this.steps.advance(cell.id);
       this.steps.card(cell.id);
       this.steps.admitWaiting();
     });

@@ -221,6 +221,26 @@ export class Registry {
     return row === undefined ? null : runFromRow(row);
   }
 
+  /** The last run that is neither a retry yet to come nor withdrawn before it began; null where there is none. */
+  lastKeptRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare(
+        `SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' AND NOT (state = 'waiting' AND automatic = 1)
+         ORDER BY n DESC LIMIT 1`,
+      )
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  /** Whether a run that waits for its time has come to it after `since` and until `now` (epoch ms). */
+  hasDueRun(since: number, now: number): boolean {
+    return (
+      this.#db.sql
+        .prepare("SELECT 1 FROM runs WHERE state = 'waiting' AND not_before > @since AND not_before <= @now")
+        .get({ since, now }) !== undefined
+    );
+  }
+
   /** Runs in one of the open states, in the order in which they were asked for. */
   openRuns(states: readonly ("waiting" | "admitted" | "running")[]): Run[] {
     return this.#db.sql

@@ -1,10 +1,13 @@
 import type { JobPayload } from "../queue/jobs.ts";
+import { createAfterExit } from "./after-exit.ts";
 import type { Cell, Run } from "./cell.ts";
 import type { ReportedDeps } from "./report-deps.ts";
 import { rememberRevival } from "./revival.ts";
 
 /** What follows from what runners report of a run: it started, was refused, ended, went over a limit. */
-export function createRunReports({ registry, steps, clock, config }: Omit<ReportedDeps, "announce">) {
+export function createRunReports(deps: ReportedDeps) {
+  const { registry, steps, clock, config } = deps;
+  const afterExit = createAfterExit(deps);
   /** A run has begun in it. One that came back from its archive lives as long as a new one. */
   const wake = (cell: Cell, run: Run): void => {
     if (cell.state === "archived") {
@@ -15,7 +18,7 @@ export function createRunReports({ registry, steps, clock, config }: Omit<Report
     registry.move(cell.id, {
       from: cell.state,
       to: "active",
-      who: run.requester.login,
+      who: run.isAutomatic ? "lazarus" : run.requester.login,
       why: `working: ${run.agent}`,
     });
   };
@@ -60,6 +63,7 @@ export function createRunReports({ registry, steps, clock, config }: Omit<Report
         steps.keep(cell.id);
         steps.sweepDirectory(cell);
       }
+      if (run.isAutomatic && cell.state === "idle") afterExit.refused(cell.id, run, report.why);
       steps.card(cell.id);
       steps.advance(cell.id);
       steps.admitWaiting();

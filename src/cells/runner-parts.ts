@@ -105,6 +105,7 @@ const handleShape = z.object({
   stateDir: z.string(),
   startedAt: z.number(),
   uid: z.number().nullable().optional(),
+  oomKills: z.number().nullable().optional(),
 });
 
 /** A handle as it comes out of a job or the registry. Throws LazarusError `internal` where it is none. */

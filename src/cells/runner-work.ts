@@ -45,9 +45,14 @@ async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
     surroundings: surroundingsOf(cell, confines, { role: "executor", path: parts.config.childPath }),
     agent: name,
     baseCommit,
+    branch: job.payload.branch,
+    run,
     log: logNameOf(name, run),
     // File times are those of the kernel's tick, which may be a little behind.
     since: handle === null ? 0 : handle.startedAt - 1_000,
+    handle,
+    endedAt: job.payload.endedAt ?? parts.clock.now(),
+    isKnown: agent?.preset != null,
   };
   const deps = { ...parts, maxFileBytes: parts.config.publish.maxFileBytes };
   const harvest = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));

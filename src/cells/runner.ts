@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { oomKills } from "../backends/proc.ts";
 import { toIso } from "../clock.ts";
 import type { AgentConfig } from "../config.ts";
 import { explain, explainToPeople, isRetryable, LazarusError, systemCode } from "../errors.ts";
@@ -112,7 +113,9 @@ async function start(parts: Parts, job: Job<"start">, context: JobContext): Prom
     await prepareRoot(parts.config.missionsDir, parts.config.limits.freeBytes);
     const backend = backendNamed(parts, agent.backend);
     const deps = { ...parts, missionsDir: parts.config.missionsDir, childPath: parts.config.childPath };
-    const handle = await startRunOf(deps, { payload: job.payload, agent, backend }, context.signal);
+    const killed = oomKills();
+    const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, context.signal);
+    const handle = { ...begun, oomKills: killed };
     const { startedAt } = handle;
     await tellStarted(parts, { payload: job.payload, startedAt });
     const logPath = join(pathsOf(parts.cellDir(cell.id)).logs, logNameOf(name, run));

@@ -55,6 +55,7 @@ export const stepJobs = {
       branch: cell.branch,
       baseCommit: cell.baseCommit,
       handle: handleOf(run),
+      endedAt: run.endedAt,
     },
   }),
 

@@ -15,7 +15,7 @@ export interface StepDeps {
   readonly queue: Queue;
   readonly uids: Uids;
   readonly clock: Clock;
-  readonly config: Pick<Config, "limits">;
+  readonly config: Pick<Config, "limits" | "agents">;
 }
 
 /**
@@ -23,6 +23,7 @@ export interface StepDeps {
  */
 export class Steps {
   readonly #deps: StepDeps;
+  #lookedAt = 0;
 
   constructor(deps: StepDeps) {
     this.#deps = deps;
@@ -43,6 +44,13 @@ export class Steps {
       if (isChecked) this.start(run.cellId, run.n);
       else this.#put(stepJobs.admit(run));
     }
+  }
+
+  /** Gives places to retries whose time has come since it was last called; costs next to nothing where none has. */
+  admitDue(): void {
+    const now = this.#deps.clock.now();
+    if (this.#registry.hasDueRun(this.#lookedAt, now)) this.#registry.transaction(() => this.admitWaiting());
+    this.#lookedAt = now;
   }
 
   #line(): Line {

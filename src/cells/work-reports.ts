@@ -1,24 +1,44 @@
 import type { JobPayload } from "../queue/jobs.ts";
+import { createAfterExit } from "./after-exit.ts";
 import type { Cell } from "./cell.ts";
 import { outcomeOf, wantsDraft } from "./decide.ts";
+import { classify } from "./exit.ts";
 import type { ReportedDeps } from "./report-deps.ts";
 import { isStuckReason } from "./stuck.ts";
 
 /** What follows from what runners report once no run lives in a cell: collected, pushed, sealed, scrubbed. */
-export function createWorkReports({ registry, steps, clock, uids, announce }: ReportedDeps) {
+export function createWorkReports(deps: ReportedDeps) {
+  const { registry, steps, clock, uids, config, announce } = deps;
+  const afterExit = createAfterExit(deps);
   return {
     onCollected(report: JobPayload<"collected">): void {
       const run = registry.mustRun(report.cellId, report.run);
-      const { state } = registry.mustCell(report.cellId);
+      const cell = registry.mustCell(report.cellId);
+      const { state } = cell;
       if (run.state !== "ended" || run.collectedAt !== null || state === "archived" || state === "destroyed")
         return;
-      registry.updateRun(report.cellId, report.run, { collectedAt: clock.now() });
+      const { harvest } = report;
+      const exit = classify({
+        run,
+        preset: config.agents.get(run.agent)?.preset ?? null,
+        harvest,
+        isNew: harvest.tip === null ? harvest.changed : harvest.tip !== cell.harvest?.tip,
+      });
+      registry.updateRun(report.cellId, report.run, {
+        collectedAt: clock.now(),
+        exitClass: exit.class,
+        exitWhy: exit.why,
+        resetsAt: exit.resetsAt,
+      });
       registry.update(report.cellId, {
-        harvest: report.harvest,
-        outcome: outcomeOf(run, report.harvest),
+        harvest,
+        outcome: outcomeOf(exit.class, harvest),
         reason: null,
         pushRefused: null,
       });
+      // Where somebody has asked for the next run already, or closes the cell, that is what follows.
+      const isLast = registry.lastRun(cell.id)?.n === run.n;
+      if (isLast && state === "idle" && cell.closing === null) afterExit.follow(cell, run, { exit, harvest });
       steps.advance(report.cellId);
       steps.card(report.cellId);
     },

@@ -1,11 +1,12 @@
 import type { Cell, Run } from "../cells/cell.ts";
-import { heldFor } from "../cells/decide.ts";
+import { heldFor, isRetryInLine } from "../cells/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../gitea/markdown.ts";
-import { pullRequestLink } from "./card-headline.ts";
-import { moment } from "./run-words.ts";
+import { pullRequestLink, size } from "./card-headline.ts";
+import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
 
 /** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
-export function findings(cell: Cell, run: Run | null): Markdown[] {
+export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
+  const { kept: run } = runs;
   const found: Markdown[] = [];
   const harvest = cell.harvest;
   if (cell.waitsForApproval) {
@@ -17,6 +18,7 @@ export function findings(cell: Cell, run: Run | null): Markdown[] {
   const isWarned = cell.ttlWarnedFor === cell.expiresAt && cell.closing === null;
   if (isWarned && (cell.state === "proposed" || cell.state === "active" || cell.state === "idle"))
     found.push(ending(cell));
+  if (cell.state === "idle") found.push(...aboutExit(cell, runs, now));
   for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
   if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
   if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
@@ -48,9 +50,33 @@ function ending(cell: Cell): Markdown {
   return md`Its time ends ${moment(cell.expiresAt)}: then it is ${then}. ${code("/lazarus extend 4h")} gives it more (directors).`;
 }
 
+/** The last run of a cell, and the last that was not withdrawn before it began; null where there is none. */
+export interface ShownRuns {
+  readonly last: Run | null;
+  readonly kept: Run | null;
+}
+
+/** What the last exit means, what it asks, and what follows by itself. */
+function aboutExit(cell: Cell, { last, kept }: ShownRuns, now: number): Markdown[] {
+  const found: Markdown[] = [];
+  const isRetry = last !== null && isRetryInLine(last);
+  if (isRetry && last.notBefore !== null && last.notBefore > now) {
+    const work = cell.harvest?.tip == null ? "" : ` ${size(cell)} so far, not published yet.`;
+    found.push(md`The next run starts by itself at ${timeUtc(last.notBefore, now)}.${work}`);
+  }
+  if (cell.breaker !== null)
+    found.push(md`${asSentence(cell.breaker)} It rests until somebody types ${code("/lazarus revive")}.`);
+  if (kept === null || kept.state !== "ended") return found;
+  const meaning = meaningOfExit(kept);
+  if (meaning !== null) found.push(md`${asSentence(meaning)}`);
+  if (kept.exitClass === "question" && cell.harvest?.question != null)
+    found.push(md`It asks:\n\n${quote(cell.harvest.question, 4_000)}`);
+  return found;
+}
+
 /** With a capital and a full stop; an agent's or a branch's name at its start stays as it is. */
-function asSentence(text: string): string {
-  const isWord = /^(the|it|its|somebody|not|withdrawn|stopped|declined|over|there)\b/.test(text);
+export function asSentence(text: string): string {
+  const isWord = /^(the|it|its|nothing|somebody|not|withdrawn|stopped|declined|over|there)\b/.test(text);
   const begun = isWord ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?)]$/.test(begun) ? begun : `${begun}.`;
 }
@@ -92,7 +118,12 @@ export function actions(cell: Cell, run: Run | null): Markdown {
       ["close", "publishes and archives (directors)"],
     ],
     idle: [
-      ["revive", "lets it go on"],
+      ...(run !== null && isRetryInLine(run)
+        ? ([
+            ["revive", "lets it go on now"],
+            ["stop", "lets it rest, and publishes what there is"],
+          ] as const)
+        : ([["revive", "lets it go on"]] as const)),
       ["logs", "shows its output"],
       ["close", "publishes and archives (directors)"],
     ],

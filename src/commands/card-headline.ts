@@ -1,10 +1,10 @@
 import type { Cell, Run } from "../cells/cell.ts";
-import { heldFor } from "../cells/decide.ts";
+import { heldFor, isRetryInLine, triesOf } from "../cells/decide.ts";
 import { code, type Markdown, md, raw } from "../gitea/markdown.ts";
 import type { Deps } from "./command.ts";
 import { ailment } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
-import { day, endOfRun } from "./run-words.ts";
+import { day, endOfRun, span, timeUtc } from "./run-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
 
@@ -20,7 +20,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
         ailment(cell, agent, deps.clock.now()) ?? md`**${agent} is working** on ${raw(`#${cell.number}`)}`
       );
     case "idle":
-      return idle(cell, run, agent);
+      return idle(cell, run, deps);
     case "closing":
       return md`**being closed** by ${cell.closing?.by ?? "lazarus"}`;
     case "archived":
@@ -53,7 +53,11 @@ function comingBack(run: Run | null, deps: CardDeps): Markdown | null {
     : md`**${run.agent} waits for a place**, to go on from the archive: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
 }
 
-function idle(cell: Cell, run: Run | null, agent: string): Markdown {
+function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
+  // One that was withdrawn before it began says nothing of how the cell is.
+  const run = deps.registry.lastKeptRun(cell.id) ?? last;
+  if (last !== null && isRetryInLine(last)) return retrying(last, run, deps);
+  const agent = run?.agent ?? cell.agent;
   if (run?.state === "waiting" || run?.state === "admitted") return md`**${agent} is about to go on**`;
   if (run?.state === "ended" && run.startedAt !== null && run.collectedAt === null) {
     return md`**${agent} has ended** (${endOfRun(run)}): what it left is being looked at`;
@@ -61,6 +65,11 @@ function idle(cell: Cell, run: Run | null, agent: string): Markdown {
   const harvest = cell.harvest;
   const ended = run === null ? "" : endOfRun(run);
   if (harvest === null) return md`**${agent} could not go on**`;
+  const need = run === null ? null : needOf(run);
+  if (need !== null)
+    return harvest.tip === null
+      ? md`**needs you**: ${need}`
+      : md`**needs you**: ${need}; ${size(cell)}${destination(cell)}`;
   if (!harvest.changed) {
     if (cell.outcome === "failed") return md`**${agent} stopped**: ${ended}`;
     return run?.stopped == null
@@ -74,7 +83,36 @@ function idle(cell: Cell, run: Run | null, agent: string): Markdown {
   return md`${verb}: ${size(cell)}${destination(cell)}`;
 }
 
-function size(cell: Cell): string {
+/** What of a run's end a person must see to; null where it is none of these. */
+export function needOf(run: Run): string | null {
+  if (run.exitClass === "question") return `${run.agent} asks a question`;
+  if (run.exitClass === "not-logged-in") return `${run.agent} is not logged in`;
+  if (run.exitClass === "cannot-run") return `${run.agent} cannot be run (${endOfRun(run)})`;
+  return null;
+}
+
+/** It goes on by itself: when, and why not now. */
+function retrying(run: Run, before: Run | null, deps: CardDeps): Markdown {
+  const { registry, clock, config, lifecycle } = deps;
+  const now = clock.now();
+  if (before === null || run.notBefore === null || run.notBefore <= now) {
+    const blocked = lifecycle.steps.blockedBy(run);
+    if (blocked === null) return md`**${run.agent} is about to go on**`;
+    return md`**${run.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
+  }
+  const at = timeUtc(run.notBefore, now);
+  if (before.exitClass === "quota") {
+    const why = before.resetsAt === null ? "its quota is used up" : "its quota resets";
+    return md`**${run.agent} goes on at ${at}**: ${why}`;
+  }
+  const count = `${triesOf(registry.runs(run.cellId)).crashes} of ${config.limits.revives}`;
+  // It was written down a moment after that time was set.
+  const wait = Math.round((run.notBefore - run.createdAt) / 1_000) * 1_000;
+  return md`**${run.agent} tries again in ${span(wait)}** (${count}): ${endOfRun(before)}`;
+}
+
+/** `2 commits, 3 files, +41 −7`. */
+export function size(cell: Cell): string {
   const harvest = cell.harvest;
   if (harvest === null) return "";
   const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? "" : "s"}`;

@@ -23,11 +23,12 @@ export function renderCard(cell: Cell, deps: CardDeps): Markdown {
 export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const run = deps.registry.lastRun(cell.id);
   const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
+  const kept = deps.registry.lastKeptRun(cell.id) ?? run;
   const parts = [
-    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, run, deps)}`,
+    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, kept, deps)}`,
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
-    ...findings(cell, run),
+    ...findings(cell, { last: run, kept }, deps.clock.now()),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];

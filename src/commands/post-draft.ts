@@ -56,7 +56,7 @@ async function openOrUpdate(
   if (cell.state === "destroyed" || cell.closing?.thenDestroy) return undefined;
   const name = await confirm(cell.repository, deps);
   const place = placeOf(cell, name, deps);
-  const body = draftBody(cell, deps.registry.lastRun(cellId));
+  const body = draftBody(cell, deps.registry.lastKeptRun(cellId));
   const known =
     cell.pullRequest ??
     (job.notes.attempted === true ? ((await findOpen(place, deps))?.number ?? null) : null);

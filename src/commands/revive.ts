@@ -1,4 +1,5 @@
 import { includesRole } from "../cells/cell.ts";
+import { isRetryInLine } from "../cells/decide.ts";
 import { nearest } from "../nearest.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { findCell, reachable } from "./find-cell.ts";
@@ -24,7 +25,9 @@ export const revive: Verb = {
       if ("refusal" in asDirector) return asDirector.refusal;
     }
     const last = deps.registry.lastRun(cell.id);
-    if (last?.state === "waiting" || last?.state === "admitted")
+    const isInLine = last?.state === "waiting" || last?.state === "admitted";
+    // What would go on by itself later goes on now.
+    if (last !== null && isInLine && !isRetryInLine(last))
       return refuse("refused", replies.alreadyWaits(cell));
     if (cell.state === "active" || last?.state === "running")
       return refuse("refused", replies.alreadyRuns(cell));

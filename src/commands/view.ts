@@ -1,4 +1,5 @@
 import { type Cell, shortId, targetOf } from "../cells/cell.ts";
+import { isRetryInLine } from "../cells/decide.ts";
 import type { Registry } from "../cells/registry.ts";
 import { toIso } from "../clock.ts";
 import { briefly, healthOf } from "./health-words.ts";
@@ -34,11 +35,19 @@ export interface CellView {
   readonly created_at: string;
   readonly expires_at: string;
   readonly runs: number;
+  /** What the last run that ended turned out to be; one of the classes of the README's table. */
+  readonly exit: string | null;
+  /** When the next run starts by itself. */
+  readonly next_run_at: string | null;
+  /** Why nothing is tried again by itself. */
+  readonly breaker: string | null;
 }
 
 /** What `status` tells programs of a cell. */
-export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun">): CellView {
+export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun" | "runs">): CellView {
   const seen = healthOf(cell);
+  const last = registry.lastRun(cell.id);
+  const retryAt = last !== null && isRetryInLine(last) ? last.notBefore : null;
   return {
     id: cell.id,
     state: cell.state,
@@ -59,7 +68,10 @@ export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun
     brief_sha256: cell.briefSha256,
     created_at: toIso(cell.createdAt),
     expires_at: toIso(cell.expiresAt),
-    runs: registry.lastRun(cell.id)?.n ?? 0,
+    runs: last?.n ?? 0,
+    exit: registry.runs(cell.id).findLast((run) => run.exitClass !== null)?.exitClass ?? null,
+    next_run_at: retryAt === null ? null : toIso(retryAt),
+    breaker: cell.breaker,
   };
 }
 

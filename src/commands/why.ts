@@ -1,6 +1,7 @@
 import type { Cell, Run } from "../cells/cell.ts";
 import { shortId } from "../cells/cell.ts";
-import { heldFor } from "../cells/decide.ts";
+import { heldFor, isRetryInLine } from "../cells/decide.ts";
+import { EXITS } from "../cells/exit.ts";
 import { toIso } from "../clock.ts";
 import type { Deps, Verb } from "./command.ts";
 import { findCell } from "./find-cell.ts";
@@ -29,7 +30,7 @@ export const why: Verb = {
     const last = history.at(-1);
     const reply = lines(
       say`Cell ${c(shortId(cell.id))} is ${cell.state}${last === undefined ? "" : ` since ${toIso(last.at)}: ${last.why} (${last.who})`}.`,
-      ...reasons(cell, deps.registry.lastRun(cell.id), deps),
+      ...reasons(cell, deps),
     );
     return {
       kind: "done",
@@ -44,7 +45,9 @@ export const why: Verb = {
   },
 };
 
-function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Sentence[] {
+function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Sentence[] {
+  const last = deps.registry.lastRun(cell.id);
+  const run = deps.registry.lastKeptRun(cell.id) ?? last;
   const said: Sentence[] = [];
   if (cell.waitsForApproval) said.push(say`It waits for a director's approval: ${cell.reason ?? ""}.`);
   else if (cell.reason !== null) said.push(say`${cell.reason}`);
@@ -59,8 +62,23 @@ function reasons(cell: Cell, run: Run | null, deps: Pick<Deps, "lifecycle">): Se
     said.push(
       say`Its run is ${ordinal(blocked.place)} in line: ${blocked.limit}. It starts by itself when a place is free.`,
     );
-  if (run?.state === "ended") said.push(say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`);
+  if (run?.state === "ended") said.push(...exitReasons(run));
+  if (last !== null && isRetryInLine(last) && last.notBefore !== null)
+    said.push(
+      say`Run ${last.n} starts by itself at ${toIso(last.notBefore)}; until then nothing is published.`,
+    );
+  if (cell.breaker !== null)
+    said.push(
+      say`Nothing is tried again by itself, because ${cell.breaker}; ${c("/lazarus revive")} starts it again.`,
+    );
   for (const held of heldFor(cell)) said.push(say`Held back: ${held}`);
   if (cell.harvest?.salvaged) said.push(say`${cell.harvest.salvaged}.`);
   return said;
+}
+
+function exitReasons(run: Run): Sentence[] {
+  const said = [say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`];
+  if (run.exitClass === null || run.stopped !== null) return said;
+  const words = EXITS[run.exitClass].words;
+  return [...said, say`That counts as ${words}: ${run.exitWhy ?? ""}.`];
 }

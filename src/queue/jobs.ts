@@ -81,6 +81,8 @@ export const JOBS = {
       branch: z.string(),
       baseCommit: z.string(),
       handle: handle.nullable(),
+      /** Epoch ms. */
+      endedAt: z.number().nullable().default(null),
     }),
   },
   push: {

@@ -74,6 +74,25 @@ export const processName = z.object({ pid: z.number(), command: z.string() });
 export type ProcessName = z.infer<typeof processName>;
 
 const commit = z.object({ hash: z.string(), subject: z.string(), author: z.string(), at: z.number() });
+/** What the end of a run's log and the machine say of how it went: signs, no proof; an agent writes its log itself. */
+export const signs = z.object({
+  /** What its own last event says; null where it writes none. */
+  event: z.enum(["ok", "failed"]).nullable(),
+  /** That event's words of what went wrong. */
+  says: z.string(),
+  /** The limit of its own that it came to. */
+  ownLimit: z.string().nullable(),
+  /** `resetsAt`: epoch ms; null where it does not say. */
+  quota: z.object({ words: z.string(), resetsAt: z.number().nullable() }).nullable(),
+  /** Why it may not use its model. */
+  login: z.string().nullable(),
+  /** The kernel has killed something for lack of memory since it started. */
+  isOutOfMemory: z.boolean(),
+  /** The machine was started anew since. */
+  isRebooted: z.boolean(),
+});
+export type Signs = z.infer<typeof signs>;
+
 /** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
 export const harvest = z.object({
   changed: z.boolean(),
@@ -101,6 +120,9 @@ export const harvest = z.object({
   closing: z.array(z.string()).default([]),
   /** The agent's own report, cut; its words. */
   report: z.string().nullable(),
+  /** What it asks the people who asked for it; its words. */
+  question: z.string().nullable().default(null),
+  signs: signs.nullable().default(null),
   /** The end of the run's log, for runs that failed; redacted. */
   logTail: z.string(),
 });

@@ -85,7 +85,7 @@ async function setStage(backends: readonly On[], canary: string): Promise<Stage>
     ...{ forgeUrl: stage.server.url, token: stage.bot.token, agents: scripts, directors: [stage.lead.login] },
     more: {
       ...{ server: { listen: lazarus.listen }, agents, publish: { max_file: "1MB" } },
-      limits: { cells: 99, per_repository: 99, per_person: 99, grace: "1s", free: "1MB" },
+      limits: { cells: 99, per_repository: 99, per_person: 99, grace: "1s", free: "1MB", revives: 0 },
     },
   });
   await lazarus.serve({ env: { OWN_SECRET } });

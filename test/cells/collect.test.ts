@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSpec } from "../../src/queue/shapes.ts";
 import { git, gitEnvironment } from "../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, TOKEN } from "../fakes/runner-rig.ts";
@@ -183,4 +183,154 @@ it("reads the newest report without following links, redacted, and the end of th
   rmSync(reports, { recursive: true });
   symlinkSync("/etc", reports);
   expect((await rig.collect(cell)).report).toBeNull();
+});
+
+const clean = () => rig.inWorktree(cell, "git status --porcelain");
+const subjects = (what = "HEAD") =>
+  rig.inWorktree(cell, `git log --format=%s ${base}..${what}`).trim().split("\n");
+
+describe("what the next run finds", () => {
+  it("is a tree with nothing uncommitted, on the cell's branch, by the agent's own name", async () => {
+    rig.inWorktree(cell, "echo x >a.txt; echo y >new.txt; git add new.txt; mkdir d; echo z >d/z; rm b.txt");
+    await rig.collect(cell);
+    expect(clean()).toBe("");
+    expect(subjects()).toEqual(["wip: left uncommitted by allegro"]);
+    expect(rig.inWorktree(cell, "git log -1 --format='%an <%ae> %cn <%ce>'")).toBe(
+      "allegro <allegro@lazarus.invalid> allegro <allegro@lazarus.invalid>\n",
+    );
+    expect(rig.inWorktree(cell, "git symbolic-ref HEAD")).toBe(`refs/heads/${cell.branch}\n`);
+  });
+
+  it("is one commit, however often it was looked at, and killed in the middle of it", async () => {
+    rig.inWorktree(cell, "echo x >a.txt; touch .git/index.lock .git/HEAD.lock .git/refs/heads/main.lock");
+    const first = await rig.collect(cell);
+    expect(first.hadUncommitted).toBe(true);
+    rig.inWorktree(cell, "touch .git/index.lock");
+    const again = await rig.collect(cell);
+    expect(again).toMatchObject({ tip: first.tip, commitCount: 1, hadUncommitted: true });
+  });
+
+  it("is the cell's branch where HEAD had left it for something newer", async () => {
+    rig.inWorktree(cell, "git checkout -q --detach; echo x >a.txt; git commit -qam detached; echo y >b.txt");
+    const { tip } = await rig.collect(cell);
+    expect(rig.inWorktree(cell, `git symbolic-ref HEAD; git rev-parse ${cell.branch}`)).toBe(
+      `refs/heads/${cell.branch}\n${tip}\n`,
+    );
+  });
+
+  it("keeps a detached HEAD that went another way than the branch, under a name", async () => {
+    rig.inWorktree(
+      cell,
+      `echo x >a.txt; git commit -qam one; git checkout -q --detach ${base}; echo y >b.txt`,
+    );
+    const { tip } = await rig.collect(cell);
+    expect(subjects(cell.branch)).toEqual(["one"]);
+    expect(rig.inWorktree(cell, "git rev-parse refs/lazarus/wip/1")).toBe(`${tip}\n`);
+  });
+
+  it("is the unfinished rebase as it was, with its photograph under a name", async () => {
+    rig.inWorktree(
+      cell,
+      "git checkout -qb other; echo x >a.txt; git commit -qam x; git checkout -q -; echo y >a.txt; git commit -qam y; git rebase other || true",
+    );
+    const { unfinished, tip } = await rig.collect(cell);
+    expect(unfinished).toBe("rebase");
+    expect(clean()).toContain("UU a.txt");
+    expect(await show(`${tip}:a.txt`)).toContain("<<<<<<<");
+    expect(rig.inWorktree(cell, "git rev-parse refs/lazarus/wip/1")).toBe(`${tip}\n`);
+    rig.inWorktree(cell, "echo both >a.txt; git add a.txt; GIT_EDITOR=true git rebase --continue");
+    expect(subjects()).toEqual(["y", "x"]);
+  });
+
+  it("is an index made anew where a power cut left half of one", async () => {
+    rig.inWorktree(
+      cell,
+      "echo x >a.txt; echo n >new.txt; git add new.txt; head -c 20 .git/index >.git/i; mv .git/i .git/index",
+    );
+    const harvest = await rig.collect(cell);
+    expect(harvest).toMatchObject({ salvaged: null, hadUncommitted: true, commitCount: 1, files: 2 });
+    expect(clean()).toBe("");
+  });
+
+  it.each(REPLACED)("is a repository that can be used, where .git was %s", async (what, script) => {
+    rig.inWorktree(cell, `echo kept >new.txt; ${script}`);
+    const { tip } = await rig.collect(cell);
+    expect(rig.inWorktree(cell, "git rev-parse HEAD; git symbolic-ref HEAD")).toBe(
+      `${tip}\nrefs/heads/${cell.branch}\n`,
+    );
+    expect(clean()).toBe("");
+    const aside = rig
+      .inWorktree(cell, "ls -A")
+      .split("\n")
+      .filter((name) => name.startsWith(".git."));
+    expect(aside).toEqual(what === "gone" ? [] : [".git.unusable-1"]);
+    rig.inWorktree(cell, "echo more >more.txt; git add -A; git commit -qm more");
+    expect(await rig.collect(cell, 2)).toMatchObject({ salvaged: null, commitCount: 2, files: 2 });
+    expect(await show("refs/lazarus/tip:more.txt")).toBe("more");
+  });
+
+  it("is made again where it was killed while it was replaced", async () => {
+    rig.inWorktree(cell, "echo kept >new.txt; mv .git .git.unusable-1; git init -q --bare .git.lazarus-new");
+    await rig.collect(cell);
+    expect(clean()).toBe("");
+    expect(rig.inWorktree(cell, "ls -A").split("\n")).not.toContain(".git.lazarus-new");
+    expect(subjects()).toEqual(["wip: left by allegro, whose .git was unusable"]);
+  });
+
+  it("is the repository it had, where that was only slow", async () => {
+    rig.inWorktree(
+      cell,
+      "echo '*.txt filter=slow' >.gitattributes; git config filter.slow.clean 'kill -9 $PPID'; echo x >a.txt",
+    );
+    const head = rig.inWorktree(cell, "git rev-parse HEAD");
+    await rig.collect(cell);
+    expect(rig.inWorktree(cell, "git rev-parse HEAD; ls -A | grep -c unusable || true")).toBe(`${head}0\n`);
+  });
+});
+
+describe("what a run says of itself", () => {
+  const write = (name: string, text: string) => writeFileSync(rig.cellPath(cell, "artifacts", name), text);
+
+  it("is a question, redacted and cut", async () => {
+    write("question.md", `Which one, ${TOKEN}?\u001b[31m\n`);
+    expect((await rig.collect(cell)).question).toBe("Which one, [redacted]?");
+    write("question.md", "q".repeat(100_000));
+    expect((await rig.collect(cell)).question).toMatch(/^q{4096}\n…$/);
+  });
+
+  it("is a question in a heartbeat, where there is no file", async () => {
+    write("heartbeat.json", JSON.stringify({ state: "asks", message: "This or that?" }));
+    expect((await rig.collect(cell)).question).toBe("This or that?");
+    write("heartbeat.json", JSON.stringify({ state: "working", message: "This or that?" }));
+    expect((await rig.collect(cell)).question).toBeNull();
+    for (const text of ["{", "[]", '{"state":"asks"}', '{"state":"asks","message":7}', ""]) {
+      write("heartbeat.json", text);
+      expect((await rig.collect(cell)).question).toBeNull();
+    }
+  });
+
+  it("is no question of an earlier run, nor one that is empty, a link, a fifo or a directory", async () => {
+    const path = rig.cellPath(cell, "artifacts/question.md");
+    const ask = async () => (await rig.collect(cell)).question;
+    write("question.md", " \n");
+    expect(await ask()).toBeNull();
+    rmSync(path);
+    symlinkSync("/etc/passwd", path);
+    expect(await ask()).toBeNull();
+    rmSync(path);
+    execFileSync("mkfifo", [path], { env: gitEnvironment() });
+    expect(await ask()).toBeNull();
+    rmSync(path);
+    mkdirSync(path);
+    expect(await ask()).toBeNull();
+  });
+
+  it("is in the end of its log", async () => {
+    writeFileSync(
+      rig.cellPath(cell, "logs/allegro-1.log"),
+      `${"x".repeat(200_000)}\nInvalid API key ${TOKEN}\n`,
+    );
+    const { signs } = await rig.collect(cell);
+    expect(signs).toMatchObject({ login: "Invalid API key [redacted]", quota: null, isRebooted: false });
+  });
 });

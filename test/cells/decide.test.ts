@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Cell, type Run, STATES, type State } from "../../src/cells/cell.ts";
-import { decide, heldFor, outcomeOf } from "../../src/cells/decide.ts";
+import { decide, heldFor, outcomeOf, type Tries, triesOf, verdictOf } from "../../src/cells/decide.ts";
+import type { ExitClass } from "../../src/cells/exit.ts";
 import { harvest, NOTHING_YET, newCell, nothingLeft, TIP } from "../fakes/control-rig.ts";
 
 function cell(state: State, more: Partial<Cell> = {}): Cell {
@@ -164,15 +165,129 @@ describe("what a cell needs next", () => {
 
 describe("how a run is remembered", () => {
   it.each([
-    [0, null, true, "done"],
-    [0, null, false, "nothing-changed"],
-    [3, null, true, "failed"],
-    [null, null, true, "failed"],
-    [null, "stopped by dev", true, "done"],
-    [null, "stopped by dev", false, "nothing-changed"],
-    [null, "over its wall clock of 2 h", true, "failed"],
-  ])("exit %s, stopped %s, changed %s: %s", (code, stopped, changed, outcome) => {
-    expect(outcomeOf({ code, stopped }, changed ? harvest() : nothingLeft())).toBe(outcome);
+    ["done", true, "done"],
+    ["nothing-changed", false, "nothing-changed"],
+    ["stopped", true, "done"],
+    ["stopped", false, "nothing-changed"],
+    ["question", true, "done"],
+    ["question", false, "nothing-changed"],
+    ["crashed", true, "failed"],
+    ["over-limit", true, "failed"],
+    ["quota", false, "failed"],
+    ["lost", true, "failed"],
+  ] as const)("%s, changed %s: %s", (exit, changed, outcome) => {
+    expect(outcomeOf(exit, { changed })).toBe(outcome);
+  });
+});
+
+describe("what follows from an exit", () => {
+  const DAY = 24 * 60 * 60_000;
+  const lasting = cell("idle", { expiresAt: DAY });
+  const NONE: Tries = { crashes: 0, quotas: 0 };
+  const follows = (
+    kind: ExitClass,
+    more: {
+      tries?: Partial<Tries>;
+      resetsAt?: number;
+      isReboot?: boolean;
+      revives?: number;
+      jitter?: number;
+      one?: Cell;
+    } = {},
+  ) =>
+    verdictOf(
+      { class: kind, resetsAt: more.resetsAt ?? null, isReboot: more.isReboot ?? false },
+      more.one ?? lasting,
+      {
+        now: 1_000_000,
+        tries: { ...NONE, ...more.tries },
+        revives: more.revives ?? 2,
+        jitter: more.jitter ?? 0,
+      },
+    );
+  const inMs = (verdict: ReturnType<typeof follows>) =>
+    verdict.kind === "retry" ? verdict.at - 1_000_000 : verdict.kind;
+
+  it.each(["done", "nothing-changed", "stopped"] as const)("%s: what there is is published", (kind) => {
+    expect(follows(kind)).toEqual({ kind: "publish" });
+  });
+
+  it.each(["question", "not-logged-in", "cannot-run", "over-limit"] as const)(
+    "%s: a person is asked at once",
+    (kind) => {
+      expect(follows(kind)).toEqual({ kind: "ask", latch: null });
+    },
+  );
+
+  it.each(["crashed", "machine", "lost"] as const)(
+    "%s: it is tried again, later each time, and then a person is asked",
+    (kind) => {
+      expect(inMs(follows(kind))).toBe(30_000);
+      expect(inMs(follows(kind, { tries: { crashes: 1 } }))).toBe(120_000);
+      expect(follows(kind, { tries: { crashes: 2 } })).toEqual({
+        kind: "ask",
+        latch: "it was tried twice more by itself, in vain",
+      });
+      expect(inMs(follows(kind, { tries: { crashes: 9 }, revives: 20 }))).toBe(15 * 60_000);
+    },
+  );
+
+  it("goes on at once after the machine was started anew, but not for ever", () => {
+    expect(inMs(follows("machine", { isReboot: true }))).toBe(0);
+    expect(follows("machine", { isReboot: true, tries: { crashes: 2 } }).kind).toBe("ask");
+  });
+
+  it("goes on when a quota resets, however often, spread a little", () => {
+    expect(inMs(follows("quota", { resetsAt: 1_000_000 + 600_000 }))).toBe(600_000);
+    expect(inMs(follows("quota", { resetsAt: 1_000_000 + 600_000, jitter: 1 }))).toBe(660_000);
+    expect(inMs(follows("quota", { resetsAt: 1_000_000 + 2_000, tries: { crashes: 2 } }))).toBe(2_000);
+  });
+
+  it("waits longer and longer where the reset is not told, or always soon", () => {
+    const wait = (quotas: number, resetsAt?: number) =>
+      inMs(follows("quota", { tries: { quotas }, ...(resetsAt === undefined ? {} : { resetsAt }) }));
+    expect([0, 1, 2, 3, 9].map((quotas) => wait(quotas))).toEqual([
+      ...[15, 30, 60, 120, 240].map((minutes) => minutes * 60_000),
+    ]);
+    expect([0, 1, 5, 20].map((quotas) => wait(quotas, 5))).toEqual([1_000, 2_000, 32_000, 900_000]);
+  });
+
+  it("tries nothing again after the cell's TTL, and says when it could have been", () => {
+    const one = cell("idle", { expiresAt: 1_020_000 });
+    expect(follows("crashed", { one })).toMatchObject({
+      kind: "ask",
+      latch: expect.stringContaining("after the end of its TTL, at 1970-01-01 00:17 UTC"),
+    });
+    expect(follows("quota", { one, resetsAt: 1_900_000 })).toMatchObject({
+      kind: "ask",
+      latch: expect.stringContaining("its quota resets only after"),
+    });
+  });
+
+  it.each(["crashed", "quota", "lost"] as const)("tries nothing again where revives is 0: %s", (kind) => {
+    expect(follows(kind, { revives: 0 })).toMatchObject({ kind: "ask" });
+  });
+
+  it("counts what went on by itself since a person asked", () => {
+    const asked = (exitClass: ExitClass) => ({ isAutomatic: false, exitClass });
+    const again = (exitClass: ExitClass) => ({ isAutomatic: true, exitClass });
+    expect(triesOf([])).toEqual(NONE);
+    expect(triesOf([asked("crashed")])).toEqual(NONE);
+    expect(triesOf([asked("crashed"), again("crashed"), again("lost")])).toEqual({ crashes: 2, quotas: 0 });
+    expect(triesOf([asked("crashed"), again("quota"), again("quota")])).toEqual({ crashes: 1, quotas: 1 });
+    expect(triesOf([asked("quota"), again("quota"), again("crashed")])).toEqual({ crashes: 0, quotas: 2 });
+    expect(triesOf([asked("quota"), again("crashed"), again("crashed")])).toEqual({ crashes: 1, quotas: 0 });
+    expect(triesOf([asked("crashed"), again("crashed"), asked("crashed")])).toEqual(NONE);
+  });
+
+  it("publishes nothing while it is to go on by itself", () => {
+    const made = cell("idle", { harvest: harvest() });
+    expect(decide(made, run("waiting", { isAutomatic: true })).kind).toBe("nothing");
+    expect(decide(made, run("waiting")).kind).toBe("push");
+    expect(decide(made, run("withdrawn", { isAutomatic: true })).kind).toBe("push");
+    expect(decide({ ...made, state: "closing", closing }, run("withdrawn", { isAutomatic: true })).kind).toBe(
+      "push",
+    );
   });
 });
 

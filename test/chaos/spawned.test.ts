@@ -75,7 +75,7 @@ describe("an agent killed together with its shim", () => {
     await until("the agent has committed", () => rig.exists("committed"));
     await rig.cellIs("active");
     await killSession(rig);
-    await rig.comesTo({ state: "idle", outcome: "failed" });
+    await rig.comesTo({ state: "idle", outcome: "failed", replies: 1 });
     expect(rig.card()).toContain("1 commit");
   });
 
@@ -88,7 +88,7 @@ describe("an agent killed together with its shim", () => {
     await killSession(rig);
     expect(existsSync(exitFile(rig))).toBe(false);
     await rig.serve();
-    await rig.comesTo({ state: "idle", outcome: "failed" });
+    await rig.comesTo({ state: "idle", outcome: "failed", replies: 1 });
   });
 });
 
@@ -110,7 +110,7 @@ describe("a pid that was given to somebody else", () => {
         await killSession(rig);
         rig.query("UPDATE runs SET handle = ?", JSON.stringify(spoil({ ...rig.handle(), pid: victim.pid })));
         await rig.serve();
-        await rig.comesTo({ state: "idle", outcome: "failed" });
+        await rig.comesTo({ state: "idle", outcome: "failed", replies: 1 });
         expect(isAlive(victim.pid)).toBe(true);
       } finally {
         victim.kill("SIGKILL");
@@ -168,7 +168,7 @@ describe("an agent that ended while Lazarus was down", () => {
       await until("it has ended", () => existsSync(exitFile(rig)));
       expect(JSON.parse(readFileSync(exitFile(rig), "utf8"))).toMatchObject({ code: 3 });
       await rig.serve();
-      await rig.comesTo({ state: "idle", outcome: "failed" });
+      await rig.comesTo({ state: "idle", outcome: "failed", replies: 1 });
       expect(rig.card()).toContain("exit 3");
     },
   );

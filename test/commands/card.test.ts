@@ -3,7 +3,7 @@ import type { Cell } from "../../src/cells/cell.ts";
 import { lookAtTime } from "../../src/cells/expiry.ts";
 import { renderCard } from "../../src/commands/card.ts";
 import type { JobPayload } from "../../src/queue/jobs.ts";
-import type { AgentBeat } from "../../src/queue/shapes.ts";
+import type { AgentBeat, Signs } from "../../src/queue/shapes.ts";
 import {
   type ControlRig,
   createControl,
@@ -42,6 +42,30 @@ async function worked(left = {}, more = {}): Promise<void> {
   rig.active();
   await minutes(18);
   end(more);
+  collect(left);
+}
+const SIGNS: Signs = {
+  event: null,
+  says: "",
+  ownLimit: null,
+  quota: null,
+  login: null,
+  isOutOfMemory: false,
+  isRebooted: false,
+};
+/** The run that waits for its time starts, and ends the same way. */
+async function again(n: number, more = {}, left = {}): Promise<void> {
+  await rig.clock.advance(10 * 60_000);
+  rig.lifecycle.steps.admitDue();
+  rig.lifecycle.reported.onRunStarted(started(ID, n, rig.clock.now()));
+  await rig.clock.advance(2_000);
+  rig.lifecycle.reported.onRunEnded(ended(ID, n, rig.clock.now(), more));
+  rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest(left) });
+}
+async function crashed(left = {}): Promise<void> {
+  rig.active();
+  await rig.clock.advance(2_000);
+  end({ code: 3 });
   collect(left);
 }
 async function drafted(): Promise<void> {
@@ -164,20 +188,68 @@ const cards: Record<string, () => void | Promise<void>> = {
     });
   },
   stopped: async () => {
-    rig.active();
-    await rig.clock.advance(2_000);
-    end({ code: 3 });
-    rig.lifecycle.reported.onCollected({
-      cellId: ID,
-      run: 1,
-      harvest: nothingLeft({ logTail: "reading config\nno API key" }),
-    });
+    const left = nothingLeft({ logTail: "reading config\nout of luck" });
+    await crashed(left);
+    await again(2, { code: 3 }, left);
+    await again(3, { code: 3 }, left);
   },
-  "stopped-with-work": () =>
+  "stopped-with-work": async () => {
+    const signs = { ...SIGNS, isOutOfMemory: true };
+    const killed = { code: null, signal: "KILL", leftovers: [{ pid: 812, command: "sleep 1d" }] };
+    await worked({ logTail: "making the parser faster", signs }, killed);
+    for (const n of [2, 3]) await again(n, killed, { logTail: "making the parser faster", signs });
+  },
+  "tries-again": () => crashed({ logTail: "reading config\nout of luck" }),
+  "tries-again-a-second-time": async () => {
+    await crashed(nothingLeft());
+    await again(2, { code: null }, nothingLeft());
+  },
+  "tries-again-and-waits-for-a-place": async () => {
+    await crashed();
+    rig.active({ id: "9ab24c11-1111-4222-8333-444455556666" });
+    await minutes(1);
+  },
+  "goes-on-when-its-quota-resets": () =>
     worked(
-      { logTail: "out of memory" },
-      { code: null, signal: "SIGKILL", leftovers: [{ pid: 812, command: "sleep 1d" }] },
+      {
+        signs: {
+          ...SIGNS,
+          quota: { words: "You've hit your limit · resets 3pm (UTC)", resetsAt: Date.UTC(2026, 10, 21, 15) },
+        },
+      },
+      { code: 1 },
     ),
+  "goes-on-tomorrow": () =>
+    worked(
+      { signs: { ...SIGNS, quota: { words: "limit reached", resetsAt: Date.UTC(2026, 10, 22, 8) } } },
+      { code: 1 },
+    ),
+  "goes-on-some-time": () =>
+    worked(nothingLeft({ signs: { ...SIGNS, quota: { words: "429 Too Many Requests", resetsAt: null } } }), {
+      code: 1,
+    }),
+  "quota-resets-too-late": () =>
+    worked(
+      { signs: { ...SIGNS, quota: { words: "limit reached", resetsAt: Date.UTC(2026, 10, 29) } } },
+      { code: 1 },
+    ),
+  "no-longer-tries-again": async () => {
+    await crashed();
+    rig.lifecycle.stop(rig.cell(), "dev");
+  },
+  "asks-a-question": () =>
+    worked(nothingLeft({ question: "Which of the two parsers is meant?\n\nfixes #1, says @dev" })),
+  "asks-after-some-work": () => worked({ question: "Which of the two parsers is meant?" }),
+  "is-not-logged-in": () =>
+    worked(
+      nothingLeft({
+        logTail: "",
+        signs: { ...SIGNS, event: "failed", login: "Invalid API key · Please run /login" },
+      }),
+      { code: 1 },
+    ),
+  "cannot-be-run": () => worked(nothingLeft({ logTail: "sh: 1: hermes: not found" }), { code: 127 }),
+  "over-its-clock": () => worked({}, { code: 143, signal: "TERM", stopped: "over its wall clock of 2h" }),
   "stopped-by-a-person": () => worked({}, { code: null, stopped: "stopped by dev" }),
   "held-back": () => worked({ heldBack: ["`.gitea/workflows/ci.yaml` would change what CI runs"] }),
   "push-refused": async () => {
@@ -266,6 +338,7 @@ it("stays small however long a life was", () => {
   collect({ logTail: "l".repeat(100_000), heldBack: [] });
   for (let n = 2; n < 60; n++) {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
+    n = rig.run().n;
     rig.lifecycle.reported.onRunStarted(started(ID, n, 0));
     rig.lifecycle.reported.onRunEnded(ended(ID, n, 0, { code: 1 }));
     rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest() });

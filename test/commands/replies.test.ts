@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Cell, Run } from "../../src/cells/cell.ts";
 import { createAnnouncer } from "../../src/commands/announce.ts";
 import { VERBS, verbNamed } from "../../src/commands/index.ts";
 
@@ -7,7 +8,7 @@ const PROBLEMS = ["missing-value", "unexpected-value", "repeated-flag", "open-qu
 import { problemReply } from "../../src/commands/problem.ts";
 import { ordinal, replies } from "../../src/commands/replies.ts";
 import type { Sentence } from "../../src/commands/sentence.ts";
-import { type ControlRig, createControl, operator, TIP } from "../fakes/control-rig.ts";
+import { type ControlRig, createControl, harvest, operator, TIP } from "../fakes/control-rig.ts";
 import { expectGolden, sections } from "../fakes/golden.ts";
 
 let rig: ControlRig;
@@ -125,6 +126,53 @@ it("closes with a report that names who asked", () => {
   });
   const [published = "", not = ""] = rig.payloads("comment").map((one) => one.text);
   expectGolden("closing-report", sections({ published, "not published, asked by the operator": not }));
+});
+
+it("asks a person once, and says what for", async () => {
+  const cell = rig.idle();
+  const run = { ...rig.run(), code: 1, endedAt: (rig.run().startedAt ?? 0) + 2_000 };
+  rig.clearJobs();
+  const announce = createAnnouncer({ queue: rig.queue });
+  const breaker = "it was tried twice more by itself, in vain";
+  const cases: Record<string, [Partial<Run>, Partial<Cell>?]> = {
+    "a question": [
+      { exitClass: "question" },
+      { harvest: harvest({ question: "Which one, @owner?\n\nfixes #1" }) },
+    ],
+    "not logged in": [{ exitClass: "not-logged-in", exitWhy: "Invalid API key · Please run /login" }],
+    "cannot be run": [{ exitClass: "cannot-run", code: 127 }],
+    "over its wall clock": [
+      { exitClass: "over-limit", stopped: "over its wall clock of 2h", exitWhy: "over its wall clock of 2h" },
+    ],
+    "over its own budget": [{ exitClass: "over-limit", exitWhy: "over its own budget" }],
+    "crashed too often": [{ exitClass: "crashed", code: 3, exitWhy: "exit 3" }, { breaker }],
+    "crashed with a last word": [
+      { exitClass: "crashed", exitWhy: "exit 1: stream disconnected" },
+      { breaker },
+    ],
+    "out of memory too often": [
+      { exitClass: "machine", exitWhy: "the machine ran out of memory" },
+      { breaker },
+    ],
+    "a quota that resets too late": [
+      { exitClass: "quota", exitWhy: "limit reached" },
+      { breaker: "its quota resets only after the end of its TTL, at 2026-11-29 00:00 UTC" },
+    ],
+    "asked by the operator": [
+      { exitClass: "cannot-run", code: 126, requester: { id: null, login: "operator root" } },
+    ],
+  };
+  let n = 0;
+  for (const [more, of] of Object.values(cases)) {
+    announce({ kind: "needs-you", cell: { ...cell, ...of }, run: { ...run, ...more, n: ++n } });
+    announce({ kind: "needs-you", cell: { ...cell, ...of }, run: { ...run, ...more, n } });
+  }
+  const texts = rig.payloads("comment").map((one) => one.text);
+  expect(texts).toHaveLength(n);
+  expectGolden(
+    "needs-you",
+    sections(Object.fromEntries(Object.keys(cases).map((name, at) => [name, texts[at] ?? ""]))),
+  );
 });
 
 it("helps with exactly what this version can do", async () => {

@@ -93,7 +93,8 @@ export class Stage {
         more: {
           // The same port again after a restart: hooks know it.
           server: { listen: `127.0.0.1:${await freePort()}` },
-          limits: { grace: "2s", ...options.limits },
+          // Nothing is tried again by itself, but where that is what is looked at.
+          limits: { grace: "2s", revives: 0, ...options.limits },
           ...(options.pit === undefined ? {} : { pit: options.pit }),
         },
       });

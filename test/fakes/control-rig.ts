@@ -221,6 +221,8 @@ export function harvest(more: Partial<Harvest> = {}): Harvest {
     forbidden: [],
     closing: [],
     report: null,
+    question: null,
+    signs: null,
     logTail: "",
     ...more,
   };

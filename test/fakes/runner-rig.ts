@@ -205,6 +205,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         branch,
         baseCommit,
         handle: null,
+        endedAt: null,
       });
       const harvest = rig.said("collected").at(-1)?.harvest;
       if (harvest === undefined) throw new Error("nothing was collected");

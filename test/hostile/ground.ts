@@ -59,7 +59,7 @@ export async function hostileStage(villains: Villains, options: HostileOptions =
     more: {
       server: { listen: lazarus.listen },
       agents,
-      limits: { cells: 50, per_repository: 50, per_person: 50, grace: "1s", ...options.limits },
+      limits: { cells: 50, per_repository: 50, per_person: 50, grace: "1s", revives: 0, ...options.limits },
       publish: options.publish ?? {},
     },
   });

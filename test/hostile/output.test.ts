@@ -50,7 +50,7 @@ describe("an agent that prints a gigabyte", () => {
     expect(card.length).toBeLessThan(8_000);
     expect(await asked(cellId)).toContain("the end of it\n");
     await stage.type(stage.dev, issue, "/lazarus logs --tail 3");
-    const said = await stage.reply(issue, "the end of it");
+    const said = await stage.reply(issue, "the end of it", 2);
     expect(said.length).toBeLessThan(65_000);
   });
 
@@ -74,7 +74,7 @@ describe("an agent that prints a gigabyte", () => {
 it("shows what is no text as text that does nothing", async () => {
   const { card, cellId, issue } = await attack(stage, "binary", "**binary stopped**: exit 4");
   await stage.type(stage.dev, issue, "/lazarus logs --tail 4");
-  const said = await stage.reply(issue, "red");
+  const said = await stage.reply(issue, "red", 2);
   for (const shown of [card.split("\n").slice(1).join("\n"), said, await asked(cellId)]) {
     expect(shown).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
   }

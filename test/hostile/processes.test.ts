@@ -82,7 +82,7 @@ it("ends what left the session, by fork, double fork and setsid, before the work
 
 withOurRights("says so when an agent kills its own parent, and ends what went on", async () => {
   const { card, cellId } = await attack(stage, "orphan", /→ draft #\d+/);
-  expect(card).toMatch(/\*\*orphan stopped\*\* \((ended by signal KILL|killed by the machine)/);
+  expect(card).toMatch(/\*\*orphan stopped\*\* \((ended by signal KILL|gone|killed)/);
   expect(await stage.status(cellId)).toMatchObject({ outcome: "failed" });
   await isOver(cellId);
 });

@@ -61,7 +61,7 @@ describe("an agent that writes into the cell's own files, as it can in `process`
       attack(stage, "babbler", /→ draft #\d+/),
     ]);
     expect(forged.card).toMatch(/\*\*forger stopped\*\* \(exit 3 after \d+ s\)/);
-    expect(babbled.card).toMatch(/\*\*babbler stopped\*\* \((killed by the machine|ended by signal KILL)/);
+    expect(babbled.card).toMatch(/\*\*babbler stopped\*\* \((gone|killed|ended by signal KILL)/);
     expect(babbled.card).not.toMatch(/@dev|fixes/);
   });
 

@@ -153,7 +153,7 @@ describe("secrets in what an agent leaves", () => {
     const { cellId, issue, card } = spilled;
     expect(card).toContain("plain [redacted] and x[redacted]");
     await stage.type(stage.dev, issue, "/lazarus logs --tail 100");
-    const said = await stage.reply(issue, "plain [redacted]");
+    const said = await stage.reply(issue, "plain [redacted]", 2);
     expect(said).toContain("x[redacted]");
     const cli = await stage.lazarus.cli("logs", cellId);
     const shown = [
