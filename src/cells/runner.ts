@@ -96,6 +96,7 @@ async function start(parts: Parts, job: Job<"start">, context: JobContext): Prom
   if (agent.unavailable !== null) return refused(`${name} cannot be started: ${agent.unavailable}`);
   if (!parts.backends.has(agent.backend))
     return refused(`${name} cannot be started: there is no backend ${agent.backend} here`);
+  const callOff = parts.watch.expect(cell.id);
   try {
     await prepareRoot(parts.config.missionsDir, parts.config.limits.freeBytes);
     const backend = backendNamed(parts, agent.backend);
@@ -115,6 +116,7 @@ async function start(parts: Parts, job: Job<"start">, context: JobContext): Prom
       parts.watch.add({ cellId: cell.id, run, agent: name, handle, startedAt });
     };
   } catch (error) {
+    callOff();
     context.signal.throwIfAborted();
     if (isRetryable(error)) throw error;
     return refused(explainToPeople(error));
