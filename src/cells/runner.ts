@@ -109,6 +109,7 @@ async function start(parts: Parts, job: Job<"start">, context: JobContext): Prom
   if (agent.unavailable !== null) return refused(`${name} cannot be started: ${agent.unavailable}`);
   if (!parts.backends.has(agent.backend))
     return refused(`${name} cannot be started: there is no backend ${agent.backend} here`);
+  const callOff = parts.watch.expect(cell.id);
   try {
     await prepareRoot(parts.config.missionsDir, parts.config.limits.freeBytes);
     const backend = backendNamed(parts, agent.backend);
@@ -130,6 +131,7 @@ async function start(parts: Parts, job: Job<"start">, context: JobContext): Prom
       parts.watch.add({ cellId: cell.id, run, agent: name, handle, startedAt });
     };
   } catch (error) {
+    callOff();
     context.signal.throwIfAborted();
     if (isRetryable(error)) throw error;
     return refused(explainToPeople(error));

@@ -37,6 +37,8 @@ export class Watch {
   readonly #deps: WatchDeps;
   readonly #entries = new Map<string, Entry>();
   readonly #held = new Set<string>();
+  /** Of cells whose run is being started: what its agent said before anybody knew that it runs. */
+  readonly #early = new Map<string, BeatWords | null>();
   readonly #slots = createSlots(LOOKS_AT_ONCE);
   #cancel: (() => void) | null = null;
   #closed = false;
@@ -62,7 +64,16 @@ export class Watch {
       isOver: false,
       check: null,
     });
+    const words = this.#early.get(running.cellId) ?? null;
+    this.#early.delete(running.cellId);
+    if (words !== null) this.hear(running.cellId, words);
     this.#schedule();
+  }
+
+  /** A run of that cell is being started, and its agent may be heard before `add` is called. The answered function calls that off. */
+  expect(cellId: string): () => void {
+    this.#early.set(cellId, null);
+    return () => this.#early.delete(cellId);
   }
 
   #pulseOf(running: Running, how: { readonly limits: RunLimits; readonly elapsedMs: number }): Pulse {
@@ -82,7 +93,9 @@ export class Watch {
   /** Takes a heartbeat of an agent; false where no run of its cell is at work. */
   hear(cellId: string, words: BeatWords): boolean {
     const entry = this.#entries.get(cellId);
-    if (entry === undefined || entry.isOver || this.#held.has(cellId)) return false;
+    if (entry === undefined && this.#early.has(cellId)) this.#early.set(cellId, words);
+    if (entry === undefined) return this.#early.has(cellId);
+    if (entry.isOver || this.#held.has(cellId)) return false;
     entry.pulse.hear(words).catch((error: unknown) => {
       this.#deps.log.warn({ cell: cellId, error: explain(error) }, "a heartbeat could not be written down");
     });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { JobPayload } from "../../src/queue/jobs.ts";
 import type { CellSpec } from "../../src/queue/shapes.ts";
+import { jobOf } from "../fakes/control-rig.ts";
 import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { until } from "../fakes/until.ts";
 
@@ -71,6 +72,30 @@ it("hears an agent while its run lives, and writes down what it says", async () 
   expect(rig.runner.hear(cell.id, words)).toBe(false);
   expect(heartbeat()).toMatchObject({ state: "ended", by: "runner" });
   expect(JSON.stringify(rig.reports)).not.toContain(token);
+});
+
+it("hears an agent that is quicker than the news of its start", async () => {
+  rig.agent(WAITS);
+  const cell = rig.spec(base);
+  const words = { state: "early", message: null, progress: null };
+  const handler = rig.runner.handlers.start;
+  const payload = { cell, run: 1, agent: "allegro", role: "executor" } as const;
+  const { job, context } = jobOf("start", payload);
+  const finish = await handler(job, context);
+  expect(rig.runner.hear(cell.id, words)).toBe(true);
+  finish?.();
+  await seen("what it said counts", (said) => said.beat?.state === "early");
+  go(cell);
+  await until("it ended", () => rig.said("run-ended").length === 1);
+  expect(rig.runner.hear(cell.id, words)).toBe(false);
+});
+
+it("hears nobody of a run that could not be started", async () => {
+  rig.agent(WAITS, { command: ["/nowhere/at/all"] });
+  const cell = rig.spec(base);
+  await rig.start(cell);
+  expect(rig.said("run-refused")).toHaveLength(1);
+  expect(rig.runner.hear(cell.id, { state: "x", message: null, progress: null })).toBe(false);
 });
 
 it.each([
