@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { HOOK_SECRET, Lazarus } from "../../e2e/lazarus.ts";
@@ -102,7 +103,10 @@ async function settle(at: {
   // Agents leave their traces there, as users of their own.
   chmodSync(join(lazarus.dir, "out"), 0o777);
   const agents = agentScripts(join(lazarus.dir, "out"));
+  // More cells than a range of the tests has users; beyond those ranges, so that nobody else's processes are taken for a cell's.
+  const firstUid = 1_100_000_000 + 10_000 * randomInt(10_000);
   const more = {
+    uids: `${firstUid}-${firstUid + 9_999}`,
     server: { listen: `127.0.0.1:${at.port}` },
     data: join(disk.dir, "data"),
     missions: join(disk.dir, "missions"),
