@@ -52,7 +52,7 @@ export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Pr
     for (const close of closers.reverse()) await close();
   };
   try {
-    const server = await start();
+    const server = patient(await start());
     closers.push(() => server.stop());
     const proxy = await ForgeProxy.open(server.url, dice.fork("proxy"));
     closers.push(() => proxy.close());
@@ -142,4 +142,31 @@ async function makeRepository(
   await server.createHook(repo, postman.url, HOOK_SECRET);
   const shown = (await server.api(server.admin, "GET", `/repos/${repo}`)).json as { id: number };
   return shown.id;
+}
+
+const READS: readonly PropertyKey[] = ["comments", "reactions", "branch", "pullRequests"];
+const TRIES = 5;
+
+/** The same server, read again where a kept connection was cut just as it was used: machines are busy. */
+function patient(server: E2eServer): E2eServer {
+  const again = async <T>(read: () => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await read();
+      } catch (error) {
+        if (attempt === TRIES || !(error instanceof TypeError)) throw error;
+      }
+    }
+  };
+  return new Proxy(server, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function") return value;
+      const call = (...args: unknown[]) => value.apply(target, args) as Promise<unknown>;
+      return (...args: unknown[]) => {
+        const isRead = READS.includes(key) || (key === "api" && args[1] === "GET");
+        return isRead ? again(() => call(...args)) : call(...args);
+      };
+    },
+  });
 }
