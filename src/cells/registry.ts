@@ -244,6 +244,14 @@ export class Registry {
     return row === undefined ? null : runFromRow(row);
   }
 
+  /** The last run but those that were taken out of the line: what they left to be done is left to be done. */
+  lastUnwithdrawnRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' ORDER BY n DESC LIMIT 1")
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
   /** Runs in one of the open states, in the order in which they were asked for. */
   openRuns(states: readonly ("waiting" | "admitted" | "running")[]): Run[] {
     return this.#db.sql

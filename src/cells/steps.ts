@@ -130,7 +130,7 @@ export class Steps {
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
-    const step = decide(cell, this.#registry.lastRun(cellId));
+    const step = decide(cell, this.#registry.lastUnwithdrawnRun(cellId));
     const lane = `cell:${cellId}`;
     const moves = this.#registry.history(cellId).length;
     switch (step.kind) {
@@ -202,7 +202,7 @@ export class Steps {
 
   /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
   retryPush(cellId: string): void {
-    const step = decide(this.#registry.mustCell(cellId), this.#registry.lastRun(cellId));
+    const step = decide(this.#registry.mustCell(cellId), this.#registry.lastUnwithdrawnRun(cellId));
     if (step.kind === "push") this.#putPublish(cellId, step, crypto.randomUUID());
     else this.advance(cellId);
   }
@@ -255,6 +255,7 @@ export class Steps {
     this.#put({
       kind: "prune",
       key: `${cellId}:prune:${this.#registry.history(cellId).length}`,
+      maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cellId}`,
       payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry) },
     });
@@ -265,6 +266,7 @@ export class Steps {
     this.#put({
       kind: "mark",
       key: crypto.randomUUID(),
+      maxAttempts: CELL_ATTEMPTS,
       lane: `cell:${cellId}`,
       payload: { cellId, mission: missionOf(this.#registry.mustCell(cellId), this.#registry) },
       merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
