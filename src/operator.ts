@@ -184,7 +184,7 @@ function isAtRest(cellId: string, registry: Registry): boolean {
   if (run?.state === "admitted" || run?.state === "running") return false;
   if (run?.state === "waiting") return cell.waitsForApproval;
   if (cell.closing?.thenDestroy) return false;
-  return decide(cell, run).kind === "nothing";
+  return decide(cell, registry.lastUnwithdrawnRun(cellId)).kind === "nothing";
 }
 
 async function sleepOr(signal: AbortSignal): Promise<void> {

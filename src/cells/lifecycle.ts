@@ -59,7 +59,8 @@ export class Lifecycle {
         });
       } else if (isOpen(last)) throw movedOn(cell.id);
       // What the last run left is committed first, also where that had been given up.
-      if (last?.state === "ended" && last.startedAt !== null && last.collectedAt === null)
+      const ended = this.#registry.lastUnwithdrawnRun(cell.id);
+      if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
         this.steps.advance(cell.id);
       this.#registry.update(cell.id, { pushRefused: null, reason: null, breaker: null });
       return this.#line(cell.id, agent, requester);

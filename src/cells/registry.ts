@@ -232,6 +232,14 @@ export class Registry {
     return row === undefined ? null : runFromRow(row);
   }
 
+  /** The last run but those that were taken out of the line: what they left to be done is left to be done. */
+  lastUnwithdrawnRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' ORDER BY n DESC LIMIT 1")
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
   /** Whether a run that waits for its time has come to it after `since` and until `now` (epoch ms). */
   hasDueRun(since: number, now: number): boolean {
     return (

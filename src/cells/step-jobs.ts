@@ -105,6 +105,7 @@ export const stepJobs = {
   mark: (cellId: string, mission: MissionUpdate): NewJob<"mark"> => ({
     kind: "mark",
     key: crypto.randomUUID(),
+    maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(cellId),
     payload: { cellId, mission },
     merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
@@ -130,6 +131,7 @@ export const stepJobs = {
   prune: (cellId: string, moves: number, mission: MissionUpdate): NewJob<"prune"> => ({
     kind: "prune",
     key: `${cellId}:prune:${moves}`,
+    maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(cellId),
     payload: { cellId, mission, run: null },
   }),

@@ -100,7 +100,7 @@ export class Steps {
     const what = `scrub:${this.#moves(cell.id)}`;
     const user = this.#deps.uids.of(cell.id);
     this.#putStep({
-      ...stepJobs.scrub(cell, this.#registry.lastRun(cell.id), { user, what }),
+      ...stepJobs.scrub(cell, this.#registry.lastUnwithdrawnRun(cell.id), { user, what }),
       urgent: true,
     });
   }
@@ -112,7 +112,7 @@ export class Steps {
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
-    const step = decide(cell, this.#registry.lastRun(cellId));
+    const step = decide(cell, this.#registry.lastUnwithdrawnRun(cellId));
     switch (step.kind) {
       case "nothing":
         return;
@@ -130,7 +130,7 @@ export class Steps {
         return;
       case "seal":
         this.#putStep(
-          stepJobs.seal(cell, this.#registry.lastRun(cellId), {
+          stepJobs.seal(cell, this.#registry.lastUnwithdrawnRun(cellId), {
             user: this.#deps.uids.of(cellId),
             moves: this.#moves(cellId),
           }),
@@ -163,7 +163,7 @@ export class Steps {
 
   /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
   retryPush(cellId: string): void {
-    const step = decide(this.#registry.mustCell(cellId), this.#registry.lastRun(cellId));
+    const step = decide(this.#registry.mustCell(cellId), this.#registry.lastUnwithdrawnRun(cellId));
     if (step.kind === "push") this.#putStep(stepJobs.publish(step.run, step.tip, crypto.randomUUID()));
     else this.advance(cellId);
   }

@@ -244,7 +244,8 @@ describe.each(USERS)("with %s,", (_, user) => {
       };
       for (const mode of ["git", "salvage"]) {
         const stdoutPath = rig.path("state", `${mode}.bundle`);
-        const command = ["/bin/sh", "-c", COLLECT_SCRIPT, "collect", mode, base, mirror, "allegro"];
+        const words = ["collect", mode, base, mirror, "allegro", "lazarus/4f1c0b7e", "1"];
+        const command = ["/bin/sh", "-c", COLLECT_SCRIPT, ...words];
         const end = await backend.runToEnd(rig.child(command, { env, stdoutPath }));
         expect(end).toMatchObject({ code: 0, signal: null });
         expect(parseSaid(end.stderr)).toMatchObject({

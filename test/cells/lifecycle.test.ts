@@ -106,6 +106,21 @@ describe("the good day of a cell", () => {
     expect(rig.registry.history(ID).at(-2)).toMatchObject({ who: "owner", why: "working: ezra" });
   });
 
+  it("seals nothing before it is collected, also when a later run was taken out of the line", () => {
+    rig.create();
+    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+    const requester = { id: 4, login: "owner" };
+    rig.registry.addRun({ cellId: ID, agent: "ezra", role: "executor", requester, state: "waiting" });
+    rig.clearJobs();
+    rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
+    expect([rig.cell().state, rig.registry.mustRun(ID, 2).state]).toEqual(["closing", "withdrawn"]);
+    expect(steps()).not.toContain("seal");
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    expect(steps()).toContain("publish");
+    expect(steps()).not.toContain("seal");
+  });
+
   it("opens a draft of its own where people moved the branch", () => {
     published();
     rig.registry.update(ID, { harvest: harvest({ tip: "2".repeat(40) }) });

@@ -14,7 +14,7 @@ import Database from "better-sqlite3";
 const dir = process.env.STORM_DIR ?? "";
 // A thread of the program's (the killer, say) loads this too.
 const doom = isMainThread ? JSON.parse(process.env.STORM_DOOM || "null") : null;
-const IMPATIENT_MS = 2_500;
+const IMPATIENT_MS = 5_000;
 
 function say(line) {
   appendFileSync(join(dir, "trace"), `${line}\n`);

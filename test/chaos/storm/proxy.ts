@@ -11,7 +11,7 @@ import type { AddressInfo } from "node:net";
 import type { Dice } from "./dice.ts";
 
 /** How long a request hangs before its connection is cut: longer than Lazarus waits in a storm (doom.mjs). */
-const HANG_MS = 3_500;
+const HANG_MS = 6_000;
 
 /** What the proxy may do to a request instead of, or after, passing it on. */
 export const FAULTS = {

@@ -9,6 +9,7 @@ import { Dice } from "./dice.ts";
 import { Ledger } from "./ledger.ts";
 import { lookForLeftovers } from "./leftovers.ts";
 import { Coroner } from "./obituary.ts";
+import { peek } from "./peek.ts";
 import { People } from "./people.ts";
 import { isWell, type Report } from "./report.ts";
 import { comeToRest } from "./rest.ts";
@@ -22,6 +23,9 @@ const AIM_MS = 7_000;
 /** What was on its way when Lazarus died has arrived after this long. */
 const SETTLE_MS = 80;
 const LOOK_MS = 20;
+/** A job that was begun so often is let through, for at most so long. */
+const KILLED_OFTEN = 5;
+const LET_THROUGH_MS = 20_000;
 /** So many times as long a storm lasts while something is missing that it must hit: machines are busy. */
 const EXTENSION = 3;
 
@@ -166,8 +170,24 @@ class Storm {
       if (aim.also !== undefined && isWished && hasLivingRun(this.#world, base)) break;
       await pause(LOOK_MS);
     }
+    await this.#letThrough();
     await victim.end();
     return ended;
+  }
+
+  /**
+   * What was killed again and again is let through: Lazarus gives up what seems to kill it, and on a busy machine no job that takes long would ever be done
+   * in lives so short.
+   */
+  async #letThrough(): Promise<void> {
+    const { victim, dataDir } = this.#world;
+    const end = performance.now() + LET_THROUGH_MS;
+    const stuck = () =>
+      peek(dataDir, (ask) =>
+        ask("SELECT 1 FROM jobs WHERE state = 'running' AND attempt >= ?", KILLED_OFTEN),
+      );
+    const isStuck = () => (stuck() ?? []).length > 0;
+    while (victim.isAlive && performance.now() < end && isStuck()) await pause(LOOK_MS);
   }
 
   async #endedByItself(end: End): Promise<void> {

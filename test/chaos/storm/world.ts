@@ -1,3 +1,4 @@
+import { randomInt } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { HOOK_SECRET, Lazarus } from "../../e2e/lazarus.ts";
@@ -51,7 +52,7 @@ export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Pr
     for (const close of closers.reverse()) await close();
   };
   try {
-    const server = await start();
+    const server = patient(await start());
     closers.push(() => server.stop());
     const proxy = await ForgeProxy.open(server.url, dice.fork("proxy"));
     closers.push(() => proxy.close());
@@ -102,7 +103,10 @@ async function settle(at: {
   // Agents leave their traces there, as users of their own.
   chmodSync(join(lazarus.dir, "out"), 0o777);
   const agents = agentScripts(join(lazarus.dir, "out"));
+  // More cells than a range of the tests has users; beyond those ranges, so that nobody else's processes are taken for a cell's.
+  const firstUid = 1_100_000_000 + 10_000 * randomInt(10_000);
   const more = {
+    uids: `${firstUid}-${firstUid + 9_999}`,
     server: { listen: `127.0.0.1:${at.port}` },
     data: join(disk.dir, "data"),
     missions: join(disk.dir, "missions"),
@@ -138,4 +142,31 @@ async function makeRepository(
   await server.createHook(repo, postman.url, HOOK_SECRET);
   const shown = (await server.api(server.admin, "GET", `/repos/${repo}`)).json as { id: number };
   return shown.id;
+}
+
+const READS: readonly PropertyKey[] = ["comments", "reactions", "branch", "pullRequests"];
+const TRIES = 5;
+
+/** The same server, read again where a kept connection was cut just as it was used: machines are busy. */
+function patient(server: E2eServer): E2eServer {
+  const again = async <T>(read: () => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await read();
+      } catch (error) {
+        if (attempt === TRIES || !(error instanceof TypeError)) throw error;
+      }
+    }
+  };
+  return new Proxy(server, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function") return value;
+      const call = (...args: unknown[]) => value.apply(target, args) as Promise<unknown>;
+      return (...args: unknown[]) => {
+        const isRead = READS.includes(key) || (key === "api" && args[1] === "GET");
+        return isRead ? again(() => call(...args)) : call(...args);
+      };
+    },
+  });
 }
