@@ -5,6 +5,7 @@ import { createDeadlines } from "./cells/deadlines.ts";
 import { lookAtTime } from "./cells/expiry.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "./cells/heartbeat-access.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
+import { createRounds } from "./cells/pit-rounds.ts";
 import { Registry } from "./cells/registry.ts";
 import { createReportHandlers } from "./cells/reports.ts";
 import { createRunner, type Runner } from "./cells/runner.ts";
@@ -178,11 +179,14 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
     catchUp.start();
   };
   const readiness = createReadiness({ config, forge, clock, log, begin });
+  const { dataDir, missionsDir, pit } = config;
+  const rounds = createRounds({ ...deps, steps: lifecycle.steps, log, dataDir, missionsDir, pit });
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
     every(RETRY_LOOK_MS, () => lifecycle.steps.admitDue(), again),
     every(TICK_MS, lookAtClock, again),
+    every(config.pit.scanMs, () => void rounds.look(), again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
   lifecycle.steps.admitWaiting();
@@ -201,6 +205,7 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
     notReady: readiness.notReady,
     async stop() {
       for (const cancel of [...cancels, readiness.stop, catchUp.stop]) cancel();
+      await rounds.stop();
       await queue.close(DRAIN_MS);
       await runner.close();
       db.close();
