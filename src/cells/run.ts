@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { agentCommand, agentEnvironment, type LaunchContext } from "../backends/agents.ts";
 import type { Backend, Handle, RunSpec } from "../backends/backend.ts";
@@ -12,6 +11,7 @@ import type { HeartbeatAccess } from "./heartbeat-access.ts";
 import { ensureHome } from "./home.ts";
 import { inDirectory, readInside } from "./inside.ts";
 import { checkPassable, lendCell } from "./owner.ts";
+import { hasSession } from "./session.ts";
 import { logNameOf, sessionIdOf, surroundingsOf } from "./surroundings.ts";
 import { makeCell, type WorkspaceDeps } from "./workspace.ts";
 
@@ -63,7 +63,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     directories: wanted.directories,
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
-  const isFirstRun = !(await hasEarlierLog(paths, agent.name, run));
+  const isFirstRun = !(await hasSession(paths.cell, agent.name, sessionIdOf(cell.id, agent.name)));
   signal.throwIfAborted();
   await deps.gates.open(cell.id, agent);
   return backend.start(prepare(deps, plan, { paths, isFirstRun }).spec);
@@ -119,10 +119,4 @@ async function ensureBrief(paths: CellPaths, brief: string): Promise<void> {
     readInside(directory, "brief.md", { end: "start", maxBytes }),
   );
   if (there?.text !== brief) await writeFileInside(paths.cell, ["config"], "brief.md", brief);
-}
-
-async function hasEarlierLog(paths: CellPaths, agent: string, run: number): Promise<boolean> {
-  const names = await readdir(paths.logs);
-  const own = new RegExp(`^${agent}-(\\d+)\\.log$`);
-  return names.some((name) => Number(own.exec(name)?.[1] ?? run) < run);
 }

@@ -134,7 +134,7 @@ describe("a cell that is brought back", () => {
     mkdirSync(bin);
     const claude = [
       "#!/bin/sh",
-      'for last; do :; done; session="$CLAUDE_CONFIG_DIR/$last"',
+      'for last; do :; done; session="$CLAUDE_CONFIG_DIR/$last.jsonl"',
       'case " $* " in',
       '*" --session-id "*) mkdir -p "$CLAUDE_CONFIG_DIR" && echo first >"$session" ;;',
       '*" --resume "*) echo again >>"$session" ;;',
@@ -153,7 +153,7 @@ describe("a cell that is brought back", () => {
     expect(await restore()).toBeNull();
     await rig.runToEnd(cell, 2);
     const [session = "", ...more] = readdirSync(at("home/allegro/claude"));
-    expect([session, more]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/), []]);
+    expect([session, more]).toEqual([expect.stringMatching(/^[0-9a-f-]{36}\.jsonl$/), []]);
     expect(readFileSync(at("home/allegro/claude", session), "utf8")).toBe("first\nagain\n");
     rig.restart();
     rig.agent('echo more >>a.txt; git commit -qam more; echo "$HOME" >"$HOME/me"');
