@@ -111,6 +111,10 @@ export class ForgeProxy {
       deliver(answer, response, fault);
     });
     request.pipe(inner);
+    // Somebody who was killed in the middle of a request: the forge sees it cut as well. A whole one is worked off.
+    request.once("close", () => {
+      if (!request.complete) inner.destroy();
+    });
   }
 }
 
