@@ -61,6 +61,9 @@ export const STEPS: Readonly<Partial<Record<JobKind, Act | null>>> = {
   seal: "close",
   sealed: "close",
   prune: "close",
+  restore: "bring back",
+  restored: "bring back",
+  health: "stay",
   scrub: "destroy",
   scrubbed: "destroy",
   tail: "logs",
@@ -149,6 +152,13 @@ function waysIntoStep(kind: JobKind, dice: Dice): Doom[] {
         atOnce,
         within,
         { at: "fs.mkdir", when: "before", match: "/proc/self/fd/\\d+/(home|worktree)" },
+      ];
+    case "restore":
+      return [
+        atOnce,
+        within,
+        { at: "fs.mkdir", when: "after", match: "\\.restore" },
+        { at: "fs.rename", when: dice.pick(["before", "after"]), match: "/(home|worktree)" },
       ];
     case "collect":
       return [within, { at: "spawn", when: "soon", match: "index-pack|bundle", waitMs: dice.between(0, 10) }];

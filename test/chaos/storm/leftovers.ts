@@ -87,10 +87,11 @@ function directoryOf(world: World, cell: CellRow): string[] {
 
 function archiveOf(dir: string, cell: CellRow): string[] {
   const archive = join(dir, "archive");
-  const names = namesIn(archive).filter((name) => name !== "branch.bundle");
-  // The bundle of the last collect lies there before anything is sealed.
+  // The bundle of the last collect lies there before anything is sealed, and the seal itself once a cell was brought back from it.
   if (cell.state !== "archived") return [];
-  if (names.sort().join(" ") !== "cell.tar.gz manifest.json") return [`its archive holds ${names.join(" ")}`];
+  const names = namesIn(archive).filter((name) => name !== "collected.bundle");
+  if (names.sort().join(" ") !== "branch.bundle cell.tar.gz entries.jsonl.gz manifest.json")
+    return [`its archive holds ${names.join(" ")}`];
   const faults: string[] = [];
   const manifest = readObject(join(archive, "manifest.json")) as {
     files?: { name: string; bytes: number; sha256: string }[];
@@ -102,7 +103,7 @@ function archiveOf(dir: string, cell: CellRow): string[] {
     else if (createHash("sha256").update(readFileSync(path)).digest("hex") !== sha256)
       faults.push(`${name} has another hash than its manifest says`);
   }
-  if ((manifest?.files ?? []).length < 2) faults.push("its manifest names fewer than two files");
+  if ((manifest?.files ?? []).length < 3) faults.push("its manifest names fewer than three files");
   for (const name of ["worktree", "home"])
     if (namesIn(join(dir, name)).length > 0) faults.push(`${name}/ was not emptied`);
   return faults;

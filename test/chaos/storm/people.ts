@@ -18,6 +18,7 @@ const ACTS = {
   talk: 4,
   stop: 6,
   revive: 6,
+  "bring back": 4,
   close: 7,
   destroy: 5,
   logs: 4,
@@ -130,6 +131,8 @@ export class People {
           ["idle", "archived"],
           (id) => `/lazarus revive ${id}${this.#dice.chance(0.3) ? " quick" : ""}`,
         );
+      case "bring back":
+        return this.#onCell(people.lead, ["archived"], (id) => `/lazarus revive ${id} quick`);
       case "close":
         return this.#onCell(
           people.lead,

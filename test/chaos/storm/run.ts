@@ -14,7 +14,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "900" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     kills: { type: "string" },
-    deliveries: { type: "string", default: "brought" },
+    deliveries: { type: "string", default: "lost" },
     keep: { type: "string" },
     verbose: { type: "boolean", default: false },
   },
@@ -44,6 +44,6 @@ const report = await storm({
 // Whether all had their share is known only now.
 const missing = report.kills >= ENOUGH_FOR_ALL ? GOALS.filter((goal) => !report.hits.has(goal)) : [];
 const judged = { ...report, missing };
-const again = `npm run chaos -- --seconds ${seconds} --seed ${seed}${kills === null ? "" : ` --kills ${kills}`}${deliveries === "lost" ? " --deliveries lost" : ""}`;
+const again = `npm run chaos -- --seconds ${seconds} --seed ${seed}${kills === null ? "" : ` --kills ${kills}`}${deliveries === "lost" ? "" : " --deliveries brought"}`;
 process.stdout.write(describe(judged, again));
 process.exitCode = isWell(judged) ? 0 : 1;

@@ -94,7 +94,7 @@ async function settle(at: {
   port: number;
   closers: (() => unknown)[];
 }): Promise<{ lazarus: Lazarus; disk: Disk }> {
-  const settings = { forgeUrl: at.forgeUrl, token: at.token, agents: {} };
+  const settings = { forgeUrl: at.forgeUrl, token: at.token, agents: {}, forge: { poll: "3s" } };
   const lazarus = await Lazarus.make(settings);
   at.closers.push(() => lazarus.remove());
   const disk = makeDisk(lazarus.dir);
@@ -110,6 +110,7 @@ async function settle(at: {
     server: { listen: `127.0.0.1:${at.port}` },
     data: join(disk.dir, "data"),
     missions: join(disk.dir, "missions"),
+    pit: { scan: "1s" },
     limits: { cells: 4, per_repository: 3, per_person: 4, free: "1MB", grace: "1s", run: "12h", ttl: "30d" },
   };
   await lazarus.configure({ ...settings, agents, more });
