@@ -6,5 +6,10 @@ if (!existsSync(built)) {
   process.stderr.write("lazarus: it is not built yet: run `bash scripts/setup` in the checkout\n");
   process.exit(2);
 }
+// Whoever reads has read enough: `lazarus status | head`.
+process.stdout.on("error", (error) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 const { main } = await import(built.href);
 await main(process.argv);

@@ -109,7 +109,7 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
   const made = createForge({
     url: config.forge.url,
     token: config.forge.token,
-    ca: config.forge.caFile === null ? undefined : readFileSync(config.forge.caFile, "utf8"),
+    ca: config.forge.caFile === null ? undefined : readCertificates(config.forge.caFile),
     redact: redactor.redact,
     clock,
     proxyFor: (url) => config.proxyFor(url),
@@ -212,6 +212,14 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
       lock.release();
     },
   };
+}
+
+function readCertificates(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new LazarusError("configuration", `reading ${path} (forge.ca_file in lazarus.yaml)`, { cause });
+  }
 }
 
 /** `http://127.0.0.1:8420`. */

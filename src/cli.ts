@@ -3,6 +3,7 @@ import { openApp } from "./app.ts";
 import { EXIT, exitCodeOf, failure } from "./cli-exit.ts";
 import { runJobs } from "./cli-jobs.ts";
 import { addPit } from "./cli-pit.ts";
+import { VERSION } from "./cli-version.ts";
 import { systemClock } from "./clock.ts";
 import type { StoredAnswer } from "./commands/answer.ts";
 import type { Verb } from "./commands/command.ts";
@@ -33,6 +34,7 @@ const program = new Command("lazarus")
   .option("--verbose", "say more on standard error")
   .helpOption("-h, --help", "help, with examples: lazarus COMMAND --help")
   .showHelpAfterError("(lazarus --help lists the commands)")
+  .version(VERSION, "--version", "prints the version")
   .exitOverride()
   .configureOutput({ writeErr: (text) => process.stderr.write(text) });
 

@@ -35,7 +35,7 @@ export function readSource({ file, env, cwd }: Lookup): Source {
       return { file: place, ...parse(readLimited(place)) };
     } catch (error) {
       if (named === undefined && systemCode(error) === "ENOENT") continue;
-      return { file: place, tree: {}, faults: [`it cannot be read: ${why(error)}`] };
+      return { file: place, tree: {}, faults: [`${place} cannot be read: ${why(error)}`] };
     }
   }
   return { file: null, tree: {}, faults: [] };

@@ -234,7 +234,7 @@ describe("where values come from", () => {
     expect(dataDir({ env, file: "one.yaml" })).toBe("/one");
     expect(dataDir({ env })).toBe("/two");
     expect(dataDir({})).toBe("/lazarus");
-    expect(() => dataDir({ file: "three.yaml" })).toThrow(/three\.yaml: it cannot be read: no such file/);
+    expect(() => dataDir({ file: "three.yaml" })).toThrow(/three\.yaml cannot be read: no such file/);
   });
 
   test("reads JSON", () => {

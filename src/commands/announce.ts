@@ -22,7 +22,7 @@ export function createAnnouncer(deps: { queue: Queue }): (announcement: Announce
 function closed({ cell, by, person }: Extract<Announcement, { kind: "closed" }>): Markdown {
   const asked = cell.requester.id === null ? md`Cell` : md`${mention(cell.requester.login)}: cell`;
   const kept = cell.keepUntil === null ? md`` : md`${day(cell.keepUntil)}, or `;
-  return md`${asked} ${code(shortId(cell.id))} is closed by ${person ?? by}: ${published(cell)}, archived. Its seal keeps worktree, home and logs until ${kept}${code(`/lazarus destroy ${shortId(cell.id)}`)}.`;
+  return md`${asked} ${code(shortId(cell.id))} is closed${cell.outcome === "expired" ? ", its time was up" : ` by ${person ?? by}`}: ${published(cell)}, archived. Its seal keeps worktree, home and logs until ${kept}${code(`/lazarus destroy ${shortId(cell.id)}`)}.`;
 }
 
 function needsYou({ cell, run }: Extract<Announcement, { kind: "needs-you" }>): Markdown {
@@ -33,6 +33,12 @@ function needsYou({ cell, run }: Extract<Announcement, { kind: "needs-you" }>): 
     md`${asked} ${code(shortId(cell.id))} needs you: ${what}.`,
     ...[meaning, cell.breaker].flatMap((each) => (each === null ? [] : [md`${asSentence(each)}`])),
     md`${code(`/lazarus revive ${shortId(cell.id)}`)} lets it go on.`,
+    // A run that goes on gets the brief it had.
+    ...(run.exitClass === "question"
+      ? [
+          md`Your words reach an agent with ${code(`/lazarus summon ${run.agent} -- your answer`)}, in a new cell.`,
+        ]
+      : []),
   ];
   const text = join(parts, " ");
   const question = run.exitClass === "question" ? (cell.harvest?.question ?? null) : null;

@@ -39,7 +39,8 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
     found.push(md`Review ${pullRequestLink(cell)}; ${code("/lazarus close")} closes the cell (directors).`);
   if (harvest !== null && !harvest.changed && harvest.report !== null)
     found.push(details(`What ${cell.agent} reports`, quote(harvest.report, 8_000)));
-  if (harvest !== null && cell.outcome === "failed" && harvest.logTail !== "")
+  const isWorthALook = cell.outcome === "failed" || (harvest?.changed === false && harvest.report === null);
+  if (harvest !== null && isWorthALook && harvest.logTail !== "")
     found.push(details("The end of its log", fenced(harvest.logTail, 4_000, "end")));
   return cell.state === "destroyed" ? [] : found;
 }

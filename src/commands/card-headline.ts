@@ -139,6 +139,7 @@ export function pullRequestLink(cell: Cell): Markdown {
 function archived(cell: Cell, by: string): Markdown {
   if (cell.sealedAt === null) return cell.outcome === "declined" ? md`**declined**` : md`**not made**`;
   const kept = cell.keepUntil === null ? "" : `, kept until ${day(cell.keepUntil)}`;
+  if (cell.outcome === "expired") return md`**closed, its time was up**: ${published(cell)}, archived${kept}`;
   if (cell.outcome === "discarded") return md`**closed by ${by}** without publishing, archived${kept}`;
   return md`**closed by ${by}**: ${published(cell)}, archived${kept}`;
 }
@@ -146,6 +147,7 @@ function archived(cell: Cell, by: string): Markdown {
 /** Where the work of a closed cell is to be found. */
 export function published(cell: Cell): Markdown {
   if (cell.outcome === "merged" || cell.outcome === "rejected") return decided(cell);
+  if (cell.publishedTip === null && cell.harvest?.changed === false) return md`nothing to publish`;
   if (cell.publishedTip === null || cell.outcome === "discarded") return md`not published`;
   if (cell.pullRequest !== null) return md`published as ${pullRequestLink(cell)}`;
   return md`published on ${code(cell.publishedBranch ?? cell.branch)}`;

@@ -5,7 +5,7 @@ import { code, details, join, type Markdown, marker, md, quote, table } from "..
 import { actions, findings } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { lifeLine } from "./health-words.ts";
-import { span } from "./run-words.ts";
+import { moment, span } from "./run-words.ts";
 
 const MOST_HISTORY_ROWS = 20;
 
@@ -29,7 +29,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
-    ...(cell.state === "destroyed" ? [] : [details("What you can do", actions(cell, run))]),
+    ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
   return join(parts, "\n\n");
@@ -52,6 +52,12 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
   if (cell.state === "idle" && !isSaid && run?.startedAt != null && run.endedAt !== null)
     return ` · took ${span(run.endedAt - run.startedAt)}`;
   return "";
+}
+
+function doing(cell: Cell, run: Run | null): Markdown {
+  const isLiving = cell.state === "proposed" || cell.state === "active" || cell.state === "idle";
+  const acts = actions(cell, run);
+  return isLiving ? md`${acts}\n\nIts time ends ${moment(cell.expiresAt)}.` : acts;
 }
 
 function history(cell: Cell, rows: readonly HistoryRow[]): Markdown {

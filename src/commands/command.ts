@@ -20,6 +20,8 @@ export interface Verb {
   readonly flags: Readonly<Record<string, Flag>>;
   /** Changes nothing: a command line answers it from the registry, with or without a server. */
   readonly isReadOnly?: boolean;
+  /** Takes what follows ` -- ` as words for the agent. */
+  readonly takesWords?: boolean;
   /** Takes its words raw, to the end of the comment. */
   readonly isRaw?: boolean;
   /** Absent: the words are understood, and refused with `not in this version`. */

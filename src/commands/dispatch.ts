@@ -39,10 +39,13 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
   if (isOld && (await isWithdrawn(payload.asker, deps))) return undefined;
 
   const later = laterWords(payload);
+  const isDeaf = payload.text !== null && verb.run !== undefined && verb.takesWords !== true;
   const answer =
     verb.run === undefined || later !== null
       ? refuse("refused", replies.notInThisVersion(later ?? verb.name))
-      : await verb.run(payload, origin, deps);
+      : isDeaf
+        ? refuse("usage", replies.takesNoWords(verb.name))
+        : await verb.run(payload, origin, deps);
   return () => {
     if (answer.kind === "refused") return answerRefusal(payload.asker, answer, deps);
     answer.effects?.();

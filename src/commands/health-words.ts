@@ -43,8 +43,7 @@ export function ailment(cell: Cell, agent: string, now: number): Markdown | null
 export function lifeLine(cell: Cell, agent: string, now: number): Markdown | null {
   const seen = healthOf(cell);
   if (seen === null) return null;
-  const quiet =
-    seen.health === "quiet" ? md`Quiet for ${span(now - seen.since)}: ${seen.reason} · ` : raw("");
+  const quiet = seen.health === "quiet" ? md`Quiet: ${seen.reason} · ` : raw("");
   const life = md`${quiet}Last sign of life ${span(now - seen.seenAt)} ago`;
   return cell.beat === null ? life : md`${life} · ${beatWords(cell.beat, agent, now)}`;
 }

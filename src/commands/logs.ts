@@ -28,8 +28,7 @@ export const logs: Verb = {
       .runs(cell.id)
       .filter((one) => one.startedAt !== null)
       .at(-1);
-    if (run === undefined || cell.state === "archived" || cell.state === "destroyed")
-      return refuse("failed", replies.noLog(cell));
+    if (run === undefined || cell.state === "destroyed") return refuse("failed", replies.noLog(cell));
     return {
       kind: "later",
       effects: () => {

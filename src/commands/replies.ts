@@ -19,6 +19,8 @@ export const replies = {
   tooMany: () => say`A comment holds up to 10 commands; the rest of this one was left out.`,
   notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
   editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
+  takesNoWords: (verb: string) =>
+    say`${c(verb)} takes no words for the agent, so nothing was done. ${c("/lazarus summon AGENT -- words")} begins a new cell with them.`,
   usage: (usage: string) => say`That is not how it is typed: ${c(`/lazarus ${usage}`)}`,
 
   unknownAgent: (typed: string, agents: readonly string[], nearest: string | null) =>
@@ -110,7 +112,9 @@ export const replies = {
   beingDestroyed: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is being destroyed: it can no longer be revived.`,
   cannotClose: (cell: Cell) =>
-    say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
+    cell.state === "archived" || cell.state === "destroyed"
+      ? say`Cell ${c(shortId(cell.id))} is closed already: it is ${cell.state}.`
+      : say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
   publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
   nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
   neverPublished: (cell: Cell, why: readonly string[]) =>
@@ -119,7 +123,9 @@ export const replies = {
     say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${c(`publish ${shortId(cell.id)} --allow-protected`)}.`,
   closing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: closing`,
   notArchived: (cell: Cell) =>
-    say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
+    cell.state === "closing"
+      ? say`Cell ${c(shortId(cell.id))} is still being closed: type it again when its card says that it is archived.`
+      : say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
   comesBack: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is being brought back for a run: ${c(`stop ${shortId(cell.id)}`)} it first, or ${c(`destroy ${shortId(cell.id)} --force`)}.`,
   alreadyDestroyed: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is destroyed already.`,
@@ -130,8 +136,6 @@ export const replies = {
     say`cell ${c(shortId(cell.id))}: approved, brief ${c(cell.briefSha256.slice(0, 12))}`,
   declined: (cell: Cell) => say`cell ${c(shortId(cell.id))}: declined`,
   noLog: (cell: Cell) => {
-    if (cell.state === "archived" && cell.sealedAt !== null)
-      return say`Cell ${c(shortId(cell.id))} is archived: its logs lie in its seal.`;
     if (cell.state === "destroyed") return say`Cell ${c(shortId(cell.id))} is destroyed, its logs with it.`;
     return say`Cell ${c(shortId(cell.id))} has no log yet: no run has started.`;
   },

@@ -7,6 +7,7 @@ import type { Answer, Deps, Origin, Verb } from "./command.ts";
 import { findCell } from "./find-cell.ts";
 import { healthOf } from "./health-words.ts";
 import { replies } from "./replies.ts";
+import { moment } from "./run-words.ts";
 import { plainText } from "./sentence.ts";
 import { COLUMNS, columns, rowOf, viewOf } from "./view.ts";
 
@@ -46,6 +47,9 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
     `runs     ${last?.n ?? 0}`,
+    ...(["proposed", "active", "idle"].includes(found.cell.state)
+      ? [`ends     ${moment(found.cell.expiresAt)}`]
+      : []),
     ...healthLines(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),
     ...deps.registry

@@ -15,6 +15,7 @@ const LONGEST_TTL_MS = 90 * 24 * 60 * MINUTE_MS;
 export const summon: Verb = {
   name: "summon",
   summary: "makes a cell in which one agent works on the target",
+  takesWords: true,
   usage: "summon [AGENT] [TARGET] [--ttl 4h] [--base BRANCH] [-- words for the agent]",
   examples: [
     "summon allegro",

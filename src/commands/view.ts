@@ -100,12 +100,21 @@ function healthWords(cell: Cell, now: number): string {
 
 function resultOf(cell: Cell): string {
   if (cell.pullRequest !== null && cell.state !== "destroyed") {
+    if (cell.outcome === "merged") return `merged #${cell.pullRequest}`;
+    if (cell.outcome === "rejected") return `#${cell.pullRequest}, not merged`;
     return cell.state === "archived" ? `published #${cell.pullRequest}` : `draft #${cell.pullRequest}`;
   }
+  if (cell.state === "idle" && cell.harvest?.question != null) return "asks a question";
   if (cell.state === "proposed") return cell.waitsForApproval ? "waits for approval" : "waits to start";
-  if (cell.reason !== null) return plainText(cell.reason).slice(0, 60);
+  if (cell.reason !== null) return cut(plainText(cell.reason));
   return cell.outcome ?? "";
 }
+
+function cut(text: string): string {
+  return text.length > WIDEST_RESULT ? `${text.slice(0, WIDEST_RESULT - 1)}…` : text;
+}
+
+const WIDEST_RESULT = 60;
 
 /** A span as people say it: `12m`, `3h`, `5d`. */
 export function age(ms: number): string {

@@ -75,6 +75,7 @@ it("says each refusal in one calm sentence", () => {
     "bringingBack, waits": replies.bringingBack(cell, place),
     beingDestroyed: replies.beingDestroyed(cell),
     comesBack: replies.comesBack(cell),
+    takesNoWords: replies.takesNoWords("revive"),
     neverMade: replies.neverMade(cell),
     reviving: replies.reviving(cell, null),
     "reviving, waits": replies.reviving(cell, place),
