@@ -23,7 +23,7 @@ export interface Deadlines {
   transaction<T>(fn: () => T): T;
 }
 
-/** Over the registry's tables `cells`, `runs` and `ticks`. That a cell is not destroyed is said for the sake of the index, which has no others. */
+/** Over the registry's tables `cells`, `runs`, `ticks` and `catchup_marks`. That a cell is not destroyed is said for the sake of the index, which has no others. */
 export function createDeadlines(db: Db): Deadlines {
   const { sql } = db;
   return {
@@ -61,6 +61,8 @@ export function createDeadlines(db: Db): Deadlines {
            WHERE state <> 'destroyed'`,
         )
         .run({ ms });
+      // Not an end, but ours: how long ago the forge was asked is told from it where the forge's own clock was set, too.
+      sql.prepare("UPDATE catchup_marks SET saved_at = saved_at + @ms").run({ ms });
       sql
         .prepare(
           "UPDATE runs SET not_before = not_before + @ms WHERE state IN ('waiting','admitted','running') AND state = 'waiting'",
