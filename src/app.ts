@@ -167,8 +167,14 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
     failures({ ...postDeps, log, redact: redactor.redact }),
   );
 
-  const lookAtClock = () => {
-    noteTick({ ...deps, deadlines, log });
+  // Whoever looks at a deadline has looked at the clock just before.
+  const lookAtClock = () => noteTick({ ...deps, deadlines, log });
+  const lookAtRetries = () => {
+    lookAtClock();
+    lifecycle.steps.admitDue();
+  };
+  const lookAtEnds = () => {
+    lookAtClock();
     lookAtTime({ ...deps, deadlines });
   };
   const begin = (forgeNow: number) => {
@@ -184,8 +190,8 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
-    every(RETRY_LOOK_MS, () => lifecycle.steps.admitDue(), again),
-    every(TICK_MS, lookAtClock, again),
+    every(RETRY_LOOK_MS, lookAtRetries, again),
+    every(TICK_MS, lookAtEnds, again),
     every(config.pit.scanMs, () => void rounds.look(), again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];

@@ -32,7 +32,9 @@ export function readBeat(text: string, redact: (text: string) => string): BeatWo
   }
   const parsed = said.safeParse(value);
   if (!parsed.success) return null;
-  const words = (from: string, chars: number) => cut(plain(redact(from)).replace(/\s+/g, " ").trim(), chars);
+  // Before, since an escape sequence swallows a character of what follows; after, since what was between the halves of a secret is gone.
+  const hidden = (from: string) => redact(plain(redact(from)));
+  const words = (from: string, chars: number) => cut(hidden(from).replace(/\s+/g, " ").trim(), chars);
   const { state, message, progress } = parsed.data;
   const named = words(state, STATE_CHARS);
   if (named === "") return null;

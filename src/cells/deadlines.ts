@@ -23,14 +23,14 @@ export interface Deadlines {
   transaction<T>(fn: () => T): T;
 }
 
-/** Over the registry's tables `cells`, `runs` and `ticks`. */
+/** Over the registry's tables `cells`, `runs`, `ticks` and `catchup_marks`. That a cell is not destroyed is said for the sake of the index, which has no others. */
 export function createDeadlines(db: Db): Deadlines {
   const { sql } = db;
   return {
     endingBefore: (at) =>
       sql
         .prepare(
-          "SELECT * FROM cells WHERE state IN ('proposed','active','idle') AND expires_at <= @at ORDER BY seq",
+          "SELECT * FROM cells WHERE state <> 'destroyed' AND state IN ('proposed','active','idle') AND expires_at <= @at ORDER BY seq",
         )
         .all({ at })
         .map(cellFromRow),
@@ -38,7 +38,7 @@ export function createDeadlines(db: Db): Deadlines {
     keptUntil: (at) =>
       sql
         .prepare(
-          "SELECT * FROM cells WHERE state = 'archived' AND (keep_until IS NULL OR keep_until <= @at) ORDER BY seq",
+          "SELECT * FROM cells WHERE state <> 'destroyed' AND state = 'archived' AND (keep_until IS NULL OR keep_until <= @at) ORDER BY seq",
         )
         .all({ at })
         .map(cellFromRow),
@@ -61,7 +61,13 @@ export function createDeadlines(db: Db): Deadlines {
            WHERE state <> 'destroyed'`,
         )
         .run({ ms });
-      sql.prepare("UPDATE runs SET not_before = not_before + @ms WHERE state = 'waiting'").run({ ms });
+      // Not an end, but ours: how long ago the forge was asked is told from it where the forge's own clock was set, too.
+      sql.prepare("UPDATE catchup_marks SET saved_at = saved_at + @ms").run({ ms });
+      sql
+        .prepare(
+          "UPDATE runs SET not_before = not_before + @ms WHERE state IN ('waiting','admitted','running') AND state = 'waiting'",
+        )
+        .run({ ms });
     },
 
     transaction: (fn) => db.transaction(fn),

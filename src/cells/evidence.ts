@@ -4,7 +4,7 @@ import { bootId, oomKills } from "../backends/proc.ts";
 import type { Signs } from "../queue/shapes.ts";
 import { inDirectory, readInside } from "./inside.ts";
 import { signsIn } from "./log-signs.ts";
-import { plainText, readLogEnd } from "./words.ts";
+import { plainRedacted, readLogEnd } from "./words.ts";
 
 /** Where a run left its signs. */
 export interface Traces {
@@ -51,7 +51,7 @@ export async function readQuestion(traces: Traces): Promise<string | null> {
     });
   const asked = (await read("question.md")) ?? messageOf(await read("heartbeat.json"));
   if (asked === null) return null;
-  const text = traces.redact(plainText(asked)).trim();
+  const text = plainRedacted(asked, traces.redact).trim();
   if (text === "") return null;
   const bytes = Buffer.from(text);
   if (bytes.length <= QUESTION_BYTES) return text;

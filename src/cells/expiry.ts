@@ -17,9 +17,15 @@ export interface ExpiryDeps {
 /** Nobody is warned longer than this before the end. */
 const LONGEST_WARNING_MS = 60 * 60_000;
 
-/** How long before its end a cell is warned: a tenth of its TTL, at most an hour. */
-export function warningMs(cell: Pick<Cell, "createdAt" | "expiresAt">): number {
-  return Math.min(LONGEST_WARNING_MS, Math.max(0, cell.expiresAt - cell.createdAt) / 10);
+/** How long before its end a cell is warned whose TTL began `since` (epoch ms): a tenth of it, at most an hour; an hour too where the clock was set to before that. */
+export function warningMs(ttl: { readonly since: number; readonly expiresAt: number }): number {
+  const ttlMs = ttl.expiresAt - ttl.since;
+  return ttlMs <= 0 ? LONGEST_WARNING_MS : Math.min(LONGEST_WARNING_MS, ttlMs / 10);
+}
+
+/** One that came back from its archive began anew then. */
+function beganAt(cell: Cell, registry: Registry): number {
+  return registry.history(cell.id).findLast((row) => row.from === "archived")?.at ?? cell.createdAt;
 }
 
 /**
@@ -36,11 +42,12 @@ export function lookAtTime(deps: ExpiryDeps): void {
     if (cell.ttlWarnedFor !== cell.expiresAt) warn(cell, now, deps);
     else if (cell.expiresAt <= now) expire(cell, deps);
   }
+  if (deps.config.limits.keepMs === 0) return;
   for (const cell of deps.deadlines.keptUntil(now)) retain(cell, now, deps);
 }
 
 function warn(cell: Cell, now: number, { registry, lifecycle }: ExpiryDeps): void {
-  const before = warningMs(cell);
+  const before = warningMs({ since: beganAt(cell, registry), expiresAt: cell.expiresAt });
   if (cell.expiresAt - before > now) return;
   const expiresAt = Math.max(cell.expiresAt, Math.ceil(now + (cell.expiresAt <= now ? before : 0)));
   registry.transaction(() => {
@@ -73,9 +80,12 @@ function gaveUpSince(cell: Cell, registry: Registry): boolean {
     .some((row) => row.from === "closing" && row.to === "idle" && row.at >= cell.expiresAt);
 }
 
+/** A machine that wakes up in the future is told so soon after its start; what was destroyed until then would be gone. */
+const CLOCK_MENDED_MS = 10 * 60_000;
+
 /** The longer of what was promised when it was archived and what is configured now counts: nobody loses a seal by a change of the file. */
-function retain(cell: Cell, now: number, { registry, lifecycle, config }: ExpiryDeps): void {
-  if (config.limits.keepMs === 0 || cell.closing !== null) return;
+function retain(cell: Cell, now: number, { registry, lifecycle, clock, config }: ExpiryDeps): void {
+  if (cell.closing !== null) return;
   const last = registry.lastRun(cell.id);
   if (last?.state === "waiting" || last?.state === "admitted") return;
   const archivedAt = registry.history(cell.id).at(-1)?.at ?? now;
@@ -86,5 +96,6 @@ function retain(cell: Cell, now: number, { registry, lifecycle, config }: Expiry
       if (cell.keepUntil !== null) lifecycle.steps.card(cell.id);
     });
   }
-  if (until <= now) lifecycle.destroy(cell, "lazarus");
+  const isClockMended = clock.machine().upMs >= CLOCK_MENDED_MS;
+  if (until <= now && isClockMended) lifecycle.destroy(cell, "lazarus");
 }

@@ -96,8 +96,8 @@ export class Lifecycle {
         this.steps.sweepDirectory(cell);
       }
       if (cell.state === "archived" && state === "admitted") this.steps.putAway(run);
-      // Until now it was to go on by itself; now this is all there is.
-      if (run.isAutomatic) this.steps.advance(cell.id);
+      // Until now it was to go on, by itself or since somebody asked; now this is all there is.
+      this.steps.advance(cell.id);
       this.steps.card(cell.id);
       this.steps.admitWaiting();
     });

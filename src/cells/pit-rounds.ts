@@ -6,10 +6,11 @@ import { whatIs } from "./directory.ts";
 import { inSlices, noCounts, type Seen, scan } from "./pit.ts";
 import { writePitHeartbeat } from "./pit-heartbeat.ts";
 import type { Registry } from "./registry.ts";
+import type { Standing } from "./rows.ts";
 import type { Steps } from "./steps.ts";
 
 export interface RoundsDeps {
-  readonly registry: Pick<Registry, "list" | "cell" | "update" | "transaction">;
+  readonly registry: Pick<Registry, "standing" | "cell" | "update" | "transaction">;
   readonly steps: Pick<Steps, "card">;
   readonly clock: Clock;
   readonly log: Pick<Log, "info" | "warn">;
@@ -29,6 +30,7 @@ export interface Rounds {
 /** How long a look may hold the event loop at a time. */
 const SLICE_MS = 10;
 const WITH_A_DIRECTORY = ["active", "idle", "closing", "archived"] as const;
+const PAGE = 200;
 const TROUBLE = "its directory is ";
 
 /**
@@ -47,19 +49,23 @@ export function createRounds(deps: RoundsDeps): Rounds {
     const found: Found = { counts: noCounts(), there: new Set(), damaged: new Map(), strangers: [] };
     const slices = { sliceMs: SLICE_MS, clock, signal: stopped.signal };
     // Before the first cell nobody has made the root.
-    if (registry.list(WITH_A_DIRECTORY).length > 0 || (await whatIs(root)) !== "nothing")
+    const isAnyMade = WITH_A_DIRECTORY.some((state) => registry.standing(state, 0, 1).length > 0);
+    if (isAnyMade || (await whatIs(root)) !== "nothing")
       await inSlices(scan({ root, clock, ...deps.pit }), slices, (one) => note(one, found));
     // Asked after the look: what was moved meanwhile is as it is now.
     const troubles = new Map<string, string>();
-    for (const cell of registry.list(WITH_A_DIRECTORY)) {
+    const known = new Set<string>();
+    await inSlices(everyCell(registry), slices, (cell) => {
+      known.add(cell.id);
       const trouble = troubleOf(cell, found);
-      if (trouble === null || suspected.get(cell.id) === trouble) tell(cell, trouble, deps);
+      const isSure = trouble === null || suspected.get(cell.id) === trouble;
+      if (isSure && isNews(cell, trouble)) tell(cell.id, { trouble, found }, deps);
       if (trouble !== null) troubles.set(cell.id, trouble);
-    }
+    });
     suspected = troubles;
     const strange = new Set(found.strangers);
     for (const id of found.there)
-      if (registry.cell(id) === null) strange.add(`${id}: no cell of the registry`);
+      if (!known.has(id) && registry.cell(id) === null) strange.add(`${id}: no cell of the registry`);
     for (const one of strange)
       if (!odd.has(one)) log.warn({ root, what: one }, "the missions root holds what is no cell of ours");
     odd = strange;
@@ -88,6 +94,17 @@ export function createRounds(deps: RoundsDeps): Rounds {
   };
 }
 
+/** A page at a time, each as it is when it is asked for. */
+function* everyCell(registry: Pick<Registry, "standing">): Generator<Standing> {
+  for (const state of WITH_A_DIRECTORY) {
+    let page = registry.standing(state, 0, PAGE);
+    while (page.length > 0) {
+      yield* page;
+      page = registry.standing(state, page.at(-1)?.row ?? 0, PAGE);
+    }
+  }
+}
+
 interface Found {
   readonly counts: ReturnType<typeof noCounts>;
   readonly there: Set<string>;
@@ -108,7 +125,7 @@ function note(one: Seen, found: Found): void {
 }
 
 /** Null: its directory is as it must be, or there need not be any. */
-function troubleOf(cell: Cell, found: Found): string | null {
+function troubleOf(cell: Pick<Cell, "id" | "state" | "sealedAt" | "closing">, found: Found): string | null {
   const isNeverMade = cell.state === "archived" && cell.sealedAt === null;
   if (isNeverMade || cell.closing?.thenDestroy) return null;
   if (!found.there.has(cell.id)) return `${TROUBLE}gone`;
@@ -116,12 +133,22 @@ function troubleOf(cell: Cell, found: Found): string | null {
   return why === undefined ? null : `${TROUBLE}damaged: ${why}`;
 }
 
-function tell(cell: Cell, trouble: string | null, { registry, steps, log }: RoundsDeps): void {
-  const isTold = cell.reason?.startsWith(TROUBLE) === true;
-  if (trouble === null ? !isTold : cell.reason === trouble) return;
+function isNews(cell: Pick<Cell, "reason">, trouble: string | null): boolean {
+  return trouble === null ? cell.reason?.startsWith(TROUBLE) === true : cell.reason !== trouble;
+}
+
+/** Others had their turn since the cell was read: of one that is being destroyed, or was, nothing is told any more. */
+function tell(
+  cellId: string,
+  { trouble, found }: { readonly trouble: string | null; readonly found: Found },
+  { registry, steps, log }: RoundsDeps,
+): void {
+  const cell = registry.cell(cellId);
+  const isStill = WITH_A_DIRECTORY.some((state) => state === cell?.state);
+  if (cell === null || !isStill || troubleOf(cell, found) !== trouble || !isNews(cell, trouble)) return;
   registry.transaction(() => {
-    registry.update(cell.id, { reason: trouble });
-    steps.card(cell.id);
+    registry.update(cellId, { reason: trouble });
+    steps.card(cellId);
   });
-  if (trouble !== null) log.warn({ cell: cell.id, why: trouble }, "a cell's directory is not as it must be");
+  if (trouble !== null) log.warn({ cell: cellId, why: trouble }, "a cell's directory is not as it must be");
 }

@@ -4,8 +4,8 @@ import { LazarusError } from "../errors.ts";
 import type { RepositoryRef } from "../queue/shapes.ts";
 import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "./cell.ts";
 import type { CellChange, RunChange } from "./changes.ts";
-import { bindCell, cellFromRow, type NewCell } from "./rows.ts";
-import { bindRun, historyFromRow, runFromRow } from "./run-rows.ts";
+import { bindCell, cellFromRow, INSERT_CELL, type NewCell, type Standing, standingFromRow } from "./rows.ts";
+import { bindRun, historyFromRow, INSERT_RUN, runFromRow } from "./run-rows.ts";
 
 /** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
 export class Registry {
@@ -156,10 +156,19 @@ export class Registry {
   /** Cells by state, oldest first; all but destroyed ones when none is named. */
   list(states?: readonly State[]): Cell[] {
     const wanted = states ?? ["proposed", "active", "idle", "closing", "archived"];
+    // The index is of these alone, and is used only where that is said.
+    const indexed = wanted.includes("destroyed") ? "" : "state <> 'destroyed' AND";
     return this.#db.sql
-      .prepare("SELECT * FROM cells WHERE state IN (SELECT value FROM json_each(@wanted)) ORDER BY seq")
+      .prepare(
+        `SELECT * FROM cells WHERE ${indexed} state IN (SELECT value FROM json_each(@wanted)) ORDER BY seq`,
+      )
       .all({ wanted: JSON.stringify(wanted) })
       .map(cellFromRow);
+  }
+
+  /** The next `limit` cells in a state after that row (0: the first ones): all of them at once are too many to be held. */
+  standing(state: Exclude<State, "destroyed">, after: number, limit: number): Standing[] {
+    return this.#db.sql.prepare(STANDING).all({ state, after, limit }).map(standingFromRow);
   }
 
   isBranchTaken(repositoryId: number, branch: string): boolean {
@@ -244,7 +253,9 @@ export class Registry {
   hasDueRun(since: number, now: number): boolean {
     return (
       this.#db.sql
-        .prepare("SELECT 1 FROM runs WHERE state = 'waiting' AND not_before > @since AND not_before <= @now")
+        .prepare(
+          `SELECT 1 FROM runs WHERE ${OPEN} AND state = 'waiting' AND not_before > @since AND not_before <= @now`,
+        )
         .get({ since, now }) !== undefined
     );
   }
@@ -252,7 +263,9 @@ export class Registry {
   /** Runs in one of the open states, in the order in which they were asked for. */
   openRuns(states: readonly ("waiting" | "admitted" | "running")[]): Run[] {
     return this.#db.sql
-      .prepare("SELECT * FROM runs WHERE state IN (SELECT value FROM json_each(@states)) ORDER BY seq")
+      .prepare(
+        `SELECT * FROM runs WHERE ${OPEN} AND state IN (SELECT value FROM json_each(@states)) ORDER BY seq`,
+      )
       .all({ states: JSON.stringify(states) })
       .map(runFromRow);
   }
@@ -279,14 +292,8 @@ function isIn(cell: Cell, repository: RepositoryRef): boolean {
   return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();
 }
 
-const INSERT_CELL = `
-  INSERT INTO cells (id, seq, state, reason, repository, full_name, number, is_pull_request, title, issue_url,
-    requester_id, requester_login, asked_in_comment, agent, waits_for_approval, base_name, base_ref, base_commit,
-    branch, delivery, merge_into, brief, brief_sha256, created_at, expires_at)
-  VALUES (@id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM cells), 'proposed', @reason, @repository, @fullName, @number, @isPullRequest,
-    @title, @issueUrl, @requesterId, @requesterLogin, @askedInComment, @agent, @waitsForApproval, @baseName, @baseRef,
-    @baseCommit, @branch, @delivery, @mergeInto, @brief, @briefSha256, @createdAt, @expiresAt)`;
-
-const INSERT_RUN = `
-  INSERT INTO runs (cell, n, agent, role, state, requester_id, requester_login, created_at, not_before, automatic)
-  VALUES (@cellId, @n, @agent, @role, @state, @requesterId, @requesterLogin, @createdAt, @notBefore, @automatic)`;
+/** As the index of open runs has it: a query must say the same to be answered by it. */
+const OPEN = "state IN ('waiting','admitted','running')";
+const STANDING = `
+  SELECT rowid AS row, id, state, reason, sealed_at, closing FROM cells
+  WHERE state <> 'destroyed' AND state = @state AND rowid > @after ORDER BY rowid LIMIT @limit`;

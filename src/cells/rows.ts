@@ -107,6 +107,21 @@ export function cellFromRow(row: unknown): Cell {
   };
 }
 
+/** As much of a cell as tells how its directory must be. */
+export type Standing = Pick<Cell, "id" | "state" | "reason" | "sealedAt" | "closing"> & {
+  readonly row: number;
+};
+
+const standingRow = cellRow
+  .pick({ id: true, state: true, reason: true, sealed_at: true, closing: true })
+  .extend({ row: z.number() });
+
+/** A row of `rowid AS row, id, state, reason, sealed_at, closing`. */
+export function standingFromRow(row: unknown): Standing {
+  const { sealed_at: sealedAt, ...rest } = standingRow.parse(row);
+  return { ...rest, sealedAt };
+}
+
 /** A cell as it is made: what only happens to it later is empty. */
 export type NewCell = Omit<
   Cell,
@@ -146,3 +161,12 @@ export function bindCell(cell: NewCell): Record<string, unknown> {
     mergeInto: JSON.stringify(cell.mergeInto),
   };
 }
+
+/** Writes what `bindCell` gives, as the youngest cell. */
+export const INSERT_CELL = `
+  INSERT INTO cells (id, seq, state, reason, repository, full_name, number, is_pull_request, title, issue_url,
+    requester_id, requester_login, asked_in_comment, agent, waits_for_approval, base_name, base_ref, base_commit,
+    branch, delivery, merge_into, brief, brief_sha256, created_at, expires_at)
+  VALUES (@id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM cells), 'proposed', @reason, @repository, @fullName, @number, @isPullRequest,
+    @title, @issueUrl, @requesterId, @requesterLogin, @askedInComment, @agent, @waitsForApproval, @baseName, @baseRef,
+    @baseCommit, @branch, @delivery, @mergeInto, @brief, @briefSha256, @createdAt, @expiresAt)`;

@@ -86,3 +86,8 @@ const historyRow = z.object({
 export function historyFromRow(row: unknown): HistoryRow {
   return historyRow.parse(row);
 }
+
+/** Writes what `bindRun` gives, with `n` and `createdAt`. */
+export const INSERT_RUN = `
+  INSERT INTO runs (cell, n, agent, role, state, requester_id, requester_login, created_at, not_before, automatic)
+  VALUES (@cellId, @n, @agent, @role, @state, @requesterId, @requesterLogin, @createdAt, @notBefore, @automatic)`;

@@ -49,7 +49,9 @@ export class Steps {
   /** Gives places to retries whose time has come since it was last called; costs next to nothing where none has. */
   admitDue(): void {
     const now = this.#deps.clock.now();
-    if (this.#registry.hasDueRun(this.#lookedAt, now)) this.#registry.transaction(() => this.admitWaiting());
+    // A clock that was set back took deadlines with it: what it had come to before says nothing now.
+    const since = now < this.#lookedAt ? 0 : this.#lookedAt;
+    if (this.#registry.hasDueRun(since, now)) this.#registry.transaction(() => this.admitWaiting());
     this.#lookedAt = now;
   }
 

@@ -19,6 +19,11 @@ export function plainText(text: string): string {
     .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
 }
 
+/** The same without secrets: hidden before, since an escape sequence swallows a character of what follows, and after, since what was between the halves of one is gone. */
+export function plainRedacted(text: string, redact: Redact): string {
+  return redact(plainText(redact(text)));
+}
+
 /** The last `maxBytes` of a run's log, redacted, as plain text; empty where there is none. Throws nothing for what an agent did to it. */
 export async function readLogEnd(
   cellDir: string,
@@ -29,7 +34,7 @@ export async function readLogEnd(
     readInside(directory, log, { end: "end", maxBytes: how.maxBytes + MARGIN_BYTES }),
   );
   if (read === null) return { text: "", cut: false };
-  const bytes = Buffer.from(how.redact(plainText(read.text)));
+  const bytes = Buffer.from(plainRedacted(read.text, how.redact));
   if (bytes.length <= how.maxBytes) return { text: bytes.toString("utf8"), cut: read.cut };
   // Not in the middle of a character.
   return {
@@ -52,7 +57,7 @@ export async function readReport(
     return readInside(directory, name, { end: "start", maxBytes: how.maxBytes + MARGIN_BYTES });
   });
   if (read === null) return null;
-  const bytes = Buffer.from(how.redact(plainText(read.text)));
+  const bytes = Buffer.from(plainRedacted(read.text, how.redact));
   const text = bytes
     .subarray(0, how.maxBytes)
     .toString("utf8")

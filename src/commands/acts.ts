@@ -77,7 +77,7 @@ export function act(acts: readonly Act[], repository: RepositoryRef, deps: ActDe
       if (!isOpen(cell)) continue;
       deps.log.info({ cell: cellId, by: closing.by, why }, "cell closes");
       if (isApproval) {
-        deps.registry.rememberText(approvedText(cellId), closing.by);
+        deps.registry.rememberText(approvedText(cell), closing.by);
         deps.lifecycle.steps.putDraft(cellId, `approved:${one.id}`);
       }
       deps.lifecycle.close(cell, closing, why);

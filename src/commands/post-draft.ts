@@ -15,9 +15,9 @@ export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "r
   };
 }
 
-/** Under which name it is remembered that a cell's draft was approved, and by whom: it is no draft any more. */
-export function approvedText(cellId: string): string {
-  return `approved:${cellId}`;
+/** Under which name it is remembered that a cell's draft was approved, and by whom: it is no draft any more. A revived cell's next one is. */
+export function approvedText(cell: Pick<Cell, "id" | "pullRequest">): string {
+  return `approved:${cell.id}:${cell.pullRequest}`;
 }
 
 interface Place {
@@ -126,7 +126,7 @@ async function updateText(
 ): Promise<void> {
   const current = await deps.forge.pullRequest(what.place.name, what.number);
   if (current === null || !current.isOpen) return;
-  if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell.id)) !== null)
+  if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell)) !== null)
     await deps.forge.editPullRequest(what.place.name, what.number, {
       title: current.title.slice(DRAFT.length),
     });

@@ -1,9 +1,9 @@
 import { giteaApi } from "gitea-js";
 import type { z } from "zod";
 import { type Clock, toIso } from "../clock.ts";
-import { LazarusError } from "../errors.ts";
 import * as answers from "./answers.ts";
 import { type Answered, type Call, check, createCalls } from "./calls.ts";
+import { dateIn } from "./date.ts";
 import { createFetch } from "./http.ts";
 import { createMovements } from "./moved.ts";
 import { label, numbered, renamedTo, segment, segments, thread } from "./paths.ts";
@@ -121,9 +121,7 @@ export function createForge(options: ForgeOptions): Forge {
       const call = { doing: "reading the forge's clock", send: () => api.version.getVersion() };
       const answer = await calls.read(call);
       if (answer.status !== 200) throw calls.refusal(call, answer);
-      const at = Date.parse(answer.headers.get("date") ?? "");
-      if (Number.isNaN(at)) throw new LazarusError("forge-answer", `${call.doing}: its answer has no Date`);
-      return at;
+      return dateIn(answer.headers, call.doing);
     },
 
     async version() {

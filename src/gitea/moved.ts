@@ -3,6 +3,7 @@ import { toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import * as answers from "./answers.ts";
 import { type Answered, type Calls, check } from "./calls.ts";
+import { dateIn } from "./date.ts";
 import { label, numbered, segments, thread } from "./paths.ts";
 import type { Doing, Forge, Moved, MovedThread, Scope } from "./port.ts";
 import { PAGE } from "./rights.ts";
@@ -79,7 +80,7 @@ export function createMovements({ api, calls }: { api: Api<unknown>; calls: Call
         const answer = await calls.read(call);
         if (answer.status !== 200) throw calls.refusal(call, answer);
         const part = check(doing, answer.data, answers.movedThreads);
-        at ??= dateOf(doing, answer.headers);
+        at ??= dateIn(answer.headers, doing);
         total = countOf(answer.headers);
         threads.push(...part);
         seen += part.length;
@@ -130,12 +131,6 @@ function byThread(threads: readonly MovedThread[]): Map<string, MovedThread> {
 /** Too large, or of a shape we do not know. */
 function isUnreadable(error: unknown): boolean {
   return error instanceof LazarusError && error.code === "forge-answer";
-}
-
-function dateOf(doing: string, headers: Headers): number {
-  const at = Date.parse(headers.get("date") ?? "");
-  if (Number.isNaN(at)) throw new LazarusError("forge-answer", `${doing}: its answer has no Date`);
-  return at;
 }
 
 function countOf(headers: Headers): number | null {

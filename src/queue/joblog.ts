@@ -147,9 +147,13 @@ export function openJobLog(db: Db): JobLog {
     shift: sql.prepare(
       "UPDATE jobs SET not_before = not_before + @ms, lease_until = lease_until + @ms WHERE state IN ('waiting','running')",
     ),
-    prune: sql.prepare("DELETE FROM jobs WHERE state IN ('done','ended') AND ended_at < ?"),
+    prune: sql.prepare(
+      "DELETE FROM jobs INDEXED BY jobs_ended WHERE state IN ('done','ended') AND ended_at < ?",
+    ),
     nextDue: sql
-      .prepare("SELECT min(not_before) FROM jobs WHERE state = 'waiting' AND not_before > ?")
+      .prepare(
+        "SELECT min(not_before) FROM jobs INDEXED BY jobs_due WHERE state = 'waiting' AND not_before > ?",
+      )
       .pluck(),
   };
 

@@ -126,6 +126,21 @@ describe("after a crash", () => {
     expect(rig.run()).toMatchObject({ n: 5, state: "waiting", notBefore: now() + 30_000 });
   });
 
+  it("publishes what there is where a person's own run gave way to nothing", () => {
+    anew({ cells: 1 });
+    rig.create();
+    const OTHER = "9ab24c11-1111-4222-8333-444455556666";
+    rig.create({ id: OTHER, branch: "lazarus/9ab24c11" });
+    runs({ code: 3 });
+    expect(rig.run()).toMatchObject({ state: "waiting", isAutomatic: true });
+    rig.lifecycle.rerun(rig.cell(), "ezra", DEV);
+    expect(rig.run()).toMatchObject({ n: 3, state: "waiting", isAutomatic: false });
+    rig.clearJobs();
+    rig.lifecycle.stop(rig.cell(), "dev");
+    expect(rig.run().state).toBe("withdrawn");
+    expect(rig.payloads("publish")).toHaveLength(1);
+  });
+
   it("is not tried again where revives is 0", () => {
     anew({ revives: 0 });
     crashed();

@@ -49,4 +49,14 @@ describe("a heartbeat", () => {
     const cut = read({ state: "a", message: `${"x".repeat(190)} ${SECRET}` });
     expect(cut?.message).toBe(`${"x".repeat(190)} [redacte…`);
   });
+
+  it.each([
+    ["an escape sequence before it", `\x1b${SECRET}`],
+    ["a title of a terminal within it", `${SECRET.slice(0, 9)}\x1b]0;x\x07${SECRET.slice(9)}`],
+    ["a filler within it", `${SECRET.slice(0, 9)}\u3164${SECRET.slice(9)}`],
+    ["a joiner within it", `${SECRET.slice(0, 9)}\u034f${SECRET.slice(9)}`],
+    ["a selector within it", `${SECRET.slice(0, 9)}\u{E0100}${SECRET.slice(9)}`],
+  ])("hides a secret with %s", (_, message) => {
+    expect(read({ state: "a", message })?.message).not.toContain(SECRET.slice(2, 9));
+  });
 });

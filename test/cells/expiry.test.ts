@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lookAtTime, warningMs } from "../../src/cells/expiry.ts";
 import { tick } from "../../src/cells/timekeeper.ts";
-import { type ControlRig, createControl, ID } from "../fakes/control-rig.ts";
+import { type ControlRig, createControl, ID, started } from "../fakes/control-rig.ts";
 
 const MIN = 60_000;
 const HOUR = 60 * MIN;
 const DAY = 24 * HOUR;
+
+const BY_OWNER = { by: "owner", discard: true, thenDestroy: false, outcome: null, person: null };
 
 let rig: ControlRig;
 beforeEach(() => {
@@ -30,8 +32,8 @@ const isWarned = () => rig.cell().ttlWarnedFor === rig.cell().expiresAt;
 describe("the end of a TTL", () => {
   it("is warned of a tenth of it before, at most an hour", () => {
     const at = rig.clock.now();
-    expect(warningMs({ createdAt: at, expiresAt: at + 100 * MIN })).toBe(10 * MIN);
-    expect(warningMs({ createdAt: at, expiresAt: at + 90 * DAY })).toBe(HOUR);
+    expect(warningMs({ since: at, expiresAt: at + 100 * MIN })).toBe(10 * MIN);
+    expect(warningMs({ since: at, expiresAt: at + 90 * DAY })).toBe(HOUR);
   });
 
   it("closes an idle cell after its warning, and not before its end", async () => {
@@ -72,6 +74,23 @@ describe("the end of a TTL", () => {
     await rig.clock.advance(2 * HOUR);
     look();
     expect(rig.cell().state).toBe("closing");
+  });
+
+  it("counts from the revival of a cell that came back from its archive", async () => {
+    rig.remove();
+    rig = createControl({ config: { limits: { ttl: "100m" } } });
+    rig.idle();
+    rig.lifecycle.close(rig.cell(), BY_OWNER, "closed");
+    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+    await rig.clock.advance(5 * DAY);
+    look();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 4, login: "owner" });
+    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
+    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    await live(89 * MIN);
+    expect(isWarned()).toBe(false);
+    await live(MIN);
+    expect(isWarned()).toBe(true);
   });
 
   it("is moved by extend, and warned of again", async () => {
@@ -116,6 +135,62 @@ describe("a wall clock that is set", () => {
     expect(rig.cell()).toMatchObject({ state: "idle", expiresAt: expiresAt + jumpMs, ttlWarnedFor: null });
     expect(rig.run().notBefore).toBe(rig.clock.now() + MIN);
     expect(due()).toBe(1e12 + jumpMs);
+  });
+
+  it("is warned of in time also where the clock was set to before the cell was made", async () => {
+    rig.idle();
+    look();
+    rig.clock.jump(-40 * DAY);
+    look();
+    await live(23 * HOUR + MIN);
+    expect([isWarned(), rig.cell().state]).toEqual([true, "idle"]);
+  });
+
+  it("moves deadlines back across a reboot after which it is earlier than before, and on again when that is mended", async () => {
+    rig.idle();
+    look();
+    const { expiresAt } = rig.cell();
+    const wrongBy = rig.clock.now() - Date.UTC(1970, 0, 1);
+    rig.clock.reboot();
+    rig.clock.jump(-wrongBy);
+    await rig.clock.advance(2 * MIN);
+    look();
+    rig.clock.jump(wrongBy);
+    look();
+    expect(Math.abs(rig.cell().expiresAt - expiresAt)).toBeLessThanOrEqual(2 * MIN);
+    expect(rig.cell().state).toBe("idle");
+  });
+
+  it("loses no retry whose time a clock that was set back had come to before", async () => {
+    rig.idle();
+    look();
+    rig.registry.addRun({
+      ...{ cellId: ID, agent: "allegro", role: "executor", requester: { id: 3, login: "dev" } },
+      ...{ state: "waiting", notBefore: rig.clock.now() + 5_000, isAutomatic: true },
+    });
+    rig.lifecycle.steps.admitDue();
+    rig.clock.jump(-HOUR);
+    for (let second = 0; second < 6; second++) {
+      await rig.clock.advance(1_000);
+      tick(rig.deps);
+      rig.lifecycle.steps.admitDue();
+    }
+    expect(rig.run().state).toBe("admitted");
+  });
+
+  it("starts no retry before its time", async () => {
+    rig.idle();
+    look();
+    rig.registry.addRun({
+      ...{ cellId: ID, agent: "allegro", role: "executor", requester: { id: 3, login: "dev" } },
+      ...{ state: "waiting", notBefore: rig.clock.now() + 30 * MIN, isAutomatic: true },
+    });
+    rig.lifecycle.steps.admitDue();
+    rig.clock.jump(HOUR);
+    await rig.clock.advance(1_000);
+    tick(rig.deps);
+    rig.lifecycle.steps.admitDue();
+    expect(rig.run().state).toBe("waiting");
   });
 
   it("moves nothing across a reboot, where nobody can tell a jump from a night", async () => {
@@ -171,6 +246,18 @@ describe("retention", () => {
       who: "lazarus",
       why: "its retention passed: scrubbed from disk",
     });
+  });
+
+  it("destroys nothing right after the machine's start, when its clock may still be wrong", async () => {
+    archive();
+    look();
+    rig.clock.reboot();
+    rig.clock.jump(400 * DAY);
+    await rig.clock.advance(MIN);
+    look();
+    rig.clock.jump(-400 * DAY);
+    await live(20 * MIN);
+    expect(rig.cell()).toMatchObject({ state: "archived", closing: null });
   });
 
   it("is for ever where limits.keep is 0", async () => {

@@ -78,6 +78,21 @@ describe("the pit inside serve", () => {
     expect(said).toEqual([]);
   });
 
+  it("tells nothing of a cell that was destroyed while others were looked at", async () => {
+    rig.idle();
+    await rounds.look();
+    const standing = rig.registry.standing.bind(rig.registry);
+    rig.registry.standing = (...asked) => {
+      const page = standing(...asked);
+      // As if another's turn had come between.
+      if (page.length > 0 && asked[2] > 1) rig.db.sql.prepare("UPDATE cells SET state = 'destroyed'").run();
+      return page;
+    };
+    rig.clearJobs();
+    await rounds.look();
+    expect([reason(), rig.waiting(), said]).toEqual([null, [], []]);
+  });
+
   it("logs what is no cell of ours once, and touches nothing of it", async () => {
     const other = "7d0e9aa1-1111-4222-8333-444455556666";
     lay(other);

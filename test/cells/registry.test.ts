@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { MOVES, STATES } from "../../src/cells/cell.ts";
+import { createLocalQueue } from "../../src/queue/local.ts";
 import { type ControlRig, createControl, harvest, ID, NOTHING_YET, newCell } from "../fakes/control-rig.ts";
 
 let rig: ControlRig;
@@ -125,6 +126,45 @@ describe("the registry", () => {
     expect(rig.registry.list(["destroyed"]).map((cell) => cell.id)).toEqual([ID]);
     expect(rig.registry.ofThread(7, 262).map((cell) => cell.id)).toEqual([ID, OTHER]);
     expect(rig.registry.ofThread(8, 262)).toEqual([]);
+  });
+
+  it("looks at no row of what is over in what is asked every few seconds", () => {
+    const asked: string[] = [];
+    const prepare = rig.db.sql.prepare.bind(rig.db.sql);
+    rig.db.sql.prepare = ((text: string) => {
+      asked.push(text);
+      return prepare(text);
+    }) as never;
+    rig.registry.hasDueRun(0, 1);
+    rig.registry.openRuns(["waiting"]);
+    rig.registry.list(["active"]);
+    rig.registry.standing("idle", 0, 10);
+    rig.deps.deadlines.endingBefore(1);
+    rig.deps.deadlines.keptUntil(1);
+    rig.deps.deadlines.shift(1);
+    createLocalQueue({ db: rig.db, clock: rig.clock, log: { info() {}, warn() {}, error() {} } }).prune(1);
+    const plans = asked.map((text) => {
+      const names = [...text.matchAll(/@(\w+)/g)].map(([, name]) => [name, 1]);
+      const places = text.includes("?") ? [1] : [];
+      const rows = prepare(`EXPLAIN QUERY PLAN ${text}`).all(...places, Object.fromEntries(names));
+      return { text, plan: (rows as { detail: string }[]).map((row) => row.detail) };
+    });
+    const scans = plans.filter(({ plan }) =>
+      plan.some((one) => /^SCAN (cells|runs)\b(?!.*cells_state)/.test(one)),
+    );
+    const finished = plans.filter(
+      ({ text, plan }) => text.startsWith("DELETE") && !plan.join().includes("jobs_ended"),
+    );
+    expect([scans, finished, asked.length >= 8]).toEqual([[], [], true]);
+  });
+
+  it("hands out the cells of a state a page at a time", () => {
+    insert();
+    insert({ id: OTHER, branch: "lazarus/4f1c9999" });
+    const [first] = rig.registry.standing("proposed", 0, 1);
+    expect(first).toMatchObject({ id: ID, state: "proposed", reason: null, sealedAt: null, closing: null });
+    expect(rig.registry.standing("proposed", first?.row ?? 0, 5).map((one) => one.id)).toEqual([OTHER]);
+    expect(rig.registry.standing("idle", 0, 5)).toEqual([]);
   });
 
   it("refuses a row that was tampered with", () => {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { NewCell } from "../../src/cells/rows.ts";
 import { type Act, act, readActs } from "../../src/commands/acts.ts";
+import { createReplyHandlers } from "../../src/commands/post.ts";
+import type { Job } from "../../src/queue/queue.ts";
 import { createHandled } from "../../src/webhooks/handled.ts";
 import { parseText } from "../../src/webhooks/read-text.ts";
 import { ended, harvest, ID, started, TIP } from "../fakes/control-rig.ts";
@@ -186,6 +188,32 @@ describe("an approval of the draft", () => {
     await look();
     expect(rig.cell()).toMatchObject({ state: "closing", closing: { by: "owner", outcome: null } });
     expect(rig.payloads("draft")).toHaveLength(1);
+  });
+
+  it("is not one of the next draft, which the cell opens after it was revived", async () => {
+    const update = async () => {
+      const job = { payload: { cellId: ID }, notes: {} } as Job<"draft">;
+      const context = { signal: new AbortController().signal, note: () => {} };
+      const finish = await createReplyHandlers(rig.deps).draft?.(job, context);
+      rig.db.transaction(() => finish?.());
+    };
+    const title = async (number: number) => (await rig.deps.forge.pullRequest(APP, number))?.title;
+    published();
+    await approve("owner", "good");
+    await look();
+    await update();
+    expect(await title(pull.number)).toBe("t");
+    await rig.standIn.people.merge("dev", pull);
+    sealed();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: rig.people.owner.id, login: "owner" });
+    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
+    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    await rig.standIn.people.commit("lazarus", "acme/app", { branch: "topic", files: { "b.txt": "b" } });
+    await update();
+    const next = rig.cell().pullRequest ?? 0;
+    expect(next).toBeGreaterThan(pull.number);
+    await update();
+    expect(await title(next)).toMatch(/^WIP: /);
   });
 
   it.each(["dev", "reader"])("by %s, who is none, closes nothing", async (who) => {

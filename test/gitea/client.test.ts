@@ -292,6 +292,18 @@ describe("reads", () => {
     ]);
   });
 
+  it.each([
+    ["from before there was any forge", "Thu, 01 Jan 1970 00:02:00 GMT"],
+    ["that no forge can be asked about", "Mon, 05 Jan 12026 09:00:00 GMT"],
+  ])("believe no clock %s", async (_, date) => {
+    const { forge } = await scripted([
+      { json: { version: "1.23.0" }, headers: { date } },
+      { json: [], headers: { date } },
+    ]);
+    await expect(forge.clock()).rejects.toThrow("its clock is wrong");
+    await expect(forge.moved({ kind: "everything" }, Date.parse(AT))).rejects.toThrow("its clock is wrong");
+  });
+
   it("tell the forge's clock", async () => {
     const { forge } = await scripted([
       { json: { version: "1.23.0" }, headers: { date: "Mon, 05 Jan 2026 09:00:00 GMT" } },

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createDeadlines } from "../../src/cells/deadlines.ts";
+import { tick } from "../../src/cells/timekeeper.ts";
 import type { Forge } from "../../src/gitea/port.ts";
 import { type CatchUp, createCatchUp, OVERLAP_MS, SETTLED_MS } from "../../src/webhooks/catchup.ts";
 import { createHandled } from "../../src/webhooks/handled.ts";
@@ -281,6 +283,23 @@ describe("clocks", () => {
     pass(SETTLED_MS);
     await catchUp.look();
     expect(ticked()).toEqual([]);
+  });
+
+  it("that are set back both, as on one machine, hide nothing of what was typed while Lazarus was down", async () => {
+    const deadlines = createDeadlines(rig.db);
+    const before = begin();
+    tick({ ...rig.deps, deadlines });
+    await before.look();
+    before.stop();
+    rig.clock.jump(-24 * HOUR_MS);
+    rig.standIn.world.offsetMs -= 24 * HOUR_MS;
+    await say();
+    // Time that passes, for the machine too.
+    rig.standIn.world.offsetMs += HOUR_MS;
+    await rig.clock.advance(HOUR_MS);
+    tick({ ...rig.deps, deadlines });
+    await open().catchUp.look();
+    expect(ticked()).toEqual(["acme/app#1"]);
   });
 
   it("tell what the forge's shows now", async () => {
