@@ -302,7 +302,7 @@ describe("after other exits", () => {
     const [said, ...more] = comments();
     expect(more).toEqual([]);
     expect(said?.text).toMatch(
-      /^@dev: cell `4f1c0b7e` needs you: allegro asks a question\. `\/lazarus revive 4f1c0b7e` lets it go on\.\n\n> Which one\?/,
+      /^@dev: cell `4f1c0b7e` needs you: allegro asks a question\. `\/lazarus revive 4f1c0b7e` lets it go on\. Your words reach an agent with `\/lazarus summon allegro -- your answer`, in a new cell\.\n\n> Which one\?/,
     );
     expect(said?.text).not.toContain("<!--");
     expect(said?.text).not.toMatch(/(^|[^\\])@owner|fixes #1/);
