@@ -124,5 +124,6 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ALTER TABLE served ADD COLUMN until INTEGER;
   CREATE INDEX cells_pull_request ON cells (pull_request) WHERE pull_request IS NOT NULL;
+  CREATE INDEX cells_kept ON cells (keep_until) WHERE state = 'archived';
   `,
 ];
