@@ -136,7 +136,9 @@ async function compose(given: Config, options: { log: Log; adapters?: Adapters; 
     {
       ...createThreadHandler({ ...postDeps, handled, log, isServed: rights.isServed, parse: parseText }),
       ...createCommandHandlers(postDeps),
-      ...createReportHandlers(lifecycle.reported),
+      ...createReportHandlers(lifecycle.reported, ({ cellId, run }) =>
+        runner.watch(running(registry).filter((one) => one.cellId === cellId && one.run === run)),
+      ),
       ...createTailHandler(postDeps),
       ...createReplyHandlers(deps),
       ...runner.handlers,
@@ -179,15 +181,18 @@ const DRAIN_MS = 8_000;
 
 /** Runs that an earlier process started are watched on; half-made and half-removed directories go. */
 async function adopt(runner: Runner, registry: Registry): Promise<number> {
-  const running = registry.openRuns(["running"]).flatMap((run) => {
-    if (run.handle === null || run.startedAt === null) return [];
-    return [
-      { cellId: run.cellId, run: run.n, agent: run.agent, handle: run.handle, startedAt: run.startedAt },
-    ];
-  });
+  const runs = running(registry);
   await runner.sweep(registry.list().map((cell) => cell.id));
-  runner.watch(running);
-  return running.length;
+  runner.watch(runs);
+  return runs.length;
+}
+
+function running(registry: Registry): Parameters<Runner["watch"]>[0] {
+  return registry.openRuns(["running"]).flatMap((run) => {
+    if (run.handle === null || run.startedAt === null) return [];
+    const { cellId, n, agent, handle, startedAt } = run;
+    return [{ cellId, run: n, agent, handle, startedAt }];
+  });
 }
 
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
