@@ -159,7 +159,9 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
     {
       ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
       ...createCommandHandlers(postDeps),
-      ...createReportHandlers(lifecycle.reported),
+      ...createReportHandlers(lifecycle.reported, ({ cellId, run }) =>
+        runner.watch(running(registry).filter((one) => one.cellId === cellId && one.run === run)),
+      ),
       ...createTailHandler(postDeps),
       ...createReplyHandlers(deps),
       ...runner.handlers,
@@ -238,16 +240,20 @@ const DRAIN_MS = 8_000;
 
 /** Runs that an earlier process started are watched on; half-made and half-removed directories go. */
 async function adopt(runner: Runner, registry: Registry): Promise<number> {
-  const running = registry.openRuns(["running"]).flatMap((run) => {
+  const runs = running(registry);
+  await runner.sweep(registry.list().map((cell) => cell.id));
+  runner.watch(runs);
+  return runs.length;
+}
+
+function running(registry: Registry): Parameters<Runner["watch"]>[0] {
+  return registry.openRuns(["running"]).flatMap((run) => {
     if (run.handle === null || run.startedAt === null) return [];
     const { cellId, n, agent, handle, startedAt } = run;
     const { health, healthSince: since, beat } = registry.mustCell(cellId);
     const before = health === null || since === null ? null : { health, since, beat };
     return [{ cellId, run: n, agent, handle, startedAt, before }];
   });
-  await runner.sweep(registry.list().map((cell) => cell.id));
-  runner.watch(running);
-  return running.length;
 }
 
 /** Deadlines move with a wall clock that was set, before anybody looks at them. */

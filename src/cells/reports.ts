@@ -18,10 +18,19 @@ type Reports = Pick<
   | "scrubbed"
 >;
 
-/** Handlers of what runners report: each is one change of the registry, in the transaction that ends its job. */
-export function createReportHandlers(reported: Reported): Reports {
+/**
+ * Handlers of what runners report: each is one change of the registry, in the transaction that ends its job. `onStarted` is called with each start: whoever reported
+ * it may have been killed since, and then nobody watches the run.
+ */
+export function createReportHandlers(
+  reported: Reported,
+  onStarted: (run: { readonly cellId: string; readonly run: number }) => void,
+): Reports {
   return {
-    "run-started": async (job) => () => reported.onRunStarted(job.payload),
+    "run-started": async (job) => () => {
+      reported.onRunStarted(job.payload);
+      onStarted(job.payload);
+    },
     "run-refused": async (job) => () => reported.onRunRefused(job.payload),
     "run-ended": async (job) => () => reported.onRunEnded(job.payload),
     "over-limit": async (job) => () => reported.onOverLimit(job.payload),

@@ -42,7 +42,7 @@ type CellJobs =
 /** The side that touches directories, processes and git; it knows neither registry nor forge API, and says what happened by reports. */
 export interface Runner {
   readonly handlers: Required<Pick<Handlers, CellJobs>>;
-  /** Adopts runs that an earlier process started; each start adds its own. Handles come from the registry. */
+  /** Adopts runs that an earlier process started; each start adds its own, and what is watched already is left alone. Handles come from the registry. */
   watch(runs: readonly (Omit<Running, "handle"> & { readonly handle: Record<string, unknown> })[]): void;
   /** Takes a heartbeat of a cell's agent; false where no run of it is at work here. */
   hear(cellId: string, words: BeatWords): boolean;
@@ -66,6 +66,7 @@ export function createRunner(deps: RunnerDeps): Runner {
     },
     watch(runs) {
       for (const run of runs) {
+        if (parts.watch.find(run.cellId)?.run === run.run) continue;
         const handle = parseHandle({ ...run.handle });
         if (handle === null) continue;
         parts.watch.add({ ...run, handle });

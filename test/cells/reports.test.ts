@@ -199,7 +199,7 @@ describe("reports, in whatever order they come", () => {
 it("each kind of report changes the registry only in its finish", async () => {
   rig = createControl();
   rig.create();
-  const handlers = createReportHandlers(rig.lifecycle.reported);
+  const handlers = createReportHandlers(rig.lifecycle.reported, () => {});
   const kinds = Object.keys(handlers) as JobKind[];
   expect(kinds.sort()).toEqual([
     "collected",

@@ -50,6 +50,27 @@ describe("spawned, not yet written down", () => {
     await rig.comesTo({ state: "idle", outcome: "done" });
   });
 
+  chaos(
+    "watches the agent whose start was reported, but not heard, when it was killed",
+    { agent: COMMIT_ON_GO },
+    async (rig) => {
+      await rig.serve();
+      await rig.say(SUMMON);
+      await rig.cellIs("active");
+      await until("nothing is left to do", () => rig.openJobs().length === 0);
+      await rig.kill();
+      // As it is between the end of the start and the handling of its report.
+      rig.query("UPDATE runs SET state = 'admitted', started_at = NULL, handle = NULL, log_path = NULL");
+      rig.query("UPDATE cells SET state = 'proposed'");
+      rig.query("DELETE FROM history WHERE \"to\" = 'active'");
+      rig.query("UPDATE jobs SET state = 'waiting', ended_at = NULL WHERE kind = 'run-started'");
+      await rig.serve();
+      await rig.cellIs("active");
+      rig.go();
+      await rig.comesTo({ state: "idle", outcome: "done" });
+    },
+  );
+
   chaos("starts no second agent when it was killed as the first took its lock", {}, async (rig) => {
     const dying = await rig.serveUntil({ at: "backend.lock", when: "after" });
     await rig.say(SUMMON);

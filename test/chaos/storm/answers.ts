@@ -78,7 +78,7 @@ function compare(
   const quiet = entry.commands.filter(
     (one, index) => one.verb === "summon" && !shown.replies.has(index),
   ).length;
-  if (entry.source === "comment" && cells.length < quiet)
+  if (done && cells.length < quiet)
     answers.lost.push(`${what}: ${cells.length} cells of ${quiet} summons that were done`);
   return "answered";
 }

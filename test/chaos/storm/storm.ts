@@ -20,6 +20,9 @@ import { MOVING_BASE, makeWorld, type World } from "./world.ts";
 
 /** A life that was to end somewhere, and does not, ends after this long. */
 const AIM_MS = 7_000;
+/** Where an agent must have found its place in line and be at work for a while. */
+const SLOW_AIM_MS = 18_000;
+const SLOW_ACTS: readonly (string | null)[] = ["stay", "stay elsewhere", "overrun", "flood", "crowd"];
 /** What was on its way when Lazarus died has arrived after this long. */
 const SETTLE_MS = 80;
 const LOOK_MS = 20;
@@ -140,7 +143,8 @@ class Storm {
     const { victim, proxy } = this.#world;
     proxy.unheard = 0;
     const ended = victim.start(aim.doom);
-    const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, 3_500) : AIM_MS;
+    const aimMs = SLOW_ACTS.includes(aim.act) ? SLOW_AIM_MS : AIM_MS;
+    const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, 3_500) : aimMs;
     const end = await this.#until(aim, limitMs, ended);
     proxy.ambush = null;
     if (end.signal !== "SIGKILL") return this.#endedByItself(end);
