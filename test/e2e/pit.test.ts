@@ -363,13 +363,21 @@ describe("for ever", () => {
       await watching(started, 5);
       rmSync(join(root, "note"));
       expect((await pit(["--init-cell", CELL_ID])).code).toBe(0);
-      await watching(started, 7);
+      const isWell = (line: string) => line.startsWith(`${CELL_ID} healthy`);
+      await until("it is healthy again", () => lines(started).some(isWell));
+      await until("the note is gone", () => lines(started).some((line) => line.includes("note is gone")));
       utimesSync(root, 1, 1);
       await until("it has looked once more", () => json(readFileSync(beat, "utf8")).at !== json(first).at);
       started.child.kill(signal);
       const [code] = await once(started.child, "close");
       expect([code, started.out.errors]).toEqual([0, ""]);
-      expect(lines(started).slice(1).sort()).toEqual(
+      // A look may fall between the directory that is made anew and its file.
+      const half = `${CELL_ID} incomplete: missing: logs/daemon.log`;
+      const told = lines(started)
+        .slice(1)
+        .filter((line) => !line.startsWith(half))
+        .map((line) => line.replace(/ \(was incomplete.*/, " (was incomplete)"));
+      expect(told.sort()).toEqual(
         [
           `${OTHER} uninitialized: the directory is empty`,
           `${CELL_ID} incomplete: missing: logs, logs/daemon.log (was healthy)`,
