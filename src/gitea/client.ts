@@ -96,17 +96,24 @@ export function createForge(options: ForgeOptions): Forge {
     target: string,
   ): Promise<PullRequest | null> => {
     const doing = `looking for the pull request of ${head} in ${label(name)}`;
-    // By base and head the API answers one of any state, also an old closed one; so the open ones are looked through.
+    const isOurs = (pull: z.output<typeof answers.pullRequest>) =>
+      pull.head.ref === head &&
+      pull.base.ref === target &&
+      pull.head.repositoryId !== null &&
+      pull.head.repositoryId === pull.baseRepositoryId;
+    // One question where there is none, or it is the one; a list of many takes a real server seconds for each page. By base and head the API answers one of any state, also
+    // an old closed one: then the open ones are looked through, and so they are where a slash in the base would make another path.
+    if (!target.includes("/")) {
+      const path = head.split("/").map(segment).join("/");
+      const ask = () => api.repos.repoGetPullRequestByBaseHead(...segments(name), segment(target), path);
+      const known = await find({ doing, send: ask }, answers.pullRequest);
+      if (known === null) return null;
+      if (known.isOpen && isOurs(known)) return withoutBaseRepository(known);
+    }
     const send = (query: object) =>
       api.repos.repoListPullRequests(...segments(name), { ...query, state: "open" });
     const open = await all(doing, send, answers.pullRequests);
-    const found = open.find(
-      (pull) =>
-        pull.head.ref === head &&
-        pull.base.ref === target &&
-        pull.head.repositoryId !== null &&
-        pull.head.repositoryId === pull.baseRepositoryId,
-    );
+    const found = open.find(isOurs);
     return found === undefined ? null : withoutBaseRepository(found);
   };
 

@@ -443,15 +443,21 @@ describe("what people did and may do", () => {
   it("finds the open pull request of our own branch", async () => {
     const head = { ref: "work", sha: "x", repo_id: 2, repo: null };
     const { forge, heard } = await scripted([
+      { json: pull(3) },
+      { json: pull(9, { state: "closed" }) },
       { json: [pull(1, { head }), pull(2, { base: { ref: "dev", sha: "x", repo_id: 1 } }), pull(3)] },
+      { status: 404 },
+      { json: [pull(4, { base: { ref: "a/b", sha: "x", repo_id: 1 } })] },
     ]);
-    expect(await forge.findPullRequest(APP, "work", "main")).toMatchObject({
-      number: 3,
-      isDraft: true,
-      head: { repositoryId: 1 },
-    });
-    expect(heard[0]?.path).toContain("state=open");
-    expect(await forge.findPullRequest(APP, "other", "main")).toBeNull();
+    const found = { number: 3, isDraft: true, head: { repositoryId: 1 } };
+    expect(await forge.findPullRequest(APP, "work", "main")).toMatchObject(found);
+    expect(heard[0]?.path).toMatch(/\/pulls\/main\/work$/);
+    // An old one of the same branches says nothing of the open ones.
+    expect(await forge.findPullRequest(APP, "work", "main")).toMatchObject(found);
+    expect(heard[2]?.path).toContain("state=open");
+    expect(await forge.findPullRequest(APP, "lazarus/4f1c#0b7e", "main")).toBeNull();
+    expect(heard[3]?.path).toMatch(/\/pulls\/main\/lazarus\/4f1c%230b7e$/);
+    expect(await forge.findPullRequest(APP, "work", "a/b")).toMatchObject({ number: 4 });
   });
 
   it("knows a head whose repository is gone", async () => {
