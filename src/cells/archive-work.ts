@@ -43,6 +43,7 @@ async function seal(parts: Parts, job: Job<"seal">, context: JobContext): Promis
   };
   const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
   await parts.quarantine.remove(cellId);
+  await parts.quarantine.remove(sealingOf(cellId));
   await note(parts, cellId, { what: "sealed", bytes });
   return () =>
     parts.report({
@@ -51,6 +52,11 @@ async function seal(parts: Parts, job: Job<"seal">, context: JobContext): Promis
       lane: `cell:${cellId}`,
       payload: { cellId, bytes },
     });
+}
+
+/** A place of its own in quarantine: a push of the same tip that was asked for twice may still be clearing the cell's away. */
+function sealingOf(cellId: string): string {
+  return `${cellId}.seal`;
 }
 
 async function bundlePlan(parts: Parts, job: Job<"seal">, context: JobContext): Promise<BundlePlan> {
@@ -74,7 +80,7 @@ async function bundlePlan(parts: Parts, job: Job<"seal">, context: JobContext): 
     baseCommit,
     mirror: cell.mirror,
     child: mayAsk ? child() : null,
-    scratchPath: await parts.quarantine.prepare(cellId),
+    scratchPath: await parts.quarantine.prepare(sealingOf(cellId)),
     signal: context.signal,
   };
 }
@@ -168,6 +174,7 @@ async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
     await parts.gates.close(cellId);
     await scrubCell(parts.config.missionsDir, cellId);
     await parts.quarantine.remove(cellId);
+    await parts.quarantine.remove(sealingOf(cellId));
     await parts.mirrors.release(repository, cellId);
     await proveGone(parts, job);
     parts.watch.remove(cellId);
