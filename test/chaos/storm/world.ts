@@ -111,7 +111,16 @@ async function settle(at: {
     data: join(disk.dir, "data"),
     missions: join(disk.dir, "missions"),
     pit: { scan: "1s" },
-    limits: { cells: 6, per_repository: 4, per_person: 5, free: "1MB", grace: "1s", run: "12h", ttl: "30d" },
+    limits: {
+      cells: 6,
+      per_repository: 4,
+      per_person: 5,
+      free: "1MB",
+      grace: "1s",
+      run: "12h",
+      ttl: "30d",
+      revives: 1,
+    },
   };
   await lazarus.configure({ ...settings, agents, more });
   // Each agent's own limits go over what `configure` makes of a script.
