@@ -91,28 +91,22 @@ export interface Exit {
   readonly resetsAt: number | null;
 }
 
+/** Gemini's, and those of qwen, which was made from it. */
+const OF_GEMINI: Readonly<Record<number, ExitClass>> = {
+  41: "not-logged-in",
+  145: "not-logged-in",
+  147: "not-logged-in",
+  173: "quota",
+  42: "cannot-run",
+  52: "cannot-run",
+  53: "over-limit",
+  55: "cannot-run",
+};
+
 /** Codes that say more than "it failed", of the agents whose presets bear these names. A forge's or model's status is cut to its low byte. */
 const CODES: Readonly<Record<string, Readonly<Record<number, ExitClass>>>> = {
-  gemini: {
-    41: "not-logged-in",
-    145: "not-logged-in",
-    147: "not-logged-in",
-    173: "quota",
-    42: "cannot-run",
-    52: "cannot-run",
-    53: "over-limit",
-    55: "cannot-run",
-  },
-  qwen: {
-    41: "not-logged-in",
-    145: "not-logged-in",
-    147: "not-logged-in",
-    173: "quota",
-    42: "cannot-run",
-    52: "cannot-run",
-    53: "over-limit",
-    55: "cannot-run",
-  },
+  gemini: OF_GEMINI,
+  qwen: OF_GEMINI,
 };
 
 export interface Ended {
