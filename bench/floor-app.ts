@@ -1,9 +1,9 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
-import type { Db } from "../src/db.ts";
 import { silentLog } from "../src/log.ts";
 import type { Queue } from "../src/queue/queue.ts";
+import type { Db } from "../src/store/db.ts";
 import { parseText } from "../src/webhooks/read-text.ts";
 import { createReceiver } from "../src/webhooks/receiver.ts";
 import { SECRET } from "./forge.ts";

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { noCounts, scan } from "../src/cells/pit.ts";
-import { CONTRACT } from "../src/cells/pit-look.ts";
 import { systemClock } from "../src/clock.ts";
+import { noCounts, scan } from "../src/runner/pit/pit.ts";
+import { CONTRACT } from "../src/runner/pit/pit-look.ts";
 import { layCell } from "../test/fakes/cell-directory.ts";
 import { type Figure, median } from "./ground.ts";
 
@@ -12,7 +12,7 @@ const FEW_CELLS = 100;
 const ROUNDS = 9;
 const TOLERANCE = { staleMs: 24 * 60 * 60_000, skewMs: 30_000 };
 const PATHS = [...CONTRACT.directories, ...CONTRACT.files];
-const PIT = resolve(import.meta.dirname, "../dist/cells/pit.js");
+const PIT = resolve(import.meta.dirname, "../dist/runner/pit/pit.js");
 
 /** A scan of ten thousand cells, against looking at the ten paths of each and parsing both of its documents; in turns. */
 export async function pitScan(dir: string): Promise<Figure> {

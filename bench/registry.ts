@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Registry } from "../src/cells/registry.ts";
+import { Registry } from "../src/cells/registry/registry.ts";
 import { systemClock } from "../src/clock.ts";
-import { openDb } from "../src/db.ts";
+import { openDb } from "../src/store/db.ts";
 import { newCell } from "../test/fakes/control-rig.ts";
 import { machineText } from "./words.ts";
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { startServe } from "../scripts/serve-process.ts";
-import { bootId, readStat } from "../src/backends/proc.ts";
+import { bootId, readStat } from "../src/backends/os/proc.ts";
 import type { ForgeProcess } from "./forge.ts";
 import { type Figure, median, writeBenchConfig } from "./ground.ts";
 import { fillRegistry, idOf } from "./registry.ts";

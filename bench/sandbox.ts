@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Backend } from "../src/backends/backend.ts";
 import { processBackend } from "../src/backends/process.ts";
-import { sandboxBackend } from "../src/backends/sandbox.ts";
+import { sandboxBackend } from "../src/backends/sandbox/sandbox.ts";
 import { createCellRig } from "../test/fakes/cell-rig.ts";
 import { type Figure, median } from "./ground.ts";
 

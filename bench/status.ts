@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { loadConfig } from "../src/config.ts";
-import { askRegistry } from "../src/operator.ts";
+import { askRegistry } from "../src/cli/ask.ts";
+import { loadConfig } from "../src/config/config.ts";
 import { type Figure, median, writeBenchConfig } from "./ground.ts";
 import { fillRegistry, idOf } from "./registry.ts";
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { existsSync } from "node:fs";
 
-const built = new URL("../dist/cli.js", import.meta.url);
+const built = new URL("../dist/cli/main.js", import.meta.url);
 if (!existsSync(built)) {
   process.stderr.write("lazarus: it is not built yet: run `bash scripts/setup` in the checkout\n");
   process.exit(2);

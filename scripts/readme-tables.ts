@@ -1,8 +1,8 @@
-import { verdictOf } from "../src/cells/decide.ts";
 import { EXIT_CLASSES, EXITS, type ExitClass } from "../src/cells/exit.ts";
+import { verdictOf } from "../src/cells/steps/decide.ts";
 import { VERBS } from "../src/commands/index.ts";
-import { NOT_YET } from "../src/config.ts";
-import { CONFIG_KEYS } from "../src/config-schema.ts";
+import { NOT_YET } from "../src/config/config.ts";
+import { CONFIG_KEYS } from "../src/config/schema.ts";
 import { formatDuration } from "../src/units.ts";
 
 /** The README's blocks that are made from the code, by name. */

@@ -2,7 +2,7 @@ import type { Deps } from "./commands/command.ts";
 import { commandDied, tailDied } from "./commands/dispatch.ts";
 import { explain, explainToPeople } from "./errors.ts";
 import type { Log } from "./log.ts";
-import type { JobKind } from "./queue/jobs.ts";
+import type { JobKind } from "./protocol/jobs.ts";
 import type { Job, WorkOptions } from "./queue/queue.ts";
 
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */

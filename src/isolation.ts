@@ -1,9 +1,9 @@
 import type { Backend, BackendCheck, BackendName } from "./backends/backend.ts";
-import { containerBackend } from "./backends/container.ts";
+import { containerBackend } from "./backends/container/container.ts";
 import { processBackend } from "./backends/process.ts";
-import { sandboxBackend } from "./backends/sandbox.ts";
+import { sandboxBackend } from "./backends/sandbox/sandbox.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import type { AgentConfig, Config } from "./config.ts";
+import type { AgentConfig, Config } from "./config/config.ts";
 
 /**
  * The backends, by name; whether each works here is for its `check` to say. The container's is there only where an agent names it, since asking its engine takes

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Backend, BackendCheck, BackendName } from "../src/backends/backend.ts";
-import type { AgentConfig } from "../src/config.ts";
+import type { AgentConfig } from "../src/config/config.ts";
 import { settleBackends } from "../src/isolation.ts";
 
 const WORKS: BackendCheck = { ok: true, note: "" };

@@ -9,14 +9,14 @@ import type {
   Observation,
   ProcessInfo,
 } from "./backend.ts";
-import { runChild } from "./child.ts";
-import { resolveCommand } from "./executable.ts";
-import { endProcesses, type IsAsked } from "./kill.ts";
-import { bootId, isAlive, processesOf, readStat, toInfo } from "./proc.ts";
-import { CHILD_SHIM, shellNoise, shimLimits } from "./shim.ts";
-import { startRun } from "./spawn.ts";
-import { readExitFile, writeKilled } from "./state-files.ts";
-import { asUser } from "./user.ts";
+import { runChild } from "./os/child.ts";
+import { resolveCommand } from "./os/executable.ts";
+import { endProcesses, type IsAsked } from "./os/kill.ts";
+import { bootId, isAlive, processesOf, readStat, toInfo } from "./os/proc.ts";
+import { CHILD_SHIM, shellNoise, shimLimits } from "./os/shim.ts";
+import { startRun } from "./os/spawn.ts";
+import { readExitFile, writeKilled } from "./os/state-files.ts";
+import { asUser } from "./os/user.ts";
 
 const NOTE =
   "agents run with Lazarus' own rights: each can read what Lazarus can, its token too; " +

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../hash.ts";
 
 /** What a brief is made of. Texts are as people wrote them; `makeBrief` cleans and marks them. */
 export interface BriefParts {
@@ -34,16 +34,6 @@ export function makeBrief(parts: BriefParts): { text: string; sha256: string } {
   sections.push(RULES);
   const text = `${sections.join("\n\n")}\n`;
   return { text, sha256: sha256(text) };
-}
-
-/** SHA-256 of a text's UTF-8 bytes, in hex. */
-export function sha256(text: string): string {
-  return createHash("sha256").update(text, "utf8").digest("hex");
-}
-
-/** What is compared to tell whether an issue's text changed. */
-export function issueHash(title: string, body: string): string {
-  return sha256(JSON.stringify([title, body]));
 }
 
 const RULES = `## How to work here

@@ -1,4 +1,4 @@
-import type { AgentBeat, Harvest, RepositoryRef } from "../queue/shapes.ts";
+import type { AgentBeat, Harvest, RepositoryRef } from "../protocol/shapes.ts";
 import type { ExitClass } from "./exit.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */

@@ -1,4 +1,4 @@
-import type { Harvest } from "../queue/shapes.ts";
+import type { Harvest } from "../protocol/shapes.ts";
 
 /** What became of a run, as far as can be told from what it left. */
 export const EXIT_CLASSES = [

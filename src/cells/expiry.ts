@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { toIso } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { Cell } from "./cell.ts";
-import type { Deadlines } from "./deadlines.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { Registry } from "./registry.ts";
+import type { Deadlines } from "./registry/deadlines.ts";
+import type { Registry } from "./registry/registry.ts";
 
 export interface ExpiryDeps {
   readonly registry: Registry;

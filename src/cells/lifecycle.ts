@@ -1,11 +1,11 @@
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
-import { isEndOfWork, isRetryInLine } from "./decide.ts";
-import type { Registry } from "./registry.ts";
-import type { Announcement } from "./report-deps.ts";
-import { createReported, type Reported } from "./reported.ts";
-import type { NewCell } from "./rows.ts";
-import { type StepDeps, Steps } from "./steps.ts";
+import type { NewCell } from "./registry/cell-row.ts";
+import type { Registry } from "./registry/registry.ts";
+import type { Announcement } from "./reports/deps.ts";
+import { createReported, type Reported } from "./reports/reported.ts";
+import { isEndOfWork, isRetryInLine } from "./steps/decide.ts";
+import { type StepDeps, Steps } from "./steps/steps.ts";
 
 export interface LifecycleDeps extends StepDeps {
   /** Called in the transaction of the change that is announced. */

@@ -1,13 +1,13 @@
 import type { Cell, Requester, Role } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
-import type { Registry } from "../cells/registry.ts";
+import type { Registry } from "../cells/registry/registry.ts";
 import type { Clock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { Forge } from "../gitea/port.ts";
+import type { Asker, RepositoryRef } from "../protocol/shapes.ts";
 import type { Queue } from "../queue/queue.ts";
-import type { Asker, RepositoryRef } from "../queue/shapes.ts";
 import type { Rights } from "./rights.ts";
-import type { Sentence } from "./sentence.ts";
+import type { Sentence } from "./words/sentence.ts";
 
 /** One verb: what people type, what it needs, what it does. Help and the parser's grammar are made from it. */
 export interface Verb {

@@ -1,6 +1,6 @@
+import { findCell, reachable } from "./access/find-cell.ts";
 import { refuse, type Verb } from "./command.ts";
-import { findCell, reachable } from "./find-cell.ts";
-import { replies } from "./replies.ts";
+import { replies } from "./words/replies.ts";
 
 export const decline: Verb = {
   name: "decline",

@@ -1,15 +1,15 @@
 import { includesRole } from "../cells/cell.ts";
-import type { Db } from "../db.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
-import type { JobPayload } from "../queue/jobs.ts";
+import type { JobPayload } from "../protocol/jobs.ts";
+import type { Asker } from "../protocol/shapes.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
-import type { Asker } from "../queue/shapes.ts";
-import { type AnswerDeps, answerRefusal, answerWith } from "./answer.ts";
+import type { Db } from "../store/db.ts";
+import { confirm } from "./access/confirm-repository.ts";
 import { type Deps, type Origin, refuse } from "./command.ts";
-import { confirm } from "./confirm.ts";
 import { GRAMMAR, verbNamed } from "./index.ts";
-import { replies } from "./replies.ts";
+import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
 import { nameOf } from "./rights.ts";
+import { replies } from "./words/replies.ts";
 
 /** After this long between reading a comment and running its command, it is looked for again: deleting it withdraws it. */
 const STALE_MS = 5_000;

@@ -1,7 +1,7 @@
 import { parseDuration } from "../units.ts";
+import { findCell } from "./access/find-cell.ts";
 import { refuse, type Verb } from "./command.ts";
-import { findCell } from "./find-cell.ts";
-import { replies } from "./replies.ts";
+import { replies } from "./words/replies.ts";
 
 const LONGEST_MS = 90 * 24 * 60 * 60_000;
 const SHORTEST_MS = 60_000;

@@ -1,8 +1,8 @@
 import { code, join, md, table } from "../gitea/markdown.ts";
 import { nearest } from "../nearest.ts";
 import { type Answer, refuse, type Verb } from "./command.ts";
-import { replies } from "./replies.ts";
-import { c, lines, type Sentence, say } from "./sentence.ts";
+import { replies } from "./words/replies.ts";
+import { c, lines, type Sentence, say } from "./words/sentence.ts";
 
 /** Makes the verb `help` of the table of all verbs, so that it can say nothing else than what the parser knows. */
 export function makeHelp(verbs: () => readonly Verb[]): Verb {

@@ -7,7 +7,7 @@ import { extend } from "./extend.ts";
 import { makeHelp } from "./help.ts";
 import { laterVerbs } from "./later.ts";
 import { logs } from "./logs.ts";
-import type { VerbGrammar } from "./parse.ts";
+import type { VerbGrammar } from "./parsing/parse.ts";
 import { publish } from "./publish.ts";
 import { revive } from "./revive.ts";
 import { status } from "./status.ts";

@@ -1,13 +1,15 @@
-import { issueHash, makeBrief } from "../cells/brief.ts";
+import { makeBrief } from "../cells/brief.ts";
 import { includesRole, shortId } from "../cells/cell.ts";
-import type { NewCell } from "../cells/rows.ts";
-import type { AgentConfig } from "../config.ts";
-import { marker, md, plain } from "../gitea/markdown.ts";
+import type { NewCell } from "../cells/registry/cell-row.ts";
+import type { AgentConfig } from "../config/config.ts";
+import { marker, md } from "../gitea/markdown.ts";
 import type { Issue, PullRequest } from "../gitea/port.ts";
+import { issueHash } from "../hash.ts";
+import { plain } from "../visible.ts";
+import type { Target } from "./access/resolve-target.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
-import { replies } from "./replies.ts";
-import type { Target } from "./resolve-target.ts";
-import type { Sentence } from "./sentence.ts";
+import { replies } from "./words/replies.ts";
+import type { Sentence } from "./words/sentence.ts";
 
 type PlanDeps = Pick<Deps, "forge" | "registry" | "rights" | "clock">;
 

@@ -1,8 +1,8 @@
 import type { Cell } from "../cells/cell.ts";
-import { heldFor } from "../cells/decide.ts";
+import { heldFor } from "../cells/steps/decide.ts";
+import { findCell } from "./access/find-cell.ts";
 import { type Answer, refuse, type Verb } from "./command.ts";
-import { findCell } from "./find-cell.ts";
-import { replies } from "./replies.ts";
+import { replies } from "./words/replies.ts";
 
 const ALLOW = "--allow-protected";
 

@@ -1,9 +1,9 @@
 import { includesRole } from "../cells/cell.ts";
-import { isRetryInLine } from "../cells/decide.ts";
+import { isRetryInLine } from "../cells/steps/decide.ts";
 import { nearest } from "../nearest.ts";
+import { findCell, reachable } from "./access/find-cell.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
-import { findCell, reachable } from "./find-cell.ts";
-import { replies } from "./replies.ts";
+import { replies } from "./words/replies.ts";
 
 export const revive: Verb = {
   name: "revive",

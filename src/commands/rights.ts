@@ -1,8 +1,8 @@
 import type { Role } from "../cells/cell.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { Forge, Permission, RepositoryName } from "../gitea/port.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
-import type { RepositoryRef } from "../queue/shapes.ts";
+import type { RepositoryRef } from "../protocol/shapes.ts";
 
 /** What somebody may do on a target, asked of the forge at this moment. */
 export type Standing =

@@ -2,14 +2,14 @@ import type { Cell } from "../cells/cell.ts";
 import { shortId, targetOf } from "../cells/cell.ts";
 import { toIso } from "../clock.ts";
 import { code, table } from "../gitea/markdown.ts";
-import { cardContent } from "./card.ts";
+import { findCell } from "./access/find-cell.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
-import { findCell } from "./find-cell.ts";
-import { healthOf } from "./health-words.ts";
-import { replies } from "./replies.ts";
-import { moment } from "./run-words.ts";
-import { plainText } from "./sentence.ts";
-import { COLUMNS, columns, rowOf, viewOf } from "./view.ts";
+import { cardContent } from "./words/card.ts";
+import { COLUMNS, columns, rowOf, viewOf } from "./words/cell-view.ts";
+import { healthOf } from "./words/health-words.ts";
+import { replies } from "./words/replies.ts";
+import { moment } from "./words/run-words.ts";
+import { plainText } from "./words/sentence.ts";
 
 export const status: Verb = {
   name: "status",

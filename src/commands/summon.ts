@@ -1,12 +1,12 @@
-import type { AgentConfig } from "../config.ts";
+import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { parseDuration } from "../units.ts";
+import { resolveTarget } from "./access/resolve-target.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
+import { parseTarget } from "./parsing/target.ts";
 import { planCell } from "./plan-cell.ts";
-import { replies } from "./replies.ts";
-import { resolveTarget } from "./resolve-target.ts";
-import { parseTarget } from "./target.ts";
+import { replies } from "./words/replies.ts";
 
 const MINUTE_MS = 60_000;
 const SHORTEST_TTL_MS = MINUTE_MS;

@@ -1,14 +1,14 @@
 import type { Cell, Run } from "../cells/cell.ts";
 import { shortId } from "../cells/cell.ts";
-import { heldFor, isRetryInLine } from "../cells/decide.ts";
 import { EXITS } from "../cells/exit.ts";
+import { heldFor, isRetryInLine } from "../cells/steps/decide.ts";
 import { toIso } from "../clock.ts";
+import { findCell } from "./access/find-cell.ts";
 import type { Deps, Verb } from "./command.ts";
-import { findCell } from "./find-cell.ts";
-import { healthOf } from "./health-words.ts";
-import { ordinal } from "./replies.ts";
-import { endOfRun } from "./run-words.ts";
-import { c, lines, type Sentence, say } from "./sentence.ts";
+import { healthOf } from "./words/health-words.ts";
+import { ordinal } from "./words/replies.ts";
+import { endOfRun } from "./words/run-words.ts";
+import { c, lines, type Sentence, say } from "./words/sentence.ts";
 
 export const why: Verb = {
   name: "why",

@@ -1,7 +1,5 @@
 import { LazarusError } from "../errors.ts";
-import { firstBytes, lastBytes, plain } from "./visible.ts";
-
-export { plain } from "./visible.ts";
+import { firstBytes, lastBytes, plain } from "../visible.ts";
 
 /** A piece of Markdown that is fit to be posted: made by `md`, so that whatever came from outside was defused. */
 export interface Markdown {

@@ -1,10 +1,10 @@
 import type { Clock } from "../clock.ts";
-import type { Db } from "../db.ts";
 import { isRetryable, LazarusError } from "../errors.ts";
+import type { JobKind } from "../protocol/jobs.ts";
+import type { Db } from "../store/db.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
 import type { JobLog } from "./joblog.ts";
-import type { JobKind } from "./jobs.ts";
 import type { Finish, Handler, Job, JobContext, WorkOptions } from "./queue.ts";
 
 /** One line per fact, object first; pino fits. */

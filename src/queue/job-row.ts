@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { explain } from "../errors.ts";
-import { JOBS, type JobKind } from "./jobs.ts";
+import { JOBS, type JobKind } from "../protocol/jobs.ts";
 import { JOB_STATES, type Job, type JobRow } from "./queue.ts";
 
 /** A job and the lease under which one attempt works on it; every write of that attempt names both. */

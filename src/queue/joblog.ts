@@ -1,5 +1,6 @@
-import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
+import { JOBS, type JobKind, type JobPayload, type QueueName } from "../protocol/jobs.ts";
+import type { Db } from "../store/db.ts";
 import { BACKOFF } from "./backoff.ts";
 import {
   CLAIM_COLUMNS,
@@ -12,7 +13,6 @@ import {
   parseNotes,
   toClaimed,
 } from "./job-row.ts";
-import { JOBS, type JobKind, type JobPayload, type QueueName } from "./jobs.ts";
 import { JOB_STATES, type JobRow, type JobState, type NewJob } from "./queue.ts";
 
 /** How often a job is tried where `put` does not say. */

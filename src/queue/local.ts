@@ -1,11 +1,11 @@
 import type { Clock } from "../clock.ts";
-import type { Db } from "../db.ts";
 import { explain, LazarusError } from "../errors.ts";
+import { JOBS, type JobKind, QUEUES, type QueueName } from "../protocol/jobs.ts";
+import type { Db } from "../store/db.ts";
 import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
 import { Burst } from "./burst.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
 import { type JobLog, openJobLog, type Search } from "./joblog.ts";
-import { JOBS, type JobKind, QUEUES, type QueueName } from "./jobs.ts";
 import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
 
 export interface LocalQueueOptions {

@@ -1,4 +1,4 @@
-import type { JobKind, JobPayload } from "./jobs.ts";
+import type { JobKind, JobPayload } from "../protocol/jobs.ts";
 
 /**
  * The job log: what is to be done, in rows that share a transaction with the registry.

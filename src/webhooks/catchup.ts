@@ -1,9 +1,9 @@
 import type { Clock } from "../clock.ts";
-import type { Db } from "../db.ts";
 import { explain } from "../errors.ts";
 import type { Forge, Moved, MovedThread } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { Db } from "../store/db.ts";
 import type { Handled } from "./handled.ts";
 import { createMarks, type Mark } from "./marks.ts";
 import { type Source, sourcesOf } from "./sources.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { matches } from "../commands/rights.ts";
-import type { Db } from "../db.ts";
 import { LazarusError } from "../errors.ts";
+import type { Db } from "../store/db.ts";
 
 /** What bears an id of the forge: a comment, a review, or what a timeline shows (somebody closed or merged). */
 export type Source = "comment" | "review" | "doing";

@@ -1,5 +1,5 @@
-import type { Db } from "../db.ts";
 import type { MovedThread } from "../gitea/port.ts";
+import type { Db } from "../store/db.ts";
 
 /** Up to when a source has told what moved. */
 export interface Mark {

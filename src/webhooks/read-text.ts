@@ -1,5 +1,5 @@
 import { GRAMMAR } from "../commands/index.ts";
-import { type Parsed, parseCommands } from "../commands/parse.ts";
+import { type Parsed, parseCommands } from "../commands/parsing/parse.ts";
 
 /** The commands in a comment, by the grammar of all verbs. */
 export function parseText(text: string): Parsed[] {

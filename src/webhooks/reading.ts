@@ -1,10 +1,10 @@
-import type { Seen } from "../commands/acts.ts";
 import type { Rights } from "../commands/rights.ts";
 import { type Forge, type Person, parseRepositoryName, type Repository } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
-import type { JobPayload } from "../queue/jobs.ts";
-import type { RepositoryRef } from "../queue/shapes.ts";
+import type { JobPayload } from "../protocol/jobs.ts";
+import type { RepositoryRef } from "../protocol/shapes.ts";
 import type { Handled } from "./handled.ts";
+import type { Seen } from "./thread-acts.ts";
 
 /** Comments are asked for from this long before the newest one seen: the forge orders by second, and may commit late. */
 const OVERLAP_MS = 120_000;

@@ -1,10 +1,10 @@
 import { Webhooks } from "@octokit/webhooks";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
-import { issueHash, sha256 } from "../cells/brief.ts";
-import type { Db } from "../db.ts";
 import { explain } from "../errors.ts";
+import { issueHash, sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
+import type { Db } from "../store/db.ts";
 import type { Event } from "./event.ts";
 import { senderOf } from "./parse.ts";
 import { readBody } from "./read-body.ts";

@@ -1,23 +1,23 @@
-import { sha256 } from "../cells/brief.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
-import type { Registry } from "../cells/registry.ts";
+import type { Registry } from "../cells/registry/registry.ts";
 import type { Clock } from "../clock.ts";
-import { act, readActs } from "../commands/acts.ts";
-import { answerRefusal } from "../commands/answer.ts";
-import type { Parsed } from "../commands/parse.ts";
-import { problemReply } from "../commands/problem.ts";
-import { replies } from "../commands/replies.ts";
+import type { Parsed } from "../commands/parsing/parse.ts";
+import { problemReply } from "../commands/parsing/problem.ts";
+import { answerRefusal } from "../commands/posting/answer.ts";
 import { nameOf, type Rights } from "../commands/rights.ts";
-import type { Db } from "../db.ts";
+import { replies } from "../commands/words/replies.ts";
 import { findMarker } from "../gitea/markdown.ts";
 import { type Forge, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
+import { sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
+import type { JobPayload } from "../protocol/jobs.ts";
+import type { Asker, RepositoryRef } from "../protocol/shapes.ts";
 import { backoffMs } from "../queue/backoff.ts";
-import type { JobPayload } from "../queue/jobs.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
-import type { Asker, RepositoryRef } from "../queue/shapes.ts";
+import type { Db } from "../store/db.ts";
 import type { Handled } from "./handled.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./reading.ts";
+import { act, readActs } from "./thread-acts.ts";
 
 /**
  * The forge keeps seconds: an edit in the second of its comment is seen only by comparing with what the delivery held. So a command that is younger than this

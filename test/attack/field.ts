@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Backend, CellUser } from "../../src/backends/backend.ts";
 import { processBackend } from "../../src/backends/process.ts";
-import { sandboxBackend } from "../../src/backends/sandbox.ts";
+import { sandboxBackend } from "../../src/backends/sandbox/sandbox.ts";
 import type { Case, Degree } from "./cases.ts";
 import { type Ground, layGround } from "./ground.ts";
 

@@ -12,7 +12,7 @@ import {
   type PresetName,
 } from "../../src/backends/agents.ts";
 import { processBackend } from "../../src/backends/process.ts";
-import { PRESET_NAMES as CONFIGURABLE } from "../../src/config-schema.ts";
+import { PRESET_NAMES as CONFIGURABLE } from "../../src/config/schema.ts";
 import { type CellRig, createCellRig } from "../fakes/cell-rig.ts";
 import { until } from "../fakes/until.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
-import { closedDirectory } from "../../src/backends/user.ts";
+import { closedDirectory } from "../../src/backends/os/user.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const NOBODY = { uid: 65_534, gid: 65_534, groups: [] };

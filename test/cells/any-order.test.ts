@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
+import { tick } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime } from "../../src/cells/expiry.ts";
-import { isStuckReason } from "../../src/cells/stuck.ts";
-import { tick } from "../../src/cells/timekeeper.ts";
+import { isStuckReason } from "../../src/cells/steps/stuck.ts";
 import { LazarusError } from "../../src/errors.ts";
 import { type ControlRig, createControl, ended, harvest, started } from "../fakes/control-rig.ts";
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { type BriefParts, clean, issueHash, makeBrief } from "../../src/cells/brief.ts";
+import { type BriefParts, clean, makeBrief } from "../../src/cells/brief.ts";
+import { issueHash } from "../../src/hash.ts";
 
 const PARTS: BriefParts = {
   agent: "allegro",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { classify, EXIT_CLASSES, EXITS, type ExitClass } from "../../src/cells/exit.ts";
-import { signsIn } from "../../src/cells/log-signs.ts";
+import { signsIn } from "../../src/runner/collect/log-signs.ts";
 import { harvest, nothingLeft } from "../fakes/control-rig.ts";
 
 const NOW = Date.UTC(2026, 10, 21, 14, 2, 11);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { tick } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime, warningMs } from "../../src/cells/expiry.ts";
-import { tick } from "../../src/cells/timekeeper.ts";
 import { type ControlRig, createControl, ID, started } from "../fakes/control-rig.ts";
 
 const MIN = 60_000;

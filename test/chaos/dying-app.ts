@@ -5,9 +5,9 @@ import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { type Adapters, openApp } from "../../src/app.ts";
 import type { Backend } from "../../src/backends/backend.ts";
-import { loadConfig, readEnvironment } from "../../src/config.ts";
+import { loadConfig, readEnvironment } from "../../src/config/config.ts";
+import { listen } from "../../src/http/server.ts";
 import { createLog } from "../../src/log.ts";
-import { listen } from "../../src/server.ts";
 
 /**
  * Where the program dies. `at`: `backend.start`, `backend.lock` (the shim has just taken its lock), `forge.<call>`, `fs.<call of

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { marksOf } from "../../src/backends/proc.ts";
+import { marksOf } from "../../src/backends/os/proc.ts";
 
 /** Sends KILL; one that ended meanwhile is no error. */
 export function kill(pid: number): void {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readAnswer } from "../../src/commands/answer.ts";
 import { commandDied, createCommandHandlers, tailDied } from "../../src/commands/dispatch.ts";
+import { readAnswer } from "../../src/commands/posting/answer.ts";
 import { LazarusError } from "../../src/errors.ts";
-import type { JobPayload } from "../../src/queue/jobs.ts";
+import type { JobPayload } from "../../src/protocol/jobs.ts";
 import { jobOf, operator, origin } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Backend, CellUser, Handle, Observation, RunSpec } from "../../src/backends/backend.ts";
-import { bootId, readStat } from "../../src/backends/proc.ts";
+import { bootId, readStat } from "../../src/backends/os/proc.ts";
 import { type CellRig, createCellRig } from "../fakes/cell-rig.ts";
 import { until } from "../fakes/until.ts";
 

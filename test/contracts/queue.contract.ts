@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../../src/clock.ts";
-import { type Db, openDb } from "../../src/db.ts";
 import { LazarusError } from "../../src/errors.ts";
 import type { Handler, JobRow, NewJob, Queue } from "../../src/queue/queue.ts";
+import { type Db, openDb } from "../../src/store/db.ts";
 import { createFakeClock, type FakeClock } from "../fakes/clock.ts";
 import { until } from "../fakes/until.ts";
 

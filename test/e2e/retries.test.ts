@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type App, openApp } from "../../src/app.ts";
-import { loadConfig } from "../../src/config.ts";
+import { loadConfig } from "../../src/config/config.ts";
 import { silentLog } from "../../src/log.ts";
 import { createSkippingClock } from "../fakes/skipping-clock.ts";
 import { draftOf, EXIT_AGENTS } from "./exit-agents.ts";

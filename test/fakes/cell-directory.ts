@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CONTRACT } from "../../src/cells/pit-look.ts";
 import { toIso } from "../../src/clock.ts";
+import { CONTRACT } from "../../src/runner/pit/pit-look.ts";
 
 export const CELL_ID = "123e4567-e89b-12d3-a456-426614174000";
 

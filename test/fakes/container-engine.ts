@@ -4,9 +4,9 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
-import { containerBackend } from "../../src/backends/container.ts";
-import { ask, type Engine } from "../../src/backends/container-engine.ts";
-import { type ProbeResult, probeContainer } from "../../src/backends/container-probe.ts";
+import { containerBackend } from "../../src/backends/container/container.ts";
+import { ask, type Engine } from "../../src/backends/container/engine.ts";
+import { type ProbeResult, probeContainer } from "../../src/backends/container/probe.ts";
 
 /** The engine of this machine and an image made without any registry: busybox, and git with its libraries. */
 export const engine: Engine = { engine: "podman", args: [], env: clientEnvironment() };

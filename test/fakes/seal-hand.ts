@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { describeMember } from "../../src/cells/seal-entries.ts";
-import { readTar } from "../../src/cells/tar-read.ts";
+import { describeMember } from "../../src/runner/seal/entries.ts";
+import { readTar } from "../../src/runner/seal/tar/read.ts";
 
 export interface ForgedMember {
   readonly path: string;

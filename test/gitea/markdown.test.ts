@@ -9,12 +9,12 @@ import {
   marker,
   md,
   mention,
-  plain,
   quote,
   raw,
   table,
   title,
 } from "../../src/gitea/markdown.ts";
+import { plain } from "../../src/visible.ts";
 import { closingIn, liveIn } from "./references.ts";
 
 const ATTACKS = [

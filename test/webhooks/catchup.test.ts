@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createDeadlines } from "../../src/cells/deadlines.ts";
-import { tick } from "../../src/cells/timekeeper.ts";
+import { tick } from "../../src/cells/clock-jumps.ts";
+import { createDeadlines } from "../../src/cells/registry/deadlines.ts";
 import type { Forge } from "../../src/gitea/port.ts";
 import { type CatchUp, createCatchUp, OVERLAP_MS, SETTLED_MS } from "../../src/webhooks/catchup.ts";
 import { createHandled } from "../../src/webhooks/handled.ts";

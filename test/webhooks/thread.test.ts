@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { issueHash, sha256 } from "../../src/cells/brief.ts";
-import type { JobPayload } from "../../src/queue/jobs.ts";
+import { issueHash, sha256 } from "../../src/hash.ts";
+import type { JobPayload } from "../../src/protocol/jobs.ts";
 import { createHandled } from "../../src/webhooks/handled.ts";
 import { parseText } from "../../src/webhooks/read-text.ts";
 import { createThreadHandler, threadTick } from "../../src/webhooks/thread.ts";

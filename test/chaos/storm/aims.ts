@@ -1,4 +1,4 @@
-import type { JobKind } from "../../../src/queue/jobs.ts";
+import type { JobKind } from "../../../src/protocol/jobs.ts";
 import type { Dice } from "./dice.ts";
 import type { Act } from "./people.ts";
 

@@ -1,0 +1,306 @@
+import type { Clock } from "../../clock.ts";
+import { LazarusError } from "../../errors.ts";
+import type { RepositoryRef } from "../../protocol/shapes.ts";
+import type { Db } from "../../store/db.ts";
+import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "../cell.ts";
+import {
+  bindCell,
+  cellFromRow,
+  INSERT_CELL,
+  type NewCell,
+  type Standing,
+  standingFromRow,
+} from "./cell-row.ts";
+import type { CellChange, RunChange } from "./changes.ts";
+import { bindRun, historyFromRow, INSERT_RUN, runFromRow } from "./run-row.ts";
+
+/** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
+export class Registry {
+  readonly #db: Db;
+  readonly #clock: Clock;
+
+  constructor(db: Db, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  transaction<T>(fn: () => T): T {
+    return this.#db.transaction(fn);
+  }
+
+  /** Writes a new cell, `proposed`, with its first history row. */
+  insert(cell: NewCell, members: readonly Member[], why: string): void {
+    this.transaction(() => {
+      this.#db.sql.prepare(INSERT_CELL).run(bindCell(cell));
+      for (const member of members) this.addMember(cell.id, member);
+      this.#remember(cell.id, {
+        at: cell.createdAt,
+        from: null,
+        to: "proposed",
+        who: cell.requester.login,
+        why,
+      });
+    });
+  }
+
+  addMember(cellId: string, member: Member): void {
+    this.#db.sql
+      .prepare(
+        "INSERT OR REPLACE INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)",
+      )
+      .run({ cellId, ...member });
+  }
+
+  /**
+   * Moves a cell, as compare-and-swap on the state the caller saw.
+   * @throws LazarusError `internal` for a move that the table does not have, or when the cell is no longer in `from`.
+   */
+  move(cellId: string, step: { from: State; to: State; who: string; why: string }): void {
+    if (!MOVES[step.from].includes(step.to)) {
+      throw new LazarusError(
+        "internal",
+        `moving cell ${cellId}: there is no move from ${step.from} to ${step.to}`,
+      );
+    }
+    this.transaction(() => {
+      const { changes } = this.#db.sql
+        .prepare("UPDATE cells SET state = @to WHERE id = @cellId AND state = @from")
+        .run({ cellId, from: step.from, to: step.to });
+      if (changes !== 1)
+        throw new LazarusError("internal", `moving cell ${cellId}: it is no longer ${step.from}`);
+      this.#remember(cellId, { at: this.#clock.now(), ...step });
+    });
+  }
+
+  #remember(cellId: string, row: HistoryRow): void {
+    this.#db.sql
+      .prepare(
+        'INSERT INTO history (cell, at, "from", "to", who, why) VALUES (@cellId, @at, @from, @to, @who, @why)',
+      )
+      .run({ cellId, ...row });
+  }
+
+  update(cellId: string, change: CellChange): void {
+    const columns: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(change)) {
+      const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      const isJson = (key === "harvest" || key === "closing" || key === "beat") && value !== null;
+      columns[column] = isJson ? JSON.stringify(value) : typeof value === "boolean" ? Number(value) : value;
+    }
+    this.#set("cells", columns, { id: cellId });
+  }
+
+  updateRun(cellId: string, n: number, change: RunChange): void {
+    const columns: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(change)) {
+      const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      columns[column] = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+    }
+    this.#set("runs", columns, { cell: cellId, n });
+  }
+
+  #set(table: "cells" | "runs", columns: Record<string, unknown>, where: Record<string, unknown>): void {
+    const names = Object.keys(columns);
+    if (names.length === 0) return;
+    const set = names.map((name) => `${name} = @${name}`).join(", ");
+    const which = Object.keys(where)
+      .map((name) => `${name} = @where_${name}`)
+      .join(" AND ");
+    const bound = Object.fromEntries(Object.entries(where).map(([name, value]) => [`where_${name}`, value]));
+    const { changes } = this.#db.sql
+      .prepare(`UPDATE ${table} SET ${set} WHERE ${which}`)
+      .run({ ...columns, ...bound });
+    if (changes !== 1)
+      throw new LazarusError("internal", `updating ${table}: no row ${JSON.stringify(where)}`);
+  }
+
+  cell(id: string): Cell | null {
+    const row = this.#db.sql.prepare("SELECT * FROM cells WHERE id = @id").get({ id });
+    return row === undefined ? null : cellFromRow(row);
+  }
+
+  /** @throws LazarusError `not-found` */
+  mustCell(id: string): Cell {
+    const cell = this.cell(id);
+    if (cell === null) throw new LazarusError("not-found", `no cell ${id} in the registry`);
+    return cell;
+  }
+
+  /** @throws LazarusError `not-found` */
+  mustRun(cellId: string, n: number): Run {
+    const run = this.run(cellId, n);
+    if (run === null) throw new LazarusError("not-found", `cell ${cellId} has no run ${n}`);
+    return run;
+  }
+
+  /** Cells whose id begins with `prefix` (4 characters or more). */
+  withPrefix(prefix: string): Cell[] {
+    if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];
+    // A range, which the primary key's index can answer; `LIKE` would read every row. No digit comes after `g`.
+    const from = prefix.toLowerCase();
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE id >= @from AND id < @to ORDER BY seq")
+      .all({ from, to: `${from}g` })
+      .map(cellFromRow);
+  }
+
+  ofThread(repositoryId: number, number: number): Cell[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE repository = @repositoryId AND number = @number ORDER BY seq")
+      .all({ repositoryId, number })
+      .map(cellFromRow);
+  }
+
+  /** Cells whose own draft is this pull request, whichever repository they work on. */
+  ofPullRequest(repository: RepositoryRef, number: number): Cell[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM cells WHERE pull_request = @number ORDER BY seq")
+      .all({ number })
+      .map(cellFromRow)
+      .filter((cell) => isIn(cell, repository));
+  }
+
+  /** Cells by state, oldest first; all but destroyed ones when none is named. */
+  list(states?: readonly State[]): Cell[] {
+    const wanted = states ?? ["proposed", "active", "idle", "closing", "archived"];
+    // The index is of these alone, and is used only where that is said.
+    const indexed = wanted.includes("destroyed") ? "" : "state <> 'destroyed' AND";
+    return this.#db.sql
+      .prepare(
+        `SELECT * FROM cells WHERE ${indexed} state IN (SELECT value FROM json_each(@wanted)) ORDER BY seq`,
+      )
+      .all({ wanted: JSON.stringify(wanted) })
+      .map(cellFromRow);
+  }
+
+  /** The next `limit` cells in a state after that row (0: the first ones): all of them at once are too many to be held. */
+  standing(state: Exclude<State, "destroyed">, after: number, limit: number): Standing[] {
+    return this.#db.sql.prepare(STANDING).all({ state, after, limit }).map(standingFromRow);
+  }
+
+  isBranchTaken(repositoryId: number, branch: string): boolean {
+    return (
+      this.#db.sql
+        .prepare("SELECT 1 FROM cells WHERE repository = @repositoryId AND branch = @branch")
+        .get({ repositoryId, branch }) !== undefined
+    );
+  }
+
+  members(cellId: string): Member[] {
+    return this.#db.sql
+      .prepare("SELECT name, kind, role FROM members WHERE cell = @cellId ORDER BY kind, name")
+      .all({ cellId }) as Member[];
+  }
+
+  history(cellId: string): HistoryRow[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM history WHERE cell = @cellId ORDER BY seq")
+      .all({ cellId })
+      .map(historyFromRow);
+  }
+
+  /** Adds the next run of a cell and answers its number. */
+  addRun(
+    run: Pick<Run, "cellId" | "agent" | "role" | "requester"> & {
+      state: "waiting" | "admitted";
+      notBefore?: number | null;
+      isAutomatic?: boolean;
+    },
+  ): number {
+    const row = this.#db.sql
+      .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
+      .get({ cellId: run.cellId }) as { n: number };
+    this.#db.sql.prepare(INSERT_RUN).run({
+      ...bindRun({ notBefore: null, isAutomatic: false, ...run }),
+      n: row.n,
+      createdAt: this.#clock.now(),
+    });
+    return row.n;
+  }
+
+  run(cellId: string, n: number): Run | null {
+    const row = this.#db.sql.prepare("SELECT * FROM runs WHERE cell = @cellId AND n = @n").get({ cellId, n });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  runs(cellId: string): Run[] {
+    return this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId ORDER BY n")
+      .all({ cellId })
+      .map(runFromRow);
+  }
+
+  lastRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId ORDER BY n DESC LIMIT 1")
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  /** The last run that is neither a retry yet to come nor withdrawn before it began; null where there is none. */
+  lastKeptRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare(
+        `SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' AND NOT (state = 'waiting' AND automatic = 1)
+         ORDER BY n DESC LIMIT 1`,
+      )
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  /** The last run but those that were taken out of the line: what they left to be done is left to be done. */
+  lastUnwithdrawnRun(cellId: string): Run | null {
+    const row = this.#db.sql
+      .prepare("SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' ORDER BY n DESC LIMIT 1")
+      .get({ cellId });
+    return row === undefined ? null : runFromRow(row);
+  }
+
+  /** Whether a run that waits for its time has come to it after `since` and until `now` (epoch ms). */
+  hasDueRun(since: number, now: number): boolean {
+    return (
+      this.#db.sql
+        .prepare(
+          `SELECT 1 FROM runs WHERE ${OPEN} AND state = 'waiting' AND not_before > @since AND not_before <= @now`,
+        )
+        .get({ since, now }) !== undefined
+    );
+  }
+
+  /** Runs in one of the open states, in the order in which they were asked for. */
+  openRuns(states: readonly ("waiting" | "admitted" | "running")[]): Run[] {
+    return this.#db.sql
+      .prepare(
+        `SELECT * FROM runs WHERE ${OPEN} AND state IN (SELECT value FROM json_each(@states)) ORDER BY seq`,
+      )
+      .all({ states: JSON.stringify(states) })
+      .map(runFromRow);
+  }
+
+  /** A small text kept under a name, such as the hash of what was last written somewhere. */
+  rememberText(name: string, value: string): void {
+    this.#db.sql
+      .prepare("INSERT OR REPLACE INTO facts (name, value) VALUES (@name, @value)")
+      .run({ name, value });
+  }
+
+  rememberedText(name: string): string | null {
+    const row = this.#db.sql.prepare("SELECT value FROM facts WHERE name = @name").get({ name }) as
+      | { value: string }
+      | undefined;
+    return row?.value ?? null;
+  }
+}
+
+/** Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by its name. */
+function isIn(cell: Cell, repository: RepositoryRef): boolean {
+  const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
+  const isOwn = name === cell.repository.fullName.toLowerCase();
+  return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();
+}
+
+/** As the index of open runs has it: a query must say the same to be answered by it. */
+const OPEN = "state IN ('waiting','admitted','running')";
+const STANDING = `
+  SELECT rowid AS row, id, state, reason, sealed_at, closing FROM cells
+  WHERE state <> 'destroyed' AND state = @state AND rowid > @after ORDER BY rowid LIMIT @limit`;

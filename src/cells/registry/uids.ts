@@ -1,0 +1,92 @@
+import { LazarusError } from "../../errors.ts";
+import type { CellUserNumbers } from "../../protocol/shapes.ts";
+import type { Db } from "../../store/db.ts";
+
+/**
+ * Numbers of their own for cells (uid and gid) and repositories (gid), where Lazarus is root. A cell's is given back once nothing of the cell is left; a
+ * repository's never: its mirror, which the group may read, stays. All methods are synchronous and join the caller's transaction.
+ */
+export interface Uids {
+  /** Why a further cell of that repository cannot have a user; null: it can. */
+  shortage(repositoryId: number): string | null;
+  /** Writes down a user for a new cell. @throws LazarusError `configuration` where the range is used up. */
+  give(cellId: string, repositoryId: number): void;
+  /** Null: the cell runs as Lazarus itself. */
+  of(cellId: string): CellUserNumbers | null;
+  /** Harmless where it has none. */
+  release(cellId: string): void;
+}
+
+export interface UidsOptions {
+  readonly range: { readonly first: number; readonly last: number };
+  /** Whether Lazarus is root; else nobody gets anything. */
+  readonly asRoot: boolean;
+}
+
+const LAST_GIVEN = "last uid given";
+
+export function createUids(db: Db, { range, asRoot }: UidsOptions): Uids {
+  const numberOf = (column: "cell" | "repository", value: string | number): number | null => {
+    const row = db.sql.prepare(`SELECT number FROM uids WHERE ${column} = @value`).get({ value });
+    return (row as { number: number } | undefined)?.number ?? null;
+  };
+  const free = (): number => {
+    const row = db.sql
+      .prepare("SELECT COUNT(*) AS taken FROM uids WHERE number BETWEEN @first AND @last")
+      .get(range);
+    return range.last - range.first + 1 - (row as { taken: number }).taken;
+  };
+  const shortage = (repositoryId: number): string | null => {
+    if (!asRoot || free() >= (numberOf("repository", repositoryId) === null ? 2 : 1)) return null;
+    const said = `${range.first}-${range.last}`;
+    return `no user is left for another cell, all of ${said} are taken (uids in lazarus.yaml): destroy cells that are done, or widen the range`;
+  };
+  const take = (owner: { cell: string | null; repository: number | null }): void => {
+    const number = nextFree(db, range);
+    db.sql
+      .prepare("INSERT INTO uids (number, cell, repository) VALUES (@number, @cell, @repository)")
+      .run({ number, ...owner });
+    db.sql
+      .prepare("INSERT OR REPLACE INTO facts (name, value) VALUES (@name, @value)")
+      .run({ name: LAST_GIVEN, value: String(number) });
+  };
+  return {
+    shortage,
+    give(cellId, repositoryId) {
+      if (!asRoot) return;
+      const why = shortage(repositoryId);
+      if (why !== null) throw new LazarusError("configuration", `making cell ${cellId}: ${why}`);
+      if (numberOf("repository", repositoryId) === null) take({ cell: null, repository: repositoryId });
+      take({ cell: cellId, repository: null });
+    },
+    of(cellId) {
+      const uid = numberOf("cell", cellId);
+      if (!asRoot || uid === null) return null;
+      const row = db.sql
+        .prepare(
+          "SELECT uids.number FROM uids JOIN cells ON uids.repository = cells.repository WHERE cells.id = @cellId",
+        )
+        .get({ cellId }) as { number: number } | undefined;
+      return { uid, gid: uid, groups: row === undefined ? [] : [row.number] };
+    },
+    release(cellId) {
+      db.sql.prepare("DELETE FROM uids WHERE cell = @cellId").run({ cellId });
+    },
+  };
+}
+
+/** The next one after the last that was given, round and round: what a cell left behind in /tmp becomes another's as late as possible. */
+function nextFree(db: Db, range: UidsOptions["range"]): number {
+  const row = db.sql.prepare("SELECT value FROM facts WHERE name = @name").get({ name: LAST_GIVEN });
+  const last = Number((row as { value: string } | undefined)?.value ?? range.first - 1);
+  const taken = new Set(
+    (db.sql.prepare("SELECT number FROM uids").all() as { number: number }[]).map((each) => each.number),
+  );
+  const size = range.last - range.first + 1;
+  const start = last >= range.first && last < range.last ? last + 1 - range.first : 0;
+  for (let step = 0; step < size; step++) {
+    const number = range.first + ((start + step) % size);
+    if (!taken.has(number)) return number;
+  }
+  throw new LazarusError("internal", `all numbers of ${range.first}-${range.last} are taken`);
+}

@@ -1,0 +1,155 @@
+import type { JobPayload } from "../../protocol/jobs.ts";
+import type { Cell, Run } from "../cell.ts";
+import { rememberRevival } from "../registry/revival.ts";
+import { createAfterExit } from "./after-exit.ts";
+import type { ReportedDeps } from "./deps.ts";
+
+/** What follows from what runners report of a run: it started, was refused, ended, went over a limit. */
+export function createRunReports(deps: ReportedDeps) {
+  const { registry, steps, clock, config } = deps;
+  const afterExit = createAfterExit(deps);
+  /** A run has begun in it. One that came back from its archive lives as long as a new one. */
+  const wake = (cell: Cell, run: Run): void => {
+    if (cell.state === "archived") {
+      const expiresAt = clock.now() + config.limits.ttlMs;
+      registry.update(cell.id, { expiresAt, ttlWarnedFor: null, keepUntil: null });
+      rememberRevival(cell, registry);
+    }
+    registry.move(cell.id, {
+      from: cell.state,
+      to: "active",
+      who: run.isAutomatic ? "lazarus" : run.requester.login,
+      why: `working: ${run.agent}`,
+    });
+  };
+  return {
+    onRunStarted(report: JobPayload<"run-started">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (run.state !== "admitted") return;
+      registry.updateRun(cell.id, run.n, {
+        state: "running",
+        startedAt: report.startedAt,
+        handle: report.handle,
+        logPath: report.logPath,
+      });
+      // One that is being scrubbed comes to life no more: its process is ended there.
+      const canWake = ["proposed", "idle", "archived"].includes(cell.state);
+      if (canWake && !cell.closing?.thenDestroy) {
+        registry.update(cell.id, { health: "healthy", reason: null });
+        wake(cell, run);
+        steps.mark(cell.id);
+      }
+      steps.advance(cell.id);
+      steps.card(cell.id);
+    },
+
+    onRunRefused(report: JobPayload<"run-refused">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (run.state !== "admitted") return;
+      registry.updateRun(cell.id, run.n, {
+        state: "ended",
+        endedAt: clock.now(),
+        stopped: report.why,
+      });
+      registry.update(cell.id, {
+        reason: report.why,
+        ...(cell.state === "archived" ? {} : { outcome: "failed" }),
+      });
+      if (cell.state === "archived") steps.putAway(run);
+      if (cell.state === "proposed") {
+        registry.move(cell.id, { from: "proposed", to: "archived", who: "lazarus", why: report.why });
+        steps.keep(cell.id);
+        steps.sweepDirectory(cell);
+      }
+      if (run.isAutomatic && cell.state === "idle") afterExit.refused(cell.id, run, report.why);
+      steps.card(cell.id);
+      steps.advance(cell.id);
+      steps.admitWaiting();
+    },
+
+    onRunEnded(report: JobPayload<"run-ended">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (run.state !== "running" && run.state !== "admitted") return;
+      const leftovers = report.leftovers.map((one) => `${one.pid} ${one.command}`);
+      registry.updateRun(cell.id, run.n, {
+        state: "ended",
+        ...(report.began && run.startedAt === null ? { startedAt: run.createdAt } : {}),
+        endedAt: report.endedAt,
+        code: report.code,
+        signal: report.signal,
+        stopped: report.stopped,
+        leftovers,
+        refusedHosts: report.refusedHosts,
+      });
+      registry.update(cell.id, { health: null, reason: null });
+      const isArchived = cell.state === "archived" && !cell.closing?.thenDestroy;
+      // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.
+      if (
+        report.began &&
+        (cell.state === "proposed" || ((cell.state === "idle" || isArchived) && run.state === "admitted"))
+      )
+        wake(cell, run);
+      else if (isArchived) steps.putAway(run);
+      if (registry.mustCell(cell.id).state === "active") {
+        registry.move(cell.id, { from: "active", to: "idle", who: run.agent, why: endOf(report) });
+        steps.mark(cell.id);
+      }
+      if (registry.mustCell(cell.id).state === "proposed") {
+        registry.update(cell.id, { outcome: "discarded", reason: report.stopped });
+        registry.move(cell.id, {
+          from: "proposed",
+          to: "archived",
+          who: run.requester.login,
+          why: endOf(report),
+        });
+        steps.keep(cell.id);
+        steps.sweepDirectory(cell);
+      }
+      steps.advance(cell.id);
+      steps.card(cell.id);
+      steps.admitWaiting();
+    },
+
+    onRestored(report: JobPayload<"restored">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (cell.state !== "archived" || cell.closing?.thenDestroy) return;
+      if (run.state === "admitted") steps.startRestored(cell, run);
+      else steps.putAway(run);
+    },
+
+    /** The archive is damaged, or the forge no longer has what the cell borrows: it stays as it is, and the run with it. */
+    onRestoreRefused(report: JobPayload<"restore-refused">): void {
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (run.state !== "admitted") return;
+      const why = `not brought back: ${report.why}`;
+      registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: clock.now(), stopped: why });
+      registry.update(cell.id, { reason: why });
+      steps.card(cell.id);
+      steps.admitWaiting();
+    },
+
+    onOverLimit(report: JobPayload<"over-limit">): void {
+      const run = registry.mustRun(report.cellId, report.run);
+      if (run.state === "running") steps.putStop(registry.mustCell(report.cellId), run, report.why);
+    },
+
+    onLogCut(report: JobPayload<"log-cut">): void {
+      if (registry.mustRun(report.cellId, report.run).state !== "running") return;
+      registry.update(report.cellId, {
+        reason: `the log of run ${report.run} grew over its limit: ${report.bytes} bytes were cut out of its middle, the run goes on`,
+      });
+      steps.card(report.cellId);
+    },
+  };
+}
+
+function endOf(report: Pick<JobPayload<"run-ended">, "code" | "signal" | "stopped">): string {
+  if (report.stopped !== null) return report.stopped;
+  if (report.signal !== null) return `ended by signal ${report.signal}`;
+  return report.code === null ? "gone without a trace" : `exit ${report.code}`;
+}

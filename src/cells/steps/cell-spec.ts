@@ -1,0 +1,39 @@
+import { toIso } from "../../clock.ts";
+import type { CellSpec, MissionUpdate } from "../../protocol/shapes.ts";
+import { type Cell, targetOf } from "../cell.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Uids } from "../registry/uids.ts";
+
+/** What a runner needs to know to make a cell. */
+export function specOf(
+  cell: Cell,
+  { registry, uids }: { registry: Pick<Registry, "members">; uids: Pick<Uids, "of"> },
+): CellSpec {
+  return {
+    id: cell.id,
+    repository: cell.repository,
+    user: uids.of(cell.id),
+    target: targetOf(cell),
+    title: cell.title,
+    issueUrl: cell.issueUrl,
+    requestedBy: cell.requester.login,
+    createdAt: cell.createdAt,
+    members: registry.members(cell.id),
+    branch: cell.branch,
+    baseRef: cell.baseRef,
+    baseCommit: cell.baseCommit,
+    brief: cell.brief,
+    briefSha256: cell.briefSha256,
+  };
+}
+
+/** How a cell stands, as `meta/mission.json` tells it. */
+export function missionOf(cell: Cell, registry: Pick<Registry, "members" | "history">): MissionUpdate {
+  return {
+    status: cell.state,
+    members: registry.members(cell.id),
+    history: registry
+      .history(cell.id)
+      .map((row) => ({ at: toIso(row.at), from: row.from, to: row.to, who: row.who, why: row.why })),
+  };
+}

@@ -1,0 +1,188 @@
+import type { CellUserNumbers, MissionUpdate } from "../../protocol/shapes.ts";
+import type { NewJob } from "../../queue/queue.ts";
+import type { Cell, Run } from "../cell.ts";
+
+/** A disk may be full for hours: at five minutes apart that is about eight of them. */
+const CELL_ATTEMPTS = 100;
+
+/** A forge may be down for hours: at five minutes apart that is most of a day. */
+const PUBLISH_ATTEMPTS = 200;
+
+type User = CellUserNumbers | null;
+
+/** Builds the jobs that cells need, each under its key: a step's is said once, what may be asked again bears a fresh one. */
+export const stepJobs = {
+  admit: (run: Run): NewJob<"admit"> => ({
+    kind: "admit",
+    key: `${run.cellId}:${run.n}:admit`,
+    lane: laneOf(run.cellId),
+    payload: { cellId: run.cellId, run: run.n },
+  }),
+
+  start: (run: Run, cell: NewJob<"start">["payload"]["cell"]): NewJob<"start"> => ({
+    kind: "start",
+    key: `${run.cellId}:${run.n}:start`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(run.cellId),
+    payload: { cell, run: run.n, agent: run.agent, role: run.role },
+  }),
+
+  /** Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all. */
+  stop: (run: Run, user: User, why: string): NewJob<"stop"> => ({
+    kind: "stop",
+    key: crypto.randomUUID(),
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(run.cellId),
+    urgent: true,
+    payload: { cellId: run.cellId, user, run: run.n, handle: handleOf(run), why },
+    merge: {
+      tag: `stop:${run.cellId}:${run.n}`,
+      fold: (waiting, fresh) => ({ ...fresh, why: waiting.why }),
+    },
+  }),
+
+  collect: (cell: Cell, run: Run, user: User): NewJob<"collect"> => ({
+    kind: "collect",
+    key: `${cell.id}:${run.n}:collect`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cell.id),
+    payload: {
+      cellId: cell.id,
+      user,
+      run: run.n,
+      repository: cell.repository,
+      agent: run.agent,
+      branch: cell.branch,
+      baseCommit: cell.baseCommit,
+      handle: handleOf(run),
+      endedAt: run.endedAt,
+    },
+  }),
+
+  /** `asked` tells one asking from the next, so that what was refused can be tried again. */
+  publish: (run: Run, tip: string, asked: string): NewJob<"publish"> => ({
+    kind: "publish",
+    key: `${run.cellId}:${run.n}:publish:${tip}:${asked}`,
+    lane: `push:${run.cellId}`,
+    payload: { cellId: run.cellId, run: run.n, tip, asked },
+    maxAttempts: PUBLISH_ATTEMPTS,
+  }),
+
+  push: (cell: Cell, what: NewJob<"publish">["payload"]): NewJob<"push"> => ({
+    kind: "push",
+    key: `${cell.id}:${what.run}:push:${what.tip}:${what.asked}`,
+    lane: `push:${cell.id}`,
+    payload: {
+      cellId: cell.id,
+      run: what.run,
+      repository: cell.repository,
+      branch: cell.publishedBranch ?? cell.branch,
+      tip: what.tip,
+      lease: cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null),
+    },
+    maxAttempts: PUBLISH_ATTEMPTS,
+  }),
+
+  draft: (cellId: string, what: string): NewJob<"draft"> => ({
+    kind: "draft",
+    key: `${cellId}:draft:${what}`,
+    lane: `draft:${cellId}`,
+    payload: { cellId },
+    maxAttempts: 100,
+  }),
+
+  /** One that still waits serves as well, and the sooner of both times holds. `notBefore`: epoch ms. */
+  card: (cellId: string, notBefore?: number): NewJob<"card"> => ({
+    kind: "card",
+    ...(notBefore === undefined ? {} : { notBefore }),
+    key: crypto.randomUUID(),
+    lane: `card:${cellId}`,
+    payload: { cellId },
+    merge: { tag: `card:${cellId}`, fold: (waiting) => waiting },
+    maxAttempts: 300,
+  }),
+
+  mark: (cellId: string, mission: MissionUpdate): NewJob<"mark"> => ({
+    kind: "mark",
+    key: crypto.randomUUID(),
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cellId),
+    payload: { cellId, mission },
+    merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
+  }),
+
+  /** `moves`: how many there were, so that a cell may be sealed again after it was revived. */
+  seal: (cell: Cell, last: Run | null, how: { user: User; moves: number }): NewJob<"seal"> => ({
+    kind: "seal",
+    key: `${cell.id}:seal:${how.moves}`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cell.id),
+    payload: {
+      cellId: cell.id,
+      user: how.user,
+      repository: cell.repository,
+      baseCommit: cell.baseCommit,
+      run: last?.n ?? 0,
+      agent: last?.agent ?? null,
+      handle: handleOf(last),
+    },
+  }),
+
+  prune: (cellId: string, moves: number, mission: MissionUpdate): NewJob<"prune"> => ({
+    kind: "prune",
+    key: `${cellId}:prune:${moves}`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cellId),
+    payload: { cellId, mission, run: null },
+  }),
+
+  restore: (cell: Cell, run: Run, user: User): NewJob<"restore"> => ({
+    kind: "restore",
+    key: `${cell.id}:${run.n}:restore`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cell.id),
+    payload: {
+      cellId: cell.id,
+      run: run.n,
+      user,
+      repository: cell.repository,
+      baseCommit: cell.baseCommit,
+      baseRef: cell.baseRef,
+    },
+  }),
+
+  /** Puts away again what was brought back for a run that came to nothing. */
+  pruneAgain: (run: Run, mission: MissionUpdate): NewJob<"prune"> => ({
+    kind: "prune",
+    key: `${run.cellId}:${run.n}:prune`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(run.cellId),
+    payload: { cellId: run.cellId, mission, run: run.n },
+  }),
+
+  /** `what` tells one asking from the next. */
+  scrub: (cell: Cell, last: Run | null, how: { user: User; what: string }): NewJob<"scrub"> => ({
+    kind: "scrub",
+    key: `${cell.id}:${how.what}`,
+    lane: laneOf(cell.id),
+    payload: { cellId: cell.id, user: how.user, repository: cell.repository, handle: handleOf(last) },
+  }),
+
+  /** A cell that was never made leaves nothing on disk, not even half of it. */
+  sweep: (cell: Cell, user: User): NewJob<"scrub"> => ({
+    kind: "scrub",
+    key: `${cell.id}:unmade`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cell.id),
+    payload: { cellId: cell.id, user, repository: cell.repository, handle: null },
+  }),
+};
+
+/** The lane in which everything that touches a cell's directory waits. */
+export function laneOf(cellId: string): string {
+  return `cell:${cellId}`;
+}
+
+function handleOf(run: Run | null): Record<string, unknown> | null {
+  return run?.handle == null ? null : { ...run.handle };
+}

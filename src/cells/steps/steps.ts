@@ -1,0 +1,236 @@
+import type { Clock } from "../../clock.ts";
+import type { Config } from "../../config/config.ts";
+import type { JobKind, JobPayload } from "../../protocol/jobs.ts";
+import type { NewJob, Queue } from "../../queue/queue.ts";
+import type { Cell, Run } from "../cell.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Uids } from "../registry/uids.ts";
+import { admissible, blockingLimit, type Line } from "./admission.ts";
+import { missionOf, specOf } from "./cell-spec.ts";
+import { decide, heldFor, isEndOfWork } from "./decide.ts";
+import { laneOf, stepJobs } from "./step-jobs.ts";
+
+export interface StepDeps {
+  readonly registry: Registry;
+  readonly queue: Queue;
+  readonly uids: Uids;
+  readonly clock: Clock;
+  readonly config: Pick<Config, "limits" | "agents">;
+}
+
+/**
+ * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that makes asking twice harmless.
+ */
+export class Steps {
+  readonly #deps: StepDeps;
+  #lookedAt = 0;
+
+  constructor(deps: StepDeps) {
+    this.#deps = deps;
+  }
+
+  get #registry(): Registry {
+    return this.#deps.registry;
+  }
+
+  /**
+   * Gives places to runs in line, in order. A run whose requester's rights were checked just now (`checked`) starts; any other
+   * goes through `admit`, which checks them again.
+   */
+  admitWaiting(options: { checked?: { cellId: string; n: number } } = {}): void {
+    for (const run of admissible(this.#registry, this.#line())) {
+      this.#registry.updateRun(run.cellId, run.n, { state: "admitted" });
+      const isChecked = options.checked?.cellId === run.cellId && options.checked.n === run.n;
+      if (isChecked) this.start(run.cellId, run.n);
+      else this.#put(stepJobs.admit(run));
+    }
+  }
+
+  /** Gives places to retries whose time has come since it was last called; costs next to nothing where none has. */
+  admitDue(): void {
+    const now = this.#deps.clock.now();
+    // A clock that was set back took deadlines with it: what it had come to before says nothing now.
+    const since = now < this.#lookedAt ? 0 : this.#lookedAt;
+    if (this.#registry.hasDueRun(since, now)) this.#registry.transaction(() => this.admitWaiting());
+    this.#lookedAt = now;
+  }
+
+  #line(): Line {
+    return { limits: this.#deps.config.limits, now: this.#deps.clock.now() };
+  }
+
+  /** Which limit keeps a waiting run in line, and its place there; null when none does. */
+  blockedBy(run: Run): { limit: string; place: number } | null {
+    return blockingLimit(this.#registry, this.#line(), run);
+  }
+
+  /** Sends an admitted run to a runner; an archived cell is brought back for it first. */
+  start(cellId: string, n: number): void {
+    const cell = this.#registry.mustCell(cellId);
+    const run = this.#registry.mustRun(cellId, n);
+    if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
+    else this.startRestored(cell, run);
+  }
+
+  /** The same for a cell whose directory is as the run needs it. */
+  startRestored(cell: Cell, run: Run): void {
+    this.#put(stepJobs.start(run, specOf(cell, this.#deps)));
+  }
+
+  /** A cell that was never made leaves nothing on disk, not even half of it. */
+  sweepDirectory(cell: Cell): void {
+    this.#put(stepJobs.sweep(cell, this.#deps.uids.of(cell.id)));
+  }
+
+  /**
+   * A run on its way to its start may have a process already that nobody has reported: the start is ended, and the stop that follows
+   * in the same lane looks for whatever lives in the cell.
+   */
+  putStop(cell: Cell, run: Run, why: string): void {
+    if (run.state === "admitted")
+      this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit", "restore"] }, why);
+    this.#put(stepJobs.stop(run, this.#deps.uids.of(cell.id), why));
+  }
+
+  /** Ends everything else that waits for the cell, and removes it from disk. */
+  putScrub(cell: Cell): void {
+    this.#deps.queue.end({ lane: laneOf(cell.id), kinds: BEFORE_SCRUB }, "the cell is being destroyed");
+    this.#deps.queue.end(
+      { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
+      "the cell is being destroyed",
+    );
+    const what = `scrub:${this.#moves(cell.id)}`;
+    const user = this.#deps.uids.of(cell.id);
+    this.#putStep({
+      ...stepJobs.scrub(cell, this.#registry.lastUnwithdrawnRun(cell.id), { user, what }),
+      urgent: true,
+    });
+  }
+
+  #moves(cellId: string): number {
+    return this.#registry.history(cellId).length;
+  }
+
+  /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
+  advance(cellId: string): void {
+    const cell = this.#registry.mustCell(cellId);
+    const step = decide(cell, this.#registry.lastUnwithdrawnRun(cellId));
+    switch (step.kind) {
+      case "nothing":
+        return;
+      case "stop":
+        this.putStop(cell, step.run, `closed by ${cell.closing?.by ?? "lazarus"}`);
+        return;
+      case "collect":
+        this.#putStep(stepJobs.collect(cell, step.run, this.#deps.uids.of(cellId)));
+        return;
+      case "push":
+        this.#putStep(stepJobs.publish(step.run, step.tip, String(this.#moves(cellId))));
+        return;
+      case "draft":
+        this.putDraft(cellId, `${cell.publishedBranch}:${this.#moves(cellId)}`);
+        return;
+      case "seal":
+        this.#putStep(
+          stepJobs.seal(cell, this.#registry.lastUnwithdrawnRun(cellId), {
+            user: this.#deps.uids.of(cellId),
+            moves: this.#moves(cellId),
+          }),
+        );
+        return;
+      case "scrub":
+        this.putScrub(cell);
+        return;
+      case "give-up":
+        this.giveUp(cell, step.why);
+        return;
+      default:
+        step satisfies never;
+    }
+  }
+
+  /** Closing cannot go on: the cell is idle again, and says why. */
+  giveUp(cell: Cell, why: string): void {
+    this.#registry.update(cell.id, { closing: null, reason: why });
+    this.#registry.move(cell.id, { from: "closing", to: "idle", who: "lazarus", why: `not closed: ${why}` });
+    this.mark(cell.id);
+    this.card(cell.id);
+  }
+
+  /** How long an archived cell is kept, from now: to be called with each move to `archived`. */
+  keep(cellId: string): void {
+    const { keepMs } = this.#deps.config.limits;
+    this.#registry.update(cellId, { keepUntil: keepMs === 0 ? null : this.#deps.clock.now() + keepMs });
+  }
+
+  /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
+  retryPush(cellId: string): void {
+    const step = decide(this.#registry.mustCell(cellId), this.#registry.lastUnwithdrawnRun(cellId));
+    if (step.kind === "push") this.#putStep(stepJobs.publish(step.run, step.tip, crypto.randomUUID()));
+    else this.advance(cellId);
+  }
+
+  /** Sends a tip to the forge, once control has made sure that the repository is the one it knows. */
+  push(what: JobPayload<"publish">): void {
+    const cell = this.#registry.mustCell(what.cellId);
+    if (cell.harvest?.tip !== what.tip || cell.publishedTip === what.tip || heldFor(cell).length > 0) return;
+    if (cell.closing !== null && isEndOfWork(cell.closing)) return;
+    this.#put(stepJobs.push(cell, what));
+  }
+
+  /** Opens the draft, or brings its text up to date. */
+  putDraft(cellId: string, what: string): void {
+    this.#put(stepJobs.draft(cellId, what));
+  }
+
+  /** Puts a card job; one that still waits serves as well. */
+  card(cellId: string): void {
+    this.#put(stepJobs.card(cellId));
+  }
+
+  /** For what nobody waits for, such as a sign of life: it is on the card within half a minute, and with whatever is said before. */
+  cardSoon(cellId: string): void {
+    this.#put(stepJobs.card(cellId, this.#deps.clock.now() + CALM_MS));
+  }
+
+  /** Empties an archived cell of what its seal holds. */
+  putPrune(cellId: string): void {
+    this.#put(stepJobs.prune(cellId, this.#moves(cellId), this.#mission(cellId)));
+  }
+
+  /** Puts an archived cell away again that had been, or was being, brought back for a run which came to nothing. */
+  putAway(run: Run): void {
+    this.#deps.queue.end({ lane: laneOf(run.cellId), kinds: ["restore"] }, "the run came to nothing");
+    this.#put(stepJobs.pruneAgain(run, this.#mission(run.cellId)));
+  }
+
+  /** Has the runner write down in the cell's directory how it stands. */
+  mark(cellId: string): void {
+    this.#put(stepJobs.mark(cellId, this.#mission(cellId)));
+  }
+
+  #mission(cellId: string) {
+    return missionOf(this.#registry.mustCell(cellId), this.#registry);
+  }
+
+  /** Asked for again after it was given up, a step is tried again: its key is said once, but its job may be dead. */
+  #putStep<K extends JobKind>(job: NewJob<K>): void {
+    if (this.#deps.queue.put(job) !== "duplicate") return;
+    const dead = this.#deps.queue
+      .list({ states: ["dead"], limit: MOST_DEAD })
+      .find((row) => row.key === job.key);
+    if (dead !== undefined) this.#deps.queue.retry(dead.id);
+  }
+
+  #put<K extends JobKind>(job: NewJob<K>): void {
+    this.#deps.queue.put(job);
+  }
+}
+
+/** A card is edited no more often than this, but for what people wait for. */
+const CALM_MS = 30_000;
+const MOST_DEAD = 10_000;
+
+const BEFORE_SCRUB: readonly JobKind[] = [
+  ...(["start", "admit", "stop", "collect", "seal", "restore", "prune", "mark"] as const),
+];

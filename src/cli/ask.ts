@@ -1,0 +1,262 @@
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { type App, openApp, openParts } from "../app.ts";
+import type { Run } from "../cells/cell.ts";
+import { logNameOf } from "../cells/names.ts";
+import type { Registry } from "../cells/registry/registry.ts";
+import { decide, isRetryInLine } from "../cells/steps/decide.ts";
+import { sleep, systemClock, toIso } from "../clock.ts";
+import { findCell } from "../commands/access/find-cell.ts";
+import type { Command, Origin } from "../commands/command.ts";
+import { verbNamed } from "../commands/index.ts";
+import { lineOf, readAnswer, type StoredAnswer } from "../commands/posting/answer.ts";
+import { replies } from "../commands/words/replies.ts";
+import type { Config } from "../config/config.ts";
+import { LazarusError } from "../errors.ts";
+import { type Log, silentLog } from "../log.ts";
+import { readLogEnd } from "../runner/disk/log-tail.ts";
+import { prepareDataDir } from "../store/lock.ts";
+
+const LOOK_MS = 150;
+const LOG_WINDOW_BYTES = 128 * 1024;
+const OVERLAP_CHARS = 512;
+/** A person waits at the terminal: better an error soon than a command that runs tomorrow. */
+const CLI_ATTEMPTS = 2;
+
+export interface AskOptions {
+  /** Follow the cell to the end of its run, also where a server does the work. */
+  readonly wait: boolean;
+  readonly log: Log;
+  /** Told of every step while something is followed. */
+  progress(line: string): void;
+  readonly signal: AbortSignal;
+}
+
+type Parts = ReturnType<typeof openParts>;
+
+/** The operator's name in histories: who runs the command line. */
+function operatorName(): string {
+  return `operator ${userInfo().username}`;
+}
+
+/**
+ * Answers a verb that changes nothing straight from the registry: it works with and without a server, and starts nothing.
+ */
+export async function askRegistry(config: Config, command: Command): Promise<StoredAnswer> {
+  prepareDataDir(config.dataDir);
+  const parts = openParts(config, { log: silentLog });
+  try {
+    const verb = verbNamed(command.verb);
+    if (verb?.run === undefined) throw new LazarusError("usage", `${command.verb}: not in this version`);
+    const answer = await verb.run(command, operatorOrigin(), parts.deps);
+    if (answer.kind === "later") throw new LazarusError("internal", `${command.verb} answers later`);
+    if (answer.kind === "done") return { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null };
+    return refusedAnswer(answer.code, answer.reply.text);
+  } finally {
+    parts.db.close();
+  }
+}
+
+function refusedAnswer(code: "usage" | "refused" | "not-found" | "failed", text: string): StoredAnswer {
+  const exitCode = { usage: 2, refused: 3, "not-found": 4, failed: 1 }[code];
+  return { exitCode, text, data: { error: { code, message: text } } };
+}
+
+function operatorOrigin(): Origin {
+  const operator = operatorName();
+  return {
+    asker: { via: "cli", request: "", operator },
+    person: { id: null, login: operator },
+    isOperator: true,
+    thread: null,
+    commentId: null,
+    issueHash: null,
+    notes: {},
+    note: () => {},
+  };
+}
+
+/**
+ * Puts a command into the job log and waits for its answer. With a server running, that server does the work; without one, this process
+ * takes its place under the lock, and stays until what was asked for has come to rest.
+ */
+export async function ask(config: Config, command: Command, options: AskOptions): Promise<StoredAnswer> {
+  prepareDataDir(config.dataDir);
+  const parts = openParts(config, { log: silentLog });
+  const request = crypto.randomUUID();
+  try {
+    parts.queue.put({
+      kind: "command",
+      key: `cli:${request}`,
+      lane: `cli:${request}`,
+      maxAttempts: CLI_ATTEMPTS,
+      payload: {
+        asker: { via: "cli", request, operator: operatorName() },
+        verb: command.verb,
+        words: [...command.words],
+        flags: command.flags,
+        text: command.text,
+        issueHash: null,
+      },
+    });
+    return await follow(request, { config, command, parts, options });
+  } finally {
+    parts.db.close();
+  }
+}
+
+interface Following {
+  readonly config: Config;
+  readonly command: Command;
+  readonly parts: Parts;
+  readonly options: AskOptions;
+}
+
+async function follow(request: string, at: Following): Promise<StoredAnswer> {
+  let own: App | null = null;
+  try {
+    for (;;) {
+      own ??= await tryToServe(at);
+      const answer = readAnswer(at.parts.db, request);
+      if (answer !== null) {
+        if (answer.exitCode === 0) await comeToRest(answer, own, at);
+        return answer;
+      }
+      await sleepOr(at.options.signal);
+    }
+  } finally {
+    await own?.stop();
+  }
+}
+
+/** The App, where nobody else holds the lock; null where a server is at work. */
+async function tryToServe(at: Following): Promise<App | null> {
+  try {
+    return await openApp(at.config, { log: at.options.log });
+  } catch (error) {
+    if (error instanceof LazarusError && error.code === "lock-held") return null;
+    throw error;
+  }
+}
+
+async function comeToRest(answer: StoredAnswer, own: App | null, at: Following): Promise<void> {
+  const id =
+    typeof answer.data === "object" && answer.data !== null && "id" in answer.data
+      ? String(answer.data.id)
+      : null;
+  if (id === null) return void (await own?.queue.idle());
+  const { registry } = at.parts;
+  let said = "";
+  for (;;) {
+    const cell = registry.cell(id);
+    if (cell === null) return;
+    const line = `${cell.state}${cell.reason === null ? "" : `: ${cell.reason}`}${goesOn(registry.lastRun(id))}`;
+    if (line !== said) at.options.progress(line);
+    said = line;
+    if (own === null && !at.options.wait && hasBegun(at.command.verb, id, registry)) return;
+    if (isAtRest(id, registry)) {
+      if (own === null) return;
+      await own.queue.idle();
+      if (isAtRest(id, registry)) return;
+    }
+    await sleepOr(at.options.signal);
+  }
+}
+
+/** When it goes on by itself: whoever waits for it may wait for long. */
+function goesOn(run: Run | null): string {
+  if (run === null || !isRetryInLine(run) || run.notBefore === null) return "";
+  return `; run ${run.n} starts by itself at ${toIso(run.notBefore)}`;
+}
+
+/** With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when they are done. */
+function hasBegun(verb: string, cellId: string, registry: Registry): boolean {
+  if (verb !== "summon" && verb !== "revive") return false;
+  const run = registry.lastRun(cellId);
+  return run === null || run.state !== "admitted";
+}
+
+/** Nothing is in progress and nothing follows by itself. */
+function isAtRest(cellId: string, registry: Registry): boolean {
+  const cell = registry.cell(cellId);
+  if (cell === null) return true;
+  const run = registry.lastRun(cellId);
+  if (run?.state === "admitted" || run?.state === "running") return false;
+  if (run?.state === "waiting") return cell.waitsForApproval;
+  if (cell.closing?.thenDestroy) return false;
+  return decide(cell, registry.lastUnwithdrawnRun(cellId)).kind === "nothing";
+}
+
+async function sleepOr(signal: AbortSignal): Promise<void> {
+  // The clock's timers never keep the process alive; somebody is waiting for this one.
+  const held = setInterval(() => {}, 1_000);
+  try {
+    await sleep(systemClock, LOOK_MS, signal);
+  } finally {
+    clearInterval(held);
+  }
+}
+
+export interface LogRequest {
+  readonly cell: string;
+  readonly lines: number;
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+  print(text: string): void;
+}
+
+/** Prints the end of a cell's log, secrets hidden, and goes on with what is added to it. Null when it was printed. */
+export async function printLog(config: Config, request: LogRequest): Promise<StoredAnswer | null> {
+  prepareDataDir(config.dataDir);
+  const parts = openParts(config, { log: silentLog });
+  try {
+    const found = await findCell(
+      request.cell,
+      { verb: "logs", role: "executor" },
+      { origin: operatorOrigin(), deps: parts.deps },
+    );
+    if ("refusal" in found) {
+      return found.refusal.kind === "refused"
+        ? refusedAnswer(found.refusal.code, found.refusal.reply.text)
+        : null;
+    }
+    const run = parts.registry
+      .runs(found.cell.id)
+      .filter((one) => one.startedAt !== null)
+      .at(-1);
+    if (run === undefined || found.cell.state === "archived" || found.cell.state === "destroyed") {
+      return refusedAnswer("failed", replies.noLog(found.cell).text);
+    }
+    const dir = join(config.missionsDir, found.cell.id);
+    const read = () =>
+      readLogEnd(dir, logNameOf(run.agent, run.n), {
+        maxBytes: LOG_WINDOW_BYTES,
+        redact: parts.redactor.redact,
+      });
+    let shown = (await read()).text;
+    request.print(lastLines(shown, request.lines));
+    while (request.follow && parts.registry.run(found.cell.id, run.n)?.state === "running") {
+      await sleepOr(request.signal);
+      const now = (await read()).text;
+      request.print(added(shown, now));
+      shown = now;
+    }
+    return null;
+  } finally {
+    parts.db.close();
+  }
+}
+
+/** What is new in a window that moved over a growing text; the whole window where it moved too far to tell. */
+export function added(before: string, now: string): string {
+  const tail = before.slice(-OVERLAP_CHARS);
+  const at = tail === "" ? 0 : now.lastIndexOf(tail);
+  return at < 0 ? now : now.slice(at + tail.length);
+}
+
+/** The end of a text, as many lines of it as were asked for. */
+export function lastLines(text: string, count: number): string {
+  const lines = text.split("\n");
+  const ended = lines.at(-1) === "";
+  return lines.slice(-(count + (ended ? 1 : 0))).join("\n");
+}

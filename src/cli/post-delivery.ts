@@ -1,0 +1,65 @@
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import * as z from "zod";
+import { LazarusError } from "../errors.ts";
+
+const recorded = z.object({ headers: z.record(z.string(), z.string()), body: z.string() });
+
+/** Headers of a recorded delivery that belong to that one connection. */
+const OF_THE_CONNECTION = new Set([
+  "host",
+  "content-length",
+  "connection",
+  "accept-encoding",
+  "transfer-encoding",
+]);
+
+/**
+ * Signs a recorded delivery (`{headers, body}` as in test/fixtures/gitea) with `secret` and posts it to `url`; answers the status and
+ * the text that came back.
+ * @throws LazarusError `usage` for a file that is no recorded delivery, `forge-unreachable` when nobody listens at `url`.
+ */
+export async function postDelivery(
+  file: string,
+  to: { url: string; secret: string },
+): Promise<{ status: number; text: string }> {
+  const { headers, body } = readDelivery(file);
+  const digest = (algorithm: string) => createHmac(algorithm, to.secret).update(body, "utf8").digest("hex");
+  // Names compare without case: a recording in small letters must not leave its old signature beside the new one.
+  const sent = new Headers(
+    Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name.toLowerCase())),
+  );
+  sent.set("X-Hub-Signature-256", `sha256=${digest("sha256")}`);
+  if (sent.has("X-Hub-Signature")) sent.set("X-Hub-Signature", `sha1=${digest("sha1")}`);
+  for (const family of ["Gitea", "Gogs", "Forgejo"]) {
+    const name = `X-${family}-Signature`;
+    if (sent.has(name)) sent.set(name, digest("sha256"));
+  }
+  try {
+    const response = await fetch(to.url, {
+      method: "POST",
+      headers: sent,
+      body,
+      signal: AbortSignal.timeout(10_000),
+    });
+    return { status: response.status, text: (await response.text()).trim() };
+  } catch (error) {
+    throw new LazarusError(
+      "forge-unreachable",
+      `posting ${file} to ${to.url}: nobody answers there; does serve run?`,
+      { cause: error },
+    );
+  }
+}
+
+function readDelivery(file: string): z.infer<typeof recorded> {
+  try {
+    return recorded.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch (error) {
+    throw new LazarusError(
+      "usage",
+      `reading ${file}: it is not a recorded delivery of the form {"headers": {…}, "body": "…"}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,131 @@
+import type { Clock } from "../../clock.ts";
+import type { Markdown } from "../../gitea/markdown.ts";
+import type { Asker } from "../../protocol/shapes.ts";
+import type { NewJob, Queue } from "../../queue/queue.ts";
+import type { Db } from "../../store/db.ts";
+import type { Answer, RefusalCode } from "../command.ts";
+import type { Sentence } from "../words/sentence.ts";
+
+export interface AnswerDeps {
+  readonly db: Db;
+  readonly queue: Queue;
+  readonly clock: Clock;
+}
+
+/** What the command line reads back. */
+export interface StoredAnswer {
+  readonly exitCode: number;
+  readonly text: string;
+  readonly data: unknown;
+}
+
+const EXIT_CODES: Record<RefusalCode, number> = { usage: 2, refused: 3, "not-found": 4, failed: 1 };
+
+/** Tells whoever asked that it was done: a reaction, and a comment where the command asks for one; a row for the command line. */
+export function answerWith(asker: Asker, answer: Extract<Answer, { kind: "done" }>, deps: AnswerDeps): void {
+  if (asker.via === "cli") {
+    store(asker.request, { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null }, deps);
+    return;
+  }
+  if (asker.source === "comment") react(asker, "rocket", deps);
+  if (answer.reply !== undefined) comment(asker, answer.reply.markdown, deps);
+}
+
+/** Tells whoever asked that it was refused: one reply that says why. */
+export function answerRefusal(
+  asker: Asker,
+  answer: Extract<Answer, { kind: "refused" }>,
+  deps: AnswerDeps,
+  exitCode: number = EXIT_CODES[answer.code],
+): void {
+  if (asker.via === "cli") {
+    store(
+      asker.request,
+      {
+        exitCode,
+        text: answer.reply.text,
+        data: { error: { code: answer.code, message: answer.reply.text } },
+      },
+      deps,
+    );
+    return;
+  }
+  if (asker.source === "comment") react(asker, "confused", deps);
+  comment(asker, answer.reply.markdown, deps);
+}
+
+/** The line of an answer, as things stand now. */
+export function lineOf(answer: Extract<Answer, { kind: "done" }>): Sentence {
+  return typeof answer.line === "function" ? answer.line() : answer.line;
+}
+
+/** The key of everything that is posted about one command. */
+function keyOf(asker: Extract<Asker, { via: "forge" }>): string {
+  return `${asker.repository.id}:${asker.source}:${asker.sourceId}:${asker.index}`;
+}
+
+function react(
+  asker: Extract<Asker, { via: "forge" }>,
+  reaction: "rocket" | "confused",
+  deps: AnswerDeps,
+): void {
+  deps.queue.put({
+    kind: "react",
+    key: `react:${keyOf(asker)}:${reaction}`,
+    lane: `react:${asker.repository.id}:${asker.sourceId}`,
+    payload: { repository: asker.repository, commentId: asker.sourceId, reaction },
+    maxAttempts: 20,
+  });
+}
+
+function comment(asker: Extract<Asker, { via: "forge" }>, body: Markdown, deps: AnswerDeps): void {
+  deps.queue.put(
+    replyJob({ repository: asker.repository, number: asker.number, marker: `reply:${keyOf(asker)}`, body }),
+  );
+}
+
+/** A job that posts one comment, once. */
+export function replyJob(reply: {
+  repository: { id: number; fullName: string };
+  number: number;
+  marker: string;
+  body: Markdown;
+}): NewJob<"comment"> {
+  return {
+    kind: "comment",
+    key: reply.marker,
+    lane: `thread:${reply.repository.id}#${reply.number}`,
+    payload: {
+      repository: reply.repository,
+      number: reply.number,
+      marker: reply.marker,
+      text: reply.body.text,
+    },
+    maxAttempts: REPLY_ATTEMPTS,
+  };
+}
+
+/** At up to five minutes apart: a forge may be down for a day, and what was to be said is still said. */
+export const REPLY_ATTEMPTS = 300;
+
+function store(request: string, answer: StoredAnswer, deps: AnswerDeps): void {
+  deps.db.sql
+    .prepare(
+      "INSERT OR REPLACE INTO answers (request, at, exit_code, text, data) VALUES (@request, @at, @exitCode, @text, @data)",
+    )
+    .run({
+      request,
+      at: deps.clock.now(),
+      exitCode: answer.exitCode,
+      text: answer.text,
+      data: JSON.stringify(answer.data),
+    });
+}
+
+/** What was answered to a request of the command line; null while it is not. */
+export function readAnswer(db: Db, request: string): StoredAnswer | null {
+  const row = db.sql
+    .prepare("SELECT exit_code AS exitCode, text, data FROM answers WHERE request = @request")
+    .get({ request }) as { exitCode: number; text: string; data: string | null } | undefined;
+  return row === undefined ? null : { ...row, data: row.data === null ? null : JSON.parse(row.data) };
+}

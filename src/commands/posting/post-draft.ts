@@ -1,0 +1,152 @@
+import type { Cell } from "../../cells/cell.ts";
+import { isOfEarlierLife } from "../../cells/registry/revival.ts";
+import { LazarusError } from "../../errors.ts";
+import { type PullRequest, parseRepositoryName, type RepositoryName } from "../../gitea/port.ts";
+import { sha256 } from "../../hash.ts";
+import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
+import { confirm, type PostDeps } from "../access/confirm-repository.ts";
+import { DRAFT, draftBody, draftTitle } from "../words/draft-text.ts";
+
+/** Handlers that open and update a cell's draft pull request and ask for its review. */
+export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "review"> {
+  return {
+    draft: (job, context) => openOrUpdate(job, context, deps),
+    review: (job) => requestReview(job.payload.cellId, deps),
+  };
+}
+
+/** Under which name it is remembered that a cell's draft was approved, and by whom: it is no draft any more. A revived cell's next one is. */
+export function approvedText(cell: Pick<Cell, "id" | "pullRequest">): string {
+  return `approved:${cell.id}:${cell.pullRequest}`;
+}
+
+interface Place {
+  /** Where the pull request is opened. */
+  readonly name: RepositoryName;
+  readonly fullName: string;
+  readonly head: string;
+  readonly base: string;
+}
+
+/** Against the fork's branch where a fork's pull request was the target and the fork is served; else in the target itself. */
+function placeOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "rights">): Place {
+  const branch = cell.publishedBranch ?? cell.branch;
+  const fork = parseRepositoryName(cell.mergeInto.repository);
+  const isFork =
+    fork !== null && cell.mergeInto.repository.toLowerCase() !== cell.repository.fullName.toLowerCase();
+  if (isFork && deps.rights.isServed(cell.mergeInto.repository)) {
+    return {
+      name: fork,
+      fullName: cell.mergeInto.repository,
+      head: `${name.owner}:${branch}`,
+      base: cell.mergeInto.branch,
+    };
+  }
+  return { name, fullName: cell.repository.fullName, head: branch, base: cell.mergeInto.branch };
+}
+
+async function openOrUpdate(
+  job: Job<"draft">,
+  context: JobContext,
+  deps: PostDeps,
+): Promise<Finish | undefined> {
+  const { cellId } = job.payload;
+  const cell = deps.registry.cell(cellId);
+  if (cell === null || cell.publishedTip === null) return undefined;
+  if (cell.state === "destroyed" || cell.closing?.thenDestroy) return undefined;
+  const name = await confirm(cell.repository, deps);
+  const place = placeOf(cell, name, deps);
+  const body = draftBody(cell, deps.registry.lastKeptRun(cellId));
+  const known =
+    cell.pullRequest ??
+    (job.notes.attempted === true ? ((await findOpen(place, deps))?.number ?? null) : null);
+  const isOver =
+    known !== null &&
+    isOfEarlierLife(cell, deps.registry) &&
+    (await deps.forge.pullRequest(place.name, known))?.isOpen !== true;
+  if (known !== null && !isOver) {
+    await updateText(cell, { place, number: known, body }, deps);
+    return cell.pullRequest === null ? opened(cell, known, place, deps) : undefined;
+  }
+  context.note({ attempted: true });
+  const draft = await open(cell, { place, body }, deps);
+  rememberAsStored(cellId, draft, deps);
+  return opened(cell, draft.number, place, deps);
+}
+
+function opened(cell: Cell, number: number, place: Place, deps: PostDeps): Finish {
+  return () => {
+    deps.lifecycle.reported.onDrafted(cell.id, number, place.fullName);
+    if (cell.requester.id === null) return;
+    deps.queue.put({
+      kind: "review",
+      key: `${cell.id}:review:${number}`,
+      lane: `review:${cell.id}`,
+      payload: { cellId: cell.id },
+    });
+  };
+}
+
+async function findOpen(place: Place, deps: Pick<PostDeps, "forge">): Promise<PullRequest | null> {
+  return deps.forge.findPullRequest(place.name, place.head, place.base);
+}
+
+/** Remembers what the forge has now, which is what we sent with its secrets hidden: who differs from it later was somebody else. */
+function rememberAsStored(cellId: string, stored: PullRequest | null, deps: PostDeps): void {
+  if (stored !== null) deps.registry.rememberText(`draft:${cellId}`, sha256(stored.body));
+}
+
+async function open(
+  cell: Cell,
+  what: { place: Place; body: ReturnType<typeof draftBody> },
+  deps: PostDeps,
+): Promise<PullRequest> {
+  const { place, body } = what;
+  try {
+    return await deps.forge.openPullRequest(place.name, {
+      head: place.head,
+      base: place.base,
+      title: draftTitle(cell),
+      body,
+    });
+  } catch (error) {
+    // 409: there is one already, opened by an attempt whose answer was lost, or by somebody else.
+    const existing =
+      error instanceof LazarusError && error.code === "forge-refused" ? await findOpen(place, deps) : null;
+    if (existing === null) throw error;
+    return existing;
+  }
+}
+
+/** Rewrites our own text, unless somebody has edited it since: then it is theirs. */
+async function updateText(
+  cell: Cell,
+  what: { place: Place; number: number; body: ReturnType<typeof draftBody> },
+  deps: PostDeps,
+): Promise<void> {
+  const current = await deps.forge.pullRequest(what.place.name, what.number);
+  if (current === null || !current.isOpen) return;
+  if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell)) !== null)
+    await deps.forge.editPullRequest(what.place.name, what.number, {
+      title: current.title.slice(DRAFT.length),
+    });
+  const written = deps.registry.rememberedText(`draft:${cell.id}`);
+  if (written !== null && sha256(current.body) !== written) return;
+  if (current.body === what.body.text) return;
+  await deps.forge.editPullRequest(what.place.name, what.number, { body: what.body });
+  rememberAsStored(cell.id, await deps.forge.pullRequest(what.place.name, what.number), deps);
+}
+
+/** Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is no failure. */
+async function requestReview(cellId: string, deps: PostDeps): Promise<undefined> {
+  const cell = deps.registry.cell(cellId);
+  if (cell?.pullRequest == null) return undefined;
+  const name = parseRepositoryName(cell.pullRequestRepository ?? cell.repository.fullName);
+  if (name === null) return undefined;
+  try {
+    await deps.forge.requestReview(name, cell.pullRequest, cell.requester.login);
+  } catch (error) {
+    if (!(error instanceof LazarusError) || error.retryable || error.code !== "forge-refused") throw error;
+  }
+  return undefined;
+}

@@ -1,0 +1,139 @@
+import type { Cell, Run } from "../../cells/cell.ts";
+import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
+import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
+import { pullRequestLink, size } from "./card-headline.ts";
+import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
+
+/** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
+export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
+  const { kept: run } = runs;
+  const found: Markdown[] = [];
+  const harvest = cell.harvest;
+  if (cell.waitsForApproval) {
+    found.push(
+      md`${asSentence(cell.reason ?? "it is to be approved")} A director lets it start with ${code("/lazarus approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
+    );
+    found.push(details("The brief", fenced(cell.brief, 16_000)));
+  } else if (cell.reason !== null) found.push(md`${asSentence(cell.reason)}`);
+  const isWarned = cell.ttlWarnedFor === cell.expiresAt && cell.closing === null;
+  if (isWarned && (cell.state === "proposed" || cell.state === "active" || cell.state === "idle"))
+    found.push(ending(cell));
+  if (cell.state === "idle") found.push(...aboutExit(cell, runs, now));
+  for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
+  if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
+  if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
+    found.push(md`Let go by ${cell.releasedBy}.`);
+  if (harvest?.salvaged) found.push(md`${harvest.salvaged}.`);
+  if (harvest?.unfinished)
+    found.push(
+      md`It was left in the middle of a ${harvest.unfinished}: the files as they lay are in the last commit.`,
+    );
+  if (run !== null && run.refusedHosts.length > 0) {
+    found.push(md`It asked for hosts it may not reach: ${run.refusedHosts.join(", ")}.`);
+  }
+  if (run !== null && run.leftovers.length > 0) {
+    found.push(md`These processes could not be ended: ${run.leftovers.join("; ")}.`);
+  }
+  const review = cell.state === "idle" && cell.pullRequest !== null && cell.publishedTip === harvest?.tip;
+  if (review)
+    found.push(md`Review ${pullRequestLink(cell)}; ${code("/lazarus close")} closes the cell (directors).`);
+  if (harvest !== null && !harvest.changed && harvest.report !== null)
+    found.push(details(`What ${cell.agent} reports`, quote(harvest.report, 8_000)));
+  const isWorthALook = cell.outcome === "failed" || (harvest?.changed === false && harvest.report === null);
+  if (harvest !== null && isWorthALook && harvest.logTail !== "")
+    found.push(details("The end of its log", fenced(harvest.logTail, 4_000, "end")));
+  return cell.state === "destroyed" ? [] : found;
+}
+
+/** The warning before the end of its TTL. */
+function ending(cell: Cell): Markdown {
+  const then = cell.state === "proposed" ? "withdrawn" : "closed, and what it made is published";
+  return md`Its time ends ${moment(cell.expiresAt)}: then it is ${then}. ${code("/lazarus extend 4h")} gives it more (directors).`;
+}
+
+/** The last run of a cell, and the last that was not withdrawn before it began; null where there is none. */
+export interface ShownRuns {
+  readonly last: Run | null;
+  readonly kept: Run | null;
+}
+
+/** What the last exit means, what it asks, and what follows by itself. */
+function aboutExit(cell: Cell, { last, kept }: ShownRuns, now: number): Markdown[] {
+  const found: Markdown[] = [];
+  const isRetry = last !== null && isRetryInLine(last);
+  if (isRetry && last.notBefore !== null && last.notBefore > now) {
+    const work = cell.harvest?.tip == null ? "" : ` ${size(cell)} so far, not published yet.`;
+    found.push(md`The next run starts by itself at ${timeUtc(last.notBefore, now)}.${work}`);
+  }
+  if (cell.breaker !== null)
+    found.push(md`${asSentence(cell.breaker)} It rests until somebody types ${code("/lazarus revive")}.`);
+  if (kept === null || kept.state !== "ended") return found;
+  const meaning = meaningOfExit(kept);
+  if (meaning !== null) found.push(md`${asSentence(meaning)}`);
+  if (kept.exitClass === "question" && cell.harvest?.question != null)
+    found.push(md`It asks:\n\n${quote(cell.harvest.question, 4_000)}`);
+  return found;
+}
+
+/** With a capital and a full stop; an agent's or a branch's name at its start stays as it is. */
+export function asSentence(text: string): string {
+  const isWord = /^(the|it|its|nothing|somebody|not|withdrawn|stopped|declined|over|there)\b/.test(text);
+  const begun = isWord ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return /[.!?)]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/** Nothing was pushed: what a director may do about it. */
+function howToLetGo(cell: Cell): Markdown {
+  const kept = md`Nothing was pushed; the work is kept in the cell.`;
+  const { harvest } = cell;
+  if (harvest === null || harvest.tip === null) return kept;
+  if (harvest.forbidden.length > 0) return md`${kept} What shows a secret is never published.`;
+  const flag = harvest.protectedPaths.length > 0 ? " --allow-protected" : "";
+  return md`${kept} ${code(`/lazarus publish${flag}`)} lets it go (directors).`;
+}
+
+/** What may be done about a cell's way back from its archive. */
+function revival(cell: Cell, run: Run | null): [string, string][] {
+  if (cell.sealedAt === null || cell.closing !== null) return [];
+  const isComing = run?.state === "waiting" || run?.state === "admitted";
+  return [
+    isComing ? ["stop", "leaves it archived"] : ["revive", "brings it back and lets it go on (directors)"],
+  ];
+}
+
+/** What may be typed now, each with what it does. */
+export function actions(cell: Cell, run: Run | null): Markdown {
+  const all: Record<Exclude<Cell["state"], "destroyed">, readonly (readonly [string, string])[]> = {
+    proposed: cell.waitsForApproval
+      ? [
+          ["approve", "lets it start (directors)"],
+          ["decline", "turns it down (directors)"],
+        ]
+      : [
+          ["stop", "withdraws it"],
+          ["decline", "turns it down (directors)"],
+        ],
+    active: [
+      ["logs", "shows its output"],
+      ["stop", "ends this run, keeps the work"],
+      ["close", "publishes and archives (directors)"],
+    ],
+    idle: [
+      ...(run !== null && isRetryInLine(run)
+        ? ([
+            ["revive", "lets it go on now"],
+            ["stop", "lets it rest, and publishes what there is"],
+          ] as const)
+        : ([["revive", "lets it go on"]] as const)),
+      ["logs", "shows its output"],
+      ["close", "publishes and archives (directors)"],
+    ],
+    closing: [["status", "says how far it is"]],
+    archived: [...revival(cell, run), ["why", "explains"], ["destroy", "scrubs it from disk (directors)"]],
+  };
+  const here = cell.state === "destroyed" ? [] : all[cell.state];
+  return join(
+    here.map(([verb, does]) => md`${code(`/lazarus ${verb}`)} ${does}`),
+    " · ",
+  );
+}

@@ -1,0 +1,80 @@
+import type { Cell, HistoryRow, Run } from "../../cells/cell.ts";
+import { shortId } from "../../cells/cell.ts";
+import type { AgentConfig } from "../../config/config.ts";
+import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
+import { actions, findings } from "./card-findings.ts";
+import { type CardDeps, headline } from "./card-headline.ts";
+import { lifeLine } from "./health-words.ts";
+import { moment, span } from "./run-words.ts";
+
+const MOST_HISTORY_ROWS = 20;
+
+/** The first line of a cell's card, by which it is found again. */
+export function cardMarker(cellId: string): Markdown {
+  return marker(`card:${cellId}`);
+}
+
+/** The status comment of a cell, with the marker by which it is found again. */
+export function renderCard(cell: Cell, deps: CardDeps): Markdown {
+  return md`${cardMarker(cell.id)}\n${cardContent(cell, deps)}`;
+}
+
+/** How a cell is, what came of it, what one may do now, what happened. */
+export function cardContent(cell: Cell, deps: CardDeps): Markdown {
+  const run = deps.registry.lastRun(cell.id);
+  const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
+  const kept = deps.registry.lastKeptRun(cell.id) ?? run;
+  const parts = [
+    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, kept, deps)}`,
+    quote(cell.title, 300),
+    ...(life === null ? [] : [life]),
+    ...findings(cell, { last: run, kept }, deps.clock.now()),
+    ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),
+    details("History", history(cell, deps.registry.history(cell.id))),
+  ];
+  return join(parts, "\n\n");
+}
+
+/** What holds the agent, in a few words. */
+function confines(agent: AgentConfig | undefined): string {
+  if (agent === undefined) return "no longer configured";
+  if (agent.backend === "process") return "process, not isolated";
+  if (typeof agent.network !== "string") return `${agent.backend}, network: ${agent.network.join(", ")}`;
+  return `${agent.backend}, ${agent.network === "none" ? "no network" : "full network"}`;
+}
+
+function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
+  if (cell.state === "active" && run?.startedAt != null) {
+    const agent = deps.config.agents.get(run.agent);
+    return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${confines(agent)}`;
+  }
+  const isSaid = cell.outcome === "failed" || run?.stopped != null || run?.collectedAt === null;
+  if (cell.state === "idle" && !isSaid && run?.startedAt != null && run.endedAt !== null)
+    return ` · took ${span(run.endedAt - run.startedAt)}`;
+  return "";
+}
+
+function doing(cell: Cell, run: Run | null): Markdown {
+  const isLiving = cell.state === "proposed" || cell.state === "active" || cell.state === "idle";
+  const acts = actions(cell, run);
+  return isLiving ? md`${acts}\n\nIts time ends ${moment(cell.expiresAt)}.` : acts;
+}
+
+function history(cell: Cell, rows: readonly HistoryRow[]): Markdown {
+  const shown = rows.slice(-MOST_HISTORY_ROWS);
+  const day = (at: number) => new Date(at).toISOString().slice(0, 10);
+  const time = (at: number) => {
+    const clock = new Date(at).toISOString().slice(11, 19);
+    return day(at) === day(cell.createdAt) ? clock : `${day(at)} ${clock}`;
+  };
+  const body = shown.map((row) => [
+    time(row.at),
+    row.to === "active" ? workingWords(cell, row) : row.why,
+    row.who,
+  ]);
+  return table([`when (UTC, ${day(cell.createdAt)})`, "what", "who"], body);
+}
+
+function workingWords(cell: Cell, row: HistoryRow): Markdown {
+  return md`${row.why}, from ${code(cell.baseName)} at ${code(cell.baseCommit.slice(0, 7))}`;
+}

@@ -1,0 +1,138 @@
+import { type Cell, shortId, targetOf } from "../../cells/cell.ts";
+import type { Registry } from "../../cells/registry/registry.ts";
+import { isRetryInLine } from "../../cells/steps/decide.ts";
+import { toIso } from "../../clock.ts";
+import { briefly, healthOf } from "./health-words.ts";
+import { plainText } from "./sentence.ts";
+
+/** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
+export interface CellView {
+  readonly id: string;
+  readonly state: string;
+  readonly health: string | null;
+  /** Why it does not go on, else why it is healthy or not. */
+  readonly reason: string | null;
+  readonly health_reason: string | null;
+  readonly health_since: string | null;
+  readonly last_seen_at: string | null;
+  /** What the agent said of itself last. */
+  readonly heartbeat: {
+    readonly at: string;
+    readonly state: string;
+    readonly message: string | null;
+    readonly progress: number | string | null;
+    readonly by: string;
+  } | null;
+  readonly target: string;
+  readonly title: string;
+  readonly agent: string;
+  readonly members: readonly { readonly name: string; readonly kind: string; readonly role: string }[];
+  readonly outcome: string | null;
+  readonly branch: string;
+  readonly pull_request: number | null;
+  readonly requested_by: string;
+  readonly brief_sha256: string;
+  readonly created_at: string;
+  readonly expires_at: string;
+  readonly runs: number;
+  /** What the last run that ended turned out to be; one of the classes of the README's table. */
+  readonly exit: string | null;
+  /** When the next run starts by itself. */
+  readonly next_run_at: string | null;
+  /** Why nothing is tried again by itself. */
+  readonly breaker: string | null;
+}
+
+/** What `status` tells programs of a cell. */
+export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun" | "runs">): CellView {
+  const seen = healthOf(cell);
+  const last = registry.lastRun(cell.id);
+  const retryAt = last !== null && isRetryInLine(last) ? last.notBefore : null;
+  return {
+    id: cell.id,
+    state: cell.state,
+    health: cell.health,
+    reason: cell.reason ?? seen?.reason ?? null,
+    health_reason: seen?.reason ?? null,
+    health_since: seen === null ? null : toIso(seen.since),
+    last_seen_at: seen === null ? null : toIso(seen.seenAt),
+    heartbeat: seen === null || cell.beat === null ? null : { ...cell.beat, at: toIso(cell.beat.at) },
+    target: targetOf(cell),
+    title: cell.title,
+    agent: cell.agent,
+    members: registry.members(cell.id),
+    outcome: cell.outcome,
+    branch: cell.publishedBranch ?? cell.branch,
+    pull_request: cell.pullRequest,
+    requested_by: cell.requester.login,
+    brief_sha256: cell.briefSha256,
+    created_at: toIso(cell.createdAt),
+    expires_at: toIso(cell.expiresAt),
+    runs: last?.n ?? 0,
+    exit: registry.runs(cell.id).findLast((run) => run.exitClass !== null)?.exitClass ?? null,
+    next_run_at: retryAt === null ? null : toIso(retryAt),
+    breaker: cell.breaker,
+  };
+}
+
+export const COLUMNS = ["CELL", "STATE", "AGENT", "TARGET", "HEALTH", "AGE", "RESULT"] as const;
+
+/** The same cell as a row for people, in the columns of `COLUMNS`. */
+export function rowOf(cell: Cell, now: number): string[] {
+  return [
+    shortId(cell.id),
+    cell.state,
+    cell.agent,
+    targetOf(cell),
+    healthWords(cell, now),
+    age(now - cell.createdAt),
+    resultOf(cell),
+  ];
+}
+
+/** `healthy`, `stalled 11m: silent`, or `-`. */
+function healthWords(cell: Cell, now: number): string {
+  const seen = healthOf(cell);
+  if (seen === null) return cell.health ?? "-";
+  if (seen.health === "healthy") return seen.health;
+  return `${seen.health} ${age(now - seen.since)}: ${briefly(seen.health)}`;
+}
+
+function resultOf(cell: Cell): string {
+  if (cell.pullRequest !== null && cell.state !== "destroyed") {
+    if (cell.outcome === "merged") return `merged #${cell.pullRequest}`;
+    if (cell.outcome === "rejected") return `#${cell.pullRequest}, not merged`;
+    return cell.state === "archived" ? `published #${cell.pullRequest}` : `draft #${cell.pullRequest}`;
+  }
+  if (cell.state === "idle" && cell.harvest?.question != null) return "asks a question";
+  if (cell.state === "proposed") return cell.waitsForApproval ? "waits for approval" : "waits to start";
+  if (cell.reason !== null) return cut(plainText(cell.reason));
+  return cell.outcome ?? "";
+}
+
+function cut(text: string): string {
+  return text.length > WIDEST_RESULT ? `${text.slice(0, WIDEST_RESULT - 1)}…` : text;
+}
+
+const WIDEST_RESULT = 60;
+
+/** A span as people say it: `12m`, `3h`, `5d`. */
+export function age(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))}s`;
+  if (minutes < 60) return `${minutes}m`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 1440)}d`;
+}
+
+/** Text in columns, as wide as their widest cell. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? "").length)));
+  return rows
+    .map((row) =>
+      row
+        .map((text, index) => text.padEnd(widths[index] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

@@ -1,0 +1,67 @@
+import { type Cell, type Run, shortId } from "../../cells/cell.ts";
+import { code, join, type Markdown, marker, md, quote, raw, table, title } from "../../gitea/markdown.ts";
+import { endOfRun } from "./run-words.ts";
+
+const MOST_REPORT_CHARS = 20_000;
+
+/** The first line of a draft's text, by which it is known to be ours. */
+export function draftMarker(cellId: string): Markdown {
+  return marker(`draft:${cellId}`);
+}
+
+/** What makes it a draft at the start of its title: that is how Gitea knows them. */
+export const DRAFT = "WIP: ";
+
+export function draftTitle(cell: Cell): string {
+  return `${DRAFT}${title(cell.title, 180)} (#${cell.number})`;
+}
+
+/** What the draft says: what was asked, the agent's report as its own words, the commits, and how to go on. */
+export function draftBody(cell: Cell, run: Run | null): Markdown {
+  const harvest = cell.harvest;
+  const parts = [
+    md`For ${raw(cell.pullRequestRepository === cell.repository.fullName || cell.mergeInto.repository === cell.repository.fullName ? `#${cell.number}` : `${cell.repository.fullName}#${cell.number}`)}, asked by ${cell.requester.login}:`,
+    quote(cell.title, 300),
+  ];
+  if (harvest?.report) {
+    parts.push(
+      md`### What ${run?.agent ?? cell.agent} reports`,
+      md`These are the agent's words; nobody has checked them.`,
+      quote(harvest.report, MOST_REPORT_CHARS),
+    );
+  }
+  if (harvest !== null) parts.push(md`### Commits`, commits(harvest.commits, harvest.commitCount));
+  if (harvest?.hadUncommitted) parts.push(md`The last commit holds what was left uncommitted.`);
+  if (harvest?.unfinished)
+    parts.push(
+      md`The tree was left in the middle of a ${harvest.unfinished}: the last commit holds the files as they lay.`,
+    );
+  if (harvest?.salvaged) parts.push(md`${harvest.salvaged}.`);
+  if (harvest !== null && harvest.closing.length > 0) {
+    parts.push(
+      md`These commit messages close issues when they reach the default branch, or at once where the repository says so: ${code(harvest.closing.join(", "))}`,
+    );
+  }
+  const letGo =
+    cell.releasedBy !== null && cell.releasedTip === harvest?.tip
+      ? [...(harvest?.heldBack ?? []), ...(harvest?.protectedPaths ?? [])]
+      : [];
+  if (letGo.length > 0)
+    parts.push(md`It was held back, and let go by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);
+  const how = run === null ? "" : `, ${endOfRun(run)}`;
+  parts.push(
+    md`### How it was made`,
+    md`By ${run?.agent ?? cell.agent}${how}, from ${code(cell.baseName)} at ${code(cell.baseCommit.slice(0, 12))}, in cell ${code(shortId(cell.id))}. Brief ${code(cell.briefSha256.slice(0, 12))}. Submodules and LFS files were not fetched.`,
+    md`${code("/lazarus revive")} lets the agent go on, ${code("/lazarus close")} closes the cell (directors).`,
+  );
+  return md`${draftMarker(cell.id)}\n${join(parts, "\n\n")}`;
+}
+
+function commits(
+  list: readonly { hash: string; subject: string; author: string }[],
+  count: number,
+): Markdown {
+  const rows = list.map((one) => [code(one.hash.slice(0, 10)), one.subject, one.author]);
+  const all = table(["commit", "what", "by"], rows);
+  return count > list.length ? md`${all}\n\nand ${count - list.length} older ones.` : all;
+}

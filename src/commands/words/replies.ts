@@ -1,0 +1,156 @@
+import { type Cell, shortId } from "../../cells/cell.ts";
+import { moment } from "./run-words.ts";
+import { c, lines, list, type Sentence, say } from "./sentence.ts";
+
+// Every sentence that answers a command. Cards stand in card.ts, pull requests in pull-request.ts.
+
+/** `did you mean` for a mistyped word. */
+function hint(nearest: string | null): Sentence {
+  return nearest === null ? say`` : say` Did you mean ${c(nearest)}?`;
+}
+
+export const replies = {
+  unknownVerb: (typed: string, nearest: string | null) =>
+    nearest === null
+      ? say`No command ${c(typed)}. ${c("/lazarus help")} lists them.`
+      : say`No command ${c(typed)}.${hint(nearest)}`,
+  unknownFlag: (typed: string, nearest: string | null) =>
+    say`There is no flag ${c(typed)} here.${hint(nearest)}`,
+  tooMany: () => say`A comment holds up to 10 commands; the rest of this one was left out.`,
+  notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
+  editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
+  takesNoWords: (verb: string) =>
+    say`${c(verb)} takes no words for the agent, so nothing was done. ${c("/lazarus summon AGENT -- words")} begins a new cell with them.`,
+  usage: (usage: string) => say`That is not how it is typed: ${c(`/lazarus ${usage}`)}`,
+
+  unknownAgent: (typed: string, agents: readonly string[], nearest: string | null) =>
+    agents.length === 0
+      ? say`No agent ${c(typed)} here: none is configured.`
+      : say`No agent ${c(typed)} here.${hint(nearest)} There is: ${agents.join(", ")}.`,
+  whichAgent: (agents: readonly string[]) =>
+    agents.length === 0
+      ? say`No agent is configured here.`
+      : say`Which agent? There is: ${agents.join(", ")}.`,
+  agentUnavailable: (agent: string, why: string) => say`${agent} was not summoned: ${why}`,
+
+  /** Missing, unserved and unreadable repositories get one and the same sentence. */
+  noSuchRepository: (fullName: string) =>
+    say`There is no repository ${fullName} that I serve and you can read.`,
+  noSuchThread: (target: string) => say`There is no issue or pull request ${target}.`,
+  notATarget: (typed: string) =>
+    say`${c(typed)} is not a target: ${c("owner/repo")} or ${c("owner/repo#262")}.`,
+  wouldLeak: (fullName: string) =>
+    say`${fullName} is private, and not everybody who can read this thread may read it: type the command there.`,
+  lacksPermission: (
+    verb: string,
+    at: { login: string; permission: string; needs: string; fullName: string; people: readonly string[] },
+  ) => {
+    const first = say`${c(verb)} was not done: ${at.login} has ${at.permission} permission on ${at.fullName}, ${c(verb)} needs ${at.needs}.`;
+    return at.people.length === 0 ? first : lines(first, say`People who can: ${at.people.join(", ")}.`);
+  },
+  summonRefused: (
+    agent: string,
+    at: { login: string; permission: string; fullName: string; people: readonly string[] },
+  ) => {
+    const first = say`${agent} was not summoned: ${at.login} has ${at.permission} permission on ${at.fullName}, ${c("summon")} needs write.`;
+    return at.people.length === 0 ? first : lines(first, say`People who can: ${at.people.join(", ")}.`);
+  },
+  unknowable: (why: string) => say`I cannot tell what you may do here, so I do nothing: ${why}.`,
+  botCannotPush: (fullName: string) =>
+    say`I have no write permission on ${fullName}, so I could not publish what comes of it. Give my account write permission.`,
+  archived: (fullName: string) => say`${fullName} is archived: nothing can be pushed to it.`,
+  mirror: (fullName: string) => say`${fullName} is a mirror of another server: nothing can be pushed to it.`,
+  empty: (fullName: string) => say`${fullName} is empty: push a first commit, then summon again.`,
+  noSuchBranch: (branch: string, fullName: string) => say`There is no branch ${c(branch)} in ${fullName}.`,
+  headIsGone: (target: string) => say`The branch of ${target} is gone: there is nothing to start from.`,
+  closedPullRequest: (target: string) => say`${target} is closed: reopen it, or summon on an issue.`,
+  badTtl: (typed: string) =>
+    say`${c("--ttl")} takes a duration from 1m to 90d, such as ${c("4h")}, not ${c(typed)}.`,
+  badExtension: (typed: string) =>
+    say`${c("extend")} takes a duration of 1m or more, such as ${c("4h")}, not ${c(typed)}.`,
+  extendsTooFar: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} would live longer than 90 days from now: type a shorter time.`,
+  cannotExtend: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is ${cell.state}: it has no end that could be moved.`,
+  extended: (cell: Cell) => say`cell ${c(shortId(cell.id))}: ends ${moment(cell.expiresAt)}`,
+  baseOnPullRequest: () => say`A cell on a pull request starts from its head: leave ${c("--base")} out.`,
+
+  summoned: (cell: Cell, place: { limit: string; place: number } | null) => {
+    if (cell.waitsForApproval)
+      return say`cell ${c(shortId(cell.id))}: ${cell.agent} on ${at(cell)} waits for approval by a director`;
+    if (place !== null)
+      return say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place on ${at(cell)}: ${ordinal(place.place)} in line, ${place.limit}`;
+    return say`cell ${c(shortId(cell.id))}: ${cell.agent} starts on ${at(cell)}`;
+  },
+  summonedElsewhere: (cell: Pick<Cell, "id" | "agent" | "repository" | "number">) =>
+    say`${cell.agent} works on ${at(cell)}: cell ${c(shortId(cell.id))}, its card is there.`,
+
+  noSuchCell: (typed: string) => say`There is no cell ${c(typed)} here that you may see.`,
+  ambiguousCell: (typed: string, ids: readonly string[]) =>
+    say`${c(typed)} could be ${list(ids.map(shortId))}: type more of it.`,
+  prefixTooShort: (typed: string) =>
+    say`${c(typed)} is too short for a cell's id: type at least 4 characters.`,
+  noCellHere: () => say`There is no cell on this thread.`,
+  whichCell: (ids: readonly string[]) => say`Which cell? There is: ${ids.map(shortId).join(", ")}.`,
+  nameACell: () => say`Which cell? Give its id, or the first 4 characters of it.`,
+
+  nothingRuns: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has no run to stop: it is ${cell.state}.`,
+  stopping: (cell: Cell) => say`cell ${c(shortId(cell.id))}: stopping ${cell.agent}`,
+  alreadyRuns: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is at work already.`,
+  alreadyWaits: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has a run in line already.`,
+  cannotRevive: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is ${cell.state}: only an idle or an archived cell can be revived.`,
+  neverMade: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was never made: summon again.`,
+  reviving: (cell: Cell, place: { limit: string; place: number } | null) =>
+    place === null
+      ? say`cell ${c(shortId(cell.id))}: ${cell.agent} goes on`
+      : say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place: ${ordinal(place.place)} in line, ${place.limit}`,
+  bringingBack: (cell: Cell, place: { limit: string; place: number } | null) =>
+    place === null
+      ? say`cell ${c(shortId(cell.id))}: being brought back from its archive, then ${cell.agent} goes on`
+      : say`cell ${c(shortId(cell.id))}: waits for a place before it is brought back: ${ordinal(place.place)} in line, ${place.limit}`,
+  beingDestroyed: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is being destroyed: it can no longer be revived.`,
+  cannotClose: (cell: Cell) =>
+    cell.state === "archived" || cell.state === "destroyed"
+      ? say`Cell ${c(shortId(cell.id))} is closed already: it is ${cell.state}.`
+      : say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
+  publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
+  nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
+  neverPublished: (cell: Cell, why: readonly string[]) =>
+    say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or close with ${c("--discard")}.`,
+  needsAllowProtected: (cell: Cell, paths: readonly string[]) =>
+    say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${c(`publish ${shortId(cell.id)} --allow-protected`)}.`,
+  closing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: closing`,
+  notArchived: (cell: Cell) =>
+    cell.state === "closing"
+      ? say`Cell ${c(shortId(cell.id))} is still being closed: type it again when its card says that it is archived.`
+      : say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
+  comesBack: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is being brought back for a run: ${c(`stop ${shortId(cell.id)}`)} it first, or ${c(`destroy ${shortId(cell.id)} --force`)}.`,
+  alreadyDestroyed: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is destroyed already.`,
+  destroying: (cell: Cell) => say`cell ${c(shortId(cell.id))}: destroying`,
+  notWaiting: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} does not wait for approval: it is ${cell.state}.`,
+  approved: (cell: Cell) =>
+    say`cell ${c(shortId(cell.id))}: approved, brief ${c(cell.briefSha256.slice(0, 12))}`,
+  declined: (cell: Cell) => say`cell ${c(shortId(cell.id))}: declined`,
+  noLog: (cell: Cell) => {
+    if (cell.state === "destroyed") return say`Cell ${c(shortId(cell.id))} is destroyed, its logs with it.`;
+    return say`Cell ${c(shortId(cell.id))} has no log yet: no run has started.`;
+  },
+  badTail: (typed: string) => say`${c("--tail")} takes a number of lines from 1 to 1000, not ${c(typed)}.`,
+  withdrawn: () => "withdrawn: its comment was deleted",
+  deadJob: (verb: string, why: string) => say`${c(verb)} could not be carried out: ${why}.`,
+} as const;
+
+function at(cell: Pick<Cell, "repository" | "number">): string {
+  return `${cell.repository.fullName}#${cell.number}`;
+}
+
+/** `1st`, `2nd`, `3rd`, `4th` … */
+export function ordinal(n: number): string {
+  const teen = n % 100 >= 11 && n % 100 <= 13;
+  const ending = teen ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th");
+  return `${n}${ending}`;
+}

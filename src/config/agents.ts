@@ -1,0 +1,101 @@
+import { accessSync, constants } from "node:fs";
+import { isAbsolute, resolve } from "node:path";
+import type { FileAgent, FileConfig, PresetName } from "./schema.ts";
+import { type Environment, why } from "./source.ts";
+
+/** How to start one agent, and within which limits. Paths are absolute. */
+export interface AgentConfig {
+  readonly name: string;
+  readonly preset: PresetName | null;
+  /** Wins over the preset's. A relative program with a slash was made absolute. */
+  readonly command: readonly string[] | null;
+  /** Null: the preset's. */
+  readonly brief: "stdin" | "argument" | "file" | null;
+  readonly homeTemplate: string | null;
+  /** The names of `env` that are set, with their values: secrets. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly set: Readonly<Record<string, string>>;
+  readonly healthUrl: string | null;
+  readonly backend: "process" | "sandbox" | "container";
+  /** The file names none: the sandbox is meant, or a plain process where that does not work. */
+  readonly isDefaultBackend: boolean;
+  /** Why it cannot be summoned in this version; null: it can. */
+  readonly unavailable: string | null;
+  readonly network: "none" | "full" | readonly string[];
+  readonly image: string | null;
+  readonly paths: readonly string[];
+  readonly limits: {
+    readonly runMs: number;
+    readonly memoryBytes: number | null;
+    readonly processes: number | null;
+    readonly logBytes: number;
+    readonly fileBytes: number;
+    /** Without a sign of life for so long it is quiet, and then stalled. */
+    readonly quietMs: number;
+    readonly stalledMs: number;
+  };
+}
+
+export interface AgentOrigin {
+  /** Where relative paths start. */
+  readonly base: string;
+  readonly env: Environment;
+  readonly file: FileConfig;
+  readonly notices: string[];
+}
+
+/** One agent of the file in our terms; what does not hold for it is added to `notices`. */
+export function buildAgent(
+  name: string,
+  agent: FileAgent,
+  { file, base, env, notices }: AgentOrigin,
+): AgentConfig {
+  const home = agent.home === undefined ? null : resolve(base, agent.home);
+  const [program = "", ...words] = agent.command ?? [];
+  const isRelative = program.includes("/") && !isAbsolute(program);
+  notices.push(...noticesOf(name, agent));
+  return {
+    name,
+    preset: agent.preset ?? null,
+    command: agent.command === undefined ? null : [isRelative ? resolve(base, program) : program, ...words],
+    brief: agent.brief ?? (agent.preset === undefined ? "stdin" : null),
+    homeTemplate: home,
+    env: Object.fromEntries(
+      agent.env.flatMap((each) => (env[each] === undefined ? [] : [[each, env[each]]])),
+    ),
+    set: agent.set,
+    healthUrl: agent.health_url ?? null,
+    backend: agent.backend ?? "sandbox",
+    isDefaultBackend: agent.backend === undefined,
+    unavailable: unavailable(home),
+    network: agent.network,
+    image: agent.image ?? null,
+    paths: agent.paths.map((each) => resolve(base, each)),
+    limits: {
+      runMs: agent.limits.run ?? file.limits.run,
+      memoryBytes: agent.limits.memory,
+      processes: agent.limits.processes,
+      logBytes: agent.limits.log,
+      fileBytes: agent.limits.file,
+      quietMs: agent.limits.quiet ?? file.pit.quiet,
+      stalledMs: agent.limits.stalled ?? file.pit.stalled,
+    },
+  };
+}
+
+function unavailable(home: string | null): string | null {
+  try {
+    if (home !== null) accessSync(home, constants.R_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    return `its home template cannot be read: ${why(error)}`;
+  }
+}
+
+function noticesOf(name: string, agent: FileAgent): string[] {
+  const path = `agents.${name}`;
+  const said: string[] = [];
+  if (agent.image !== undefined && agent.backend !== "container")
+    said.push(`${path}.image: does not hold, only the container backend has images`);
+  return said;
+}

@@ -1,0 +1,147 @@
+import { accessSync, constants } from "node:fs";
+import { resolve, sep } from "node:path";
+import { nearest } from "../nearest.ts";
+import { AGENT_NAME, CONFIG_KEYS, type FileConfig, fileSchema, show } from "./schema.ts";
+import { at, type Environment, isTree, type Need, type Tree, why } from "./source.ts";
+
+type Fault = (path: string, what: string) => void;
+
+/** The file's values in our terms, or null after naming every unknown key and wrong value. */
+export function checkSchema(tree: Tree, fault: Fault): FileConfig | null {
+  const result = fileSchema.safeParse(tree);
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) {
+    const path = issue.path.join(".");
+    if (issue.code !== "unrecognized_keys") fault(path, issue.message);
+    else for (const key of issue.keys) fault(path ? `${path}.${key}` : key, unknownKey(path, key));
+  }
+  return null;
+}
+
+function unknownKey(section: string, key: string): string {
+  const inTable = section.replace(/^agents\.[^.]*/, "agents.NAME");
+  const prefix = inTable ? `${inTable}.` : "";
+  const siblings = CONFIG_KEYS.filter((each) => each.path.startsWith(prefix)).map(
+    (each) => each.path.slice(prefix.length).split(".")[0] ?? "",
+  );
+  const names = [...new Set(siblings)];
+  const meant = nearest(key, names);
+  return meant ? `is not a key; did you mean ${meant}?` : `is not a key; here may stand ${names.join(", ")}`;
+}
+
+interface Circumstances {
+  readonly env: Environment;
+  readonly base: string;
+  readonly needs: readonly Need[];
+  readonly fault: Fault;
+}
+
+/** What no single key shows: what is missing for the command in hand, and what contradicts itself. */
+export function checkContradictions(tree: Tree, around: Circumstances): void {
+  checkForge(tree, around);
+  checkDirectories(tree, around);
+  const agents = at(tree, "agents");
+  for (const [name, agent] of Object.entries(isTree(agents) ? agents : {})) {
+    if (!AGENT_NAME.test(name)) {
+      around.fault(
+        `agents.${name}`,
+        `${show(name)} is not a name of lower-case letters, digits and -, a letter first, at most 32`,
+      );
+    }
+    if (isTree(agent))
+      checkAgent(`agents.${name}`, agent, { env: around.env, secrets: secretsOf(tree), fault: around.fault });
+  }
+}
+
+function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
+  const isServer = needs.includes("server");
+  const needed: readonly (readonly [path: string, isNeeded: boolean, what: string])[] = [
+    [
+      "forge.url",
+      isServer || needs.includes("forge"),
+      "the forge's address, such as https://git.example.org (or LAZARUS_FORGE_URL)",
+    ],
+    [
+      "forge.token",
+      isServer || needs.includes("forge"),
+      "the token of the bot's own account (or forge.token_file, or LAZARUS_FORGE_TOKEN)",
+    ],
+    [
+      "forge.webhook_secret",
+      isServer,
+      "there is no start without one (or forge.webhook_secret_file, or LAZARUS_WEBHOOK_SECRET)",
+    ],
+    ["forge.repositories", isServer, 'what is served, such as ["acme/*"]'],
+  ];
+  for (const [path, isNeeded, what] of needed) {
+    const value = at(tree, path);
+    if (Array.isArray(value) && value.length === 0 && isNeeded) fault(path, `is empty: ${what}`);
+    const fromFile = at(tree, `${path}_file`) !== undefined;
+    if (value === undefined && isNeeded && !fromFile) fault(path, `is missing: ${what}`);
+  }
+  const ca = at(tree, "forge.ca_file");
+  if (typeof ca !== "string" || !String(at(tree, "forge.url")).startsWith("https:")) return;
+  try {
+    if (needs.includes("forge") || isServer) accessSync(resolve(base, ca), constants.R_OK);
+  } catch (error) {
+    fault("forge.ca_file", `${show(ca)} cannot be read: ${why(error)}`);
+  }
+}
+
+/** Nobody is stalled before he is quiet, where both are written down in one place. */
+export function checkSilence(tree: Tree, file: FileConfig, fault: Fault): void {
+  const places = [
+    { path: "pit", spans: file.pit },
+    ...Object.entries(file.agents).map(([name, { limits }]) => ({
+      path: `agents.${name}.limits`,
+      spans: limits,
+    })),
+  ];
+  for (const { path, spans } of places) {
+    const isGiven = at(tree, `${path}.quiet`) !== undefined && at(tree, `${path}.stalled`) !== undefined;
+    if (isGiven && (spans.stalled ?? 0) < (spans.quiet ?? 0))
+      fault(`${path}.stalled`, `is shorter than ${path}.quiet: what is stalled was quiet before`);
+  }
+}
+
+/** The missions root holds nothing but cells: all else in it would be a stranger. */
+function checkDirectories(tree: Tree, { base, fault }: Circumstances): void {
+  const data = at(tree, "data") ?? "/var/lib/lazarus";
+  const missions = at(tree, "missions") ?? "/var/missions";
+  if (typeof data !== "string" || typeof missions !== "string") return;
+  const root = resolve(base, missions);
+  const isInside = `${resolve(base, data)}${sep}`.startsWith(root.endsWith(sep) ? root : `${root}${sep}`);
+  if (isInside)
+    fault("data", `${show(data)} lies in missions (${show(missions)}), where nothing but cells may be`);
+}
+
+function secretsOf(tree: Tree): ReadonlySet<unknown> {
+  return new Set(
+    [at(tree, "forge.token"), at(tree, "forge.webhook_secret")].flat().filter((each) => each !== undefined),
+  );
+}
+
+/** What every agent is told by Lazarus itself, and what none may be told. */
+const OURS =
+  /^LAZARUS_(CELL|AGENT|ROLE|BRIEF|ARTIFACTS|HEARTBEAT_URL|HEARTBEAT_TOKEN|FORGE_TOKEN|WEBHOOK_SECRET)$/;
+
+interface AgentCircumstances {
+  readonly env: Environment;
+  readonly secrets: ReadonlySet<unknown>;
+  readonly fault: Fault;
+}
+
+function checkAgent(path: string, agent: Tree, { env, secrets, fault }: AgentCircumstances): void {
+  if (agent.preset === undefined && agent.command === undefined) fault(path, "needs a preset or a command");
+  const passed = Array.isArray(agent.env) ? agent.env.filter((each) => typeof each === "string") : [];
+  const set = isTree(agent.set) ? agent.set : {};
+  for (const name of [...passed, ...Object.keys(set)]) {
+    const from = name in set ? "set" : "env";
+    if (OURS.test(name)) fault(`${path}.${from}`, `${name} is Lazarus' own and no agent's to be given`);
+    if (secrets.has(from === "set" ? set[name] : env[name])) {
+      fault(`${path}.${from}`, `${name} holds a secret of the forge, which no agent is ever given`);
+    }
+    if (from === "set" && passed.includes(name))
+      fault(`${path}.set`, `${name} stands in env, too: one of them must go`);
+  }
+}

@@ -1,0 +1,221 @@
+import * as z from "zod";
+import type { Kind } from "./kinds.ts";
+import {
+  count,
+  directory,
+  duration,
+  flag,
+  hosts,
+  listen,
+  lists,
+  name,
+  oneOf,
+  pattern,
+  secret,
+  size,
+  span,
+  text,
+  texts,
+  token,
+  uidRange,
+  url,
+  variables,
+} from "./kinds.ts";
+
+/** The agents Lazarus knows how to start (backends/agents.ts). */
+export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", "qwen", "aider"] as const;
+export type PresetName = (typeof PRESET_NAMES)[number];
+
+export const AGENT_NAME = /^[a-z][a-z0-9-]{0,31}$/;
+
+/** What the README's table says of a key; `default` is null where there is none. */
+interface KeyNote {
+  readonly default: string | null;
+  readonly meaning: string;
+}
+const notes = z.registry<KeyNote>();
+
+function read<T>(kind: Kind<T>) {
+  return z.unknown().transform((input, context): T => {
+    const value = kind.read(input);
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: `${kind.hidden ? "it" : show(input)} is not ${kind.what}` });
+    return z.NEVER;
+  });
+}
+
+/** A key that may be left out and has no value then; `note` says what holds instead, for the table. */
+function optional<T>(kind: Kind<T>, meaning: string, note: string | null = null) {
+  return read(kind).optional().register(notes, { default: note, meaning });
+}
+
+/** A key with a default, written as in the file. */
+function key<T>(kind: Kind<T>, fallback: unknown, meaning: string) {
+  const note = typeof fallback === "string" ? fallback : JSON.stringify(fallback);
+  return read(kind).prefault(fallback).register(notes, { default: note, meaning });
+}
+
+function section<S extends z.core.$ZodLooseShape>(shape: S) {
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "invalid_type" ? `${show(issue.input)} is not a section of keys` : undefined,
+  });
+}
+
+const agent = section({
+  preset: optional(oneOf(PRESET_NAMES), "how a known agent is started; needed unless there is a `command`"),
+  command: optional(
+    texts('a list of words such as ["./bin/agent", "--flag"]'),
+    "the command line itself; wins over the preset, which fills the rest",
+  ),
+  brief: optional(
+    oneOf(["stdin", "argument", "file"]),
+    "how the agent gets its brief; its path is always in `LAZARUS_BRIEF`",
+    "the preset's, else stdin",
+  ),
+  home: optional(directory, "template that is copied into the cell at the agent's first run"),
+  env: key(
+    lists(name, "a list of names of environment variables"),
+    [],
+    "variables passed through from Lazarus' own environment, if set",
+  ),
+  health_url: optional(url, "a gateway that answers for it: polled at each scan, 2xx is a heartbeat"),
+  set: key(variables, {}, "variables set to these values"),
+  backend: optional(
+    oneOf(["sandbox", "process", "container"]),
+    "where it runs: `sandbox` where that works, else, and said at start, `process`",
+    "sandbox",
+  ),
+  network: key(
+    hosts,
+    "none",
+    "none, full, or a list of hosts; does not hold in `process`, a list not in `container`",
+  ),
+  image: optional(text, "image of the container (container only)"),
+  paths: key(
+    lists(directory, "a list of paths"),
+    [],
+    "readable inside the sandbox besides the system's (sandbox only)",
+  ),
+  limits: section({
+    run: optional(span, "wall clock of one run", "limits.run"),
+    memory: key(size, "4GB", "memory of each of the agent's processes"),
+    processes: key(count(1), 512, "processes at one time; in `process` only where Lazarus runs as root"),
+    log: key(size, "50MB", "what is kept of a run's output"),
+    file: key(size, "2GB", "largest file it may write"),
+    quiet: optional(span, "without output, change or heartbeat: quiet", "pit.quiet"),
+    stalled: optional(span, "without output, change or heartbeat: stalled", "pit.stalled"),
+  }).prefault({}),
+});
+
+const later: Kind<"local"> = {
+  what: "local (redis:// is not in this version: it would hold nothing)",
+  read: (input) => (input === "local" ? "local" : undefined),
+};
+
+/** The file as configuration.md has it: snake_case, every default filled in, durations in ms, sizes in bytes; paths as written. */
+export const fileSchema = section({
+  server: section({
+    listen: key(listen, "127.0.0.1:8420", "address and port; port 0 picks a free one (`LAZARUS_LISTEN`)"),
+    url: optional(url, "how people reach it: links on cards", "http://<listen>"),
+  }).prefault({}),
+  forge: section({
+    url: optional(url, "address of the Gitea or Forgejo, also under a sub-path (`LAZARUS_FORGE_URL`)"),
+    token: optional(token, "the bot's own account (`LAZARUS_FORGE_TOKEN`)"),
+    token_file: optional(directory, "file that holds the token, instead"),
+    webhook_secret: optional(
+      secrets(),
+      "a list while rotating: the first signs, all verify (`LAZARUS_WEBHOOK_SECRET`)",
+    ),
+    webhook_secret_file: optional(directory, "file that holds the secret, instead"),
+    repositories: key(
+      lists(pattern(/^[\w.-]+\/([\w.-]+|\*)$/), 'a list of owner/repo or owner/*, such as ["acme/*"]'),
+      [],
+      "what is served; nothing else is",
+    ),
+    ca_file: optional(directory, "certificates the forge is trusted by, besides the system's"),
+    poll: key(duration, "60s", "catch-up interval; 0 leaves only the one at boot"),
+  }).prefault({}),
+  data: key(directory, "/var/lib/lazarus", "`lazarus.db` and the mirrors (`LAZARUS_DATA`)"),
+  missions: key(directory, "/var/missions", "the cells' directories (`LAZARUS_MISSIONS`)"),
+  queue: key(later, "local", "how work reaches runners; `local` is all this version has"),
+  directors: key(
+    lists(pattern(/^[\w.-]+(\/[\w.-]+)?$/), "a list of users and org/team"),
+    [],
+    "users and org/team, besides each repository's owners and admins",
+  ),
+  pit: section({
+    scan: key(span, "30s", "between two looks at all cells"),
+    stale: key(span, "2m", "age of a heartbeat that is too old"),
+    skew: key(duration, "30s", "how far from the future a heartbeat may be"),
+    quiet: key(span, "5m", "without output, change or heartbeat: quiet"),
+    stalled: key(span, "15m", "without output, change or heartbeat: stalled"),
+  }).prefault({}),
+  publish: section({
+    skip_ci: key(flag, false, "asks the repository's CI to leave the cell's pushes alone"),
+    max_file: key(size, "20MB", "a larger file is held back"),
+  }).prefault({}),
+  container: section({
+    engine: key(text, "podman", "podman or docker"),
+    args: key(
+      lists(text, "a list of words"),
+      [],
+      "go before the engine's own: some hosts need a runtime or a cgroup manager named",
+    ),
+  }).prefault({}),
+  uids: key(uidRange, "700000-765535", "as root: each cell runs as a user of its own from this range"),
+  limits: section({
+    cells: key(count(1), 8, "cells active at the same time"),
+    per_repository: key(count(1), 4, "of them for one repository"),
+    per_person: key(count(1), 3, "of them for one person"),
+    run: key(span, "2h", "wall clock of one run"),
+    ttl: key(span, "24h", "of a cell, unless `--ttl`"),
+    grace: key(duration, "10s", "between TERM and KILL"),
+    keep: key(duration, "14d", "archived cells, then destroyed; 0 keeps for ever"),
+    revives: key(count(0), 2, "automatic retries after a crash, then a person is asked"),
+    disk: key(size, "10GB", "of one cell"),
+    free: key(size, "2GB", "below this no run starts"),
+  }).prefault({}),
+  agents: z
+    .record(z.string(), agent, {
+      error: (issue) => `${show(issue.input)} is not a section of agents by name`,
+    })
+    .prefault({}),
+});
+export type FileConfig = z.infer<typeof fileSchema>;
+export type FileAgent = FileConfig["agents"][string];
+
+function secrets(): Kind<string[]> {
+  const several = lists(secret, "");
+  return {
+    what: "a text, or a list of texts",
+    hidden: true,
+    read: (input) => (typeof input === "string" ? several.read([input]) : several.read(input)),
+  };
+}
+
+/** One row of the README's table of keys. */
+export interface ConfigKey extends KeyNote {
+  /** `limits.run`; an agent's keys stand below `agents.NAME`. */
+  readonly path: string;
+}
+
+/** Every key of the file, in the order of the schema: it is read off the schema itself. */
+export const CONFIG_KEYS: readonly ConfigKey[] = keysOf(fileSchema, "");
+
+function keysOf(schema: z.core.$ZodType, path: string): ConfigKey[] {
+  const note = notes.get(schema);
+  if (note) return [{ path, ...note }];
+  if (schema instanceof z.ZodPrefault) return keysOf(schema.def.innerType, path);
+  if (schema instanceof z.ZodRecord) return keysOf(schema.valueType, `${path}.NAME`);
+  if (!(schema instanceof z.ZodObject)) return [];
+  return Object.entries(schema.shape).flatMap(([name, inner]) =>
+    keysOf(inner, path ? `${path}.${name}` : name),
+  );
+}
+
+/** A value as a fault quotes it, cut. */
+export function show(value: unknown): string {
+  const whole = JSON.stringify(value) ?? String(value);
+  return whole.length > 80 ? `${whole.slice(0, 79)}…` : whole;
+}

@@ -1,0 +1,155 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { Backend, BackendName } from "../backends/backend.ts";
+import { probeContainer } from "../backends/container/probe.ts";
+import { type AgentConfig, type Config, ConfigFault } from "../config/config.ts";
+import { explain } from "../errors.ts";
+import { createBackends, settleBackends } from "../isolation.ts";
+import { createRedactor } from "../redact.ts";
+import { prepareRoot } from "../runner/disk/directory.ts";
+import { openDb } from "../store/db.ts";
+import { prepareDataDir } from "../store/lock.ts";
+import { tryToGetOut } from "./attack.ts";
+import { type Finding, finding } from "./finding.ts";
+import { examineForge } from "./forge.ts";
+
+const OLDEST_NODE = [20, 19] as const;
+/** The first that takes its configuration from the environment, which keeps tokens off command lines. */
+const OLDEST_GIT = [2, 31] as const;
+
+/**
+ * Looks at this machine, the configuration, the forge and the backends, and lets an agent try to read what is not its own. Changes nothing but what `serve`
+ * would make too: the directories of data and missions.
+ * @param load reads the configuration; what it throws is a finding.
+ */
+export async function examine(load: () => Config): Promise<Finding[]> {
+  const machine = [examineNode(), await examineGit(), examineSqlite()];
+  const config = loaded(load);
+  if (!("dataDir" in config)) return [...machine, ...config];
+  const isThere = await examineDirectories(config);
+  const findings = [
+    ...machine,
+    finding("ok", "configuration", config.file ?? "from the environment alone"),
+    ...config.notices.map((notice) => finding("warn", "configuration", notice)),
+    ...isThere,
+    ...(await examineForge(config)),
+    ...(await examineBackends(config, isThere)),
+  ];
+  const { redact } = createRedactor(config.secrets);
+  return findings.map((one) => ({ ...one, detail: redact(one.detail) }));
+}
+
+function loaded(load: () => Config): Config | Finding[] {
+  try {
+    return load();
+  } catch (error) {
+    const faults = error instanceof ConfigFault ? error.faults : [explain(error)];
+    return faults.map((fault) => finding("FAIL", "configuration", fault));
+  }
+}
+
+type Version = readonly [number, number];
+
+function isOlder([major, minor]: Version, oldest: Version): boolean {
+  return major < oldest[0] || (major === oldest[0] && minor < oldest[1]);
+}
+
+function versionIn(text: string): Version {
+  const [, major = "0", minor = "0"] = /(\d+)\.(\d+)/.exec(text) ?? [];
+  return [Number(major), Number(minor)];
+}
+
+function examineNode(): Finding {
+  const isOld = isOlder(versionIn(process.versions.node), OLDEST_NODE);
+  const said = process.versions.node + (isOld ? `; ${OLDEST_NODE.join(".")} or newer is needed` : "");
+  return finding(isOld ? "FAIL" : "ok", "node", said);
+}
+
+async function examineGit(): Promise<Finding> {
+  try {
+    const { stdout } = await promisify(execFile)("git", ["version"]);
+    const said = stdout.trim().replace(/^git version /, "");
+    return isOlder(versionIn(said), OLDEST_GIT)
+      ? finding("FAIL", "git", `${said}; ${OLDEST_GIT.join(".")} or newer is needed`)
+      : finding("ok", "git", said);
+  } catch (error) {
+    return finding("FAIL", "git", `it cannot be run (${explain(error)}): install it`);
+  }
+}
+
+function examineSqlite(): Finding {
+  try {
+    openDb(":memory:").close();
+    return finding("ok", "better-sqlite3", "opens a database");
+  } catch (error) {
+    return finding("FAIL", "better-sqlite3", `${explain(error)}; run: bash scripts/setup`);
+  }
+}
+
+async function examineDirectories({ dataDir, missionsDir, limits }: Config): Promise<Finding[]> {
+  const tried: [what: string, dir: string, make: () => unknown][] = [
+    ["data", dataDir, () => prepareDataDir(dataDir)],
+    ["missions", missionsDir, () => prepareRoot(missionsDir, limits.freeBytes)],
+  ];
+  const findings: Finding[] = [];
+  for (const [what, dir, make] of tried) {
+    try {
+      await make();
+      findings.push(finding("ok", what, `${dir} is there, with enough space`));
+    } catch (error) {
+      findings.push(finding("FAIL", what, explain(error)));
+    }
+  }
+  return findings;
+}
+
+async function examineBackends(config: Config, directories: readonly Finding[]): Promise<Finding[]> {
+  const backends = createBackends(config);
+  const { agents, notices } = await settleBackends(config, backends);
+  const findings = notices.map((notice) => finding("warn", "agents", notice));
+  for (const backend of backends.values()) findings.push(await examineBackend(backend, config));
+  findings.push(...(await examineImages(config)));
+  if (directories.some((one) => one.level === "FAIL")) return findings;
+  for (const name of new Set([...agents.values()].map((agent) => agent.backend))) {
+    const backend = backends.get(name);
+    // What a container shows is in its image; whether it starts was found out above.
+    if (backend === undefined || name === "container" || !(await backend.check()).ok) continue;
+    findings.push(...(await tryToGetOut(backend, config)));
+  }
+  return findings;
+}
+
+async function examineBackend(backend: Backend, config: Config): Promise<Finding> {
+  const check = await backend.check();
+  if (check.ok) return finding("ok", `backend ${backend.name}`, check.note);
+  const isNeeded = [...config.agents.values()].some((agent) => isBoundTo(agent, backend.name));
+  return finding(isNeeded ? "FAIL" : "warn", `backend ${backend.name}`, `${check.why}; ${check.fix}`);
+}
+
+function isBoundTo(agent: AgentConfig, name: BackendName): boolean {
+  return agent.backend === name && !agent.isDefaultBackend;
+}
+
+async function examineImages(config: Config): Promise<Finding[]> {
+  const images = [...config.agents.values()].flatMap((agent) =>
+    agent.backend === "container" && agent.image !== null ? [agent.image] : [],
+  );
+  const engine = { ...config.container, env: config.engineEnv };
+  const findings: Finding[] = [];
+  for (const image of new Set(images)) {
+    const probe = await probeContainer(engine, image);
+    const what = `image ${image}`;
+    if (!probe.ok) findings.push(finding("FAIL", what, probe.why));
+    else if (probe.args.join(" ") === config.container.args.join(" "))
+      findings.push(finding("ok", what, probe.note));
+    else
+      findings.push(
+        finding(
+          "FAIL",
+          what,
+          `it only runs with container: {args: ${JSON.stringify(probe.args)}}; ${probe.note}`,
+        ),
+      );
+  }
+  return findings;
+}

@@ -1,0 +1,102 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import express, { type ErrorRequestHandler } from "express";
+import { type App, addressOf } from "../app.ts";
+import { LazarusError, systemCode } from "../errors.ts";
+import { parseText } from "../webhooks/read-text.ts";
+import { createReceiver } from "../webhooks/receiver.ts";
+import { createHeartbeatRoute } from "./heartbeats.ts";
+
+/** How long a sender may take, and how often slow ones are looked for and cut off. */
+export interface SenderLimits {
+  readonly headersMs: number;
+  readonly requestMs: number;
+  readonly lookMs: number;
+}
+
+const LIMITS: SenderLimits = { headersMs: 10_000, requestMs: 30_000, lookMs: 5_000 };
+
+export interface HttpServer {
+  /** `http://127.0.0.1:8420`, with the port that was given. */
+  readonly url: string;
+  /** Takes no new requests, and lets the ones in hand finish. */
+  close(): Promise<void>;
+}
+
+/**
+ * Listens for deliveries and probes.
+ * @throws LazarusError `usage` when the address cannot be had.
+ */
+export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<HttpServer> {
+  const { config } = app;
+  const web = express();
+  web.disable("x-powered-by");
+  web.disable("etag");
+  web.get("/healthz", (_request, response) => void response.json({ ok: true }));
+  web.get("/readyz", (_request, response) => {
+    const reasons = app.notReady();
+    response
+      .status(reasons.length === 0 ? 200 : 503)
+      .json(reasons.length === 0 ? { ready: true } : { ready: false, reasons });
+  });
+  web.use(
+    createReceiver({
+      secrets: config.forge.webhookSecrets,
+      db: app.db,
+      queue: app.queue,
+      log: app.log,
+      isServed: app.deps.rights.isServed,
+      holdsCommand: (text) => parseText(text).length > 0,
+      botId: app.botId,
+    }),
+  );
+  web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
+  web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));
+  web.use(problems);
+
+  const server = createServer(
+    {
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: limits.lookMs,
+    },
+    web,
+  );
+  server.listen(config.server.port, config.server.host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const address = `${config.server.host}:${config.server.port}`;
+    const isTaken = systemCode(error) === "EADDRINUSE";
+    const why = isTaken ? "in use; is another serve running?" : String((error as Error).message);
+    throw new LazarusError(
+      "usage",
+      `cannot listen on ${address}: ${why} (server.listen in lazarus.yaml)`,
+      isTaken ? {} : { cause: error },
+    );
+  }
+  const { port } = server.address() as AddressInfo;
+  const url = addressOf({ host: config.server.host, port });
+  app.heartbeats.listensAt(url);
+  return {
+    url,
+    async close() {
+      server.close();
+      server.closeIdleConnections();
+      const hard = setTimeout(() => server.closeAllConnections(), 2_000);
+      await once(server, "close");
+      clearTimeout(hard);
+    },
+  };
+}
+
+/** Express' own errors (a malformed URL, say): one line, no stack. */
+const problems: ErrorRequestHandler = (error: unknown, _request, response, next) => {
+  if (response.headersSent) return next(error);
+  const status =
+    typeof error === "object" && error !== null && "status" in error ? Number(error.status) : 500;
+  response
+    .status(status >= 400 && status < 600 ? status : 500)
+    .json({ error: "the request could not be handled" });
+};

@@ -1,0 +1,155 @@
+import * as z from "zod";
+
+/** The shapes that payloads of several jobs share: plain data, and no secret. */
+
+export const repository = z.object({ id: z.number(), fullName: z.string() });
+export type RepositoryRef = z.infer<typeof repository>;
+
+/** A process as a backend started it: plain JSON, its shape is the backend's own business. */
+export const handle = z.record(z.string(), z.unknown());
+
+/** The cell's own user, in whose groups is its repository's; null: the user that Lazarus runs as. */
+export const user = z
+  .object({ uid: z.number(), gid: z.number(), groups: z.array(z.number()) })
+  .nullable()
+  .default(null);
+export type CellUserNumbers = NonNullable<z.infer<typeof user>>;
+
+/** What an agent, or its gateway, says of itself. */
+export const agentBeat = z.object({
+  /** Epoch ms. */
+  at: z.number(),
+  state: z.string(),
+  message: z.string().nullable(),
+  /** 0 to 1, or in words. */
+  progress: z.union([z.number(), z.string()]).nullable(),
+  by: z.enum(["agent", "file", "gateway"]),
+});
+export type AgentBeat = z.infer<typeof agentBeat>;
+
+export const cellSpec = z.object({
+  id: z.string(),
+  repository,
+  user,
+  /** `acme/app#262` or `acme/app` */
+  target: z.string(),
+  title: z.string(),
+  issueUrl: z.string(),
+  requestedBy: z.string(),
+  createdAt: z.number(),
+  members: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(["bot", "user"]),
+      role: z.enum(["observer", "executor", "director"]),
+    }),
+  ),
+  /** The branch that is checked out in the worktree and pushed. */
+  branch: z.string(),
+  /** What to fetch when the base commit is not in the mirror yet: `refs/heads/main`, `refs/pull/7/head`. */
+  baseRef: z.string(),
+  baseCommit: z.string(),
+  brief: z.string(),
+  briefSha256: z.string(),
+});
+export type CellSpec = z.infer<typeof cellSpec>;
+
+/** What `meta/mission.json` says; written by the runner after every move. */
+export const mission = z.object({
+  status: z.string(),
+  members: cellSpec.shape.members,
+  history: z.array(
+    z.object({
+      at: z.string(),
+      from: z.string().nullable(),
+      to: z.string(),
+      who: z.string(),
+      why: z.string(),
+    }),
+  ),
+});
+export type MissionUpdate = z.infer<typeof mission>;
+
+export const processName = z.object({ pid: z.number(), command: z.string() });
+export type ProcessName = z.infer<typeof processName>;
+
+const commit = z.object({ hash: z.string(), subject: z.string(), author: z.string(), at: z.number() });
+/** What the end of a run's log and the machine say of how it went: signs, no proof; an agent writes its log itself. */
+export const signs = z.object({
+  /** What its own last event says; null where it writes none. */
+  event: z.enum(["ok", "failed"]).nullable(),
+  /** That event's words of what went wrong. */
+  says: z.string(),
+  /** The limit of its own that it came to. */
+  ownLimit: z.string().nullable(),
+  /** `resetsAt`: epoch ms; null where it does not say. */
+  quota: z.object({ words: z.string(), resetsAt: z.number().nullable() }).nullable(),
+  /** Why it may not use its model. */
+  login: z.string().nullable(),
+  /** The kernel has killed something for lack of memory since it started. */
+  isOutOfMemory: z.boolean(),
+  /** The machine was started anew since. */
+  isRebooted: z.boolean(),
+});
+export type Signs = z.infer<typeof signs>;
+
+/** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
+export const harvest = z.object({
+  changed: z.boolean(),
+  /** Tip of what HEAD points at, incl. one commit for what was left uncommitted. Null where nothing changed. */
+  tip: z.string().nullable(),
+  commits: z.array(commit),
+  /** How many there are; `commits` is cut to the newest 50. */
+  commitCount: z.number(),
+  files: z.number(),
+  added: z.number(),
+  removed: z.number(),
+  /** The last commit holds what the agent had not committed. */
+  hadUncommitted: z.boolean(),
+  /** A merge, rebase or pick that was left in the middle. */
+  unfinished: z.string().nullable(),
+  /** `.git` was unusable: the tree's regular files were committed over the base. */
+  salvaged: z.string().nullable(),
+  /** Each reason why nothing is pushed. */
+  heldBack: z.array(z.string()),
+  /** Each change that decides what runs next: not pushed without a director's word. */
+  protectedPaths: z.array(z.string()).default([]),
+  /** What must never be pushed, whoever says so: secrets. */
+  forbidden: z.array(z.string()).default([]),
+  /** Commit messages that would close issues. */
+  closing: z.array(z.string()).default([]),
+  /** The agent's own report, cut; its words. */
+  report: z.string().nullable(),
+  /** What it asks the people who asked for it; its words. */
+  question: z.string().nullable().default(null),
+  signs: signs.nullable().default(null),
+  /** The end of the run's log, for runs that failed; redacted. */
+  logTail: z.string(),
+});
+export type Harvest = z.infer<typeof harvest>;
+
+/** Who waits for an answer: a line of the command line (`request`) or a comment on the forge. */
+export const asker = z.discriminatedUnion("via", [
+  z.object({ via: z.literal("cli"), request: z.string(), operator: z.string() }),
+  z.object({
+    via: z.literal("forge"),
+    repository,
+    number: z.number(),
+    /** Comment or review; reviews cannot bear reactions. */
+    source: z.enum(["comment", "review"]),
+    sourceId: z.number(),
+    /** Index of the command in its comment. */
+    index: z.number(),
+    person: z.object({ id: z.number(), login: z.string() }),
+  }),
+]);
+export type Asker = z.infer<typeof asker>;
+
+/** What one look at the missions root saw. Ids are in lower case. */
+export interface DirectoriesSeen {
+  readonly root: string;
+  readonly there: ReadonlySet<string>;
+  /** Why a directory is not as it must be, by id. */
+  readonly damaged: ReadonlyMap<string, string>;
+  readonly strangers: readonly string[];
+}

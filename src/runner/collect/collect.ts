@@ -1,0 +1,243 @@
+import { copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Backend, ChildEnd, Handle, Surroundings } from "../../backends/backend.ts";
+import { LazarusError, systemCode } from "../../errors.ts";
+import type { Harvest } from "../../protocol/shapes.ts";
+import { type CellPaths, COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
+import { readLogEnd, readReport } from "../disk/log-tail.ts";
+import { below, openDirectory } from "../disk/safe-files.ts";
+import type { Git } from "../git/git.ts";
+import { inspect } from "../git/inspect.ts";
+import { measure, type Quarantine } from "../git/quarantine.ts";
+import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
+import { readQuestion, readSigns } from "./evidence.ts";
+
+export interface CollectDeps {
+  readonly git: Git;
+  readonly quarantine: Quarantine;
+  readonly maxFileBytes: number;
+  readonly redact: (text: string) => string;
+}
+
+export interface CollectPlan {
+  readonly paths: CellPaths;
+  readonly backend: Backend;
+  readonly surroundings: Surroundings;
+  readonly agent: string;
+  readonly baseCommit: string;
+  readonly branch: string;
+  readonly run: number;
+  /** Name of the run's log below `logs/`. */
+  readonly log: string;
+  /** Epoch ms; reports that are older belong to an earlier run. */
+  readonly since: number;
+  readonly handle: Handle | null;
+  /** Epoch ms. */
+  readonly endedAt: number;
+  /** Whether it was an agent whose stream of events is known. */
+  readonly isKnown: boolean;
+}
+
+const CHILD_MS = 60_000;
+const REPORT_BYTES = 64 * 1024;
+const LOG_BYTES = 4 * 1024;
+
+type Work = Omit<Harvest, "report" | "question" | "signs" | "logTail">;
+
+const NOTHING: Work = {
+  changed: false,
+  tip: null,
+  commits: [],
+  commitCount: 0,
+  files: 0,
+  added: 0,
+  removed: 0,
+  hadUncommitted: false,
+  unfinished: null,
+  salvaged: null,
+  heldBack: [],
+  protectedPaths: [],
+  forbidden: [],
+  closing: [],
+};
+
+/**
+ * Takes what a run made out of its cell: a child with the agent's rights makes a bundle of it, which is checked and measured in quarantine.
+ * Whatever is wrong with the work is a sentence in `heldBack`; the cell's own copy stays as it is.
+ * @throws LazarusError what is wrong with us: `disk-full`, `git`, `backend`.
+ */
+export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Harvest> {
+  const { paths, surroundings } = plan;
+  const work = await collectWork(deps, plan);
+  if (work.tip === null) await deps.quarantine.remove(surroundings.cellId);
+  const report = await readReport(paths.cell, {
+    since: plan.since,
+    maxBytes: REPORT_BYTES,
+    redact: deps.redact,
+  });
+  const log = await readLogEnd(paths.cell, plan.log, { maxBytes: LOG_BYTES, redact: deps.redact });
+  const traces = { ...plan, cellDir: paths.cell, redact: deps.redact };
+  const [question, signs] = [await readQuestion(traces), await readSigns(traces)];
+  return { ...hideSecrets(work, deps.redact), report, question, signs, logTail: log.text };
+}
+
+/** What a run made is told in words that the agent chose: names of files, subjects, authors. */
+function hideSecrets(work: Work, redact: (text: string) => string): Work {
+  return {
+    ...work,
+    heldBack: work.heldBack.map(redact),
+    protectedPaths: work.protectedPaths.map(redact),
+    closing: work.closing.map(redact),
+    commits: work.commits.map((one) => ({
+      ...one,
+      subject: redact(one.subject),
+      author: redact(one.author),
+    })),
+  };
+}
+
+async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> {
+  const { cellId } = plan.surroundings;
+  if ((await whatIs(plan.paths.worktree)) !== "directory") {
+    return {
+      ...NOTHING,
+      changed: true,
+      heldBack: ["the worktree is gone, or a link: there is nothing to take out"],
+    };
+  }
+  const taken = await takeOut(deps, plan);
+  if ("fault" in taken)
+    return { ...NOTHING, changed: true, salvaged: taken.salvaged, heldBack: [taken.fault] };
+  const { said, salvaged } = taken;
+  const seen = {
+    hadUncommitted: said.uncommitted,
+    unfinished: said.unfinished,
+    salvaged: salvagedText(salvaged, said),
+  };
+  if (said.behind)
+    return {
+      ...NOTHING,
+      ...seen,
+      heldBack: ["HEAD was moved back to before the commit the cell started from"],
+    };
+  if (said.nothing) return { ...NOTHING, ...seen };
+
+  const checked = await deps.quarantine.admit({
+    cellId,
+    mirror: plan.surroundings.dirs.mirror,
+    baseCommit: plan.baseCommit,
+  });
+  await keepBundle(join(deps.quarantine.dir(cellId), "branch.bundle"), plan.paths.cell);
+  if (checked.tip === null) return { ...NOTHING, ...seen, changed: true, heldBack: [checked.why] };
+  const { maxFileBytes } = deps;
+  const measured = await measure(deps.git, {
+    repository: checked.repository,
+    base: plan.baseCommit,
+    tip: checked.tip,
+    maxFileBytes,
+  });
+  const range = { repository: checked.repository, base: plan.baseCommit, tip: checked.tip };
+  const findings = await inspect({ git: deps.git, redact: deps.redact }, range);
+  return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings };
+}
+
+function salvagedText(salvaged: string | null, said: Said): string | null {
+  if (said.partial === null) return salvaged;
+  const partial = `not every file could be taken: ${said.partial === "" ? "git does not say why" : said.partial}`;
+  return salvaged === null ? partial : `${salvaged}; ${partial}`;
+}
+
+type Taken =
+  | { readonly said: Said; readonly salvaged: string | null }
+  | { readonly fault: string; readonly salvaged: string | null };
+
+/** Asks the cell's own repository first, then, where that is of no use, takes the bare files. */
+async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
+  const first = await runChild(deps, plan, "git");
+  const said = parseSaid(first.stderr);
+  if (first.code === 0 && isAnswer(said)) return { said, salvaged: null };
+  const why = said.unusable === null ? `git could not be asked (${endOf(first)})` : said.unusable;
+  // Only what its own look at it found unusable is replaced: one that was merely slow stays.
+  const second = await runChild(deps, plan, said.unusable === null ? "salvage" : "replace");
+  const again = parseSaid(second.stderr);
+  const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
+  if (second.code === 0 && isAnswer(again)) return { said: again, salvaged };
+  return {
+    fault: `the work could not be taken out of the cell: ${endOf(second)}; it is still in its worktree`,
+    salvaged,
+  };
+}
+
+function isAnswer(said: Said): boolean {
+  return said.nothing || said.behind || said.tip !== null;
+}
+
+function endOf(end: ChildEnd): string {
+  if (end.timedOut) return `it took longer than ${CHILD_MS / 1_000} s`;
+  const line =
+    end.stderr
+      .split("\n")
+      .filter((each) => /^(fatal|error):/.test(each))
+      .at(-1) ?? "";
+  return `${end.signal === null ? `exit ${end.code}` : `signal ${end.signal}`}${line === "" ? "" : `, ${line.slice(0, 200)}`}`;
+}
+
+async function runChild(
+  deps: CollectDeps,
+  plan: CollectPlan,
+  mode: "git" | "salvage" | "replace",
+): Promise<ChildEnd> {
+  const { surroundings, agent, baseCommit } = plan;
+  const stdoutPath = await deps.quarantine.prepare(surroundings.cellId);
+  const end = await plan.backend.runToEnd({
+    ...surroundings,
+    command: [
+      "/bin/sh",
+      "-c",
+      COLLECT_SCRIPT,
+      "lazarus-collect",
+      mode,
+      baseCommit,
+      surroundings.dirs.mirror,
+      agent,
+      plan.branch,
+      String(plan.run),
+    ],
+    stdoutPath,
+    timeoutMs: CHILD_MS,
+    stderrBytes: 64 * 1024,
+  });
+  if (end.code !== 0 && /No space left on device/.test(end.stderr)) {
+    throw new LazarusError(
+      "disk-full",
+      `taking the work out of cell ${surroundings.cellId}: no space left on the device`,
+      { retryable: true },
+    );
+  }
+  return end;
+}
+
+/** Leaves a copy of the bundle in the cell's `archive/`, so that the work survives whatever happens to the quarantine. */
+async function keepBundle(bundle: string, cellDir: string): Promise<void> {
+  try {
+    const cell = await openDirectory(cellDir);
+    try {
+      await mkdir(below(cell, "archive"), { mode: 0o700 }).catch((error: unknown) => {
+        if (systemCode(error) !== "EEXIST") throw error;
+      });
+    } finally {
+      await cell.close();
+    }
+    const archive = await openDirectory(cellDir, "archive");
+    try {
+      const fresh = below(archive, `.${COLLECTED}.new`);
+      await rm(fresh, { force: true, recursive: true });
+      await copyFile(bundle, fresh);
+      await rename(fresh, below(archive, COLLECTED));
+    } finally {
+      await archive.close();
+    }
+  } catch (error) {
+    throw directoryError(error, `keeping a copy of the work in ${join(cellDir, "archive")}`);
+  }
+}

@@ -1,0 +1,123 @@
+import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import * as z from "zod";
+import { BACKENDS, type Backend, type BackendName, type Handle } from "../backends/backend.ts";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/config.ts";
+import { LazarusError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import { createGates, type Gates } from "./gates.ts";
+import { createGit, type Git } from "./git/git.ts";
+import { createMirrors, type Mirrors } from "./git/mirror.ts";
+import { createQuarantine, type Quarantine } from "./git/quarantine.ts";
+import { type Report, Watch } from "./health/watch.ts";
+import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
+
+export interface RunnerDeps {
+  readonly config: Pick<
+    Config,
+    "dataDir" | "missionsDir" | "forge" | "agents" | "limits" | "publish" | "pit" | "childPath" | "proxyFor"
+  >;
+  /** Whether Lazarus is root, and cells run as users of their own. */
+  readonly asRoot: boolean;
+  readonly backends: ReadonlyMap<BackendName, Backend>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly redact: (text: string) => string;
+  /** Where agents send heartbeats to, and what with. */
+  readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
+  /** Puts a report; called in the transaction that ends a job, or, for what the watch sees, by itself. */
+  readonly report: Report;
+}
+
+/** What the runner's handlers share. */
+export interface Parts extends RunnerDeps {
+  readonly git: Git;
+  /** An empty directory of ours. */
+  readonly gitHome: string;
+  readonly mirrors: Mirrors;
+  readonly quarantine: Quarantine;
+  readonly watch: Watch;
+  readonly gates: Gates;
+  cellDir(cellId: string): string;
+}
+
+/** Wires git, mirrors, quarantine and watch to one configuration. Makes `<data>/git-home` and `<data>/mirrors`. */
+export function createParts(deps: RunnerDeps): Parts {
+  const { config, clock, log, backends, report, redact } = deps;
+  const gitHome = join(config.dataDir, "git-home");
+  mkdirSync(gitHome, { recursive: true, mode: 0o700 });
+  const mirrorsDir = join(config.dataDir, "mirrors");
+  mkdirSync(mirrorsDir, { recursive: true, mode: 0o700 });
+  // To be passed through on the way to a mirror that a group may read.
+  if (deps.asRoot) chmodSync(mirrorsDir, 0o711);
+  const proxy = config.proxyFor(new URL(config.forge.url));
+  const proxyEnv: Record<string, string> = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
+  const remote = { url: config.forge.url, token: config.forge.token, caFile: config.forge.caFile, proxyEnv };
+  const git = createGit({ home: gitHome, path: config.childPath, remote, redact });
+  const cellDir = (cellId: string) => join(config.missionsDir, cellId);
+  const gates = createGates({ cellDir, log });
+  const watch = new Watch({
+    clock,
+    log,
+    backends,
+    cellDir,
+    limitsOf: (name) => {
+      const agent = config.agents.get(name);
+      if (agent !== undefined) return { ...agent.limits, healthUrl: agent.healthUrl };
+      const { quietMs, stalledMs } = config.pit;
+      const { runMs } = config.limits;
+      return { runMs, logBytes: Number.POSITIVE_INFINITY, quietMs, stalledMs, healthUrl: null };
+    },
+    graceMs: config.limits.graceMs,
+    scanMs: config.pit.scanMs,
+    diskBytes: config.limits.diskBytes,
+    closeGate: (cellId) => gates.close(cellId),
+    redact,
+    report,
+  });
+  return {
+    ...deps,
+    git,
+    gitHome,
+    cellDir,
+    watch,
+    gates,
+    mirrors: createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git }),
+    quarantine: createQuarantine({
+      dir: join(config.dataDir, "quarantine"),
+      git,
+      bigFileBytes: config.publish.maxFileBytes,
+      skipCi: config.publish.skipCi,
+    }),
+  };
+}
+
+const handleShape = z.object({
+  backend: z.enum(BACKENDS),
+  cellId: z.string(),
+  run: z.number(),
+  bootId: z.string(),
+  pid: z.number(),
+  startTicks: z.number(),
+  stateDir: z.string(),
+  startedAt: z.number(),
+  uid: z.number().nullable().optional(),
+  oomKills: z.number().nullable().optional(),
+});
+
+/** A handle as it comes out of a job or the registry. Throws LazarusError `internal` where it is none. */
+export function parseHandle(value: Record<string, unknown> | null): Handle | null {
+  if (value === null) return null;
+  const parsed = handleShape.safeParse(value);
+  if (!parsed.success)
+    throw new LazarusError("internal", "a job holds a handle that is none", { cause: parsed.error });
+  return parsed.data;
+}
+
+/** The backend of an agent or a handle. */
+export function backendNamed(parts: Pick<Parts, "backends">, name: BackendName): Backend {
+  const backend = parts.backends.get(name);
+  if (backend === undefined) throw new LazarusError("backend", `there is no backend ${name} here`);
+  return backend;
+}

@@ -1,0 +1,111 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, lchown, open, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { CellUser } from "../../backends/backend.ts";
+import { closedDirectory, mayExecute } from "../../backends/os/user.ts";
+import { LazarusError } from "../../errors.ts";
+import { type CellPaths, directoryError } from "./directory.ts";
+import { below, openDirectory } from "./safe-files.ts";
+
+/**
+ * Sees to it that a cell's own user can get to where its cell and its mirror lie.
+ * @throws LazarusError `directory` naming the first directory that it may not enter, and what to do.
+ */
+export async function checkPassable(
+  dirs: { readonly missions: string; readonly mirrors: string },
+  user: CellUser,
+): Promise<void> {
+  for (const [key, dir] of [
+    ["missions", dirs.missions],
+    ["data", dirs.mirrors],
+  ] as const) {
+    const own = mayExecute(await stat(dir), user) ? null : dir;
+    const closed = closedDirectory(dir, user) ?? own;
+    if (closed === null) continue;
+    throw new LazarusError(
+      "directory",
+      `each cell runs as a user of its own, and that may not enter ${closed}: chmod o+x ${closed}, or choose another place (${key} in lazarus.yaml)`,
+    );
+  }
+}
+
+/**
+ * Gives whole trees to a cell's user, links themselves and not what they lead to. Only for trees that nobody but us has been in yet.
+ * @throws LazarusError `directory` or `disk-full`.
+ */
+export async function giveAway(
+  paths: readonly string[],
+  to: { readonly user: CellUser; readonly path: string },
+): Promise<void> {
+  const { user, path } = to;
+  const child = spawn("chown", ["-Rh", `${user.uid}:${user.gid}`, "--", ...paths], {
+    env: { PATH: path, LC_ALL: "C" },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    if (said.length < 1_000) said += chunk.toString("utf8");
+  });
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code === 0) return;
+  const line = said.trim().split("\n")[0] ?? "";
+  const full = /No space left on device|Disk quota exceeded/.test(said);
+  throw new LazarusError(full ? "disk-full" : "directory", `giving ${paths[0]} to its user: ${line}`, {
+    retryable: true,
+  });
+}
+
+/** Lets a cell's user pass through the cell and `config/`, and read the brief; everything else there stays ours alone. */
+export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> {
+  try {
+    for (const [names, file, mode] of [
+      [["config"], "brief.md", 0o640],
+      [[], "config", 0o710],
+    ] as const) {
+      const directory = await openDirectory(paths.cell, ...names);
+      try {
+        const at = below(directory, file);
+        await lchown(at, process.geteuid?.() ?? 0, user.gid);
+        await chmod(at, mode);
+      } finally {
+        await directory.close();
+      }
+    }
+    const cell = await open(paths.cell);
+    try {
+      await cell.chown(process.geteuid?.() ?? 0, user.gid);
+      await cell.chmod(0o710);
+    } finally {
+      await cell.close();
+    }
+  } catch (error) {
+    throw directoryError(error, `lending ${paths.cell} to its user`);
+  }
+}
+
+const SHARED_DIRECTORY = 0o2750;
+
+/** Whether a mirror was lent to that group to the end. */
+export async function isLent(mirror: string, gid: number): Promise<boolean> {
+  const top = await stat(mirror);
+  return top.gid === gid && (top.mode & 0o7777) === SHARED_DIRECTORY;
+}
+
+/** Lets a group read a mirror, what is in it and, by the directories' setgid bit, what is to come; nobody but us writes there. */
+export async function lendMirror(mirror: string, gid: number): Promise<void> {
+  const uid = process.geteuid?.() ?? 0;
+  try {
+    for (const entry of await readdir(mirror, { recursive: true, withFileTypes: true })) {
+      const at = join(entry.parentPath, entry.name);
+      if (!entry.isFile() && !entry.isDirectory()) continue;
+      await lchown(at, uid, gid);
+      await chmod(at, entry.isDirectory() ? SHARED_DIRECTORY : 0o640);
+    }
+    // Last: it says that all of it is done.
+    await lchown(mirror, uid, gid);
+    await chmod(mirror, SHARED_DIRECTORY);
+  } catch (error) {
+    throw directoryError(error, `letting the cells of ${mirror} read it`);
+  }
+}

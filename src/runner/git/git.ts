@@ -1,0 +1,215 @@
+import { simpleGit } from "simple-git";
+import { LazarusError } from "../../errors.ts";
+
+/** Where the bot's git may talk to, and with what. */
+export interface Remote {
+  /** Root URL of the forge: the token is sent below it and nowhere else. */
+  readonly url: string;
+  readonly token: string;
+  readonly caFile: string | null;
+  /** `HTTPS_PROXY`, `NO_PROXY` and the like. */
+  readonly proxyEnv: Readonly<Record<string, string>>;
+}
+
+export interface GitOptions {
+  /** An empty directory of ours: git finds no configuration there. */
+  readonly home: string;
+  readonly path: string;
+  readonly remote: Remote;
+  readonly redact: (text: string) => string;
+}
+
+export interface GitCall {
+  /** Working directory; it must exist. Never a tree that an agent could write. */
+  readonly dir: string;
+  readonly args: readonly string[];
+  /** What is being done, for the error: `fetching acme/app`. */
+  readonly doing: string;
+  readonly signal?: AbortSignal | undefined;
+  /** Sends the token to the forge, allows http, and gives up after two silent minutes. */
+  readonly remote?: boolean;
+  /** Allows reading a bundle or repository of ours by its path. */
+  readonly files?: boolean;
+  readonly config?: Readonly<Record<string, string>>;
+  /** Answers instead of throwing when git leaves with a code other than 0. */
+  readonly tolerant?: boolean;
+  /** Git is ended when it prints more, with the code `TOO_MUCH`: a few bytes of a pack may stand for gigabytes. Default 256 MB. */
+  readonly mostBytes?: number;
+}
+
+export interface GitEnd {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs git with the bot's rights, hardened. */
+export type Git = (call: GitCall) => Promise<GitEnd>;
+
+const SILENT_MS = 120_000;
+const MOST_BYTES = 256 * 1024 ** 2;
+/** The code of a git that was ended because it printed too much; none of what it printed is answered. */
+export const TOO_MUCH = -1;
+
+/** Nothing of the machine's or a repository's configuration may run a program or send us elsewhere. */
+const HARDENING: Readonly<Record<string, string>> = {
+  "core.hooksPath": "/dev/null",
+  "core.fsmonitor": "false",
+  "core.attributesFile": "/dev/null",
+  "core.askPass": "",
+  "credential.helper": "",
+  "protocol.allow": "never",
+  "http.followRedirects": "false",
+  "submodule.recurse": "false",
+  "fetch.recurseSubmodules": "false",
+  "gc.auto": "0",
+  "maintenance.auto": "false",
+  "init.defaultBranch": "main",
+  "advice.detachedHead": "false",
+};
+
+/**
+ * Git for the runner: no configuration but ours, no hooks, no helpers, no prompts, no redirects; the token only in the environment and only
+ * for the forge's URL.
+ * @throws LazarusError `git`: what was being done and git's last useful line, redacted; retryable unless the forge refused.
+ */
+export function createGit(options: GitOptions): Git {
+  return async (call) => {
+    const end = await spawnGit(options, call);
+    if (end.code !== 0 && call.tolerant !== true) throw gitError(options, call, end);
+    return end;
+  };
+}
+
+async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
+  call.signal?.throwIfAborted();
+  let seen: GitEnd | undefined;
+  const tooMuch = new AbortController();
+  const git = simpleGit({
+    baseDir: call.dir,
+    abort: AbortSignal.any([tooMuch.signal, ...(call.signal === undefined ? [] : [call.signal])]),
+    ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
+    // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that may be nothing.
+    completion: { onClose: true, onExit: false },
+    errors(error, result) {
+      seen = {
+        code: result.exitCode,
+        stdout: Buffer.concat(result.stdOut).toString("utf8"),
+        stderr: Buffer.concat(result.stdErr).toString("utf8"),
+      };
+      return error;
+    },
+    // simple-git refuses these by name because a caller's users might set them; here they are what locks git down.
+    allowEnvironment: Object.keys(environment(options, call)),
+    unsafe: {
+      allowUnsafeConfigEnvCount: true,
+      allowUnsafeConfigPaths: true,
+      allowUnsafeHooksPath: true,
+      allowUnsafeFsMonitor: true,
+      allowUnsafeCredentialHelper: true,
+      allowUnsafeAskPass: true,
+      allowUnsafeProtocolOverride: true,
+      // Only ever `--template=`: none.
+      allowUnsafeTemplateDir: true,
+    },
+  })
+    .env({ ...environment(options, call) })
+    // simple-git waits 50 ms more for the output of a program that printed nothing; most of our calls print nothing.
+    .outputHandler((_command, stdout) => {
+      let room = call.mostBytes ?? MOST_BYTES;
+      stdout.on("data", (chunk: Buffer) => {
+        room -= chunk.length;
+        if (room < 0) tooMuch.abort();
+      });
+      queueMicrotask(() => stdout.emit("data", Buffer.alloc(0)));
+    });
+  try {
+    const stdout = await git.raw([...call.args]);
+    return seen ?? { code: 0, stdout, stderr: "" };
+  } catch (error) {
+    call.signal?.throwIfAborted();
+    if (tooMuch.signal.aborted) return { code: TOO_MUCH, stdout: "", stderr: "fatal: it printed too much" };
+    if (seen !== undefined && seen.code > 0) return seen;
+    throw new LazarusError("git", `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });
+  }
+}
+
+function environment(options: GitOptions, call: GitCall): Record<string, string> {
+  const config: Record<string, string> = { ...HARDENING, ...call.config };
+  if (call.files === true) config["protocol.file.allow"] = "always";
+  if (call.remote === true) {
+    config["protocol.http.allow"] = "always";
+    config["protocol.https.allow"] = "always";
+    const basic = Buffer.from(`lazarus:${options.remote.token}`).toString("base64");
+    config[`http.${options.remote.url.replace(/\/+$/, "")}/.extraHeader`] = `Authorization: Basic ${basic}`;
+    if (options.remote.caFile !== null) config["http.sslCAInfo"] = options.remote.caFile;
+  }
+  const env: Record<string, string> = {
+    PATH: options.path,
+    HOME: options.home,
+    LC_ALL: "C",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_LFS_SKIP_SMUDGE: "1",
+    GIT_NO_REPLACE_OBJECTS: "1",
+    GIT_CEILING_DIRECTORIES: "/",
+    ...(call.remote === true ? options.remote.proxyEnv : {}),
+    GIT_CONFIG_COUNT: String(Object.keys(config).length),
+  };
+  for (const [index, [key, value]] of Object.entries(config).entries()) {
+    env[`GIT_CONFIG_KEY_${index}`] = key;
+    env[`GIT_CONFIG_VALUE_${index}`] = value;
+  }
+  return env;
+}
+
+/** What the forge's HTTP server said to git. Git tells it in words only, so here, and only here, text is matched (LC_ALL=C). */
+export function httpRefusal(stderr: string): "unauthorized" | "forbidden" | "missing" | "moved" | null {
+  if (/Authentication failed|terminal prompts disabled|error: 401/.test(stderr)) return "unauthorized";
+  if (/returned error: 403/.test(stderr)) return "forbidden";
+  if (/repository '[^']*' not found|returned error: 404/.test(stderr)) return "missing";
+  if (/returned error: 30\d|from redirection/.test(stderr)) return "moved";
+  return null;
+}
+
+const ADVICE = {
+  unauthorized: "the forge does not accept the bot's token (forge.token)",
+  forbidden:
+    "the forge refuses the bot (403): its token needs the scope write:repository, and the bot write permission on the repository",
+  missing:
+    "the forge has no such repository for the bot (404): was it renamed or deleted, or does the bot lack read permission?",
+  moved:
+    "the forge answers from another address (redirect): was the repository renamed, or is forge.url not its final address?",
+} as const;
+
+/** The same for people: what the bot lacks. */
+export function refusalSentence(refusal: keyof typeof ADVICE): string {
+  return ADVICE[refusal];
+}
+
+function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError {
+  const refusal = call.remote === true ? httpRefusal(end.stderr) : null;
+  if (refusal !== null) return new LazarusError("git", `${call.doing}: ${ADVICE[refusal]}`);
+  if (/No space left on device/.test(end.stderr)) {
+    return new LazarusError("disk-full", `${call.doing}: no space left on the device`, { retryable: true });
+  }
+  const line = options.redact(usefulLine(end.stderr));
+  const message = `${call.doing}: git exited ${end.code}${line === "" ? "" : `: ${line}`}`;
+  const isFinal = end.code === TOO_MUCH || /couldn't find remote ref/.test(end.stderr);
+  return new LazarusError("git", message, { retryable: !isFinal });
+}
+
+/** The last line of git's stderr that says something: errors before what the server said, progress never. */
+export function usefulLine(stderr: string): string {
+  const lines = stderr
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !/^(remote: )?\S.*\d+% \(|^hint:/.test(line));
+  const telling = lines.filter((line) => /^(fatal|error):/.test(line));
+  return (telling.at(-1) ?? lines.at(-1) ?? "").slice(0, 300);
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+}

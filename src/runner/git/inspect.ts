@@ -1,0 +1,157 @@
+import type { Harvest } from "../../protocol/shapes.ts";
+import type { Git } from "./git.ts";
+
+/** A range of commits in a repository of ours, about to be pushed. */
+export interface Range {
+  readonly repository: string;
+  readonly base: string;
+  readonly tip: string;
+}
+
+export type Findings = Pick<Harvest, "protectedPaths" | "forbidden" | "closing">;
+
+export interface InspectDeps {
+  readonly git: Git;
+  readonly redact: (text: string) => string;
+}
+
+/** More than this, packed or as text, is not looked through for secrets: it is held back instead. */
+const MOST_BYTES = 64 * 1024 ** 2;
+const MOST_NAMED = 10;
+
+/**
+ * Looks at what is about to be pushed, in a repository of ours, for what needs a director's word (paths that decide what runs next), for what must
+ * never leave (secrets), and for commit messages that would close issues.
+ */
+export async function inspect(deps: InspectDeps, range: Range): Promise<Findings> {
+  const [paths, forbidden, closing] = [
+    await protectedPaths(deps.git, range),
+    await secrets(deps, range),
+    await closingMessages(deps.git, range),
+  ];
+  return { protectedPaths: paths, forbidden, closing };
+}
+
+/** Directories and files that decide what CI, hooks or Lazarus itself run next; compared without case, since some disks are. */
+const PROTECTED = [/^\.(gitea|github|forgejo)\//, /^\.woodpecker/, /^lazarus\.ya?ml$/, /(^|\/)\.gitmodules$/];
+
+/** Whether a changed path needs a director's word by its name alone. */
+export function isProtected(path: string): boolean {
+  return PROTECTED.some((pattern) => pattern.test(path.toLowerCase()));
+}
+
+async function protectedPaths(git: Git, range: Range): Promise<string[]> {
+  const { stdout } = await ask(git, range, [
+    "diff",
+    "--name-only",
+    "-z",
+    "--no-renames",
+    "--no-ext-diff",
+    range.base,
+    range.tip,
+    "--",
+  ]);
+  const paths = stdout.split("\0").filter((path) => path !== "");
+  const found = paths.filter(isProtected).map((path) => `${path} decides what runs next`);
+  for (const path of paths.filter((each) => /(^|\/)\.gitattributes$/i.test(each))) {
+    if (await changesFilters(git, range, path)) found.push(`${path} names a filter, which runs programs`);
+  }
+  return cut(found, "protected paths");
+}
+
+async function changesFilters(git: Git, range: Range, path: string): Promise<boolean> {
+  const args = [
+    "diff",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--unified=0",
+    range.base,
+    range.tip,
+    "--",
+    `:(literal)${path}`,
+  ];
+  const { stdout } = await ask(git, range, args);
+  return stdout
+    .split("\n")
+    .some((line) => /^[+-](?![+-]{2} )/.test(line) && /\b(filter|diff|merge)\b/.test(line));
+}
+
+/** Whatever of the new objects would show a secret that Lazarus knows, in any of the forms the redactor knows. */
+async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
+  const span = `${range.base}..${range.tip}`;
+  const size = await ask(deps.git, range, ["rev-list", "--disk-usage", "--objects", span, "--"]);
+  const tooMuch = ["there is more than can be looked through for secrets"];
+  if (Number(size.stdout.trim()) > MOST_BYTES) return tooMuch;
+  // Nothing an agent wrote can contain what was thought of after it had ended.
+  const mark = crypto.randomUUID();
+  const format = `--format=${mark}%H%n%an <%ae>%n%cn <%ce>%n%B`;
+  const args = [
+    "log",
+    "-p",
+    "-m",
+    "--text",
+    "--full-index",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--unified=0",
+    format,
+    span,
+    "--",
+  ];
+  // A gigabyte of zeros is packed into one megabyte.
+  const { code, stdout } = await ask(deps.git, range, args, { mostBytes: MOST_BYTES, tolerant: true });
+  if (code !== 0) return tooMuch;
+  const found = new Set<string>();
+  for (const part of stdout.split(mark).filter((each) => each !== "")) {
+    // Without the signs of the diff, so that a secret over two lines is seen whole.
+    const text = part.replace(/^[+-]/gm, "");
+    if (deps.redact(text) !== text)
+      found.add(`commit ${part.slice(0, 10)} shows a secret that Lazarus keeps`);
+  }
+  return cut([...found], "commits with secrets");
+}
+
+const CLOSING =
+  /\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+(?:[\w.-]+\/[\w.-]+)?[#!]\d+|\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+https?:\/\/\S+/i;
+
+/** What would close or reopen issues: on the default branch, or at once where the repository closes from any branch. */
+async function closingMessages(git: Git, range: Range): Promise<string[]> {
+  const { stdout } = await ask(git, range, [
+    "log",
+    "-z",
+    "--format=%H%x01%B",
+    `${range.base}..${range.tip}`,
+    "--",
+  ]);
+  const found = stdout.split("\0").flatMap((entry) => {
+    const [hash = "", message = ""] = entry.split("\x01");
+    const words = CLOSING.exec(message)?.[0];
+    return words === undefined
+      ? []
+      : [`${hash.trim().slice(0, 10)}: ${words.replace(/\s+/g, " ").slice(0, 100)}`];
+  });
+  return cut(found, "commit messages");
+}
+
+function ask(
+  git: Git,
+  range: Range,
+  args: readonly string[],
+  how: { readonly mostBytes?: number; readonly tolerant?: boolean } = {},
+) {
+  return git({
+    ...how,
+    dir: range.repository,
+    args,
+    doing: "looking at what a cell made",
+    config: { "core.quotePath": "false" },
+  });
+}
+
+function cut(found: readonly string[], what: string): string[] {
+  return found.length <= MOST_NAMED
+    ? [...found]
+    : [...found.slice(0, MOST_NAMED), `and ${found.length - MOST_NAMED} more ${what}`];
+}

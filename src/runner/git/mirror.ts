@@ -1,0 +1,256 @@
+import { constants } from "node:fs";
+import { access, mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { isRetryable, LazarusError } from "../../errors.ts";
+import type { RepositoryRef } from "../../protocol/shapes.ts";
+import { whatIs } from "../disk/directory.ts";
+import { isLent, lendMirror } from "../disk/owner.ts";
+import type { Git } from "./git.ts";
+
+export interface MirrorOptions {
+  /** `<data>/mirrors` */
+  readonly dir: string;
+  readonly forgeUrl: string;
+  readonly git: Git;
+}
+
+/** One bare repository per repository of the forge. It only ever receives what the forge sent, and forgets nothing. */
+export interface Mirrors {
+  path(repository: RepositoryRef): string;
+  cloneUrl(repository: RepositoryRef): string;
+  /**
+   * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not yet. `group` may read it from then on
+   * (null: nobody but us).
+   * @throws LazarusError `git`; not retryable if the forge refuses, or no longer has the commit.
+   */
+  provide(
+    repository: RepositoryRef,
+    want: { readonly commit: string; readonly ref: string; readonly group: number | null },
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** Keeps what a cell borrows. */
+  keep(repository: RepositoryRef, cellId: string, commit: string): Promise<void>;
+  /** Lets go of it; no error where there is no mirror. */
+  release(repository: RepositoryRef, cellId: string): Promise<void>;
+  /** Every reference that is kept for a cell; none where there is no mirror. */
+  keptFor(repository: RepositoryRef, cellId: string): Promise<string[]>;
+}
+
+/** The fetches of one mirror: one at a time, and whoever asks before the next one begins shares it. */
+class FetchLine {
+  readonly #fetch: (refs: ReadonlySet<string>) => Promise<void>;
+  #last: Promise<void> = Promise.resolve();
+  #latest: Promise<void> = Promise.resolve();
+  #begun = 0;
+  #next: { readonly refs: Set<string>; readonly done: Promise<void> } | null = null;
+
+  constructor(fetch: (refs: ReadonlySet<string>) => Promise<void>) {
+    this.#fetch = fetch;
+  }
+
+  /** How many fetches have begun: what a request remembers of the moment it was made. */
+  get begun(): number {
+    return this.#begun;
+  }
+
+  /** Settles with a fetch that began after `since`: an earlier one may have missed what is wanted. */
+  soon(ref: string, since: number): Promise<void> {
+    const isBranch = ref.startsWith("refs/heads/");
+    if (isBranch && this.#begun > since) return this.#latest;
+    if (this.#next === null) {
+      const refs = new Set<string>();
+      const done = this.#last
+        .catch(() => {})
+        .then(() => {
+          this.#next = null;
+          this.#begun++;
+          this.#latest = done;
+          return this.#fetch(refs);
+        });
+      done.catch(() => {});
+      this.#next = { refs, done };
+      this.#last = done;
+    }
+    if (!isBranch) this.#next.refs.add(ref);
+    return this.#next.done;
+  }
+}
+
+const SETTINGS: Readonly<Record<string, string>> = {
+  "gc.auto": "0",
+  "gc.pruneExpire": "never",
+  "maintenance.auto": "false",
+  "core.hooksPath": "/dev/null",
+  "fetch.writeCommitGraph": "false",
+};
+
+/** Mirrors below one directory; exactly one program may use it. */
+export function createMirrors(options: MirrorOptions): Mirrors {
+  const ready = new Map<number, Promise<void>>();
+  const lent = new Map<string, Promise<void>>();
+  const lines = new Map<string, FetchLine>();
+  const path = (repository: RepositoryRef) => join(options.dir, `${repository.id}.git`);
+  const cloneUrl = (repository: RepositoryRef) =>
+    `${options.forgeUrl.replace(/\/+$/, "")}/${repository.fullName.split("/").map(encodeURIComponent).join("/")}.git`;
+
+  /** Once per group: the mirror's settings and directories see to it that what later fetches bring is readable as well. */
+  const lend = (repository: RepositoryRef, group: number | null): Promise<void> => {
+    const key = `${repository.id} ${group}`;
+    const known = lent.get(key);
+    if (known !== undefined || group === null) return known ?? Promise.resolve();
+    const lending = share(options, path(repository), group);
+    lent.set(key, lending);
+    lending.catch(() => lent.delete(key));
+    return lending;
+  };
+
+  const open = (repository: RepositoryRef): Promise<void> => {
+    const known = ready.get(repository.id);
+    if (known !== undefined) return known;
+    const opening = openMirror(options, path(repository));
+    ready.set(repository.id, opening);
+    opening.catch(() => ready.delete(repository.id));
+    return opening;
+  };
+
+  const has = async (repository: RepositoryRef, commit: string): Promise<boolean> => {
+    const args = ["cat-file", "-e", `${commit}^{commit}`];
+    return (
+      (await options.git({ dir: path(repository), args, doing: "looking into the mirror", tolerant: true }))
+        .code === 0
+    );
+  };
+
+  const fetchRefs = async (
+    repository: RepositoryRef,
+    refspecs: readonly string[],
+    prune: boolean,
+  ): Promise<void> => {
+    const flags = [
+      "fetch",
+      "--progress",
+      "--no-write-fetch-head",
+      "--no-recurse-submodules",
+      ...(prune ? ["--prune"] : []),
+    ];
+    await options.git({
+      dir: path(repository),
+      args: [...flags, cloneUrl(repository), ...refspecs],
+      doing: `fetching ${repository.fullName}`,
+      remote: true,
+    });
+  };
+
+  const fetchAll = async (repository: RepositoryRef, refs: ReadonlySet<string>): Promise<void> => {
+    await fetchRefs(repository, ["+refs/heads/*:refs/heads/*"], true);
+    for (const ref of refs) {
+      // A pull request's ref may be gone; that is for the one who asked for it to find out by its commit.
+      await fetchRefs(repository, [`+${ref}:${ref}`], false).catch((error: unknown) => {
+        if (isRetryable(error)) throw error;
+      });
+    }
+  };
+
+  const lineOf = (repository: RepositoryRef): FetchLine => {
+    const key = `${repository.id} ${repository.fullName}`;
+    const line = lines.get(key) ?? new FetchLine((refs) => fetchAll(repository, refs));
+    lines.set(key, line);
+    return line;
+  };
+
+  return {
+    path,
+    cloneUrl,
+    async provide(repository, want, signal) {
+      if (!/^[0-9a-f]{40,64}$/.test(want.commit) || !isRefName(want.ref)) {
+        throw new LazarusError("internal", `${want.ref} at ${want.commit} is no ref and commit`);
+      }
+      const line = lineOf(repository);
+      const since = line.begun;
+      await open(repository);
+      await lend(repository, want.group);
+      if (await has(repository, want.commit)) return path(repository);
+      await orAborted(line.soon(want.ref, since), signal);
+      if (await has(repository, want.commit)) return path(repository);
+      throw new LazarusError(
+        "git",
+        `fetching ${repository.fullName}: the forge no longer sends commit ${want.commit.slice(0, 10)} with ${want.ref}; was it rewritten or deleted?`,
+      );
+    },
+    async keep(repository, cellId, commit) {
+      const args = ["update-ref", `refs/lazarus/${cellId}/base`, commit];
+      await options.git({
+        dir: path(repository),
+        args,
+        doing: `keeping ${commit.slice(0, 10)} of ${repository.fullName}`,
+      });
+    },
+    async release(repository, cellId) {
+      if ((await whatIs(path(repository))) === "nothing") return;
+      await open(repository);
+      const args = ["update-ref", "-d", `refs/lazarus/${cellId}/base`];
+      await options.git({ dir: path(repository), args, doing: `letting go of ${repository.fullName}` });
+    },
+    async keptFor(repository, cellId) {
+      if ((await whatIs(path(repository))) === "nothing") return [];
+      const args = ["for-each-ref", "--format=%(refname)", `refs/lazarus/${cellId}`];
+      const doing = `looking for what ${repository.fullName} keeps`;
+      return (await options.git({ dir: path(repository), args, doing })).stdout
+        .split("\n")
+        .filter((line) => line !== "");
+    },
+  };
+}
+
+function isRefName(ref: string): boolean {
+  return /^refs\/[^\s~^:?*[\\]+$/.test(ref) && !ref.includes("..") && !ref.includes("//");
+}
+
+/** The fetch goes on for the others; only this one stops waiting for it. */
+function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) return stop();
+    signal.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
+async function openMirror(options: MirrorOptions, path: string): Promise<void> {
+  const exists = await access(join(path, "HEAD"), constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  if (exists) return removeStale(path);
+  await mkdir(options.dir, { recursive: true, mode: 0o700 });
+  const fresh = `${path}.new`;
+  await rm(fresh, { recursive: true, force: true });
+  const doing = `making the mirror ${path}`;
+  await options.git({ dir: options.dir, args: ["init", "--bare", "--quiet", "--template=", fresh], doing });
+  for (const [key, value] of Object.entries(SETTINGS)) {
+    await options.git({ dir: fresh, args: ["config", key, value], doing });
+  }
+  await rename(fresh, path);
+}
+
+/**
+ * Readable for the group, and not writable: git's own word `group` would let every cell change what all the others borrow. Set first, so that a fetch
+ * that is under way leaves what we have not seen readable as well.
+ * @see git-config(1), core.sharedRepository
+ */
+async function share(options: MirrorOptions, path: string, gid: number): Promise<void> {
+  if (await isLent(path, gid)) return;
+  const args = ["config", "core.sharedRepository", "0640"];
+  await options.git({ dir: path, args, doing: `sharing the mirror ${path}` });
+  await lendMirror(path, gid);
+}
+
+/** What a fetch that was killed left behind: nobody else uses this repository, so no lock in it is anybody's. */
+async function removeStale(path: string): Promise<void> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  for (const entry of entries) {
+    if (entry.isFile() && (entry.name.endsWith(".lock") || /^(tmp_|\.tmp-)/.test(entry.name))) {
+      await unlink(join(entry.parentPath, entry.name));
+    }
+  }
+}

@@ -1,0 +1,264 @@
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { LazarusError } from "../../errors.ts";
+import type { Harvest } from "../../protocol/shapes.ts";
+import { type Git, usefulLine } from "./git.ts";
+
+/** What a cell made, as one bundle, and what it is measured against. */
+export interface Delivery {
+  readonly cellId: string;
+  /** Bare repository whose objects are borrowed. */
+  readonly mirror: string;
+  readonly baseCommit: string;
+}
+
+/** A repository of ours, outside every cell, that holds what one cell made; null `tip` with the reason where it does not hold water. */
+export type Checked =
+  | { readonly tip: string; readonly repository: string }
+  | { readonly tip: null; readonly why: string };
+
+/** `<data>/quarantine/<cell>` */
+export interface Quarantine {
+  dir(cellId: string): string;
+  /** Where a bundle is to be put; nothing lies there. */
+  prepare(cellId: string): Promise<string>;
+  /** Takes the bundle in, with every object checked, and nothing of it run. */
+  admit(delivery: Delivery): Promise<Checked>;
+  remove(cellId: string): Promise<void>;
+}
+
+const MAX_LISTED_COMMITS = 50;
+
+/** Quarantine repositories below one directory. */
+export function createQuarantine(options: {
+  readonly dir: string;
+  readonly git: Git;
+  readonly bigFileBytes: number;
+  /** Puts a commit on top that asks CI to leave the branch alone. */
+  readonly skipCi: boolean;
+}): Quarantine {
+  const dir = (cellId: string) => join(options.dir, cellId);
+  return {
+    dir,
+    async prepare(cellId) {
+      await rm(dir(cellId), { recursive: true, force: true });
+      await mkdir(dir(cellId), { recursive: true, mode: 0o700 });
+      return join(dir(cellId), "branch.bundle");
+    },
+    async remove(cellId) {
+      await rm(dir(cellId), { recursive: true, force: true });
+    },
+    async admit(delivery) {
+      const repository = join(dir(delivery.cellId), "repository.git");
+      await rm(repository, { recursive: true, force: true });
+      const doing = `looking at what cell ${delivery.cellId.slice(0, 8)} made`;
+      await options.git({
+        dir: dir(delivery.cellId),
+        args: ["init", "--bare", "--quiet", "--template=", repository],
+        doing,
+      });
+      await mkdir(join(repository, "objects", "info"), { recursive: true });
+      await writeFile(
+        join(repository, "objects", "info", "alternates"),
+        `${join(delivery.mirror, "objects")}\n`,
+      );
+      const git = (args: readonly string[]) =>
+        options.git({
+          dir: repository,
+          args,
+          doing,
+          files: true,
+          tolerant: true,
+          config: {
+            "fetch.fsckObjects": "true",
+            "transfer.fsckObjects": "true",
+            "fetch.unpackLimit": "1",
+            "core.bigFileThreshold": String(options.bigFileBytes),
+          },
+        });
+      const bundle = join(dir(delivery.cellId), "branch.bundle");
+      const checked = await admitBundle(git, { delivery, repository, bundle });
+      if (checked.tip === null || !options.skipCi) return checked;
+      return {
+        ...checked,
+        tip: await askForNoCi(git, { ...checked, scratch: join(dir(delivery.cellId), "no-ci") }),
+      };
+    },
+  };
+}
+
+type Ask = (args: readonly string[]) => ReturnType<Git>;
+
+async function admitBundle(
+  git: Ask,
+  { delivery, repository, bundle }: { delivery: Delivery; repository: string; bundle: string },
+): Promise<Checked> {
+  const fetched = await git([
+    "fetch",
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    bundle,
+    "+refs/lazarus/tip:refs/lazarus/tip",
+  ]);
+  if (fetched.code !== 0) return refuse("its commits cannot be read", fetched.stderr);
+  // Before 2.46 git checks no objects that come out of a bundle, so the pack is read once more, strictly.
+  for (const name of await readdir(join(repository, "objects", "pack"))) {
+    if (!name.endsWith(".pack")) continue;
+    const pack = join(repository, "objects", "pack", name);
+    const checked = await git(["index-pack", "--strict", "-o", join(repository, "checked.idx"), pack]);
+    if (checked.code !== 0)
+      return refuse("its commits hold an object that git's own check refuses", checked.stderr);
+  }
+  const tip = (await git(["rev-parse", "--verify", "--quiet", "refs/lazarus/tip^{commit}"])).stdout.trim();
+  if (!/^[0-9a-f]{40,64}$/.test(tip))
+    return { tip: null, why: "its commits cannot be read: there is no commit at the end" };
+  const descends = await git(["merge-base", "--is-ancestor", delivery.baseCommit, tip]);
+  if (descends.code !== 0)
+    return { tip: null, why: "its history does not contain the commit the cell started from (rewritten?)" };
+  return { tip, repository };
+}
+
+/**
+ * Puts a commit on top of a tip whose message asks CI to leave it alone. The same tip gives the same commit, so that it can be made again.
+ * @see the default of Gitea's `[actions] SKIP_WORKFLOW_STRINGS`
+ */
+async function askForNoCi(
+  git: Ask,
+  on: { readonly repository: string; readonly tip: string; readonly scratch: string },
+): Promise<string> {
+  const read = async (what: string) =>
+    (await git(["log", "-1", `--format=${what}`, on.tip, "--"])).stdout.trim();
+  const who = `lazarus <lazarus@lazarus.invalid> ${await read("%ct")} +0000`;
+  const text = `tree ${await read("%T")}\nparent ${on.tip}\nauthor ${who}\ncommitter ${who}\n\nNo CI for what an agent made [skip ci]\n`;
+  await writeFile(on.scratch, text);
+  const made = (await git(["hash-object", "-t", "commit", "-w", "--", on.scratch])).stdout.trim();
+  const moved = await git(["update-ref", "refs/lazarus/tip", made, on.tip]);
+  if (!/^[0-9a-f]{40,64}$/.test(made) || moved.code !== 0) {
+    throw new LazarusError("git", "asking CI to leave a branch alone: git could not write the commit", {
+      retryable: true,
+    });
+  }
+  return made;
+}
+
+function refuse(what: string, stderr: string): Checked {
+  if (/No space left on device/.test(stderr)) {
+    throw new LazarusError("disk-full", "checking what a cell made: no space left on the device", {
+      retryable: true,
+    });
+  }
+  const line = usefulLine(
+    stderr
+      .split(/\r?\n/)
+      .filter((each) => each.startsWith("error: "))
+      .at(0) ?? stderr,
+  );
+  return { tip: null, why: `${what}${line === "" ? "" : ` (${line})`}` };
+}
+
+type Measured = Pick<Harvest, "commits" | "commitCount" | "files" | "added" | "removed" | "heldBack">;
+
+/** Measures what lies between the base and the tip, and names what must not be pushed: files over `maxFileBytes`, in any of its commits. */
+export async function measure(
+  git: Git,
+  range: {
+    readonly repository: string;
+    readonly base: string;
+    readonly tip: string;
+    readonly maxFileBytes: number;
+  },
+): Promise<Measured> {
+  const { repository, base, tip, maxFileBytes } = range;
+  const ask = async (args: readonly string[]) =>
+    (
+      await git({
+        dir: repository,
+        args,
+        doing: "measuring what a cell made",
+        config: { "core.bigFileThreshold": String(maxFileBytes), "core.quotePath": "false" },
+      })
+    ).stdout;
+  const span = `${base}..${tip}`;
+  const log = await ask([
+    "log",
+    "-z",
+    `--max-count=${MAX_LISTED_COMMITS}`,
+    "--format=%H%x01%an%x01%ct%x01%s",
+    span,
+    "--",
+  ]);
+  const count = Number((await ask(["rev-list", "--count", span, "--"])).trim());
+  const numstat = await ask([
+    "diff",
+    "--numstat",
+    "-z",
+    "--no-renames",
+    "--no-ext-diff",
+    "--no-textconv",
+    base,
+    tip,
+    "--",
+  ]);
+  const changed = numstat.split("\0").filter((line) => line !== "");
+  const sum = (column: number) =>
+    changed.reduce((total, line) => total + (Number.parseInt(line.split("\t")[column] ?? "", 10) || 0), 0);
+  return {
+    commits: log
+      .split("\0")
+      .filter((line) => line !== "")
+      .map(parseCommit),
+    commitCount: count,
+    files: changed.length,
+    added: sum(0),
+    removed: sum(1),
+    heldBack: await tooLarge(ask, span, maxFileBytes),
+  };
+}
+
+function parseCommit(line: string): Harvest["commits"][number] {
+  const [hash = "", author = "", at = "", ...subject] = line.trim().split("\x01");
+  return {
+    hash,
+    author: author.slice(0, 100),
+    at: Number(at) * 1_000 || 0,
+    subject: subject.join(" ").slice(0, 300),
+  };
+}
+
+async function tooLarge(
+  ask: (args: readonly string[]) => Promise<string>,
+  span: string,
+  maxBytes: number,
+): Promise<string[]> {
+  const filter = `--filter=blob:limit=${maxBytes + 1}`;
+  const listed = await ask([
+    "rev-list",
+    "--objects",
+    filter,
+    "--filter-print-omitted",
+    "--no-object-names",
+    span,
+    "--",
+  ]);
+  const omitted = listed
+    .split("\n")
+    .filter((line) => line.startsWith("~"))
+    .map((line) => line.slice(1));
+  if (omitted.length === 0) return [];
+  const names = new Map<string, string>();
+  for (const line of (await ask(["rev-list", "--objects", span, "--"])).split("\n")) {
+    const at = line.indexOf(" ");
+    if (at > 0) names.set(line.slice(0, at), line.slice(at + 1));
+  }
+  const say = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MB`;
+  const sentences: string[] = [];
+  for (const hash of omitted.slice(0, 10)) {
+    const bytes = Number((await ask(["cat-file", "-s", hash])).trim());
+    sentences.push(
+      `${names.get(hash) ?? hash.slice(0, 10)} is ${say(bytes)}, larger than ${say(maxBytes)} (publish.max_file)`,
+    );
+  }
+  if (omitted.length > 10) sentences.push(`${omitted.length - 10} more files are too large`);
+  return sentences;
+}

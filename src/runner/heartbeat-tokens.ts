@@ -1,0 +1,122 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { AgentConfig } from "../config/config.ts";
+import { LazarusError, systemCode } from "../errors.ts";
+import { CELL_TOKEN_PREFIX } from "../redact.ts";
+
+/** How agents send heartbeats by HTTP: each cell has a token of its own, derived from one key and stored nowhere. */
+export interface HeartbeatAccess {
+  /** `LAZARUS_HEARTBEAT_URL` and `LAZARUS_HEARTBEAT_TOKEN`, where somebody listens and the agent can reach them; else nothing. */
+  environmentOf(cellId: string, agent: Pick<AgentConfig, "backend" | "network">): Record<string, string>;
+  /** Whether that is the cell's token; takes as long for any text and any id, known or not. */
+  isToken(cellId: string, given: string): boolean;
+  /** From now on somebody listens there: `http://127.0.0.1:8420`. */
+  listensAt(url: string): void;
+}
+
+const KEY_FILE = "heartbeat.key";
+const KEY_BYTES = 32;
+
+/**
+ * `<data>/heartbeat.key` is made where it is missing. `publicUrl`: how people reach the server.
+ * @throws LazarusError `registry-unusable` where the key cannot be read or made.
+ */
+export function openHeartbeatAccess(dataDir: string, publicUrl: string): HeartbeatAccess {
+  const key = readKey(dataDir) ?? makeKey(dataDir);
+  let listening: string | null = null;
+  const tokenOf = (cellId: string) =>
+    `${CELL_TOKEN_PREFIX}${createHmac("sha256", key).update(`heartbeat of cell ${cellId}`).digest("hex")}`;
+  return {
+    environmentOf(cellId, agent) {
+      const base = listening === null ? null : reachable(agent, { listening, publicUrl });
+      if (base === null) return {};
+      return {
+        LAZARUS_HEARTBEAT_URL: `${base.replace(/\/+$/, "")}/cells/${cellId}/heartbeat`,
+        LAZARUS_HEARTBEAT_TOKEN: tokenOf(cellId),
+      };
+    },
+    isToken: (cellId, given) => timingSafeEqual(digest(given), digest(tokenOf(cellId))),
+    listensAt(url) {
+      listening = url;
+    },
+  };
+}
+
+/** Of equal length, whatever was given. */
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+/**
+ * A plain process, and a sandbox with the whole network, are on this host; a container with the network has an address of its own, and reaches us only where others do. Listed hosts and none do not lead
+ * here.
+ */
+function reachable(
+  agent: Pick<AgentConfig, "backend" | "network">,
+  at: { readonly listening: string; readonly publicUrl: string },
+): string | null {
+  if (agent.backend === "process") return fromHere(at.listening);
+  if (agent.network !== "full") return null;
+  if (agent.backend === "sandbox") return fromHere(at.listening);
+  return isLocal(new URL(at.publicUrl).hostname) ? null : at.publicUrl;
+}
+
+/** What listens on every address is reached at the loopback. */
+function fromHere(listening: string): string {
+  const url = new URL(listening);
+  if (url.hostname === "0.0.0.0") url.hostname = "127.0.0.1";
+  if (url.hostname === "[::]") url.hostname = "[::1]";
+  return url.origin;
+}
+
+function isLocal(hostname: string): boolean {
+  return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\])$/.test(hostname);
+}
+
+function readKey(dataDir: string): Buffer | null {
+  const path = join(dataDir, KEY_FILE);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return null;
+    throw new LazarusError("registry-unusable", `reading ${path}`, { cause: error });
+  }
+  if (!/^[0-9a-f]{64}\n?$/.test(text)) {
+    const mend = "remove it and start again; agents that run meanwhile can send no more heartbeats by HTTP";
+    throw new LazarusError("registry-unusable", `reading ${path}: it holds no key of 64 hex digits: ${mend}`);
+  }
+  return Buffer.from(text.slice(0, 2 * KEY_BYTES), "hex");
+}
+
+/** Written whole under another name: whoever is killed here leaves no half of a key. The data directory is ours alone, under its lock. */
+function makeKey(dataDir: string): Buffer {
+  const path = join(dataDir, KEY_FILE);
+  const aside = `${path}.new`;
+  const key = randomBytes(KEY_BYTES);
+  try {
+    rmSync(aside, { force: true });
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    const fd = openSync(aside, flags, 0o600);
+    try {
+      writeSync(fd, `${key.toString("hex")}\n`);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(aside, path);
+  } catch (error) {
+    throw new LazarusError("registry-unusable", `making ${path}`, { cause: error });
+  }
+  return key;
+}

@@ -1,0 +1,45 @@
+import { logNameOf } from "../../cells/names.ts";
+import type { Finish, Job } from "../../queue/queue.ts";
+import { collect } from "../collect/collect.ts";
+import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
+import { backendNamed, type Parts, parseHandle } from "../context.ts";
+import { pathsOf } from "../disk/directory.ts";
+import { endAll } from "../end-run.ts";
+import { note, whileBeating } from "../journal.ts";
+
+export async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
+  const { cellId, run, repository, user, agent: name, baseCommit } = job.payload;
+  const handle = parseHandle(job.payload.handle);
+  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
+  if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle });
+  const agent = parts.config.agents.get(name);
+  const confines: Confines = agent ?? unknownAgent(name);
+  const paths = pathsOf(parts.cellDir(cellId));
+  const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository), user };
+  const plan = {
+    paths,
+    backend: backendNamed(parts, handle?.backend ?? agent?.backend ?? "process"),
+    surroundings: surroundingsOf(cell, confines, { role: "executor", path: parts.config.childPath }),
+    agent: name,
+    baseCommit,
+    branch: job.payload.branch,
+    run,
+    log: logNameOf(name, run),
+    // File times are those of the kernel's tick, which may be a little behind.
+    since: handle === null ? 0 : handle.startedAt - 1_000,
+    handle,
+    endedAt: job.payload.endedAt ?? parts.clock.now(),
+    isKnown: agent?.preset != null,
+  };
+  const deps = { ...parts, maxFileBytes: parts.config.publish.maxFileBytes };
+  const harvest = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
+  await note(parts, cellId, {
+    what: "collected",
+    run,
+    tip: harvest.tip,
+    held_back: [...harvest.forbidden, ...harvest.protectedPaths, ...harvest.heldBack],
+  });
+  const payload = { cellId, run, harvest };
+  return () =>
+    parts.report({ kind: "collected", key: `${job.key}:collected`, lane: `cell:${cellId}`, payload });
+}

@@ -1,0 +1,61 @@
+import { LazarusError } from "../../errors.ts";
+import type { Finish, Job } from "../../queue/queue.ts";
+import { type Parts, parseHandle } from "../context.ts";
+import { whatIs } from "../disk/directory.ts";
+import { leftOf, scrubCell } from "../disk/remove-tree.ts";
+import { endAll } from "../end-run.ts";
+import { sealingOf } from "./seal.ts";
+
+export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
+  const { cellId, repository, user } = job.payload;
+  const release = await parts.watch.hold(cellId, "the cell was destroyed");
+  try {
+    const handle = parseHandle(job.payload.handle);
+    const { leftovers } = await endAll(parts, {
+      cellId,
+      run: handle?.run ?? parts.watch.find(cellId)?.run ?? 0,
+      handle,
+      user,
+    });
+    if (leftovers.length > 0) {
+      const names = leftovers.map((one) => `${one.pid} ${one.command}`).join(", ");
+      throw new LazarusError("backend", `destroying cell ${cellId}: still alive: ${parts.redact(names)}`, {
+        retryable: true,
+      });
+    }
+    await parts.gates.close(cellId);
+    await scrubCell(parts.config.missionsDir, cellId);
+    await parts.quarantine.remove(cellId);
+    await parts.quarantine.remove(sealingOf(cellId));
+    await parts.mirrors.release(repository, cellId);
+    await proveGone(parts, job);
+    parts.watch.remove(cellId);
+    return () =>
+      parts.report({
+        kind: "scrubbed",
+        key: `${job.key}:scrubbed`,
+        lane: `cell:${cellId}`,
+        payload: { cellId },
+      });
+  } finally {
+    release();
+  }
+}
+
+/** Looks again, wherever something of a cell ever lies: only what is not there was destroyed. */
+async function proveGone(parts: Parts, { payload: { cellId, repository } }: Job<"scrub">): Promise<void> {
+  const left = [
+    ...(await leftOf(parts.config.missionsDir, cellId)),
+    ...((await whatIs(parts.quarantine.dir(cellId))) === "nothing" ? [] : [parts.quarantine.dir(cellId)]),
+    ...(await parts.mirrors.keptFor(repository, cellId)),
+  ];
+  if (left.length === 0) return;
+  const more = left.length > MOST_NAMED ? `, and ${left.length - MOST_NAMED} more` : "";
+  throw new LazarusError(
+    "directory",
+    `destroying cell ${cellId}: ${left.slice(0, MOST_NAMED).join(", ")}${more} is still there`,
+    { retryable: true },
+  );
+}
+
+const MOST_NAMED = 10;

@@ -1,0 +1,66 @@
+import { toIso } from "../../clock.ts";
+import type { Finish, Job, JobContext } from "../../queue/queue.ts";
+import { surroundingsOf, unknownAgent } from "../confinement.ts";
+import { backendNamed, type Parts, parseHandle } from "../context.ts";
+import { pathsOf, whatIs } from "../disk/directory.ts";
+import { endAll } from "../end-run.ts";
+import { note, whileBeating } from "../journal.ts";
+import type { BundlePlan } from "../seal/bundle.ts";
+import { sealCell } from "../seal/seal.ts";
+
+export async function seal(parts: Parts, job: Job<"seal">, context: JobContext): Promise<Finish> {
+  const { cellId, run, user } = job.payload;
+  const handle = parseHandle(job.payload.handle);
+  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
+  if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle });
+  const plan = {
+    cellDir: parts.cellDir(cellId),
+    at: toIso(parts.clock.now()),
+    seal: job.key,
+    bundle: await bundlePlan(parts, job, context),
+    path: parts.config.childPath,
+    signal: context.signal,
+  };
+  const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
+  await parts.quarantine.remove(cellId);
+  await parts.quarantine.remove(sealingOf(cellId));
+  await note(parts, cellId, { what: "sealed", bytes });
+  return () =>
+    parts.report({
+      kind: "sealed",
+      key: `${job.key}:sealed`,
+      lane: `cell:${cellId}`,
+      payload: { cellId, bytes },
+    });
+}
+
+/** A place of its own in quarantine: a push of the same tip that was asked for twice may still be clearing the cell's away. */
+export function sealingOf(cellId: string): string {
+  return `${cellId}.seal`;
+}
+
+async function bundlePlan(parts: Parts, job: Job<"seal">, context: JobContext): Promise<BundlePlan> {
+  const { cellId, repository, baseCommit, user, agent: name, handle } = job.payload;
+  const agent = name === null ? undefined : parts.config.agents.get(name);
+  const paths = pathsOf(parts.cellDir(cellId));
+  const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository), user };
+  const backend = parseHandle(handle)?.backend ?? agent?.backend ?? "process";
+  // As root we would be asking with our own rights.
+  const mayAsk =
+    name !== null && (user !== null || !parts.asRoot) && (await whatIs(paths.worktree)) === "directory";
+  const child = () => ({
+    backend: backendNamed(parts, backend),
+    surroundings: surroundingsOf(cell, agent ?? unknownAgent(name ?? ""), {
+      role: "executor",
+      path: parts.config.childPath,
+    }),
+  });
+  return {
+    cellId,
+    baseCommit,
+    mirror: cell.mirror,
+    child: mayAsk ? child() : null,
+    scratchPath: await parts.quarantine.prepare(sealingOf(cellId)),
+    signal: context.signal,
+  };
+}

@@ -1,0 +1,80 @@
+import { join } from "node:path";
+import { oomKills } from "../../backends/os/proc.ts";
+import { logNameOf } from "../../cells/names.ts";
+import { toIso } from "../../clock.ts";
+import { explain, explainToPeople, isRetryable } from "../../errors.ts";
+import type { JobPayload } from "../../protocol/jobs.ts";
+import type { Finish, Job, JobContext } from "../../queue/queue.ts";
+import { backendNamed, type Parts } from "../context.ts";
+import { noteInDaemonLog, pathsOf, prepareRoot, writeHeartbeat } from "../disk/directory.ts";
+import { startRunOf } from "../start-run.ts";
+
+export async function start(parts: Parts, job: Job<"start">, context: JobContext): Promise<Finish> {
+  const { cell, run, agent: name } = job.payload;
+  const refused = (why: string): Finish => {
+    const payload = { cellId: cell.id, run, why: parts.redact(why) };
+    return () =>
+      parts.report({
+        kind: "run-refused",
+        key: `${cell.id}:${run}:refused`,
+        lane: `cell:${cell.id}`,
+        payload,
+      });
+  };
+  const agent = parts.config.agents.get(name);
+  if (agent === undefined) return refused(`there is no agent ${name} in the configuration any more`);
+  if (agent.unavailable !== null) return refused(`${name} cannot be started: ${agent.unavailable}`);
+  if (!parts.backends.has(agent.backend))
+    return refused(`${name} cannot be started: there is no backend ${agent.backend} here`);
+  const callOff = parts.watch.expect(cell.id);
+  try {
+    await prepareRoot(parts.config.missionsDir, parts.config.limits.freeBytes);
+    const backend = backendNamed(parts, agent.backend);
+    const deps = { ...parts, missionsDir: parts.config.missionsDir, childPath: parts.config.childPath };
+    const killed = oomKills();
+    const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, context.signal);
+    const handle = { ...begun, oomKills: killed };
+    const { startedAt } = handle;
+    await tellStarted(parts, { payload: job.payload, startedAt });
+    const logPath = join(pathsOf(parts.cellDir(cell.id)).logs, logNameOf(name, run));
+    return () => {
+      const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath };
+      parts.report({
+        kind: "run-started",
+        key: `${cell.id}:${run}:started`,
+        lane: `cell:${cell.id}`,
+        payload,
+      });
+      parts.watch.add({ cellId: cell.id, run, agent: name, handle, startedAt });
+    };
+  } catch (error) {
+    callOff();
+    context.signal.throwIfAborted();
+    if (isRetryable(error)) throw error;
+    return refused(explainToPeople(error));
+  }
+}
+
+/** The agent runs: whatever goes wrong here is no reason to say it does not. */
+async function tellStarted(
+  parts: Parts,
+  { payload, startedAt }: { payload: JobPayload<"start">; startedAt: number },
+): Promise<void> {
+  const dir = parts.cellDir(payload.cell.id);
+  const at = toIso(parts.clock.now());
+  try {
+    await writeHeartbeat(dir, { at, state: "running", by: "runner" });
+    await noteInDaemonLog(dir, {
+      at,
+      what: "run started",
+      run: payload.run,
+      agent: payload.agent,
+      started_at: toIso(startedAt),
+    });
+  } catch (error) {
+    parts.log.warn(
+      { cell: payload.cell.id, error: explain(error) },
+      "the start of a run could not be noted in its cell",
+    );
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdir, open, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, toIso } from "../clock.ts";
+import { LazarusError } from "../errors.ts";
+import type { CellSpec } from "../protocol/shapes.ts";
+import {
+  type CellPaths,
+  directoryError,
+  noteInDaemonLog,
+  pathsOf,
+  SCAFFOLD,
+  whatIs,
+  writeFileInside,
+  writeHeartbeat,
+  writeJson,
+} from "./disk/directory.ts";
+import { giveAway, lendCell } from "./disk/owner.ts";
+import { removeTree } from "./disk/remove-tree.ts";
+import type { Git } from "./git/git.ts";
+import type { Mirrors } from "./git/mirror.ts";
+
+export interface WorkspaceDeps {
+  readonly missionsDir: string;
+  readonly git: Git;
+  readonly mirrors: Mirrors;
+  readonly clock: Clock;
+  readonly childPath: string;
+}
+
+export interface CellPlan {
+  readonly cell: CellSpec;
+  readonly backend: string;
+  readonly limits: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Makes a cell's directory from its specification, or finds it made: built as `.new-<id>` and renamed when whole. What a killed attempt left
+ * of it is thrown away first.
+ * @throws LazarusError `git`, `directory`, `disk-full`; on a throw nothing of the half-made cell stays.
+ */
+export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: AbortSignal): Promise<CellPaths> {
+  const { cell } = plan;
+  const paths = pathsOf(join(deps.missionsDir, cell.id));
+  const there = await whatIs(paths.cell);
+  if (there === "other")
+    throw new LazarusError("directory", `making cell ${cell.id}: ${paths.cell} is not a directory`);
+  if (there === "directory") {
+    await deps.mirrors.keep(cell.repository, cell.id, cell.baseCommit).catch(() => {});
+    return paths;
+  }
+  const mirror = await deps.mirrors.provide(
+    cell.repository,
+    { commit: cell.baseCommit, ref: cell.baseRef, group: cell.user?.groups[0] ?? null },
+    signal,
+  );
+  await deps.mirrors.keep(cell.repository, cell.id, cell.baseCommit);
+  const fresh = pathsOf(join(deps.missionsDir, `.new-${cell.id}`));
+  try {
+    await removeTree(deps.missionsDir, `.new-${cell.id}`);
+    await makeScaffold(fresh);
+    await clone(deps, { cell, mirror, worktree: fresh.worktree }, signal);
+    await writeContract(deps, plan, fresh);
+    if (cell.user !== null) {
+      const { worktree, home, artifacts } = fresh;
+      await giveAway([worktree, home, artifacts], { user: cell.user, path: deps.childPath });
+      await lendCell(fresh, cell.user);
+    }
+    signal.throwIfAborted();
+    await syncDirectories(fresh);
+    await rename(fresh.cell, paths.cell);
+    await syncDirectory(deps.missionsDir);
+  } catch (error) {
+    await removeTree(deps.missionsDir, `.new-${cell.id}`).catch(() => {});
+    await deps.mirrors.release(cell.repository, cell.id).catch(() => {});
+    throw directoryError(error, `making cell ${cell.id}`);
+  }
+  return paths;
+}
+
+async function makeScaffold(fresh: CellPaths): Promise<void> {
+  await mkdir(fresh.cell, { mode: 0o700 });
+  for (const names of SCAFFOLD) await mkdir(join(fresh.cell, ...names), { mode: 0o700 });
+  // git would make it for everybody to read.
+  await mkdir(fresh.worktree, { mode: 0o700 });
+}
+
+/**
+ * A clone of its own that borrows the mirror's objects. Nobody but us has been in it yet: it is the last time that git runs there with our rights.
+ */
+async function clone(
+  deps: WorkspaceDeps,
+  what: { readonly cell: CellSpec; readonly mirror: string; readonly worktree: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { cell, mirror, worktree } = what;
+  const doing = `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`;
+  const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, worktree];
+  await deps.git({ dir: deps.missionsDir, args: cloning, doing, signal, files: true });
+  const url = deps.mirrors.cloneUrl(cell.repository);
+  await deps.git({ dir: worktree, args: ["remote", "set-url", "origin", url], doing, signal });
+  const checkout = ["checkout", "--quiet", "--no-track", "-b", cell.branch, cell.baseCommit];
+  // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small ones stay with one.
+  await deps.git({ dir: worktree, args: checkout, doing, signal, config: { "checkout.workers": "4" } });
+}
+
+async function writeContract(deps: WorkspaceDeps, plan: CellPlan, fresh: CellPaths): Promise<void> {
+  const { cell } = plan;
+  const final = pathsOf(join(deps.missionsDir, cell.id));
+  await writeJson(fresh.cell, ["meta"], "mission.json", {
+    mission_id: cell.id,
+    created_at: toIso(cell.createdAt),
+    status: "proposed",
+    title: cell.title,
+    target: cell.target,
+    issue_url: cell.issueUrl,
+    requested_by: cell.requestedBy,
+    members: cell.members,
+    brief_sha256: cell.briefSha256,
+    history: [
+      { at: toIso(cell.createdAt), from: null, to: "proposed", who: cell.requestedBy, why: "asked for" },
+    ],
+  });
+  await writeJson(fresh.cell, ["config"], "cell.json", {
+    worktree: final.worktree,
+    artifacts: final.artifacts,
+    heartbeat: join(final.state, "heartbeat.json"),
+    logs: final.logs,
+    backend: plan.backend,
+    limits: plan.limits,
+    branch: cell.branch,
+    base_commit: cell.baseCommit,
+  });
+  await writeFileInside(fresh.cell, ["config"], "brief.md", cell.brief);
+  const at = toIso(deps.clock.now());
+  await writeHeartbeat(fresh.cell, { at, state: "starting", by: "runner" });
+  await noteInDaemonLog(fresh.cell, { at, what: "cell made", branch: cell.branch, base: cell.baseCommit });
+}
+
+async function syncDirectories(fresh: CellPaths): Promise<void> {
+  for (const names of SCAFFOLD) await syncDirectory(join(fresh.cell, ...names));
+  await syncDirectory(fresh.cell);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path);
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,104 @@
+import { constants, type Dirent } from "node:fs";
+import { chmod, type FileHandle, open, readdir } from "node:fs/promises";
+import { below, inDirectory, openDirectory } from "../disk/safe-files.ts";
+import { openSealed } from "./manifest.ts";
+
+/** What was opened, and how it was before: path (its bytes as Latin-1 text) -> permission bits. */
+export type OpenedModes = ReadonlyMap<string, number>;
+
+const NOTED = "opened.jsonl";
+/** Linux' O_PATH, which Node has no name for: a descriptor of what we may not read (yet). */
+const PATH_ONLY = 0o10000000 | constants.O_NOFOLLOW;
+
+/**
+ * Makes everything in these directories of a cell readable by its owner, through no link: directories and files that an agent closed to everybody, itself
+ * included, are ours to open. How each was before is written down first, so that a seal knows it also when this was killed.
+ */
+export async function openUp(cellDir: string, parts: readonly string[]): Promise<void> {
+  const archive = await openDirectory(cellDir, "archive");
+  try {
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    const notes = await open(below(archive, NOTED), flags, 0o600);
+    try {
+      for (const part of parts) {
+        await inDirectory(cellDir, [], (cell) =>
+          openEntry(cell, { name: Buffer.from(part), path: Buffer.from(part), notes }),
+        );
+      }
+    } finally {
+      await notes.close();
+    }
+  } finally {
+    await archive.close();
+  }
+}
+
+interface Closed {
+  readonly name: Buffer;
+  readonly path: Buffer;
+  readonly notes: FileHandle;
+}
+
+async function openEntry(parent: FileHandle, { name, path, notes }: Closed): Promise<void> {
+  const at = Buffer.concat([Buffer.from(`/proc/self/fd/${parent.fd}/`), name]);
+  const handle = await open(at, PATH_ONLY).catch(() => null);
+  if (handle === null) return;
+  try {
+    const stat = await handle.stat();
+    if (!stat.isDirectory() && !stat.isFile()) return;
+    const needed = stat.isDirectory() ? 0o700 : 0o400;
+    if ((stat.mode & needed) !== needed) {
+      await notes.appendFile(`${JSON.stringify([path.toString("latin1"), stat.mode & 0o7777])}\n`);
+      await chmod(`/proc/self/fd/${handle.fd}`, (stat.mode & 0o7777) | needed);
+    }
+    if (!stat.isDirectory()) return;
+    const child = await open(`/proc/self/fd/${handle.fd}/.`, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      for (const entry of await namesIn(child))
+        await openEntry(child, { name: entry, path: Buffer.concat([path, Buffer.from("/"), entry]), notes });
+    } finally {
+      await child.close();
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function namesIn(directory: FileHandle): Promise<Buffer[]> {
+  const entries: Dirent<Buffer>[] = await readdir(`/proc/self/fd/${directory.fd}`, {
+    encoding: "buffer",
+    withFileTypes: true,
+  });
+  return entries.filter((entry) => entry.isDirectory() || entry.isFile()).map((entry) => entry.name);
+}
+
+/** How the things were that `openUp` opened for this seal; the first word about each counts. */
+export async function readOpened(archive: FileHandle): Promise<OpenedModes> {
+  const modes = new Map<string, number>();
+  const file = await openSealed(archive, NOTED);
+  if (file === null) return modes;
+  try {
+    for await (const line of file.readLines({ autoClose: false })) {
+      const [, path, mode] = /^\["(.*)",(\d{1,4})\]$/.exec(line) ?? [];
+      if (path === undefined) continue;
+      const name = JSON.parse(`"${path}"`) as string;
+      if (!modes.has(name)) modes.set(name, Number(mode));
+    }
+  } finally {
+    await file.close();
+  }
+  return modes;
+}
+
+/** The permission bits that something had before it was opened; as they are, where it was not, or was changed since. */
+export function modeBefore(
+  opened: OpenedModes,
+  path: string,
+  now: { readonly type: string; readonly mode: number },
+): number {
+  const before = opened.get(path);
+  const needed = now.type === "directory" ? 0o700 : 0o400;
+  return before !== undefined && (before | needed) === now.mode ? before : now.mode;
+}
+
+export const OPENED_NOTES = NOTED;

@@ -1,0 +1,109 @@
+import { type FileHandle, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { LazarusError, systemCode } from "../../errors.ts";
+import { COLLECTED, directoryError } from "../disk/directory.ts";
+import { below, openDirectory } from "../disk/safe-files.ts";
+import type { Git } from "../git/git.ts";
+import { type BundlePlan, bundleCell } from "./bundle.ts";
+import { clearFresh, commitSeal, PARTS, readManifest, settleSeal } from "./manifest.ts";
+import { OPENED_NOTES, openUp, readOpened } from "./open-up.ts";
+import { type Packed, packCell } from "./pack.ts";
+
+export interface SealPlan {
+  readonly cellDir: string;
+  /** When, RFC 3339. */
+  readonly at: string;
+  /** Names this sealing: asked for again, a seal that it made already is left as it is. */
+  readonly seal: string;
+  readonly bundle: BundlePlan;
+  /** PATH for tar. */
+  readonly path: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Seals a cell into `archive/`: `cell.tar.gz`, `entries.jsonl.gz` (what is in it, with hashes), `branch.bundle` and `manifest.json` with the hashes of all
+ * three, everything on disk when it returns. Killed at any instant there is the seal of before or the new one. Answers the bytes of the archive.
+ * @throws LazarusError `disk-full`, `directory`, `git`.
+ */
+export async function sealCell(git: Git, plan: SealPlan): Promise<number> {
+  try {
+    const cell = await openDirectory(plan.cellDir);
+    try {
+      await mkdir(below(cell, "archive"), { mode: 0o700 }).catch((error: unknown) => {
+        if (systemCode(error) !== "EEXIST") throw error;
+      });
+      const archive = await openDirectory(plan.cellDir, "archive");
+      try {
+        return await fillArchive(git, plan, { cell, archive });
+      } finally {
+        await archive.close();
+      }
+    } finally {
+      await cell.close();
+    }
+  } catch (error) {
+    throw directoryError(error, `sealing ${plan.cellDir}`);
+  }
+}
+
+async function fillArchive(
+  git: Git,
+  plan: SealPlan,
+  at: { cell: FileHandle; archive: FileHandle },
+): Promise<number> {
+  const { archive } = at;
+  await settleSeal(archive);
+  await clearFresh(archive);
+  const before = await readManifest(archive);
+  if (before?.seal !== plan.seal) {
+    try {
+      const packed = await pack(plan, at);
+      const { file, bundle } = await bundleCell(git, archive, plan.bundle);
+      await commitSeal(archive, {
+        created_at: plan.at,
+        seal: plan.seal,
+        files: [...packed.files, file],
+        entries: packed.entries,
+        unpacked_bytes: packed.unpackedBytes,
+        bundle,
+        left_out: [...packed.leftOut],
+      });
+    } catch (error) {
+      await clearFresh(archive);
+      throw error;
+    }
+  }
+  for (const name of [OPENED_NOTES, COLLECTED]) await rm(below(archive, name), { force: true });
+  await archive.sync();
+  await at.cell.sync();
+  return (await lstat(below(archive, "cell.tar.gz"))).size;
+}
+
+async function pack(
+  plan: SealPlan,
+  { cell, archive }: { cell: FileHandle; archive: FileHandle },
+): Promise<Extract<Packed, { denied: null }>> {
+  const present = new Set(await readdir(`/proc/self/fd/${cell.fd}`));
+  const parts = PARTS.filter((part) => present.has(part));
+  const { cellDir, path, signal } = plan;
+  for (let attempt = 1; ; attempt++) {
+    const packed = await packCell(archive, {
+      cellDir,
+      parts,
+      modes: await readOpened(archive),
+      path,
+      signal,
+    });
+    if (packed.denied === null) return packed;
+    if (attempt === 2) {
+      throw new LazarusError(
+        "directory",
+        `sealing ${cellDir}: tar may not read all of it: ${packed.denied}`,
+        {
+          retryable: true,
+        },
+      );
+    }
+    await openUp(cellDir, parts);
+  }
+}

@@ -1,0 +1,123 @@
+import { dirname, join } from "node:path";
+import { agentCommand, agentEnvironment, type LaunchContext } from "../backends/agents.ts";
+import type { Backend, Handle, RunSpec } from "../backends/backend.ts";
+import { resolveCommand } from "../backends/os/executable.ts";
+import { logNameOf, sessionIdOf } from "../cells/names.ts";
+import type { AgentConfig } from "../config/config.ts";
+import { LazarusError } from "../errors.ts";
+import type { JobPayload } from "../protocol/jobs.ts";
+import { surroundingsOf } from "./confinement.ts";
+import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
+import { ensureHome } from "./disk/home.ts";
+import { checkPassable, lendCell } from "./disk/owner.ts";
+import { inDirectory, readInside } from "./disk/safe-files.ts";
+import { hasSession } from "./disk/session.ts";
+import type { Gates } from "./gates.ts";
+import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
+import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
+
+export interface StartDeps extends WorkspaceDeps {
+  readonly gates: Gates;
+  readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
+}
+
+export interface StartPlan {
+  readonly payload: JobPayload<"start">;
+  readonly agent: AgentConfig;
+  readonly backend: Backend;
+}
+
+/**
+ * Starts a run, making its cell first where it is not there; every step finds what an earlier attempt did.
+ * @throws LazarusError `agent-missing`, `backend`, `git`, `directory`, `disk-full`, `configuration`.
+ */
+export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Handle> {
+  const { cell, run } = plan.payload;
+  const paths = pathsOf(join(deps.missionsDir, cell.id));
+  if (cell.user !== null) {
+    const mirrors = dirname(deps.mirrors.path(cell.repository));
+    await checkPassable({ missions: deps.missionsDir, mirrors }, cell.user);
+  }
+  // Before anything is built: what cannot be started leaves nothing behind.
+  const wanted = prepare(deps, plan, { paths, isFirstRun: true });
+  const usable = await plan.backend.check();
+  if (!usable.ok)
+    throw new LazarusError(
+      "backend",
+      `starting ${plan.agent.name}: ${plan.backend.name} does not work here: ${usable.why}; ${usable.fix}`,
+    );
+  if (plan.backend.name !== "container") resolveCommand(plan.agent.name, wanted.spec.command, wanted.spec);
+
+  const { backend, agent } = plan;
+  await makeCell(deps, { cell, backend: backend.name, limits: toLimits(agent) }, signal);
+  if ((await whatIs(paths.worktree)) !== "directory") {
+    throw new LazarusError(
+      "directory",
+      `starting run ${run} of cell ${cell.id}: its worktree is gone, or a link`,
+    );
+  }
+  await ensureBrief(paths, cell.brief);
+  if (cell.user !== null) await lendCell(paths, cell.user);
+  await ensureHome(paths, {
+    agent: agent.name,
+    template: agent.homeTemplate,
+    directories: wanted.directories,
+    owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
+  });
+  const isFirstRun = !(await hasSession(paths.cell, agent.name, sessionIdOf(cell.id, agent.name)));
+  signal.throwIfAborted();
+  await deps.gates.open(cell.id, agent);
+  return backend.start(prepare(deps, plan, { paths, isFirstRun }).spec);
+}
+
+function toLimits(agent: AgentConfig): Record<string, unknown> {
+  const { runMs, memoryBytes, processes, logBytes, fileBytes } = agent.limits;
+  return { run_ms: runMs, memory_bytes: memoryBytes, processes, log_bytes: logBytes, file_bytes: fileBytes };
+}
+
+function prepare(
+  deps: StartDeps,
+  { payload, agent }: StartPlan,
+  at: { readonly paths: CellPaths; readonly isFirstRun: boolean },
+): { spec: RunSpec; directories: string[] } {
+  const { cell, run, role } = payload;
+  const { paths } = at;
+  const mirror = deps.mirrors.path(cell.repository);
+  const surroundings = surroundingsOf({ id: cell.id, paths, mirror, user: cell.user }, agent, {
+    role,
+    path: deps.childPath,
+  });
+  const context: LaunchContext = {
+    briefPath: paths.brief,
+    briefText: cell.brief,
+    worktree: paths.worktree,
+    artifacts: paths.artifacts,
+    home: surroundings.dirs.home,
+    sessionId: sessionIdOf(cell.id, agent.name),
+    isFirstRun: at.isFirstRun,
+  };
+  const launch = agentCommand(agent, context);
+  const spec: RunSpec = {
+    ...surroundings,
+    env: agentEnvironment(
+      { ...surroundings.env, ...deps.heartbeats.environmentOf(cell.id, agent) },
+      launch.env,
+    ),
+    run,
+    agent: agent.name,
+    command: launch.command,
+    stdinPath: launch.stdin ? paths.brief : null,
+    logPath: join(paths.logs, logNameOf(agent.name, run)),
+    stateDir: paths.state,
+  };
+  return { spec, directories: launch.directories };
+}
+
+/** The agent reads what was pinned, also where an earlier run changed the file. */
+async function ensureBrief(paths: CellPaths, brief: string): Promise<void> {
+  const maxBytes = Buffer.byteLength(brief) + 1;
+  const there = await inDirectory(paths.cell, ["config"], (directory) =>
+    readInside(directory, "brief.md", { end: "start", maxBytes }),
+  );
+  if (there?.text !== brief) await writeFileInside(paths.cell, ["config"], "brief.md", brief);
+}

@@ -1,0 +1,184 @@
+import Database from "better-sqlite3";
+import { LazarusError, systemCode } from "../errors.ts";
+import { MIGRATIONS } from "./migrations.ts";
+
+/** The one SQLite file: registry, history and job log share it, and so share transactions. */
+export interface Db {
+  readonly sql: Database.Database;
+  /** Runs `fn` in a transaction (a savepoint inside another one); a throw rolls it back. */
+  transaction<T>(fn: () => T): T;
+  /**
+   * Like `transaction`, but everything asked for in the same turn of the event loop (under load: in a few of them) shares one commit (and
+   * its fsync); the promise settles after that commit. One failing `fn` does not undo the others.
+   */
+  commitTogether<T>(fn: () => T): Promise<T>;
+  /** Calls `fn` once after the running transaction has been committed (now, if none runs); dropped on rollback. */
+  afterCommit(fn: () => void): void;
+  /** A number that changes when another process has committed. */
+  foreignVersion(): number;
+  close(): void;
+}
+
+interface Waiting {
+  run(): void;
+  settle(commitError: unknown): void;
+}
+
+/**
+ * Opens (and creates, and migrates) the registry with WAL and `synchronous=FULL`, since better-sqlite3's default under WAL is NORMAL,
+ * which may lose the last commits in a power cut.
+ * @throws LazarusError `registry-newer` if a later version of Lazarus wrote it, `registry-unusable` if it cannot be opened or written.
+ */
+export function openDb(path: string): Db {
+  let sql: Database.Database | undefined;
+  try {
+    sql = new Database(path, { timeout: 5_000 });
+    sql.pragma("journal_mode = WAL");
+    sql.pragma("synchronous = FULL");
+    sql.pragma("foreign_keys = ON");
+    migrate(sql, path);
+  } catch (error) {
+    sql?.close();
+    throw registryError(path, error);
+  }
+  return new SqliteDb(sql);
+}
+
+/** What kept us from opening the registry, or from the first write to it, as LazarusError `registry-unusable`; our own errors as they are. */
+export function registryError(path: string, error: unknown): LazarusError {
+  if (error instanceof LazarusError) return error;
+  const code = systemCode(error) ?? "";
+  const isLocked = code.startsWith("SQLITE_BUSY");
+  const said = isLocked
+    ? "another program has it locked"
+    : code.startsWith("SQLITE_READONLY")
+      ? "it is read-only"
+      : String((error as Error).message);
+  return new LazarusError("registry-unusable", `opening the registry ${path}: ${said}`, {
+    cause: error,
+    retryable: isLocked,
+  });
+}
+
+function migrate(sql: Database.Database, path: string): void {
+  const found = Number(sql.pragma("user_version", { simple: true }));
+  if (found > MIGRATIONS.length) {
+    throw new LazarusError(
+      "registry-newer",
+      `opening the registry ${path}: it was written by a newer Lazarus (schema ${found}, this one knows ${MIGRATIONS.length}); install that version, or restore a backup`,
+    );
+  }
+  if (found === MIGRATIONS.length) return;
+  sql
+    .transaction(() => {
+      for (let version = found; version < MIGRATIONS.length; version++) sql.exec(MIGRATIONS[version] ?? "");
+      sql.pragma(`user_version = ${MIGRATIONS.length}`);
+    })
+    .immediate();
+}
+
+const SHARE_OF_WAITING = 0.25;
+
+class SqliteDb implements Db {
+  readonly sql: Database.Database;
+  /** Made once: making it costs as much as a small transaction. */
+  readonly #run: Database.Transaction<(fn: () => unknown) => unknown>;
+  #depth = 0;
+  #afterCommit: (() => void)[] = [];
+  #waiting: Waiting[] = [];
+  /** How the last shared commit went: how many had part in it, how long it took, when it was over (monotonic ms). */
+  #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
+
+  constructor(sql: Database.Database) {
+    this.sql = sql;
+    this.#run = sql.transaction((fn) => fn());
+  }
+
+  transaction<T>(fn: () => T): T {
+    const kept = this.#afterCommit.length;
+    this.#depth++;
+    try {
+      return (this.#depth === 1 ? this.#run.immediate(fn) : this.#run(fn)) as T;
+    } catch (error) {
+      this.#afterCommit.length = kept;
+      throw error;
+    } finally {
+      this.#depth--;
+      if (this.#depth === 0) this.#committed();
+    }
+  }
+
+  commitTogether<T>(fn: () => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      let outcome: { value: T } | { error: unknown } | undefined;
+      this.#waiting.push({
+        run: () => {
+          try {
+            outcome = { value: this.transaction(fn) };
+          } catch (error) {
+            outcome = { error };
+          }
+        },
+        settle: (commitError) => {
+          if (commitError !== undefined || outcome === undefined) reject(commitError);
+          else if ("error" in outcome) reject(outcome.error);
+          else resolve(outcome.value);
+        },
+      });
+      if (this.#waiting.length === 1) setImmediate(() => this.#commitSoon());
+    });
+  }
+
+  /**
+   * Under load whoever was just answered comes again at once: a quarter of what the last commit took is spent on waiting for them, so that
+   * all share the next one. After a pause nobody waits.
+   */
+  #commitSoon(): void {
+    const { size, tookMs, endedAt } = this.#last;
+    const now = performance.now();
+    const wanted = this.#waiting.length + size;
+    const until = now - endedAt < tookMs ? now + tookMs * SHARE_OF_WAITING : now;
+    const again = () => {
+      if (this.#waiting.length < wanted && performance.now() < until) setImmediate(again);
+      else this.#commitWaiting();
+    };
+    again();
+  }
+
+  #commitWaiting(): void {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    const beganAt = performance.now();
+    let commitError: unknown;
+    try {
+      this.transaction(() => {
+        for (const one of batch) one.run();
+      });
+    } catch (error) {
+      commitError = error ?? new Error("commit failed");
+    }
+    const endedAt = performance.now();
+    this.#last = { size: batch.length, tookMs: endedAt - beganAt, endedAt };
+    for (const one of batch) one.settle(commitError);
+  }
+
+  afterCommit(fn: () => void): void {
+    if (this.#depth === 0) fn();
+    else this.#afterCommit.push(fn);
+  }
+
+  #committed(): void {
+    const calls = this.#afterCommit;
+    this.#afterCommit = [];
+    for (const call of calls) call();
+  }
+
+  foreignVersion(): number {
+    return Number(this.sql.pragma("data_version", { simple: true }));
+  }
+
+  close(): void {
+    if (!this.sql.open) return;
+    this.sql.close();
+  }
+}

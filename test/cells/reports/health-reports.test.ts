@@ -1,0 +1,117 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { viewOf } from "../../../src/commands/words/cell-view.ts";
+import type { JobPayload } from "../../../src/protocol/jobs.ts";
+import { type ControlRig, createControl, ended, ID, NOTHING_YET, started } from "../../fakes/control-rig.ts";
+
+let rig: ControlRig;
+beforeEach(() => {
+  rig = createControl();
+});
+afterEach(() => rig.remove());
+
+const BEAT = { at: 1, state: "testing", message: "3 of 7", progress: 0.4, by: "agent" } as const;
+const report = (more: Partial<JobPayload<"health">> = {}) =>
+  rig.lifecycle.reported.onHealth({
+    ...{ cellId: ID, run: 1, health: "healthy", reason: "output", beat: null },
+    ...{ since: rig.clock.now(), seenAt: rig.clock.now() },
+    ...more,
+  });
+const NO_HEALTH = {
+  health: NOTHING_YET.health,
+  healthReason: null,
+  healthSince: null,
+  seenAt: null,
+  beat: null,
+};
+/** When the waiting card jobs are due, in ms from now. */
+const cards = () =>
+  rig.queue
+    .list({ states: ["waiting"], limit: 100 })
+    .filter((row) => row.kind === "card")
+    .map((row) => row.notBefore - rig.clock.now());
+
+it("has a reason from the start, and what was seen last", () => {
+  rig.active();
+  expect(rig.cell()).toMatchObject({
+    health: "healthy",
+    healthReason: "it has just started",
+    healthSince: rig.clock.now(),
+    seenAt: rig.clock.now(),
+  });
+  const since = rig.clock.now() - 5;
+  report({ health: "stalled", reason: "no output", since, seenAt: since - 7, beat: BEAT });
+  expect(rig.cell()).toMatchObject({
+    health: "stalled",
+    healthReason: "no output",
+    healthSince: since,
+    seenAt: since - 7,
+    beat: BEAT,
+  });
+  expect(viewOf(rig.cell(), rig.registry)).toMatchObject({
+    health: "stalled",
+    reason: "no output",
+    health_reason: "no output",
+    health_since: new Date(since).toISOString(),
+    heartbeat: { state: "testing", by: "agent", at: "1970-01-01T00:00:00.001Z" },
+  });
+});
+
+it("ends with the run, and what comes late is about nobody", () => {
+  rig.active();
+  report({ beat: BEAT });
+  rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
+  expect(rig.cell()).toMatchObject(NO_HEALTH);
+  rig.clearJobs();
+  report({ health: "stalled" });
+  expect(rig.cell()).toMatchObject(NO_HEALTH);
+  expect(rig.waiting()).toEqual([]);
+});
+
+it("of an earlier run is not that of the next", () => {
+  const { id } = rig.idle();
+  rig.lifecycle.rerun(rig.cell(), "ezra", { id: 4, login: "owner" });
+  rig.lifecycle.reported.onRunStarted(started(id, 2, rig.clock.now()));
+  report({ run: 1, health: "stalled" });
+  expect(rig.cell().health).toBe("healthy");
+  report({ run: 2, health: "quiet", reason: "no output" });
+  expect(rig.cell().health).toBe("quiet");
+  report({ run: 3, health: "dead" });
+  expect(rig.cell().health).toBe("quiet");
+});
+
+describe("the card", () => {
+  it("is edited at once when the health is another, and within half a minute for a sign of life", async () => {
+    rig.active();
+    rig.clearJobs();
+    report({ seenAt: rig.clock.now() + 1 });
+    expect(cards()).toEqual([30_000]);
+    await rig.clock.advance(10_000);
+    report({ reason: "output, heartbeats" });
+    expect(cards()).toEqual([20_000]);
+    report({ health: "quiet" });
+    expect(cards()).toEqual([0]);
+    rig.clearJobs();
+    report({ health: "quiet" });
+    expect(cards()).toEqual([30_000]);
+    report({ health: "stalled" });
+    expect(cards()).toEqual([0]);
+  });
+
+  it("of a sign of life is not put off by the next one", async () => {
+    rig.active();
+    rig.clearJobs();
+    for (let n = 0; n < 10; n++) {
+      report();
+      await rig.clock.advance(5_000);
+    }
+    expect(cards()).toEqual([-20_000]);
+  });
+
+  it("says the end of the run at once, whatever waits", () => {
+    rig.active();
+    rig.clearJobs();
+    report();
+    rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
+    expect(cards()).toEqual([0]);
+  });
+});

@@ -1,0 +1,224 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { MOVES } from "../../../src/cells/cell.ts";
+import { lookAtTime } from "../../../src/cells/expiry.ts";
+import { createReportHandlers } from "../../../src/cells/reports/reports.ts";
+import type { JobKind } from "../../../src/protocol/jobs.ts";
+import {
+  type ControlRig,
+  createControl,
+  ended,
+  harvest,
+  ID,
+  jobOf,
+  nothingLeft,
+  started,
+  TIP,
+} from "../../fakes/control-rig.ts";
+
+let rig: ControlRig;
+afterEach(() => rig.remove());
+
+/** Small and repeatable: mulberry32. */
+function dice(seed: number): (sides: number) => number {
+  let state = seed;
+  return (sides) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % sides;
+  };
+}
+
+type Act = readonly [name: string, act: () => void];
+
+/** Every report there is, about a run. */
+function reports(run: number, tip = TIP): Act[] {
+  const { lifecycle, clock } = rig;
+  const about = { cellId: ID, run };
+  const at = clock.now();
+  return [
+    ["run-started", () => lifecycle.reported.onRunStarted(started(ID, run, at))],
+    ["run-refused", () => lifecycle.reported.onRunRefused({ ...about, why: "no" })],
+    ["run-ended", () => lifecycle.reported.onRunEnded(ended(ID, run, at))],
+    [
+      "run-ended unbegun",
+      () =>
+        lifecycle.reported.onRunEnded(ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
+    ],
+    ["over-limit", () => lifecycle.reported.onOverLimit({ ...about, why: "over its wall clock" })],
+    ["log-cut", () => lifecycle.reported.onLogCut({ ...about, bytes: 1 })],
+    [
+      "health",
+      () =>
+        lifecycle.reported.onHealth({
+          ...about,
+          ...{ health: "quiet", reason: "no output", since: at, seenAt: at, beat: null },
+        }),
+    ],
+    ["collected", () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ tip }) })],
+    ["collected nothing", () => lifecycle.reported.onCollected({ ...about, harvest: nothingLeft() })],
+    [
+      "collected held",
+      () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ heldBack: ["x"] }) }),
+    ],
+    [
+      "pushed",
+      () => lifecycle.reported.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e", divertedFrom: null }),
+    ],
+    [
+      "pushed aside",
+      () =>
+        lifecycle.reported.onPushed({
+          ...about,
+          tip,
+          branch: "lazarus/4f1c0b7e-2",
+          divertedFrom: "lazarus/4f1c0b7e",
+        }),
+    ],
+    ["push-refused", () => lifecycle.reported.onPushRefused({ ...about, why: "protected" })],
+    ["drafted", () => lifecycle.reported.onDrafted(ID, 271, "acme/app")],
+    ["sealed", () => lifecycle.reported.onSealed({ cellId: ID, bytes: 1 })],
+    ["restored", () => lifecycle.reported.onRestored(about)],
+    ["restore-refused", () => lifecycle.reported.onRestoreRefused({ ...about, why: "damaged" })],
+    ["scrubbed", () => lifecycle.reported.onScrubbed({ cellId: ID })],
+    ...(
+      [
+        "start",
+        "admit",
+        "stop",
+        "collect",
+        "publish",
+        "push",
+        "seal",
+        "restore",
+        "prune",
+        "scrub",
+        "draft",
+      ] as const
+    ).map(
+      (kind): Act => [
+        `${kind} stuck`,
+        () => lifecycle.reported.onStuck({ cellId: ID, kind, run, why: "trouble", retryAt: null }),
+      ],
+    ),
+  ];
+}
+
+/** What people may ask of the cell as it is. */
+function wishes(): Act[] {
+  const { lifecycle, registry } = rig;
+  const cell = rig.cell();
+  const last = rig.run();
+  const closing = { by: "owner", thenDestroy: false, outcome: null, person: null };
+  const all: Act[] = [["expire", () => lookAtTime(rig.deps)]];
+  if (cell.state === "active" || cell.state === "idle") {
+    all.push(["close", () => lifecycle.close(cell, { ...closing, discard: false }, "closed")]);
+    all.push(["discard", () => lifecycle.close(cell, { ...closing, discard: true }, "closed")]);
+  }
+  if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
+    all.push(["extend", () => lifecycle.extend(cell, cell.expiresAt + 60_000)]);
+  if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
+    all.push(["revive", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
+  const isSealed = cell.state === "archived" && cell.sealedAt !== null && cell.closing === null;
+  if (isSealed && (last.state === "ended" || last.state === "withdrawn"))
+    all.push(["revive archived", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
+  if (cell.waitsForApproval && cell.state === "proposed")
+    all.push(["approve", () => lifecycle.approve(cell)]);
+  if (cell.state !== "destroyed") all.push(["destroy", () => lifecycle.destroy(cell, "owner")]);
+  all.push(["stop", () => void lifecycle.stop(cell, "dev")]);
+  expect(registry.cell(ID)).not.toBeNull();
+  return all;
+}
+
+function expectHistoryOnTheTable(told: readonly string[]): void {
+  const rows = rig.registry.history(ID);
+  let state = "proposed";
+  for (const row of rows.slice(1)) {
+    expect(row.from, told.join(" > ")).toBe(state);
+    expect(MOVES[row.from ?? "proposed"], told.join(" > ")).toContain(row.to);
+    state = row.to;
+  }
+  expect(rig.cell().state, told.join(" > ")).toBe(state);
+}
+
+describe("reports, in whatever order they come", () => {
+  it.each(Array.from({ length: 24 }, (_, seed) => seed))(
+    "never throw and never leave the table of moves (walk %i)",
+    (seed) => {
+      rig = createControl();
+      const roll = dice(seed);
+      rig.create({ waitsForApproval: roll(4) === 0 });
+      const told: string[] = [];
+      for (let step = 0; step < 40; step++) {
+        // The end is kept rare, or every walk would be over soon.
+        const last = rig.run().n;
+        const all = [...wishes(), ...reports(1 + roll(last)), ...reports(last)].filter(
+          ([name]) => roll(6) === 0 || !/destroy|scrub/.test(name),
+        );
+        const [name, act] = all[roll(all.length)] ?? ["nothing", () => {}];
+        told.push(name);
+        try {
+          rig.db.transaction(act);
+        } catch (error) {
+          throw new Error(`${told.join(" > ")}: ${String(error)}`, { cause: error });
+        }
+        expectHistoryOnTheTable(told);
+      }
+    },
+  );
+
+  it("change nothing in a tombstone", () => {
+    rig = createControl();
+    rig.idle();
+    rig.lifecycle.destroy(rig.cell(), "owner");
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.clearJobs();
+    const before = [rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)];
+    for (const [name, act] of reports(1, "2".repeat(40))) {
+      act();
+      expect([rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)], name).toEqual(before);
+    }
+    expect(rig.waiting().filter((kind) => kind !== "card")).toEqual([]);
+  });
+
+  it("change nothing when they come twice", () => {
+    rig = createControl();
+    rig.create();
+    const good = ["run-started", "run-ended", "collected", "pushed", "drafted"];
+    for (const name of good) {
+      const act = () => reports(1).find(([one]) => one === name)?.[1]();
+      act();
+      const once = [rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)];
+      act();
+      expect([rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)], name).toEqual(once);
+    }
+    expect(rig.cell()).toMatchObject({ state: "idle", pullRequest: 271 });
+  });
+});
+
+it("each kind of report changes the registry only in its finish", async () => {
+  rig = createControl();
+  rig.create();
+  const handlers = createReportHandlers(rig.lifecycle.reported, () => {});
+  const kinds = Object.keys(handlers) as JobKind[];
+  expect(kinds.sort()).toEqual([
+    "collected",
+    "health",
+    "log-cut",
+    "over-limit",
+    "push-refused",
+    "pushed",
+    "restore-refused",
+    "restored",
+    "run-ended",
+    "run-refused",
+    "run-started",
+    "scrubbed",
+    "sealed",
+  ]);
+  const { job, context } = jobOf("run-started", started(ID, 1, rig.clock.now()));
+  const finish = await handlers["run-started"]?.(job, context);
+  expect(rig.cell().state).toBe("proposed");
+  finish?.();
+  expect(rig.cell().state).toBe("active");
+});

@@ -1,0 +1,347 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Cell } from "../../../src/cells/cell.ts";
+import { lookAtTime } from "../../../src/cells/expiry.ts";
+import { renderCard } from "../../../src/commands/words/card.ts";
+import type { JobPayload } from "../../../src/protocol/jobs.ts";
+import type { AgentBeat, Signs } from "../../../src/protocol/shapes.ts";
+import {
+  type ControlRig,
+  createControl,
+  ended,
+  harvest,
+  ID,
+  nothingLeft,
+  started,
+  TIP,
+} from "../../fakes/control-rig.ts";
+import { expectGolden } from "../../fakes/golden.ts";
+
+let rig: ControlRig;
+beforeEach(() => {
+  rig = createControl({ config: { directors: ["owner", "alice"], limits: { cells: 1 } } });
+});
+afterEach(() => rig.remove());
+
+const CLOSING = { by: "owner", discard: false, thenDestroy: false, outcome: null, person: "owner" };
+const minutes = (count: number) => rig.clock.advance(count * 60_000);
+const end = (more = {}) => rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), more));
+const collect = (left = {}) =>
+  rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+
+const SILENT = "no output, no change, process alive";
+const ago = (seconds: number) => rig.clock.now() - seconds * 1_000;
+const sees = (seen: Pick<JobPayload<"health">, "health" | "reason" | "since" | "seenAt">) =>
+  rig.lifecycle.reported.onHealth({ cellId: ID, run: 1, beat: null, ...seen });
+const healthy = (seconds: number, beat: AgentBeat | null = null) =>
+  rig.lifecycle.reported.onHealth({
+    ...{ cellId: ID, run: 1, health: "healthy", reason: "output", beat },
+    ...{ since: ago(600), seenAt: ago(seconds) },
+  });
+
+async function worked(left = {}, more = {}): Promise<void> {
+  rig.active();
+  await minutes(18);
+  end(more);
+  collect(left);
+}
+const SIGNS: Signs = {
+  event: null,
+  says: "",
+  ownLimit: null,
+  quota: null,
+  login: null,
+  isOutOfMemory: false,
+  isRebooted: false,
+};
+/** The run that waits for its time starts, and ends the same way. */
+async function again(n: number, more = {}, left = {}): Promise<void> {
+  await rig.clock.advance(10 * 60_000);
+  rig.lifecycle.steps.admitDue();
+  rig.lifecycle.reported.onRunStarted(started(ID, n, rig.clock.now()));
+  await rig.clock.advance(2_000);
+  rig.lifecycle.reported.onRunEnded(ended(ID, n, rig.clock.now(), more));
+  rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest(left) });
+}
+async function crashed(left = {}): Promise<void> {
+  rig.active();
+  await rig.clock.advance(2_000);
+  end({ code: 3 });
+  collect(left);
+}
+async function drafted(): Promise<void> {
+  await worked();
+  rig.lifecycle.reported.onPushed({
+    cellId: ID,
+    run: 1,
+    tip: TIP,
+    branch: "lazarus/4f1c0b7e",
+    divertedFrom: null,
+  });
+  rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
+}
+async function archived(discard = false): Promise<void> {
+  await drafted();
+  rig.lifecycle.close(rig.cell(), { ...CLOSING, discard }, "closed by owner");
+  rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+}
+
+const cards: Record<string, () => void | Promise<void>> = {
+  "being-started": () => void rig.create(),
+  "waits-for-approval": () =>
+    void rig.create({
+      waitsForApproval: true,
+      reason: "the text of the issue was changed after the command was typed",
+    }),
+  "waits-for-a-place": () => {
+    rig.active({ id: "9ab24c11-1111-4222-8333-444455556666" });
+    rig.create();
+  },
+  works: async () => {
+    rig.active();
+    await minutes(12);
+    healthy(20);
+  },
+  "works-and-says-so": async () => {
+    rig.active();
+    await minutes(12);
+    healthy(20, {
+      state: "testing",
+      message: "3 of 7 suites, see https://example.org @dev",
+      progress: 0.43,
+      by: "agent",
+      at: rig.clock.now() - 20_000,
+    });
+  },
+  "is-quiet": async () => {
+    rig.active();
+    await minutes(12);
+    sees({ health: "quiet", reason: SILENT, since: ago(60), seenAt: ago(360) });
+  },
+  "is-stalled": async () => {
+    rig.active();
+    await minutes(30);
+    sees({ health: "stalled", reason: SILENT, since: ago(11 * 60), seenAt: ago(26 * 60) });
+  },
+  loops: async () => {
+    rig.active();
+    await minutes(30);
+    const reason = "the same command again and again: Bash npm test # fixes #1";
+    sees({ health: "looping", reason, since: ago(300), seenAt: ago(4) });
+  },
+  "ends-soon": async () => {
+    await worked();
+    await minutes(22 * 60 + 50);
+    lookAtTime(rig.deps);
+  },
+  "ends-before-it-began": async () => {
+    rig.create({ waitsForApproval: true, reason: "its author has no write permission" });
+    await minutes(23 * 60 + 1);
+    lookAtTime(rig.deps);
+  },
+  "works-log-cut": () => {
+    rig.active();
+    rig.lifecycle.reported.onLogCut({ cellId: ID, run: 1, bytes: 1_048_576 });
+  },
+  "has-ended": async () => {
+    rig.active();
+    await minutes(18);
+    end();
+  },
+  "is-being-published": () => worked(),
+  "draft-is-being-opened": async () => {
+    await worked();
+    rig.lifecycle.reported.onPushed({
+      cellId: ID,
+      run: 1,
+      tip: TIP,
+      branch: "lazarus/4f1c0b7e",
+      divertedFrom: null,
+    });
+  },
+  "is-done": drafted,
+  "is-done-beside": async () => {
+    await worked();
+    const branch = "lazarus/4f1c0b7e-2";
+    rig.lifecycle.reported.onPushed({
+      cellId: ID,
+      run: 1,
+      tip: TIP,
+      branch,
+      divertedFrom: "lazarus/4f1c0b7e",
+    });
+    rig.lifecycle.reported.onDrafted(ID, 272, "acme/app");
+  },
+  "is-done-on-a-branch": async () => {
+    rig.active({ delivery: "branch", branch: "topic", isPullRequest: true });
+    end();
+    collect();
+    rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "topic", divertedFrom: null });
+  },
+  "changed-nothing": async () => {
+    rig.active();
+    await minutes(1);
+    end();
+    rig.lifecycle.reported.onCollected({
+      cellId: ID,
+      run: 1,
+      harvest: nothingLeft({ report: "The parser already accepts it.\n\nfixes #1, says @dev" }),
+    });
+  },
+  stopped: async () => {
+    const left = nothingLeft({ logTail: "reading config\nout of luck" });
+    await crashed(left);
+    await again(2, { code: 3 }, left);
+    await again(3, { code: 3 }, left);
+  },
+  "stopped-with-work": async () => {
+    const signs = { ...SIGNS, isOutOfMemory: true };
+    const killed = { code: null, signal: "KILL", leftovers: [{ pid: 812, command: "sleep 1d" }] };
+    await worked({ logTail: "making the parser faster", signs }, killed);
+    for (const n of [2, 3]) await again(n, killed, { logTail: "making the parser faster", signs });
+  },
+  "tries-again": () => crashed({ logTail: "reading config\nout of luck" }),
+  "tries-again-a-second-time": async () => {
+    await crashed(nothingLeft());
+    await again(2, { code: null }, nothingLeft());
+  },
+  "tries-again-and-waits-for-a-place": async () => {
+    await crashed();
+    rig.active({ id: "9ab24c11-1111-4222-8333-444455556666" });
+    await minutes(1);
+  },
+  "goes-on-when-its-quota-resets": () =>
+    worked(
+      {
+        signs: {
+          ...SIGNS,
+          quota: { words: "You've hit your limit · resets 3pm (UTC)", resetsAt: Date.UTC(2026, 10, 21, 15) },
+        },
+      },
+      { code: 1 },
+    ),
+  "goes-on-tomorrow": () =>
+    worked(
+      { signs: { ...SIGNS, quota: { words: "limit reached", resetsAt: Date.UTC(2026, 10, 22, 8) } } },
+      { code: 1 },
+    ),
+  "goes-on-some-time": () =>
+    worked(nothingLeft({ signs: { ...SIGNS, quota: { words: "429 Too Many Requests", resetsAt: null } } }), {
+      code: 1,
+    }),
+  "quota-resets-too-late": () =>
+    worked(
+      { signs: { ...SIGNS, quota: { words: "limit reached", resetsAt: Date.UTC(2026, 10, 29) } } },
+      { code: 1 },
+    ),
+  "no-longer-tries-again": async () => {
+    await crashed();
+    rig.lifecycle.stop(rig.cell(), "dev");
+  },
+  "asks-a-question": () =>
+    worked(nothingLeft({ question: "Which of the two parsers is meant?\n\nfixes #1, says @dev" })),
+  "asks-after-some-work": () => worked({ question: "Which of the two parsers is meant?" }),
+  "is-not-logged-in": () =>
+    worked(
+      nothingLeft({
+        logTail: "",
+        signs: { ...SIGNS, event: "failed", login: "Invalid API key · Please run /login" },
+      }),
+      { code: 1 },
+    ),
+  "cannot-be-run": () => worked(nothingLeft({ logTail: "sh: 1: hermes: not found" }), { code: 127 }),
+  "over-its-clock": () => worked({}, { code: 143, signal: "TERM", stopped: "over its wall clock of 2h" }),
+  "stopped-by-a-person": () => worked({}, { code: null, stopped: "stopped by dev" }),
+  "held-back": () => worked({ heldBack: ["`.gitea/workflows/ci.yaml` would change what CI runs"] }),
+  "push-refused": async () => {
+    await worked();
+    rig.lifecycle.reported.onPushRefused({
+      cellId: ID,
+      run: 1,
+      why: "the forge refused lazarus/4f1c0b7e: it is protected",
+    });
+  },
+  salvaged: () => worked({ salvaged: ".git is a link", unfinished: null }),
+  unfinished: () => worked({ unfinished: "merge" }),
+  "about-to-go-on": async () => {
+    await drafted();
+    rig.lifecycle.rerun(rig.cell(), "ezra", { id: 4, login: "owner" });
+  },
+  closing: async () => {
+    await worked();
+    rig.lifecycle.close(rig.cell(), CLOSING, "closed by owner");
+  },
+  archived: () => archived(),
+  "archived-without-publishing": () => archived(true),
+  "coming-back": async () => {
+    await archived();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+  },
+  "waits-to-come-back": async () => {
+    await archived();
+    for (const n of [1, 2, 3, 4]) rig.active({ id: `9ab24c1${n}-1111-4222-8333-444455556666` });
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+  },
+  "not-brought-back": async () => {
+    await archived();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
+    const why =
+      "the archive is damaged: cell.tar.gz has 100 bytes instead of 48213; branch.bundle is missing";
+    rig.lifecycle.reported.onRestoreRefused({ cellId: ID, run: 2, why });
+  },
+  declined: () => {
+    const cell = rig.create({ waitsForApproval: true });
+    rig.lifecycle.withdraw(cell, rig.run(), {
+      who: "owner",
+      why: "declined by owner: out of scope",
+      outcome: "declined",
+    });
+  },
+  "not-made": () => {
+    rig.create();
+    rig.lifecycle.reported.onRunRefused({
+      cellId: ID,
+      run: 1,
+      why: "allegro cannot be started: no program `hermes` on its PATH",
+    });
+  },
+  destroyed: async () => {
+    await archived();
+    rig.lifecycle.destroy(rig.cell(), "owner");
+    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+  },
+  "being-destroyed": async () => {
+    await archived();
+    rig.lifecycle.destroy(rig.cell(), "owner");
+  },
+};
+
+it.each(Object.keys(cards))("says how a cell is that %s", async (name) => {
+  await cards[name]?.();
+  expectGolden(`card-${name}`, renderCard(rig.cell(), rig.deps).text);
+});
+
+it("lets nobody's words do anything", async () => {
+  const evil = "@dev fixes #1 <!-- lazarus:card:x --> **b** https://evil.example \n| a | b |\n```";
+  rig.active({ title: evil, requester: { id: 9, login: "dev" } });
+  end({ code: 1, leftovers: [{ pid: 1, command: evil }] });
+  collect({ report: evil, logTail: evil, heldBack: [evil], salvaged: evil, unfinished: evil });
+  const { text } = renderCard(rig.cell(), rig.deps);
+  expect(text.match(/<!--/g)).toHaveLength(1);
+  const outside = text.replace(/^````[\s\S]*?^````$/gm, "");
+  expect(outside).not.toMatch(/(^|[\s([])@dev/m);
+  expect(text).not.toMatch(/fixes #1/);
+});
+
+it("stays small however long a life was", () => {
+  rig.active({ title: "t".repeat(100_000), brief: "b".repeat(1_000_000) } as Partial<Cell>);
+  end({ code: 1 });
+  collect({ logTail: "l".repeat(100_000), heldBack: [] });
+  for (let n = 2; n < 60; n++) {
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
+    n = rig.run().n;
+    rig.lifecycle.reported.onRunStarted(started(ID, n, 0));
+    rig.lifecycle.reported.onRunEnded(ended(ID, n, 0, { code: 1 }));
+    rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest() });
+  }
+  expect(renderCard(rig.cell(), rig.deps).text.length).toBeLessThan(12_000);
+});

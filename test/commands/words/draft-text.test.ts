@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { draftBody, draftTitle } from "../../../src/commands/words/draft-text.ts";
+import { type ControlRig, createControl } from "../../fakes/control-rig.ts";
+import { expectGolden } from "../../fakes/golden.ts";
+
+let rig: ControlRig;
+beforeEach(() => {
+  rig = createControl();
+});
+afterEach(() => rig.remove());
+const body = () => draftBody(rig.cell(), rig.run()).text;
+
+it("says what was asked, what the agent says, what was committed and how to go on", () => {
+  rig.idle({}, { report: 'I made the parser accept nothing.\n\n- tested with `""`\n- open: streams' });
+  expectGolden("pull-request", `${draftTitle(rig.cell())}\n\n${body()}`);
+});
+
+it("says what was uncommitted, unfinished, salvaged and left out", () => {
+  rig.idle({}, { hadUncommitted: true, unfinished: "rebase", salvaged: ".git is a link", commitCount: 60 });
+  expectGolden("pull-request-odd", body());
+});
+
+it("names the issue in full where it is opened in a fork", () => {
+  rig.idle({ mergeInto: { repository: "dev/app", branch: "topic" } });
+  expect(body()).toContain("For acme/app#262,");
+});
+
+it("lets nobody's words close, mention or mark anything", () => {
+  const evil = "closes #1 @dev <!-- lazarus:draft:x --> fixes acme/app#2";
+  rig.idle(
+    { title: evil },
+    { report: evil, commits: [{ hash: "1".repeat(40), subject: evil, author: "@dev", at: 0 }] },
+  );
+  const all = `${draftTitle(rig.cell())}\n${body()}`;
+  expect(all.match(/<!--/g)).toHaveLength(1);
+  expect(all).not.toMatch(/(closes|fixes) (acme\/app)?#/);
+  expect(all).not.toMatch(/(^|[\s([|])@dev/m);
+});

@@ -1,0 +1,200 @@
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Cell, Run } from "../../../src/cells/cell.ts";
+import { VERBS, verbNamed } from "../../../src/commands/index.ts";
+import { createAnnouncer } from "../../../src/commands/posting/announce.ts";
+
+const PROBLEMS = ["missing-value", "unexpected-value", "repeated-flag", "open-quote", "too-long"] as const;
+
+import { problemReply } from "../../../src/commands/parsing/problem.ts";
+import { ordinal, replies } from "../../../src/commands/words/replies.ts";
+import type { Sentence } from "../../../src/commands/words/sentence.ts";
+import { type ControlRig, createControl, harvest, operator, TIP } from "../../fakes/control-rig.ts";
+import { expectGolden, sections } from "../../fakes/golden.ts";
+
+let rig: ControlRig;
+beforeEach(() => {
+  rig = createControl();
+});
+afterEach(() => rig.remove());
+
+const who = { login: "reader", permission: "read", fullName: "acme/app", people: ["dev", "owner"] };
+
+it("says each refusal in one calm sentence", () => {
+  const cell = rig.idle();
+  const agents = ["allegro", "ezra", "kimi"];
+  const place = { limit: "8 of 8 cells run", place: 3 };
+  const all: Record<string, Sentence> = {
+    unknownVerb: replies.unknownVerb("sumon", "summon"),
+    "unknownVerb, nothing near": replies.unknownVerb("dance", null),
+    unknownFlag: replies.unknownFlag("--tll", "--ttl"),
+    tooMany: replies.tooMany(),
+    notInThisVersion: replies.notInThisVersion("summon --plan"),
+    editedBeforeRead: replies.editedBeforeRead(),
+    usage: replies.usage("status [CELL]"),
+    unknownAgent: replies.unknownAgent("alegro", agents, "allegro"),
+    "unknownAgent, none": replies.unknownAgent("alegro", [], null),
+    whichAgent: replies.whichAgent(agents),
+    agentUnavailable: replies.agentUnavailable("kimi", "its backend is not in this version."),
+    noSuchRepository: replies.noSuchRepository("acme/gone"),
+    noSuchThread: replies.noSuchThread("acme/app#99"),
+    notATarget: replies.notATarget("acme"),
+    wouldLeak: replies.wouldLeak("acme/secret"),
+    lacksPermission: replies.lacksPermission("close", { ...who, needs: "a director (admin rights)" }),
+    summonRefused: replies.summonRefused("allegro", who),
+    "summonRefused, nobody known": replies.summonRefused("allegro", { ...who, people: [] }),
+    unknowable: replies.unknowable("the bot needs admin rights on acme/app to look up permissions"),
+    botCannotPush: replies.botCannotPush("acme/app"),
+    archived: replies.archived("acme/app"),
+    mirror: replies.mirror("acme/app"),
+    empty: replies.empty("acme/app"),
+    noSuchBranch: replies.noSuchBranch("release/2", "acme/app"),
+    headIsGone: replies.headIsGone("acme/app#7"),
+    closedPullRequest: replies.closedPullRequest("acme/app#7"),
+    badTtl: replies.badTtl("soon"),
+    badExtension: replies.badExtension("soon"),
+    extendsTooFar: replies.extendsTooFar(cell),
+    cannotExtend: replies.cannotExtend({ ...cell, state: "archived" }),
+    extended: replies.extended(cell),
+    baseOnPullRequest: replies.baseOnPullRequest(),
+    summoned: replies.summoned(cell, null),
+    "summoned, waits": replies.summoned(cell, place),
+    "summoned, approval": replies.summoned({ ...cell, waitsForApproval: true }, null),
+    summonedElsewhere: replies.summonedElsewhere(cell),
+    noSuchCell: replies.noSuchCell("4f1c"),
+    ambiguousCell: replies.ambiguousCell("4f1c", [cell.id, "4f1c9999-x"]),
+    prefixTooShort: replies.prefixTooShort("4f1"),
+    noCellHere: replies.noCellHere(),
+    whichCell: replies.whichCell([cell.id, "9ab24c11-x"]),
+    nameACell: replies.nameACell(),
+    nothingRuns: replies.nothingRuns(cell),
+    stopping: replies.stopping(cell),
+    alreadyRuns: replies.alreadyRuns(cell),
+    alreadyWaits: replies.alreadyWaits(cell),
+    cannotRevive: replies.cannotRevive({ ...cell, state: "closing" }),
+    bringingBack: replies.bringingBack(cell, null),
+    "bringingBack, waits": replies.bringingBack(cell, place),
+    beingDestroyed: replies.beingDestroyed(cell),
+    comesBack: replies.comesBack(cell),
+    takesNoWords: replies.takesNoWords("revive"),
+    neverMade: replies.neverMade(cell),
+    reviving: replies.reviving(cell, null),
+    "reviving, waits": replies.reviving(cell, place),
+    cannotClose: replies.cannotClose({ ...cell, state: "archived" }),
+    closing: replies.closing(cell),
+    publishing: replies.publishing(cell),
+    nothingHeldBack: replies.nothingHeldBack(cell),
+    neverPublished: replies.neverPublished(cell, ["commit 1f0a9c2b3d shows a secret that Lazarus keeps"]),
+    needsAllowProtected: replies.needsAllowProtected(cell, [
+      ".gitea/workflows/ci.yml decides what runs next",
+    ]),
+    notArchived: replies.notArchived(cell),
+    alreadyDestroyed: replies.alreadyDestroyed(cell),
+    destroying: replies.destroying(cell),
+    notWaiting: replies.notWaiting(cell),
+    approved: replies.approved(cell),
+    declined: replies.declined(cell),
+    noLog: replies.noLog(cell),
+    badTail: replies.badTail("many"),
+    deadJob: replies.deadJob("summon", "reading repository acme/app: no answer in time"),
+  };
+  const functions = Object.keys(replies).filter((name) => name !== "withdrawn");
+  const shown = new Set(Object.keys(all).map((name) => name.split(",")[0]));
+  expect(functions.filter((name) => !shown.has(name))).toEqual([]);
+  const problems = PROBLEMS.map((code) => [
+    code,
+    problemReply({ code, typed: "--ttl", hint: null, line: 1 } as Parameters<typeof problemReply>[0]).markdown
+      .text,
+  ]);
+  const texts = Object.fromEntries(Object.entries(all).map(([name, one]) => [name, one.markdown.text]));
+  expectGolden("replies", sections({ ...texts, ...Object.fromEntries(problems) }));
+});
+
+it("closes with a report that names who asked", () => {
+  const announce = createAnnouncer({ queue: rig.queue });
+  const cell = rig.idle();
+  rig.clearJobs();
+  announce({
+    kind: "closed",
+    cell: { ...cell, pullRequest: 271, publishedTip: TIP },
+    by: "owner",
+    person: "owner",
+  });
+  announce({
+    kind: "closed",
+    cell: { ...cell, id: "9ab24c11-x", requester: { id: null, login: "operator root" } },
+    by: "lazarus",
+    person: null,
+  });
+  const [published = "", not = ""] = rig.payloads("comment").map((one) => one.text);
+  expectGolden("closing-report", sections({ published, "not published, asked by the operator": not }));
+});
+
+it("asks a person once, and says what for", async () => {
+  const cell = rig.idle();
+  const run = { ...rig.run(), code: 1, endedAt: (rig.run().startedAt ?? 0) + 2_000 };
+  rig.clearJobs();
+  const announce = createAnnouncer({ queue: rig.queue });
+  const breaker = "it was tried twice more by itself, in vain";
+  const cases: Record<string, [Partial<Run>, Partial<Cell>?]> = {
+    "a question": [
+      { exitClass: "question" },
+      { harvest: harvest({ question: "Which one, @owner?\n\nfixes #1" }) },
+    ],
+    "not logged in": [{ exitClass: "not-logged-in", exitWhy: "Invalid API key · Please run /login" }],
+    "cannot be run": [{ exitClass: "cannot-run", code: 127 }],
+    "over its wall clock": [
+      { exitClass: "over-limit", stopped: "over its wall clock of 2h", exitWhy: "over its wall clock of 2h" },
+    ],
+    "over its own budget": [{ exitClass: "over-limit", exitWhy: "over its own budget" }],
+    "crashed too often": [{ exitClass: "crashed", code: 3, exitWhy: "exit 3" }, { breaker }],
+    "crashed with a last word": [
+      { exitClass: "crashed", exitWhy: "exit 1: stream disconnected" },
+      { breaker },
+    ],
+    "out of memory too often": [
+      { exitClass: "machine", exitWhy: "the machine ran out of memory" },
+      { breaker },
+    ],
+    "a quota that resets too late": [
+      { exitClass: "quota", exitWhy: "limit reached" },
+      { breaker: "its quota resets only after the end of its TTL, at 2026-11-29 00:00 UTC" },
+    ],
+    "asked by the operator": [
+      { exitClass: "cannot-run", code: 126, requester: { id: null, login: "operator root" } },
+    ],
+  };
+  let n = 0;
+  for (const [more, of] of Object.values(cases)) {
+    announce({ kind: "needs-you", cell: { ...cell, ...of }, run: { ...run, ...more, n: ++n } });
+    announce({ kind: "needs-you", cell: { ...cell, ...of }, run: { ...run, ...more, n } });
+  }
+  const texts = rig.payloads("comment").map((one) => one.text);
+  expect(texts).toHaveLength(n);
+  expectGolden(
+    "needs-you",
+    sections(Object.fromEntries(Object.keys(cases).map((name, at) => [name, texts[at] ?? ""]))),
+  );
+});
+
+it("helps with exactly what this version can do", async () => {
+  const help = verbNamed("help");
+  const ask = async (...words: string[]) => {
+    const answer = await help?.run?.({ verb: "help", words, flags: {}, text: null }, operator(), rig.deps);
+    return answer?.kind === "refused"
+      ? answer.reply.markdown.text
+      : ((answer?.kind === "done" ? answer.reply : null)?.markdown.text ?? "");
+  };
+  const built = VERBS.filter((verb) => verb.run !== undefined).map((verb) => verb.name);
+  const pages: Record<string, string> = { help: await ask() };
+  for (const verb of built) pages[`help ${verb}`] = await ask(verb);
+  pages["help team"] = await ask("team");
+  pages["help sumon"] = await ask("sumon");
+  expectGolden("help", sections(pages));
+  expect(pages.help).not.toMatch(/invite|tell/);
+});
+
+it("counts as people do", () => {
+  expect([1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111, 112].map(ordinal).join(" ")).toBe(
+    "1st 2nd 3rd 4th 11th 12th 13th 21st 22nd 101st 111th 112th",
+  );
+});

@@ -1,0 +1,359 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: ${NAME} is what the file holds
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { type Config, ConfigFault, loadConfig, type Need } from "../../src/config/config.ts";
+import { CONFIG_KEYS } from "../../src/config/schema.ts";
+
+const EXAMPLE = readFileSync(join(import.meta.dirname, "../../lazarus.example.yaml"), "utf8");
+const ALL: readonly Need[] = ["forge", "server", "agents", "pit"];
+const BASICS =
+  'forge: {url: "https://git.example.org", token: token-of-the-bot, webhook_secret: hook-secret, repositories: ["acme/*"]}\n';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "lazarus-config-"));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+interface Given {
+  readonly needs?: readonly Need[];
+  readonly env?: Record<string, string>;
+}
+
+function load(text: string, { needs = ALL, env = {} }: Given = {}): Config {
+  writeFileSync(join(dir, "lazarus.yaml"), text);
+  return loadConfig({ env, cwd: dir, needs });
+}
+
+function faults(text: string, given?: Given): readonly string[] {
+  try {
+    load(text, given);
+  } catch (error) {
+    if (error instanceof ConfigFault) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe("the example", () => {
+  test("loads as it stands when its variables and paths are given", () => {
+    mkdirSync(join(dir, "homes/allegro"), { recursive: true });
+    writeFileSync(join(dir, "ca.pem"), "");
+    const env = {
+      LAZARUS_TOKEN: "token-of-the-bot",
+      HOOK_SECRET: "hook-secret",
+      ANTHROPIC_API_KEY: "key-of-the-model",
+    };
+    const config = load(EXAMPLE.replace("/etc/ssl/forge-ca.pem", "ca.pem"), { env });
+    expect(config.forge).toEqual({
+      url: "https://git.example.org",
+      token: "token-of-the-bot",
+      webhookSecrets: ["hook-secret"],
+      repositories: ["acme/*"],
+      caFile: join(dir, "ca.pem"),
+      pollMs: 60_000,
+    });
+    expect(config.limits).toMatchObject({
+      runMs: 7_200_000,
+      keepMs: 14 * 86_400_000,
+      diskBytes: 10 * 1024 ** 3,
+    });
+    const allegro = config.agents.get("allegro");
+    expect(allegro).toMatchObject({
+      homeTemplate: join(dir, "homes/allegro"),
+      env: { ANTHROPIC_API_KEY: "key-of-the-model" },
+    });
+    expect(allegro).toMatchObject({ backend: "sandbox", isDefaultBackend: false });
+    expect(config.secrets).toEqual(["token-of-the-bot", "hook-secret", "key-of-the-model"]);
+    expect(config.notices.join("\n")).toMatch(/agents\.allegro\.image: /);
+    expect(config.notices.join("\n")).not.toMatch(/health_url|quiet|stalled/);
+    expect(() => Object.assign(allegro?.limits ?? {}, { runMs: 1 })).toThrow(TypeError);
+  });
+
+  test("lets an agent be silent for longer than others, and none be stalled before it is quiet", () => {
+    const text =
+      "pit: {quiet: 1m, stalled: 2m}\nagents: {a: {preset: aider, limits: {stalled: 1h}}, b: {preset: aider}}";
+    const { agents } = load(text, { needs: ["pit"] });
+    expect(agents.get("a")?.limits).toMatchObject({ quietMs: 60_000, stalledMs: 3_600_000 });
+    expect(agents.get("b")?.limits).toMatchObject({ quietMs: 60_000, stalledMs: 120_000 });
+    const wrong =
+      "pit: {quiet: 3m, stalled: 2m}\nagents: {a: {preset: aider, limits: {quiet: 3m, stalled: 2m}}}";
+    expect(() => load(wrong, { needs: ["pit"] })).toThrow(
+      /pit\.stalled: is shorter than pit\.quiet.*agents\.a\.limits\.stalled: is shorter/,
+    );
+  });
+
+  test("shows every key of the schema but the _file ones, and no other", () => {
+    const shown = (value: unknown, path: string): string[] => {
+      const isLeaf =
+        typeof value !== "object" || value === null || Array.isArray(value) || path.endsWith(".set");
+      return isLeaf
+        ? [path]
+        : Object.entries(value).flatMap(([key, each]) => shown(each, path ? `${path}.${key}` : key));
+    };
+    const paths = shown(parse(EXAMPLE), "").map((each) => each.replace("agents.allegro", "agents.NAME"));
+    const keys = CONFIG_KEYS.map((each) => each.path).filter((each) => !/(token|secret)_file$/.test(each));
+    expect([...paths, "agents.NAME.command"].sort()).toEqual(keys.sort());
+  });
+
+  test("shows the defaults of pit, publish, uids, limits and an agent's limits", () => {
+    const bare = load("agents: {one: {preset: aider}}", { needs: ["pit"] });
+    const shown = load(EXAMPLE, { needs: ["pit"] });
+    for (const key of ["pit", "publish", "uids", "limits", "container"] as const)
+      expect(bare[key]).toEqual(shown[key]);
+    const expected = { ...shown.agents.get("allegro")?.limits, runMs: bare.limits.runMs };
+    expect(bare.agents.get("one")?.limits).toEqual(expected);
+  });
+});
+
+describe("faults", () => {
+  test("are all reported at once, each with its path and what would be right", () => {
+    const text = [
+      BASICS.replace("}", ", pol: 1m}"),
+      "queue: redis://localhost:6379/0",
+      "limits: {cells: many, run: 90, keep: 0, ttl: 1h30m, disk: 10}",
+      "pit: 30s",
+      "colour: red",
+      'agents: {allegro: {preset: hermes, network: internet, env: KEY}, Ezra: {command: "./run"}, kimi: {}}',
+    ].join("\n");
+    expect(faults(text)).toEqual(
+      expect.arrayContaining([
+        "forge.pol: is not a key; did you mean poll?",
+        'queue: "redis://localhost:6379/0" is not local (redis:// is not in this version: it would hold nothing)',
+        'limits.cells: "many" is not a whole number from 1 on',
+        "limits.run: 90 is not a duration such as 90s, 15m, 4h or 2d, longer than 0",
+        'limits.ttl: "1h30m" is not a duration such as 90s, 15m, 4h or 2d, longer than 0',
+        "limits.disk: 10 is not a size such as 512KB, 100MB or 2GB",
+        'pit: "30s" is not a section of keys',
+        'agents.allegro.network: "internet" is not one of none, full, or a list of hosts',
+        'agents.allegro.env: "KEY" is not a list of names of environment variables',
+        'agents.Ezra: "Ezra" is not a name of lower-case letters, digits and -, a letter first, at most 32',
+        "agents.kimi: needs a preset or a command",
+      ]),
+    );
+    expect(
+      faults(text).some((each) =>
+        each.startsWith("colour: is not a key; here may stand server, forge, data,"),
+      ),
+    ).toBe(true);
+  });
+
+  test("stand in the one line of the error, with the file", () => {
+    expect(() => load("limits: {cells: 0}\npublish: {skip_ci: perhaps}", { needs: [] })).toThrow(
+      /^reading .*lazarus\.yaml: publish\.skip_ci: .*; limits\.cells: 0 is not a whole number from 1 on$/,
+    );
+  });
+
+  test("never quote a secret", () => {
+    const text =
+      'forge: {token: [hunter22], webhook_secret: {a: hunter22}, url: "https://me:hunter22@git.example.org", repositories: ["a/b"]}';
+    expect(faults(text)).toHaveLength(3);
+    expect(faults(text).join()).not.toContain("hunter22");
+    expect(faults("forge:\n  token: hunter22\n bad: [").join()).not.toContain("hunter22");
+  });
+
+  test("refuse a token that no header can hold, before an error could quote it", () => {
+    for (const token of ['"hunter22\\nhunter22"', '"hunter22é"', '"hunter22…"']) {
+      const said = faults(BASICS.replace("token: token-of-the-bot", `token: ${token}`));
+      expect(said).toEqual(["forge.token: it is not a token on one line, of ASCII characters"]);
+    }
+  });
+
+  test("name what the command in hand is missing, and only that", () => {
+    const missing = (needs: readonly Need[]) => faults("", { needs }).map((each) => each.split(":")[0]);
+    expect(missing(["server"])).toEqual([
+      "forge.url",
+      "forge.token",
+      "forge.webhook_secret",
+      "forge.repositories",
+    ]);
+    expect(missing(["forge"])).toEqual(["forge.url", "forge.token"]);
+    expect(missing(["pit"])).toEqual([]);
+  });
+
+  test.each([
+    [
+      "token and token_file",
+      "forge: {token: a, token_file: b}",
+      "forge.token_file: forge.token is given as well: one of them must go",
+    ],
+    [
+      "data in missions",
+      "{data: /srv/m/data, missions: /srv/m}",
+      'data: "/srv/m/data" lies in missions ("/srv/m"), where nothing but cells may be',
+    ],
+    [
+      "a name in env and set",
+      "agents: {a: {preset: aider, env: [K], set: {K: x}}}",
+      "agents.a.set: K stands in env, too: one of them must go",
+    ],
+    [
+      "an agent with our names",
+      "agents: {a: {preset: aider, set: {LAZARUS_CELL: x}}}",
+      "agents.a.set: LAZARUS_CELL is Lazarus' own and no agent's to be given",
+    ],
+  ])("name a contradiction: %s", (_, text, fault) => {
+    expect(faults(text, { needs: ["pit"] })).toEqual([fault]);
+  });
+
+  test("keep the forge's token from every agent, whatever its variable is called", () => {
+    const text = `${BASICS}agents: {a: {preset: aider, env: [GITEA]}}`;
+    expect(faults(text, { env: { GITEA: "token-of-the-bot" } })).toEqual([
+      "agents.a.env: GITEA holds a secret of the forge, which no agent is ever given",
+    ]);
+  });
+
+  test.each([
+    ["broken YAML", "forge: [1,", /line/],
+    ["a key twice", "data: /a\ndata: /b", /unique/],
+    ["a list", "- a", /not a mapping/],
+    ["aliases that multiply", bomb(), /alias/i],
+    ["too large a file", `# ${"x".repeat(1024 * 1024)}`, /larger than 1 MiB/],
+  ])("name an unreadable file: %s", (_, text, expected) => {
+    expect(faults(text).join()).toMatch(expected);
+  });
+});
+
+function bomb(): string {
+  const rows = Array.from(
+    { length: 9 },
+    (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(", ")}]`,
+  );
+  return ["a0: &a0 [x, x]", ...rows].join("\n");
+}
+
+describe("where values come from", () => {
+  test("looks at --config, then LAZARUS_CONFIG, then ./lazarus.yaml, and does without a file", () => {
+    for (const name of ["one", "two", "lazarus"]) writeFileSync(join(dir, `${name}.yaml`), `data: /${name}`);
+    const env = { LAZARUS_CONFIG: "two.yaml" };
+    const dataDir = (options: object) =>
+      loadConfig({ env: {}, cwd: dir, needs: ["pit"], ...options }).dataDir;
+    expect(dataDir({ env, file: "one.yaml" })).toBe("/one");
+    expect(dataDir({ env })).toBe("/two");
+    expect(dataDir({})).toBe("/lazarus");
+    expect(() => dataDir({ file: "three.yaml" })).toThrow(/three\.yaml cannot be read: no such file/);
+  });
+
+  test("reads JSON", () => {
+    expect(load('{"data": "/srv/data", "limits": {"cells": 2}}', { needs: [] })).toMatchObject({
+      dataDir: "/srv/data",
+      limits: { cells: 2 },
+    });
+  });
+
+  test("replaces a variable where it is needed, and ignores it where it is not", () => {
+    const text = 'forge: {token: "x-${TOKEN}"}\ndata: ${DATA}';
+    expect(faults(text, { needs: ["pit"] })).toEqual(["data: ${DATA} is not set in the environment"]);
+    expect(load(text, { needs: ["pit"], env: { DATA: "/srv" } })).toMatchObject({
+      dataDir: "/srv",
+      forge: { token: "" },
+    });
+    expect(
+      load(BASICS.replace("token-of-the-bot", '"x-${TOKEN}"'), { env: { TOKEN: "123" } }).forge.token,
+    ).toBe("x-123");
+    expect(faults("data: ${DATA:-x}", { needs: [] })).toEqual([
+      'data: "${DATA:-x}" is not a reference to a variable: write ${NAME}',
+    ]);
+  });
+
+  test("lets LAZARUS_ variables win, and blames them by their name", () => {
+    const env = {
+      LAZARUS_FORGE_TOKEN: "other",
+      LAZARUS_LISTEN: "[::1]:0",
+      LAZARUS_MISSIONS: "cells",
+      LAZARUS_DATA: "",
+    };
+    const config = load(BASICS.replace("token: token-of-the-bot", "token_file: nowhere"), { env });
+    expect(config).toMatchObject({
+      forge: { token: "other" },
+      server: { host: "::1", port: 0, url: "http://[::1]:0" },
+    });
+    expect(config).toMatchObject({ missionsDir: join(dir, "cells"), dataDir: "/var/lib/lazarus" });
+    expect(faults(BASICS, { env: { LAZARUS_LISTEN: "8420" } })).toEqual([
+      'LAZARUS_LISTEN: "8420" is not host:port, such as 127.0.0.1:8420 or [::1]:8420',
+    ]);
+  });
+
+  test("reads secrets from files beside the configuration, without the newline at their end", () => {
+    writeFileSync(join(dir, "token"), "from a file \r\n");
+    const text = BASICS.replace("token: token-of-the-bot", "token_file: ./token");
+    expect(load(text).forge.token).toBe("from a file ");
+    expect(load(text).secrets).toContain("from a file ");
+    rmSync(join(dir, "token"));
+    expect(faults(text)).toEqual(['forge.token_file: "./token" cannot be read: no such file']);
+    expect(faults(text, { needs: ["pit"] })).toEqual([]);
+  });
+
+  test("takes several webhook secrets while they rotate", () => {
+    expect(load(BASICS.replace("hook-secret", "[new-one, old-one]")).forge.webhookSecrets).toEqual([
+      "new-one",
+      "old-one",
+    ]);
+    expect(faults(BASICS.replace("hook-secret", "[]"))[0]).toMatch(/^forge\.webhook_secret: is empty/);
+  });
+});
+
+describe("agents", () => {
+  const agent = (text: string) => {
+    const config = load(`agents: {a: ${text}}`, { needs: ["agents"] });
+    return { ...config.agents.get("a"), notices: config.notices };
+  };
+
+  test("are meant for the sandbox when they say nothing, which is remembered", () => {
+    const { backend, isDefaultBackend, unavailable, brief, notices } = agent("{preset: codex}");
+    expect({ backend, isDefaultBackend, unavailable, brief }).toEqual({
+      backend: "sandbox",
+      isDefaultBackend: true,
+      unavailable: null,
+      brief: null,
+    });
+    expect(notices).toEqual([]);
+    expect(agent("{preset: codex, backend: process}")).toMatchObject({
+      backend: "process",
+      isDefaultBackend: false,
+    });
+  });
+
+  test("find their program beside the file, or on the PATH", () => {
+    expect(agent('{command: ["./bin/agent", "./x"]}')).toMatchObject({
+      command: [join(dir, "bin/agent"), "./x"],
+      brief: "stdin",
+    });
+    expect(agent("{command: [node, x]}").command).toEqual(["node", "x"]);
+  });
+
+  test("cannot be summoned without the home they are given", () => {
+    expect(agent("{preset: aider, home: ./homes/a}").unavailable).toBe(
+      "its home template cannot be read: no such file",
+    );
+  });
+});
+
+describe("proxies", () => {
+  const env = {
+    HTTPS_PROXY: "http://upper:1",
+    https_proxy: "lower:2",
+    NO_PROXY: "a.org, .b.org,c.org:8443 [::1] 10.0.0.1",
+  };
+  test.each([
+    ["https://git.example.org/x", "http://lower:2"],
+    ["http://git.example.org/x", null],
+    ["https://a.org", null],
+    ["https://x.a.org", null],
+    ["https://xa.org", "http://lower:2"],
+    ["https://x.b.org", null],
+    ["https://c.org", "http://lower:2"],
+    ["https://c.org:8443", null],
+    ["https://[::1]:3000", null],
+    ["https://10.0.0.1", null],
+  ])("sends %s by %s", (url, proxy) => {
+    expect(load("", { needs: [], env }).proxyFor(new URL(url))).toBe(proxy);
+  });
+
+  test("agents get the absolute directories of our PATH", () => {
+    expect(load("", { needs: [], env: { PATH: "/a:.:b::/c" } }).childPath).toBe("/a:/c");
+  });
+});

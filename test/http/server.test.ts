@@ -1,0 +1,62 @@
+import { connect } from "node:net";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { type App, openApp } from "../../src/app.ts";
+import { type HttpServer, listen } from "../../src/http/server.ts";
+import { silentLog } from "../../src/log.ts";
+import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
+import { until } from "../fakes/until.ts";
+
+let rig: ForgeRig;
+let app: App;
+let server: HttpServer;
+beforeEach(async () => {
+  rig = await createForgeRig();
+  app = await openApp(rig.config, { log: silentLog });
+});
+afterEach(async () => {
+  await server.close();
+  await app.stop();
+  await rig.stop();
+});
+
+it("says that it lives, and that it is ready once the forge has answered", async () => {
+  server = await listen(app);
+  expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  await until("readyz", async () => (await fetch(`${server.url}/readyz`)).status === 200);
+  const nothing = await fetch(`${server.url}/nothing`);
+  expect([nothing.status, await nothing.json()]).toEqual([404, { error: "there is nothing here" }]);
+  const odd = await fetch(`${server.url}/%E0%A4%A`);
+  expect(odd.status).toBe(404);
+  expect(odd.headers.get("x-powered-by")).toBeNull();
+});
+
+it("cuts a slow sender off, in its headers and in its body", async () => {
+  server = await listen(app, { headersMs: 200, requestMs: 400, lookMs: 50 });
+  const port = Number(new URL(server.url).port);
+  const slow = (text: string) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(port, "127.0.0.1", () => socket.write(text));
+      let answer = "";
+      socket.on("data", (chunk: Buffer) => {
+        answer += chunk.toString();
+      });
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(answer));
+    });
+  const head = "POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  expect(await slow(head)).toContain("408");
+  expect(await slow(`${head}Content-Length: 100\r\n\r\n{`)).toContain("408");
+  expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+});
+
+it("names the key of an address that is taken", async () => {
+  server = await listen(app);
+  const taken = {
+    ...app,
+    config: { ...app.config, server: { ...app.config.server, port: Number(new URL(server.url).port) } },
+  };
+  await expect(listen(taken)).rejects.toThrow(
+    /in use; is another serve running\? \(server\.listen in lazarus\.yaml\)/,
+  );
+});
