@@ -6,8 +6,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/global-setup.ts"],
     reporters: ["default", new ClosingLine()],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Guards against hanging, and says nothing about speed: whole programs are started on machines that have other work.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     pool: "forks",
     maxWorkers: 2,
     unstubEnvs: true,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { treeFacts } from "../fakes/tree-facts.ts";
+import { until } from "../fakes/until.ts";
 import { Stage, type Thread } from "./stage.ts";
 
 /** Remembers in its home how often it was here; and leaves things uncommitted, untracked, staged. */
@@ -38,7 +39,9 @@ async function close(issue: Thread, cellId: string, replies: number): Promise<vo
   await stage.type(stage.lead, issue, "/lazarus close");
   await stage.card(issue, "**closed by lead**: published as");
   await stage.reply(issue, "is closed by lead", replies);
-  for (let left = 1; left > 0; ) left = (await readdir(at(cellId, "worktree"))).length;
+  // While it is emptied another directory takes its place: for a moment there is none.
+  const left = () => readdir(at(cellId, "worktree")).catch(() => ["being replaced"]);
+  await until("the worktree is empty", async () => (await left()).length === 0);
 }
 
 it("goes on from the archive where it stood, and publishes a second commit on the same draft", async () => {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseDuration } from "../../src/units.ts";
-import { isAlive, kill } from "../chaos/living.ts";
+import { kill } from "../chaos/living.ts";
 import { listenForWords, type Words } from "./service-manager.ts";
 import { until } from "./until.ts";
 
@@ -108,14 +108,19 @@ export class Systemd {
     const main = this.#main;
     if (main === null) return null;
     const isGroup = this.#key("KillMode", "control-group") !== "process";
-    const others = isGroup ? this.#options.others() : [];
     const gone = this.#isGone() ? Promise.resolve() : once(main, "exit");
     main.kill(signal);
-    for (const pid of others) kill(pid);
+    // What is started meanwhile belongs to the group as well: it is empty when nobody is left in it.
+    const killOthers = () => {
+      const others = isGroup ? this.#options.others() : [];
+      for (const pid of others) kill(pid);
+      return others.length;
+    };
+    killOthers();
     const hard = setTimeout(() => main.kill("SIGKILL"), this.#ms("TimeoutStopSec"));
     await gone;
     clearTimeout(hard);
-    if (isGroup) await until("the control group is empty", () => !others.some(isAlive));
+    await until("the control group is empty", () => killOthers() === 0);
     return main.exitCode ?? main.signalCode;
   }
 
