@@ -7,6 +7,7 @@ export const EXIT_CLASSES = [
   "question",
   "quota",
   "not-logged-in",
+  "no-credit",
   "cannot-run",
   "crashed",
   "over-limit",
@@ -50,7 +51,13 @@ export const EXITS: Readonly<
   "not-logged-in": {
     words: "not logged in",
     evidence:
-      "401, a bad or missing key, no credit in its last event or the end of its log, or the exit code that stands for it; with exit 0 only where it brought nothing new",
+      "401, a bad or missing key in its last event or the end of its log, or the exit code that stands for it; with exit 0 only where it brought nothing new",
+    follows: "ask",
+  },
+  "no-credit": {
+    words: "no credit",
+    evidence:
+      "402, a balance that is too low, a quota that only a payment lifts, in its last event or the end of its log; with exit 0 only where it brought nothing new",
     follows: "ask",
   },
   "cannot-run": {
@@ -146,6 +153,7 @@ export function classify(ended: Ended): Exit {
   if (signs !== null && (isFailed || isIdle)) {
     if (signs.quota !== null)
       return { class: "quota", why: signs.quota.words, resetsAt: signs.quota.resetsAt };
+    if (signs.credit !== null) return exit("no-credit", signs.credit);
     if (signs.login !== null) return exit("not-logged-in", signs.login);
   }
   const end = run.signal !== null ? `signal ${run.signal}` : `exit ${run.code}`;

@@ -86,6 +86,8 @@ export const signs = z.object({
   quota: z.object({ words: z.string(), resetsAt: z.number().nullable() }).nullable(),
   /** Why it may not use its model. */
   login: z.string().nullable(),
+  /** Why nobody pays for its model any more. */
+  credit: z.string().nullable().default(null),
   /** The kernel has killed something for lack of memory since it started. */
   isOutOfMemory: z.boolean(),
   /** The machine was started anew since. */

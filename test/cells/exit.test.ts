@@ -130,7 +130,68 @@ const TABLE: [string, Left, ExitClass][] = [
   [
     "claude without money",
     { preset: "claude", log: claude({ is_error: true, result: "Credit balance is too low" }), code: 1 },
-    "not-logged-in",
+    "no-credit",
+  ],
+  [
+    "codex without money",
+    {
+      preset: "codex",
+      log:
+        event({ type: "error", message: "Quota exceeded. Check your plan and billing details." }) +
+        event({
+          type: "turn.failed",
+          error: { message: "Quota exceeded. Check your plan and billing details." },
+        }),
+      code: 1,
+    },
+    "no-credit",
+  ],
+  [
+    "opencode without money",
+    {
+      preset: "opencode",
+      log: event({
+        type: "error",
+        error: { name: "APIError", data: { message: "Insufficient Balance", statusCode: 402 } },
+      }),
+      code: 1,
+    },
+    "no-credit",
+  ],
+  [
+    "opencode without money, in a number only",
+    {
+      preset: "opencode",
+      log: event({ type: "error", error: { name: "APIError", data: { message: "no", statusCode: 402 } } }),
+      code: 1,
+    },
+    "no-credit",
+  ],
+  [
+    "qwen without money, with exit 0",
+    {
+      preset: "qwen",
+      log: event({
+        type: "result",
+        subtype: "success",
+        is_error: false,
+        result: "[API Error: 429 You exceeded your current quota (insufficient_quota)]",
+      }),
+    },
+    "no-credit",
+  ],
+  [
+    "claude over a limit with a day and a zone",
+    {
+      preset: "claude",
+      log: claude({
+        is_error: true,
+        result:
+          "You have reached your specified API usage limits. You will regain access on 2026-11-28 at 04:00 UTC.",
+      }),
+      code: 1,
+    },
+    "quota",
   ],
   [
     "claude, server overloaded",

@@ -87,6 +87,7 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
 export function needOf(run: Run): string | null {
   if (run.exitClass === "question") return `${run.agent} asks a question`;
   if (run.exitClass === "not-logged-in") return `${run.agent} is not logged in`;
+  if (run.exitClass === "no-credit") return `${run.agent} has no credit left with its model`;
   if (run.exitClass === "cannot-run") return `${run.agent} cannot be run (${endOfRun(run)})`;
   return null;
 }

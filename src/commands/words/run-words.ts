@@ -34,6 +34,7 @@ export function meaningOfExit(run: EndedRun): string | null {
   switch (run.exitClass) {
     case "quota":
     case "not-logged-in":
+    case "no-credit":
       return `it says: ${run.exitWhy}`;
     case "over-limit":
       return run.exitWhy === run.stopped ? null : `it came to a limit: ${run.exitWhy}`;

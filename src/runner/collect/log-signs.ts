@@ -16,7 +16,7 @@ const QUOTA = [
   /\b(?:status|error|code|http|api error)\W{0,4}429\b|\b429\b.{0,20}\b(?:error|status|too many)/i,
 ];
 
-/** What no waiting mends: somebody must log in, or pay. */
+/** What no waiting mends: somebody must log in. */
 const LOGIN = [
   /\bnot (?:logged|signed) in\b|\b(?:please )?(?:run|use|type) [`'"]?(?:\S+ )?\/?(?:auth )?login\b/i,
   /\b(?:invalid|incorrect|missing|no|unknown|expired|revoked|malformed)\b.{0,20}\b(?:api|x-api|auth|access|oauth|bearer)[ _-]?(?:key|token)s?\b/i,
@@ -24,7 +24,13 @@ const LOGIN = [
   /\b(?:oauth|auth|access) token\b.{0,30}\b(?:expired|revoked|invalid)\b/i,
   /\bauthentication_error\b|\bAuthenticationError\b|\bauthentication (?:failed|required)\b|\bset an auth method\b/i,
   /\b(?:status|error|code|http|api error)\W{0,4}40[13]\b|\b401\b.{0,20}\bunauthorized\b|\bunauthorized\b.{0,20}\b401\b/i,
+];
+
+/** What no waiting mends either: somebody must pay. codex says the last for `insufficient_quota`. */
+const CREDIT = [
   /\bcredit balance is too low\b|\binsufficient_quota\b|\bbilling\b.{0,30}\b(?:inactive|not active|hard limit)\b/i,
+  /\b(?:insufficient|no|not enough|out of)\b.{0,20}\b(?:credits?|funds|balance)\b(?! card)|\bpayment required\b/i,
+  /\b(?:status|error|code|http|api error)\W{0,4}402\b|^(?:error: )?quota exceeded\. check your plan and billing details/i,
 ];
 
 /**
@@ -53,22 +59,25 @@ export function signsIn(
         ? { words: told.words, resetsAt: told.resetsAt ?? nearbyReset(lines, how.at) }
         : null,
     login: told?.kind === "login" ? told.words : null,
+    credit: told?.kind === "credit" ? told.words : null,
   };
 }
 
 type Meaning =
   | { readonly kind: "quota"; readonly words: string; readonly resetsAt: number | null }
-  | { readonly kind: "login"; readonly words: string };
+  | { readonly kind: "login" | "credit"; readonly words: string };
 
 function meaningOf(line: string, at: number): Meaning[] {
   const text = line.slice(0, 4_000);
   const isQuota = QUOTA.some((one) => one.test(text));
   const isLogin = LOGIN.some((one) => one.test(text));
-  if (!isQuota && !isLogin) return [];
+  const isCredit = CREDIT.some((one) => one.test(text));
+  if (!isQuota && !isLogin && !isCredit) return [];
   const resetsAt = resetTime(text, at);
   // "exceeded your quota, see your billing" with a time is one that time lifts.
-  if (isQuota && (!isLogin || resetsAt !== null)) return [{ kind: "quota", words: cut(text), resetsAt }];
-  return [{ kind: "login", words: cut(text) }];
+  if (isQuota && ((!isLogin && !isCredit) || resetsAt !== null))
+    return [{ kind: "quota", words: cut(text), resetsAt }];
+  return [{ kind: isCredit ? "credit" : "login", words: cut(text) }];
 }
 
 /** `Retry-After` and the like often stand on a line of their own. */

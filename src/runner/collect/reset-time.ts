@@ -11,7 +11,7 @@ const FARTHEST_MS = 400 * 24 * 60 * 60_000;
 const DAY_MS = 24 * 60 * 60_000;
 
 /** Words that may stand between "it resets" and the time. */
-const WHEN = `(?:resets?|reset(?:ting)?|retry|try again|available|wait|until|renews?)`;
+const WHEN = `(?:resets?|reset(?:ting)?|retry|try again|regain access|available|wait|until|renews?)`;
 const GAP = String.raw`[^\d\n]{0,40}?`;
 
 const READERS: readonly ((text: string, now: number) => number | null)[] = [
@@ -31,12 +31,15 @@ function epoch(text: string): number | null {
   return Number(match[1]) * 1_000 + Number(match[2] ?? 0);
 }
 
+/** `resets at 2026-11-28T04:00:00Z`, `You will regain access on 2026-11-28 at 04:00 UTC`. */
 function timestamp(text: string): number | null {
-  const day = String.raw`(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)\s?(Z|UTC|[+-]\d\d:?\d\d)?`;
+  const day = String.raw`(\d{4})-(\d\d)-(\d\d)(?:T|,? at |,? )(?=\d{1,2}:\d\d)${CLOCK}`;
   const match = new RegExp(`${WHEN}${GAP}${day}`, "i").exec(text);
   if (match === null) return null;
-  const zone = match[3] === undefined || match[3] === "UTC" ? "Z" : match[3];
-  return valid(Date.parse(`${match[1]}T${match[2]}${zone}`));
+  const time = clockOf(match.slice(4));
+  const [year, month, date] = match.slice(1, 4).map(Number) as [number, number, number];
+  const isDay = valid(Date.parse(`${match[1]}-${match[2]}-${match[3]}T00:00Z`)) !== null;
+  return time === null || !isDay ? null : inZone({ year, month: month - 1, day: date }, time);
 }
 
 /** `Retry-After: Wed, 21 Oct 2026 07:28:00 GMT` */
@@ -81,7 +84,9 @@ function header(text: string, now: number): number | null {
 }
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-const CLOCK = String.raw`(\d{1,2})(?::(\d\d))?(?::\d\d)?\s?([ap]\.?m\b\.?)?\s?(?:\(?([A-Z][A-Za-z_]+(?:\/[A-Za-z_+-]+\d*){0,2})\)?)?`;
+/** Hour, minute, second, half of the day, and a zone by its place, its letters or its distance from UTC. */
+const ZONE = String.raw`[A-Za-z_]{2,30}(?:\/[A-Za-z_+-]{1,30}\d{0,2}){1,2}|(?:UTC|GMT)?[+-]\d{1,2}(?::?\d\d)?|[A-Z]{1,5}\b`;
+const CLOCK = String.raw`(\d{1,2})(?::(\d\d))?(?::(\d\d(?:\.\d{1,9})?))?\s?([ap]\.?m\b\.?)?\s?(?:\(?(${ZONE})\)?)?`;
 
 /** `resets Oct 21, 3pm (UTC)`, `try again at Nov 22nd, 2026 3:15 PM`. */
 function dateInWords(text: string, now: number): number | null {
@@ -101,7 +106,7 @@ function dateInWords(text: string, now: number): number | null {
 function timeOfDay(text: string, now: number): number | null {
   const match = new RegExp(`${WHEN}(?: again)?(?: at| is)? ${CLOCK}`, "i").exec(text);
   // `try again 3 times` is no time of day.
-  if (match === null || (match[2] === undefined && match[3] === undefined)) return null;
+  if (match === null || (match[2] === undefined && match[4] === undefined)) return null;
   const time = clockOf(match.slice(1));
   if (time === null) return null;
   for (const ahead of [-1, 0, 1, 2]) {
@@ -116,33 +121,52 @@ function timeOfDay(text: string, now: number): number | null {
 interface TimeOfDay {
   readonly hour: number;
   readonly minute: number;
+  readonly seconds: number;
   readonly zone: string | null;
 }
 
 function clockOf(words: readonly (string | undefined)[]): TimeOfDay | null {
-  const [hours, minutes, half, zone] = words;
+  const [hours, minutes, seconds, half, zone] = words;
   const minute = Number(minutes ?? 0);
   let hour = Number(hours);
   if (half !== undefined) {
     if (hour < 1 || hour > 12) return null;
     hour = (hour % 12) + (/^p/i.test(half) ? 12 : 0);
   }
-  return hour > 23 || minute > 59 ? null : { hour, minute, zone: zone ?? null };
+  return hour > 23 || minute > 59
+    ? null
+    : { hour, minute, seconds: Number(seconds ?? 0), zone: zone ?? null };
 }
 
 function inZone(date: { year: number; month: number; day: number }, time: TimeOfDay): number {
-  const asUtc = Date.UTC(date.year, date.month, date.day, time.hour, time.minute);
+  const { hour, minute, seconds } = time;
+  const asUtc = Date.UTC(date.year, date.month, date.day, hour, minute) + seconds * 1_000;
   // Twice: the first guess may lie on the other side of a change of summer time.
   const first = asUtc - offsetMs(time.zone, asUtc);
   return asUtc - offsetMs(time.zone, first);
 }
 
+/** Hours ahead of UTC of the letters that agents' vendors write; letters with two meanings are not among them. */
+const LETTERS: Readonly<Record<string, number>> = {
+  ...{ EST: -5, EDT: -4, CDT: -5, MST: -7, MDT: -6, PST: -8, PDT: -7 },
+  ...{ WEST: 1, CET: 1, CEST: 2, EET: 2, EEST: 3, JST: 9, KST: 9, AEST: 10, AEDT: 11 },
+};
+
 /** How far a zone is ahead of UTC at that moment; 0 for one that nobody knows. */
 function offsetMs(zone: string | null, at: number): number {
-  if (zone === null || !zone.includes("/")) return 0;
+  if (zone === null) return 0;
+  const fixed = /^(?:UTC|GMT)?([+-])(\d{1,2}):?(\d\d)?$/i.exec(zone);
+  if (fixed !== null) {
+    const minutes = Number(fixed[2]) * 60 + Number(fixed[3] ?? 0);
+    return (fixed[1] === "-" ? -minutes : minutes) * 60_000;
+  }
+  return zone.includes("/") ? offsetOfPlace(zone, at) : (LETTERS[zone.toUpperCase()] ?? 0) * 3_600_000;
+}
+
+function offsetOfPlace(place: string, at: number): number {
   try {
     const parts = new Intl.DateTimeFormat("en-US", {
-      timeZone: zone,
+      timeZone: place,
       hourCycle: "h23",
       ...{ year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" },
     }).formatToParts(at);

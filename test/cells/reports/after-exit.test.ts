@@ -36,6 +36,7 @@ const signs = (more: Partial<Signs>): Signs => ({
   ownLimit: null,
   quota: null,
   login: null,
+  credit: null,
   isOutOfMemory: false,
   isRebooted: false,
   ...more,

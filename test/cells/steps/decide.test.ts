@@ -219,7 +219,7 @@ describe("what follows from an exit", () => {
     expect(follows(kind)).toEqual({ kind: "publish" });
   });
 
-  it.each(["question", "not-logged-in", "cannot-run", "over-limit"] as const)(
+  it.each(["question", "not-logged-in", "no-credit", "cannot-run", "over-limit"] as const)(
     "%s: a person is asked at once",
     (kind) => {
       expect(follows(kind)).toEqual({ kind: "ask", latch: null });

@@ -50,6 +50,7 @@ const SIGNS: Signs = {
   ownLimit: null,
   quota: null,
   login: null,
+  credit: null,
   isOutOfMemory: false,
   isRebooted: false,
 };
@@ -245,6 +246,14 @@ const cards: Record<string, () => void | Promise<void>> = {
       nothingLeft({
         logTail: "",
         signs: { ...SIGNS, event: "failed", login: "Invalid API key · Please run /login" },
+      }),
+      { code: 1 },
+    ),
+  "has-no-credit": () =>
+    worked(
+      nothingLeft({
+        logTail: "",
+        signs: { ...SIGNS, event: "failed", credit: "Credit balance is too low" },
       }),
       { code: 1 },
     ),

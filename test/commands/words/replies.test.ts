@@ -141,6 +141,7 @@ it("asks a person once, and says what for", async () => {
       { harvest: harvest({ question: "Which one, @owner?\n\nfixes #1" }) },
     ],
     "not logged in": [{ exitClass: "not-logged-in", exitWhy: "Invalid API key · Please run /login" }],
+    "no credit": [{ exitClass: "no-credit", exitWhy: "Credit balance is too low" }],
     "cannot be run": [{ exitClass: "cannot-run", code: 127 }],
     "over its wall clock": [
       { exitClass: "over-limit", stopped: "over its wall clock of 2h", exitWhy: "over its wall clock of 2h" },

@@ -36,6 +36,24 @@ const TOLD: [string, number][] = [
   ["limit resets at 2026-11-21T16:00:00Z", at(16)],
   ["retry after 2026-11-21 16:00:00+02:00", at(14)],
   ["available again until 2026-11-21T16:00:00.250 UTC", at(16) + 250],
+  [
+    "You have reached your specified API usage limits. You will regain access on 2026-11-28 at 04:00 UTC.",
+    at(4, 0, 28),
+  ],
+  ["You've hit your limit · resets 3am (Europe/Berlin)", at(2, 0, 22)],
+  ["You've hit your session limit · resets 3:45pm (America/New_York)", at(20, 45)],
+  ["Your limit resets Nov 24 at 9am (Europe/Berlin)", at(8, 0, 24)],
+  ["your usage limit resets on Nov 24, 9:30am (America/Argentina/Buenos_Aires)", at(12, 30, 24)],
+  ["You've hit your usage limit. Upgrade to Pro or try again at Nov 28th, 2026 4:00 AM.", at(4, 0, 28)],
+  [
+    "You've hit your usage limit. Visit https://x.example, or try again in 3 days 4 minutes.",
+    NOW + 72 * H + 4 * M,
+  ],
+  ["Usage limit reached for gemini-2.5-pro. Access resets at 3:00 PM GMT+2.", at(13, 0, 22)],
+  ["Usage limit reached for gemini-2.5-pro. Access resets at 3:00 PM PST.", at(23)],
+  ["Access resets at 11:00 PM GMT-5.", at(4, 0, 22)],
+  ["limit resets 2026-11-28 9:05 PM UTC", at(21, 5, 28)],
+  ["access resets at 2026-11-28, 04:00 (Europe/Berlin)", at(3, 0, 28)],
 ];
 it.each(TOLD)("reads when it resets: %s", (text, expected) => {
   expect(resetTime(text, NOW)).toBe(expected);
@@ -52,6 +70,7 @@ it.each([
   "limit resets at 99999-99-99T99:99:99Z",
   "resets at 2026-13-45T10:00:00Z",
   "wait, 2 files were reset",
+  "You will regain access on 2026-11-28 at 04:99 UTC",
   "retry in 99999999999999999 days",
   "Retry-After: 99999999999",
   "",
