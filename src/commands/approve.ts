@@ -1,3 +1,4 @@
+import type { Cell } from "../cells/cell.ts";
 import { findCell } from "./access/find-cell.ts";
 import { refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
@@ -12,13 +13,12 @@ export const approve: Verb = {
   async run(command, origin, deps) {
     const found = await findCell(
       command.words[0] ?? null,
-      { verb: "approve", role: "director" },
+      { verb: "approve", role: "director", fits: isWaiting },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    if (cell.state !== "proposed" || !cell.waitsForApproval)
-      return refuse("refused", replies.notWaiting(cell));
+    if (!isWaiting(cell)) return refuse("refused", replies.notWaiting(cell));
     return {
       kind: "done",
       line: replies.approved(cell),
@@ -27,3 +27,7 @@ export const approve: Verb = {
     };
   },
 };
+
+function isWaiting(cell: Cell): boolean {
+  return cell.state === "proposed" && cell.waitsForApproval;
+}

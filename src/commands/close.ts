@@ -1,3 +1,4 @@
+import type { Cell } from "../cells/cell.ts";
 import { findCell } from "./access/find-cell.ts";
 import { refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
@@ -15,12 +16,12 @@ export const close: Verb = {
   async run(command, origin, deps) {
     const found = await findCell(
       command.words[0] ?? null,
-      { verb: "close", role: "director" },
+      { verb: "close", role: "director", fits: isOpen },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    if (cell.state !== "active" && cell.state !== "idle") return refuse("refused", replies.cannotClose(cell));
+    if (!isOpen(cell)) return refuse("refused", replies.cannotClose(cell));
     return {
       kind: "done",
       line: replies.closing(cell),
@@ -40,3 +41,7 @@ export const close: Verb = {
     };
   },
 };
+
+function isOpen(cell: Cell): boolean {
+  return cell.state === "active" || cell.state === "idle";
+}

@@ -1,4 +1,6 @@
-import { findCell, reachable } from "./access/find-cell.ts";
+import type { Cell } from "../cells/cell.ts";
+import { reachable } from "./access/cells-here.ts";
+import { findCell } from "./access/find-cell.ts";
 import { refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
@@ -13,16 +15,19 @@ export const decline: Verb = {
     const [first, ...rest] = command.words;
     const isCell = first !== undefined && (origin.isOperator || reachable(first, origin, deps).length > 0);
     const why = (isCell ? rest : command.words).join(" ");
+    const waiting = (cell: Cell) => {
+      const run = cell.state === "proposed" ? deps.registry.lastRun(cell.id) : null;
+      return run?.state === "waiting" ? run : null;
+    };
     const found = await findCell(
       isCell ? first : null,
-      { verb: "decline", role: "director" },
+      { verb: "decline", role: "director", fits: (cell) => waiting(cell) !== null },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    const run = deps.registry.lastRun(cell.id);
-    if (cell.state !== "proposed" || run === null || run.state !== "waiting")
-      return refuse("refused", replies.notWaiting(cell));
+    const run = waiting(cell);
+    if (run === null) return refuse("refused", replies.notWaiting(cell));
     const by = origin.person.login;
     return {
       kind: "done",

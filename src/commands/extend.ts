@@ -1,3 +1,4 @@
+import type { Cell } from "../cells/cell.ts";
 import { parseDuration } from "../units.ts";
 import { findCell } from "./access/find-cell.ts";
 import { refuse, type Verb } from "./command.ts";
@@ -20,11 +21,11 @@ export const extend: Verb = {
     const byMs = parseDuration(typed);
     if (byMs === null || byMs < SHORTEST_MS) return refuse("usage", replies.badExtension(typed));
     const cellWord = second === undefined ? null : (first ?? null);
-    const found = await findCell(cellWord, { verb: "extend", role: "director" }, { origin, deps });
+    const need = { verb: "extend", words: typed, role: "director", fits: hasEnd } as const;
+    const found = await findCell(cellWord, need, { origin, deps });
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    if (cell.state !== "proposed" && cell.state !== "active" && cell.state !== "idle")
-      return refuse("refused", replies.cannotExtend(cell));
+    if (!hasEnd(cell)) return refuse("refused", replies.cannotExtend(cell));
     const expiresAt = cell.expiresAt + byMs;
     if (expiresAt - deps.clock.now() > LONGEST_MS) return refuse("usage", replies.extendsTooFar(cell));
     return {
@@ -35,3 +36,7 @@ export const extend: Verb = {
     };
   },
 };
+
+function hasEnd(cell: Cell): boolean {
+  return cell.state === "proposed" || cell.state === "active" || cell.state === "idle";
+}

@@ -1,5 +1,6 @@
+import type { Cell, Run } from "../cells/cell.ts";
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 const DEFAULT_LINES = 50;
@@ -19,16 +20,13 @@ export const logs: Verb = {
       return refuse("usage", replies.badTail(String(typed)));
     const found = await findCell(
       command.words[0] ?? null,
-      { verb: "logs", role: "executor" },
+      { verb: "logs", role: "executor", fits: (cell) => loggedRun(cell, deps) !== undefined },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    const run = deps.registry
-      .runs(cell.id)
-      .filter((one) => one.startedAt !== null)
-      .at(-1);
-    if (run === undefined || cell.state === "destroyed") return refuse("failed", replies.noLog(cell));
+    const run = loggedRun(cell, deps);
+    if (run === undefined) return refuse("failed", replies.noLog(cell));
     return {
       kind: "later",
       effects: () => {
@@ -42,3 +40,9 @@ export const logs: Verb = {
     };
   },
 };
+
+/** The last run that began, unless its log is gone with the cell. */
+function loggedRun(cell: Cell, deps: Pick<Deps, "registry">): Run | undefined {
+  if (cell.state === "destroyed") return undefined;
+  return deps.registry.runs(cell.id).findLast((run) => run.startedAt !== null);
+}

@@ -21,7 +21,7 @@ export const publish: Verb = {
   async run(command, origin, deps) {
     const found = await findCell(
       command.words[0] ?? null,
-      { verb: "publish", role: "director" },
+      { verb: "publish", role: "director", fits: (cell) => whyNot(cell, true) === null },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;

@@ -1,7 +1,8 @@
-import { includesRole } from "../cells/cell.ts";
+import { type Cell, includesRole } from "../cells/cell.ts";
 import { isRetryInLine } from "../cells/steps/decide.ts";
 import { nearest } from "../nearest.ts";
-import { findCell, reachable } from "./access/find-cell.ts";
+import { reachable } from "./access/cells-here.ts";
+import { findCell } from "./access/find-cell.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
@@ -14,28 +15,33 @@ export const revive: Verb = {
   flags: {},
   async run(command, origin, deps) {
     const { cellWord, agentWord } = splitRevive(command, origin, deps);
-    const found = await findCell(cellWord, { verb: "revive", role: "executor" }, { origin, deps });
+    const fits = (cell: Cell) => whyNot(cell, deps) === null;
+    const found = await findCell(cellWord, { verb: "revive", role: "executor", fits }, { origin, deps });
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    if (cell.state === "archived" && cell.sealedAt === null)
-      return refuse("refused", replies.neverMade(cell));
-    if (cell.closing?.thenDestroy) return refuse("refused", replies.beingDestroyed(cell));
     if (cell.state === "archived" && !includesRole(found.role, "director")) {
-      const asDirector = await findCell(cellWord, { verb: "revive", role: "director" }, { origin, deps });
+      const need = { verb: "revive", role: "director", fits } as const;
+      const asDirector = await findCell(cellWord, need, { origin, deps });
       if ("refusal" in asDirector) return asDirector.refusal;
     }
-    const last = deps.registry.lastRun(cell.id);
-    const isInLine = last?.state === "waiting" || last?.state === "admitted";
-    // What would go on by itself later goes on now.
-    if (last !== null && isInLine && !isRetryInLine(last))
-      return refuse("refused", replies.alreadyWaits(cell));
-    if (cell.state === "active" || last?.state === "running")
-      return refuse("refused", replies.alreadyRuns(cell));
-    if (cell.state !== "idle" && cell.state !== "archived")
-      return refuse("refused", replies.cannotRevive(cell));
-    return start(agentWord ?? cell.agent, { cell, origin, deps });
+    return whyNot(cell, deps) ?? start(agentWord ?? cell.agent, { cell, origin, deps });
   },
 };
+
+/** What keeps a cell from being revived; null where nothing does. */
+function whyNot(cell: Cell, deps: Pick<Deps, "registry">): Answer | null {
+  if (cell.state === "archived" && cell.sealedAt === null) return refuse("refused", replies.neverMade(cell));
+  if (cell.closing?.thenDestroy) return refuse("refused", replies.beingDestroyed(cell));
+  const last = deps.registry.lastRun(cell.id);
+  const isInLine = last?.state === "waiting" || last?.state === "admitted";
+  // What would go on by itself later goes on now.
+  if (last !== null && isInLine && !isRetryInLine(last)) return refuse("refused", replies.alreadyWaits(cell));
+  if (cell.state === "active" || last?.state === "running")
+    return refuse("refused", replies.alreadyRuns(cell));
+  if (cell.state !== "idle" && cell.state !== "archived")
+    return refuse("refused", replies.cannotRevive(cell));
+  return null;
+}
 
 function start(
   agentName: string,

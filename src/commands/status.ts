@@ -2,6 +2,7 @@ import type { Cell } from "../cells/cell.ts";
 import { shortId, targetOf } from "../cells/cell.ts";
 import { toIso } from "../clock.ts";
 import { code, table } from "../gitea/markdown.ts";
+import { cellsHere } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
 import { cardContent } from "./words/card.ts";
@@ -29,9 +30,7 @@ export const status: Verb = {
               ? ["proposed", "active", "idle", "closing", "archived", "destroyed"]
               : undefined,
           )
-        : deps.registry
-            .ofThread(origin.thread.repository.id, origin.thread.number)
-            .filter((cell) => cell.state !== "destroyed");
+        : cellsHere(origin.thread, deps);
     return statusOfMany(cells, origin, deps);
   },
 };

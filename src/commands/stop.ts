@@ -1,5 +1,6 @@
+import type { Cell } from "../cells/cell.ts";
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 export const stop: Verb = {
@@ -12,15 +13,12 @@ export const stop: Verb = {
   async run(command, origin, deps) {
     const found = await findCell(
       command.words[0] ?? null,
-      { verb: "stop", role: "executor" },
+      { verb: "stop", role: "executor", fits: (cell) => hasRun(cell, deps) },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    const run = deps.registry.lastRun(cell.id);
-    const canStop =
-      run !== null && (run.state === "waiting" || run.state === "admitted" || run.state === "running");
-    if (!canStop) return refuse("refused", replies.nothingRuns(cell));
+    if (!hasRun(cell, deps)) return refuse("refused", replies.nothingRuns(cell));
     return {
       kind: "done",
       line: replies.stopping(cell),
@@ -31,3 +29,8 @@ export const stop: Verb = {
     };
   },
 };
+
+function hasRun(cell: Cell, deps: Pick<Deps, "registry">): boolean {
+  const state = deps.registry.lastRun(cell.id)?.state;
+  return state === "waiting" || state === "admitted" || state === "running";
+}

@@ -8,7 +8,7 @@ import type { Deps, Verb } from "./command.ts";
 import { healthOf } from "./words/health-words.ts";
 import { ordinal } from "./words/replies.ts";
 import { endOfRun } from "./words/run-words.ts";
-import { c, lines, type Sentence, say } from "./words/sentence.ts";
+import { asTyped, c, lines, type Sentence, say } from "./words/sentence.ts";
 
 export const why: Verb = {
   name: "why",
@@ -69,7 +69,7 @@ function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Senten
     );
   if (cell.breaker !== null)
     said.push(
-      say`Nothing is tried again by itself, because ${cell.breaker}; ${c("/lazarus revive")} starts it again.`,
+      say`Nothing is tried again by itself, because ${cell.breaker}; ${asTyped(`revive ${shortId(cell.id)}`)} starts it again.`,
     );
   for (const held of heldFor(cell)) said.push(say`Held back: ${held}`);
   if (cell.harvest?.salvaged) said.push(say`${cell.harvest.salvaged}.`);

@@ -74,7 +74,7 @@ it("does not destroy by a slip what somebody is bringing back", async () => {
   archive();
   await type("owner", "revive");
   expect(await type("owner", "destroy")).toBe(
-    "Cell `4f1c0b7e` is being brought back for a run: `stop 4f1c0b7e` it first, or `destroy 4f1c0b7e --force`.",
+    "Cell `4f1c0b7e` is being brought back for a run: type `lazarus stop 4f1c0b7e` first, or `lazarus destroy 4f1c0b7e --force`.",
   );
   expect(await type("owner", "destroy", { "--force": true })).toBe("cell `4f1c0b7e`: destroying");
   expect(rig.payloads("restore")).toEqual([]);

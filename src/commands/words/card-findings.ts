@@ -1,4 +1,4 @@
-import type { Cell, Run } from "../../cells/cell.ts";
+import { type Cell, type Run, shortId } from "../../cells/cell.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
@@ -11,7 +11,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   const harvest = cell.harvest;
   if (cell.waitsForApproval) {
     found.push(
-      md`${asSentence(cell.reason ?? "it is to be approved")} A director lets it start with ${code("/lazarus approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
+      md`${asSentence(cell.reason ?? "it is to be approved")} A director lets it start with ${hint(cell, "approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
     );
     found.push(details("The brief", fenced(cell.brief, 16_000)));
   } else if (cell.reason !== null) found.push(md`${asSentence(cell.reason)}`);
@@ -36,7 +36,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   }
   const review = cell.state === "idle" && cell.pullRequest !== null && cell.publishedTip === harvest?.tip;
   if (review)
-    found.push(md`Review ${pullRequestLink(cell)}; ${code("/lazarus close")} closes the cell (directors).`);
+    found.push(md`Review ${pullRequestLink(cell)}; ${hint(cell, "close")} closes the cell (directors).`);
   if (harvest !== null && !harvest.changed && harvest.report !== null)
     found.push(details(`What ${cell.agent} reports`, quote(harvest.report, 8_000)));
   const isWorthALook = cell.outcome === "failed" || (harvest?.changed === false && harvest.report === null);
@@ -48,7 +48,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
 /** The warning before the end of its TTL. */
 function ending(cell: Cell): Markdown {
   const then = cell.state === "proposed" ? "withdrawn" : "closed, and what it made is published";
-  return md`Its time ends ${moment(cell.expiresAt)}: then it is ${then}. ${code("/lazarus extend 4h")} gives it more (directors).`;
+  return md`Its time ends ${moment(cell.expiresAt)}: then it is ${then}. ${hint(cell, "extend", "4h")} gives it more (directors).`;
 }
 
 /** The last run of a cell, and the last that was not withdrawn before it began; null where there is none. */
@@ -66,7 +66,7 @@ function aboutExit(cell: Cell, { last, kept }: ShownRuns, now: number): Markdown
     found.push(md`The next run starts by itself at ${timeUtc(last.notBefore, now)}.${work}`);
   }
   if (cell.breaker !== null)
-    found.push(md`${asSentence(cell.breaker)} It rests until somebody types ${code("/lazarus revive")}.`);
+    found.push(md`${asSentence(cell.breaker)} It rests until somebody types ${hint(cell, "revive")}.`);
   if (kept === null || kept.state !== "ended") return found;
   const meaning = meaningOfExit(kept);
   if (meaning !== null) found.push(md`${asSentence(meaning)}`);
@@ -88,8 +88,8 @@ function howToLetGo(cell: Cell): Markdown {
   const { harvest } = cell;
   if (harvest === null || harvest.tip === null) return kept;
   if (harvest.forbidden.length > 0) return md`${kept} What shows a secret is never published.`;
-  const flag = harvest.protectedPaths.length > 0 ? " --allow-protected" : "";
-  return md`${kept} ${code(`/lazarus publish${flag}`)} lets it go (directors).`;
+  const flag = harvest.protectedPaths.length > 0 ? ["--allow-protected"] : [];
+  return md`${kept} ${hint(cell, "publish", ...flag)} lets it go (directors).`;
 }
 
 /** What may be done about a cell's way back from its archive. */
@@ -99,6 +99,11 @@ function revival(cell: Cell, run: Run | null): [string, string][] {
   return [
     isComing ? ["stop", "leaves it archived"] : ["revive", "brings it back and lets it go on (directors)"],
   ];
+}
+
+/** A command that can be pasted on any of the cell's threads, whatever other cells there are: it bears the id. */
+export function hint(cell: Pick<Cell, "id">, verb: string, ...more: readonly string[]): Markdown {
+  return code(["/lazarus", verb, shortId(cell.id), ...more].join(" "));
 }
 
 /** What may be typed now, each with what it does. */
@@ -133,7 +138,7 @@ export function actions(cell: Cell, run: Run | null): Markdown {
   };
   const here = cell.state === "destroyed" ? [] : all[cell.state];
   return join(
-    here.map(([verb, does]) => md`${code(`/lazarus ${verb}`)} ${does}`),
+    here.map(([verb, does]) => md`${hint(cell, verb)} ${does}`),
     " · ",
   );
 }

@@ -1,6 +1,6 @@
 import { type Cell, shortId } from "../../cells/cell.ts";
 import { moment } from "./run-words.ts";
-import { c, lines, list, type Sentence, say } from "./sentence.ts";
+import { asTyped, c, lines, list, type Sentence, say } from "./sentence.ts";
 
 // Every sentence that answers a command. Cards stand in card.ts, pull requests in pull-request.ts.
 
@@ -12,7 +12,7 @@ function hint(nearest: string | null): Sentence {
 export const replies = {
   unknownVerb: (typed: string, nearest: string | null) =>
     nearest === null
-      ? say`No command ${c(typed)}. ${c("/lazarus help")} lists them.`
+      ? say`No command ${c(typed)}. ${asTyped("help")} lists them.`
       : say`No command ${c(typed)}.${hint(nearest)}`,
   unknownFlag: (typed: string, nearest: string | null) =>
     say`There is no flag ${c(typed)} here.${hint(nearest)}`,
@@ -20,8 +20,8 @@ export const replies = {
   notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
   editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
   takesNoWords: (verb: string) =>
-    say`${c(verb)} takes no words for the agent, so nothing was done. ${c("/lazarus summon AGENT -- words")} begins a new cell with them.`,
-  usage: (usage: string) => say`That is not how it is typed: ${c(`/lazarus ${usage}`)}`,
+    say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("summon AGENT -- words")} begins a new cell with them.`,
+  usage: (usage: string) => say`That is not how it is typed: ${asTyped(usage)}`,
 
   unknownAgent: (typed: string, agents: readonly string[], nearest: string | null) =>
     agents.length === 0
@@ -91,7 +91,17 @@ export const replies = {
   prefixTooShort: (typed: string) =>
     say`${c(typed)} is too short for a cell's id: type at least 4 characters.`,
   noCellHere: () => say`There is no cell on this thread.`,
-  whichCell: (ids: readonly string[]) => say`Which cell? There is: ${ids.map(shortId).join(", ")}.`,
+  /** `words` must stand after the CELL. */
+  whichCell: (
+    command: { verb: string; words: string },
+    cells: readonly Pick<Cell, "id" | "agent" | "state">[],
+  ) =>
+    lines(
+      say`Which cell? There is:`,
+      ...cells.map((cell) => say`- ${c(shortId(cell.id))}: ${cell.agent}, ${cell.state}`),
+      say``,
+      say`Type its id, as in ${asTyped(`${command.verb} ${shortId(cells[0]?.id ?? "")} ${command.words}`.trim())}.`,
+    ),
   nameACell: () => say`Which cell? Give its id, or the first 4 characters of it.`,
 
   nothingRuns: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has no run to stop: it is ${cell.state}.`,
@@ -118,16 +128,16 @@ export const replies = {
   publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
   nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
   neverPublished: (cell: Cell, why: readonly string[]) =>
-    say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or close with ${c("--discard")}.`,
+    say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or ${asTyped(`close ${shortId(cell.id)} --discard`)} closes it without publishing.`,
   needsAllowProtected: (cell: Cell, paths: readonly string[]) =>
-    say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${c(`publish ${shortId(cell.id)} --allow-protected`)}.`,
+    say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${asTyped(`publish ${shortId(cell.id)} --allow-protected`)}.`,
   closing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: closing`,
   notArchived: (cell: Cell) =>
     cell.state === "closing"
       ? say`Cell ${c(shortId(cell.id))} is still being closed: type it again when its card says that it is archived.`
-      : say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: ${c("close")} it first, or ${c(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
+      : say`Cell ${c(shortId(cell.id))} is ${cell.state}, not archived: type ${asTyped(`close ${shortId(cell.id)}`)} first, or ${asTyped(`destroy ${shortId(cell.id)} --force`)} discards what was not published.`,
   comesBack: (cell: Cell) =>
-    say`Cell ${c(shortId(cell.id))} is being brought back for a run: ${c(`stop ${shortId(cell.id)}`)} it first, or ${c(`destroy ${shortId(cell.id)} --force`)}.`,
+    say`Cell ${c(shortId(cell.id))} is being brought back for a run: type ${asTyped(`stop ${shortId(cell.id)}`)} first, or ${asTyped(`destroy ${shortId(cell.id)} --force`)}.`,
   alreadyDestroyed: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is destroyed already.`,
   destroying: (cell: Cell) => say`cell ${c(shortId(cell.id))}: destroying`,
   notWaiting: (cell: Cell) =>

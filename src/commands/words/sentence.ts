@@ -9,11 +9,18 @@ export interface Sentence {
 /** Words to be shown as code on the forge, and in backquotes in a terminal. */
 export interface CodeWord {
   readonly code: string;
+  /** How it reads in a terminal, where that differs. */
+  readonly inTerminal?: string;
 }
 
 /** Marks what people may type or compare: a command, an id, a branch. */
 export function c(text: string): CodeWord {
   return { code: text };
+}
+
+/** A command as it is typed where it is read: `/lazarus stop 4f1c0b7e` on the forge, `lazarus stop 4f1c0b7e` in a terminal. */
+export function asTyped(command: string): CodeWord {
+  return { code: `/lazarus ${command}`, inTerminal: `lazarus ${command}` };
 }
 
 /** Makes a sentence; what is interpolated comes from outside and is defused for Markdown, and stays one line in a terminal. */
@@ -27,7 +34,7 @@ export function say(
   });
   const forText = values.map((value) => {
     if (typeof value !== "object") return plainText(String(value));
-    return "code" in value ? `\`${plainText(value.code)}\`` : value.text;
+    return "code" in value ? `\`${plainText(value.inTerminal ?? value.code)}\`` : value.text;
   });
   return {
     markdown: md(parts, ...forMarkdown),

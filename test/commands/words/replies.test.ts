@@ -64,7 +64,10 @@ it("says each refusal in one calm sentence", () => {
     ambiguousCell: replies.ambiguousCell("4f1c", [cell.id, "4f1c9999-x"]),
     prefixTooShort: replies.prefixTooShort("4f1"),
     noCellHere: replies.noCellHere(),
-    whichCell: replies.whichCell([cell.id, "9ab24c11-x"]),
+    whichCell: replies.whichCell({ verb: "extend", words: "4h" }, [
+      cell,
+      { ...cell, id: "9ab24c11-x", agent: "ezra", state: "active" },
+    ]),
     nameACell: replies.nameACell(),
     nothingRuns: replies.nothingRuns(cell),
     stopping: replies.stopping(cell),
