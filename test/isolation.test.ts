@@ -15,6 +15,8 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
     name: "allegro",
     preset: null,
     command: ["/usr/bin/true"],
+    args: [],
+    model: null,
     brief: null,
     homeTemplate: null,
     env: {},

@@ -1,121 +1,5 @@
-import { join } from "node:path";
 import { LazarusError } from "../errors.ts";
-
-export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", "qwen", "aider"] as const;
-export type PresetName = (typeof PRESET_NAMES)[number];
-
-/** How an agent is given its brief; its path is always in `LAZARUS_BRIEF`. */
-export type BriefBy = "stdin" | "argument" | "file";
-
-/** Of the run that a command line is made for. Paths are absolute and as the agent sees them. */
-export interface LaunchContext {
-  readonly briefPath: string;
-  /** Needed where the brief goes as an argument. */
-  readonly briefText: string | null;
-  readonly worktree: string;
-  readonly artifacts: string;
-  /** The agent's own home in the cell. */
-  readonly home: string;
-  /** A UUID, the same for every run that goes on with one session. */
-  readonly sessionId: string;
-  /** Whether that session does not exist yet. */
-  readonly isFirstRun: boolean;
-}
-
-/** A known agent. @see the tables of each vendor's command line, tried with the versions named in the docstrings below. */
-export interface Preset {
-  readonly name: PresetName;
-  /** How it takes its brief unless configured otherwise. */
-  readonly brief: BriefBy;
-  /** The command line; where `by` is `argument` the brief's text comes right after it. */
-  command(context: LaunchContext, by: BriefBy): string[];
-  env(context: LaunchContext): Record<string, string>;
-}
-
-/**
- * What these agents may do is for the cell to hold, not for their own prompts, which nobody answers: they are told not to ask. Two are kept to less: claude
- * refuses to be let off its leash as root, and codex brings a sandbox of its own that does not ask.
- */
-const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
-  /** From its documentation; `--query-file` is missing in older releases, so the argument is its default. */
-  hermes: {
-    brief: "argument",
-    command(context, by) {
-      const words = ["hermes", "chat", "-Q", "--source", "tool", "--yolo"];
-      if (by === "argument") return [...words, "-q"];
-      return [...words, "--query-file", by === "stdin" ? "-" : context.briefPath];
-    },
-    env: ({ home }) => ({ HERMES_HOME: home }),
-  },
-  /** 2.1: a session id that exists already is an error. */
-  claude: {
-    brief: "stdin",
-    command: ({ sessionId, isFirstRun }) => [
-      ...["claude", "-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits"],
-      ...[isFirstRun ? "--session-id" : "--resume", sessionId],
-    ],
-    env: ({ home }) => ({
-      CLAUDE_CONFIG_DIR: join(home, "claude"),
-      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-      DISABLE_AUTOUPDATER: "1",
-    }),
-  },
-  /** 0.169: chooses its session's id itself, so every run begins anew from the brief. */
-  codex: {
-    brief: "stdin",
-    command: ({ worktree, artifacts }, by) => [
-      ...["codex", "exec", "--json", "-C", worktree, "-s", "workspace-write", "--skip-git-repo-check"],
-      ...["-o", join(artifacts, "last.txt"), ...(by === "argument" ? [] : ["-"])],
-    ],
-    env: ({ home }) => ({ CODEX_HOME: join(home, "codex") }),
-  },
-  /** 1.18: as codex. */
-  opencode: {
-    brief: "stdin",
-    command: ({ worktree }) => ["opencode", "run", "--format", "json", "--dir", worktree, "--auto"],
-    env: ({ home }) => ({
-      OPENCODE_CONFIG_DIR: join(home, "opencode"),
-      XDG_CONFIG_HOME: join(home, "xdg/config"),
-      XDG_DATA_HOME: join(home, "xdg/data"),
-      XDG_STATE_HOME: join(home, "xdg/state"),
-      XDG_CACHE_HOME: join(home, "xdg/cache"),
-      OPENCODE_DISABLE_MODELS_FETCH: "1",
-    }),
-  },
-  /** 0.61: going on with a session was never seen to work, so every run begins anew. */
-  gemini: {
-    brief: "stdin",
-    command: (_, by) => [
-      ...["gemini", "-o", "stream-json", "--approval-mode", "yolo"],
-      ...(by === "argument" ? ["-p"] : []),
-    ],
-    env: ({ home }) => ({ GEMINI_CLI_HOME: join(home, "gemini"), GEMINI_CLI_TRUST_WORKSPACE: "true" }),
-  },
-  /** 0.15. */
-  qwen: {
-    brief: "stdin",
-    command: ({ sessionId, isFirstRun }) => [
-      ...["qwen", "-o", "stream-json", "--auth-type", "openai", "--approval-mode", "yolo"],
-      ...[isFirstRun ? "--session-id" : "--resume", sessionId],
-    ],
-    env: ({ home }) => ({ QWEN_HOME: join(home, "qwen") }),
-  },
-  /** From its documentation. */
-  aider: {
-    brief: "file",
-    command: ({ home, briefPath }, by) => [
-      ...["aider", "--yes-always", "--no-gitignore", "--no-check-update", "--analytics-disable"],
-      ...["--chat-history-file", join(home, "aider.md"), "--input-history-file", join(home, "aider.in")],
-      ...(by === "argument" ? ["--message"] : ["--message-file", briefPath]),
-    ],
-    env: () => ({}),
-  },
-};
-
-/** The preset of that name. */
-export function preset(name: PresetName): Preset {
-  return { name, ...PRESETS[name] };
-}
+import { type BriefBy, type HomeFile, type LaunchContext, type PresetName, preset } from "./presets.ts";
 
 /** An agent as configured, the values of its `env` already looked up. */
 export interface AgentSetup {
@@ -127,6 +11,10 @@ export interface AgentSetup {
   /** What its own `env` passes through. */
   readonly env: Readonly<Record<string, string>>;
   readonly set: Readonly<Record<string, string>>;
+  /** Given to the preset's command; null: the agent's own choice. */
+  readonly model: string | null;
+  /** Added to the preset's command. */
+  readonly args: readonly string[];
 }
 
 export interface AgentCommand {
@@ -137,6 +25,8 @@ export interface AgentCommand {
   readonly stdin: boolean;
   /** Below its home; must exist before it starts (codex refuses a home that does not). */
   readonly directories: string[];
+  /** What its preset needs in a home; where a template brings all of it, it stays as it is. */
+  readonly files: readonly HomeFile[];
 }
 
 /** The kernel's limit for one argument, its closing NUL included. @see execve(2), MAX_ARG_STRLEN */
@@ -149,7 +39,7 @@ const ARGUMENT_BYTES = 128 * 1024;
 export function agentCommand(agent: AgentSetup, context: LaunchContext): AgentCommand {
   const known = agent.preset === null ? null : preset(agent.preset);
   const by = agent.brief ?? known?.brief ?? "stdin";
-  const command = agent.command ?? known?.command(context, by) ?? [];
+  const command = agent.command ?? presetWords(agent, context, by);
   if (command.length === 0)
     throw new LazarusError("configuration", "the agent has neither a preset nor a command");
   const presetEnv = known?.env(context) ?? {};
@@ -158,7 +48,15 @@ export function agentCommand(agent: AgentSetup, context: LaunchContext): AgentCo
     env: { ...presetEnv, ...agent.env, ...agent.set },
     stdin: by === "stdin",
     directories: Object.values(presetEnv).filter((value) => value.startsWith(`${context.home}/`)),
+    files: known?.files ?? [],
   };
+}
+
+/** All known agents take their model by the same option; what the operator adds comes after it, and wins. */
+function presetWords(agent: AgentSetup, context: LaunchContext, by: BriefBy): string[] {
+  if (agent.preset === null) return [];
+  const { words, last } = preset(agent.preset).command(context, by);
+  return [...words, ...(agent.model === null ? [] : ["--model", agent.model]), ...agent.args, ...last];
 }
 
 function asArgument(text: string | null): string {

@@ -9,6 +9,10 @@ export interface AgentConfig {
   readonly preset: PresetName | null;
   /** Wins over the preset's. A relative program with a slash was made absolute. */
   readonly command: readonly string[] | null;
+  /** Added to the preset's command. */
+  readonly args: readonly string[];
+  /** Given to the preset's command; null: the agent's own choice. */
+  readonly model: string | null;
   /** Null: the preset's. */
   readonly brief: "stdin" | "argument" | "file" | null;
   readonly homeTemplate: string | null;
@@ -58,6 +62,8 @@ export function buildAgent(
     name,
     preset: agent.preset ?? null,
     command: agent.command === undefined ? null : [isRelative ? resolve(base, program) : program, ...words],
+    args: agent.args,
+    model: agent.model ?? null,
     brief: agent.brief ?? (agent.preset === undefined ? "stdin" : null),
     homeTemplate: home,
     env: Object.fromEntries(

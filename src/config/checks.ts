@@ -133,6 +133,7 @@ interface AgentCircumstances {
 
 function checkAgent(path: string, agent: Tree, { env, secrets, fault }: AgentCircumstances): void {
   if (agent.preset === undefined && agent.command === undefined) fault(path, "needs a preset or a command");
+  checkWords(path, agent, { secrets, fault });
   const passed = Array.isArray(agent.env) ? agent.env.filter((each) => typeof each === "string") : [];
   const set = isTree(agent.set) ? agent.set : {};
   for (const name of [...passed, ...Object.keys(set)]) {
@@ -144,4 +145,22 @@ function checkAgent(path: string, agent: Tree, { env, secrets, fault }: AgentCir
     if (from === "set" && passed.includes(name))
       fault(`${path}.set`, `${name} stands in env, too: one of them must go`);
   }
+}
+
+/** What is added to a preset's command has no place in one of the operator's own. */
+function checkWords(
+  path: string,
+  agent: Tree,
+  { secrets, fault }: Pick<AgentCircumstances, "secrets" | "fault">,
+): void {
+  const { preset, command, model, args } = agent;
+  if (command !== undefined) {
+    if (model !== undefined) fault(`${path}.model`, "is for a preset's command: name it in command instead");
+    if (args !== undefined)
+      fault(`${path}.args`, "is for a preset's command: add the words to command instead");
+  }
+  if (preset === "opencode" && typeof model === "string" && !/^[^/]+\/./.test(model))
+    fault(`${path}.model`, `${show(model)} is not provider/model, as opencode wants it`);
+  if (Array.isArray(args) && args.some((word) => secrets.has(word)))
+    fault(`${path}.args`, "holds a secret of the forge, which no agent is ever given");
 }

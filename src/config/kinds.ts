@@ -31,6 +31,10 @@ export const token: Kind<string> = {
 };
 /** A file or directory; where a relative one starts is not decided here. */
 export const directory = string("a path", text.read);
+/** Goes into a command line: nothing that would be read as an option. */
+export const modelName = string("a model's name, such as claude-opus-4-8 or openai/gpt-5", (input) =>
+  /^[^\s\0-][^\s\0]*$/.test(input) ? input : null,
+);
 export const name = pattern(/^[A-Za-z_][A-Za-z0-9_]*$/);
 export const flag = kind("true or false", (input) => (typeof input === "boolean" ? input : undefined));
 

@@ -8,6 +8,7 @@ import {
   hosts,
   listen,
   lists,
+  modelName,
   name,
   oneOf,
   pattern,
@@ -67,6 +68,16 @@ const agent = section({
   command: optional(
     texts('a list of words such as ["./bin/agent", "--flag"]'),
     "the command line itself; wins over the preset, which fills the rest",
+  ),
+  args: key(
+    lists(text, "a list of words"),
+    [],
+    "options added to the preset's command; where two contradict each other most agents take the last",
+  ),
+  model: optional(
+    modelName,
+    "given to the preset's command; opencode wants provider/model",
+    "the agent's own",
   ),
   brief: optional(
     oneOf(["stdin", "argument", "file"]),

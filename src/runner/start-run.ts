@@ -1,8 +1,9 @@
 import { dirname, join } from "node:path";
-import { agentCommand, agentEnvironment, type LaunchContext } from "../backends/agents.ts";
+import { agentCommand, agentEnvironment } from "../backends/agents.ts";
 import type { Backend, Handle, RunSpec } from "../backends/backend.ts";
 import { resolveCommand } from "../backends/os/executable.ts";
-import { logNameOf, sessionIdOf } from "../cells/names.ts";
+import type { HomeFile, LaunchContext, Session } from "../backends/presets.ts";
+import { logNameOf } from "../cells/names.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
@@ -11,7 +12,7 @@ import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directo
 import { ensureHome } from "./disk/home.ts";
 import { checkPassable, lendCell } from "./disk/owner.ts";
 import { inDirectory, readInside } from "./disk/safe-files.ts";
-import { hasSession } from "./disk/session.ts";
+import { findSession } from "./disk/session.ts";
 import type { Gates } from "./gates.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
@@ -39,7 +40,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     await checkPassable({ missions: deps.missionsDir, mirrors }, cell.user);
   }
   // Before anything is built: what cannot be started leaves nothing behind.
-  const wanted = prepare(deps, plan, { paths, isFirstRun: true });
+  const wanted = prepare(deps, plan, { paths, session: { id: cell.id, isNew: true } });
   const usable = await plan.backend.check();
   if (!usable.ok)
     throw new LazarusError(
@@ -62,12 +63,13 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     agent: agent.name,
     template: agent.homeTemplate,
     directories: wanted.directories,
+    files: wanted.files.map(({ path, fill }) => ({ path, fill: (text) => fill(text, wanted.spec.env) })),
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
-  const isFirstRun = !(await hasSession(paths.cell, agent.name, sessionIdOf(cell.id, agent.name)));
+  const session = await findSession({ cellId: cell.id, cellDir: paths.cell, run, agent });
   signal.throwIfAborted();
   await deps.gates.open(cell.id, agent);
-  return backend.start(prepare(deps, plan, { paths, isFirstRun }).spec);
+  return backend.start(prepare(deps, plan, { paths, session }).spec);
 }
 
 function toLimits(agent: AgentConfig): Record<string, unknown> {
@@ -77,9 +79,9 @@ function toLimits(agent: AgentConfig): Record<string, unknown> {
 
 function prepare(
   deps: StartDeps,
-  { payload, agent }: StartPlan,
-  at: { readonly paths: CellPaths; readonly isFirstRun: boolean },
-): { spec: RunSpec; directories: string[] } {
+  { payload, agent, backend }: StartPlan,
+  at: { readonly paths: CellPaths; readonly session: Session },
+): { spec: RunSpec; directories: string[]; files: readonly HomeFile[] } {
   const { cell, run, role } = payload;
   const { paths } = at;
   const mirror = deps.mirrors.path(cell.repository);
@@ -93,8 +95,8 @@ function prepare(
     worktree: paths.worktree,
     artifacts: paths.artifacts,
     home: surroundings.dirs.home,
-    sessionId: sessionIdOf(cell.id, agent.name),
-    isFirstRun: at.isFirstRun,
+    session: at.session,
+    isIsolated: backend.name !== "process" || cell.user !== null,
   };
   const launch = agentCommand(agent, context);
   const spec: RunSpec = {
@@ -110,7 +112,7 @@ function prepare(
     logPath: join(paths.logs, logNameOf(agent.name, run)),
     stateDir: paths.state,
   };
-  return { spec, directories: launch.directories };
+  return { spec, directories: launch.directories, files: launch.files };
 }
 
 /** The agent reads what was pinned, also where an earlier run changed the file. */

@@ -5,12 +5,15 @@ import {
   type AgentSetup,
   agentCommand,
   agentEnvironment,
-  type BriefBy,
   baseEnvironment,
+} from "../../src/backends/agents.ts";
+import {
+  type BriefBy,
   type LaunchContext,
   PRESET_NAMES,
   type PresetName,
-} from "../../src/backends/agents.ts";
+  preset,
+} from "../../src/backends/presets.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { PRESET_NAMES as CONFIGURABLE } from "../../src/config/schema.ts";
 import { type CellRig, createCellRig } from "../fakes/cell-rig.ts";
@@ -38,14 +41,14 @@ function contextOf(more: Partial<LaunchContext> = {}): LaunchContext {
     worktree,
     artifacts,
     home,
-    sessionId: SESSION,
-    isFirstRun: true,
+    session: { id: SESSION, isNew: true },
+    isIsolated: true,
     ...more,
   };
 }
 
 function setup(more: Partial<AgentSetup>): AgentSetup {
-  return { preset: null, command: null, brief: null, env: {}, set: {}, ...more };
+  return { preset: null, command: null, brief: null, env: {}, set: {}, model: null, args: [], ...more };
 }
 
 function base(): Record<string, string> {
@@ -89,39 +92,51 @@ describe("every preset", () => {
   };
   interface Expected {
     readonly argv: readonly string[];
-    readonly later?: readonly string[];
+    /** When it goes on with a session. */
+    readonly later: readonly string[];
+    /** Where Lazarus does not hold it, if it then does less. */
+    readonly softer?: readonly string[];
     readonly env: Readonly<Record<string, string>>;
     readonly stdin: string;
   }
   const EXPECTED: Record<PresetName, () => Expected> = {
     hermes: () => ({
       argv: ["chat", "-Q", "--source", "tool", "--yolo", "-q", BRIEF],
+      later: ["chat", "-Q", "--source", "tool", "--yolo", "--resume", SESSION, "-q", BRIEF],
       env: { HERMES_HOME: home() },
       stdin: "",
     }),
     claude: () => {
-      const words = ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits"];
+      const words = ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode"];
       return {
-        argv: [...words, "--session-id", SESSION],
-        later: [...words, "--resume", SESSION],
+        argv: [...words, "bypassPermissions", "--session-id", SESSION],
+        later: [...words, "bypassPermissions", "--resume", SESSION],
+        softer: [...words, "acceptEdits", "--session-id", SESSION],
         env: {
           CLAUDE_CONFIG_DIR: home("claude"),
           CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
           DISABLE_AUTOUPDATER: "1",
+          IS_SANDBOX: "1",
         },
         stdin: BRIEF,
       };
     },
-    codex: () => ({
-      argv: [
-        ...["exec", "--json", "-C", worktree(), "-s", "workspace-write", "--skip-git-repo-check"],
-        ...["-o", join(artifacts(), "last.txt"), "-"],
-      ],
-      env: { CODEX_HOME: home("codex") },
-      stdin: BRIEF,
-    }),
+    codex: () => {
+      const words = ["exec", "--json", "-C", worktree(), "--skip-git-repo-check"];
+      words.push("-o", join(artifacts(), "last.txt"));
+      const free = "--dangerously-bypass-approvals-and-sandbox";
+      const own = ["-s", "workspace-write", "--add-dir", artifacts(), "--add-dir", join(worktree(), ".git")];
+      return {
+        argv: [...words, free, "-"],
+        later: [...words, free, "resume", SESSION, "-"],
+        softer: [...words, ...own, "-"],
+        env: { CODEX_HOME: home("codex") },
+        stdin: BRIEF,
+      };
+    },
     opencode: () => ({
       argv: ["run", "--format", "json", "--dir", worktree(), "--auto"],
+      later: ["run", "--format", "json", "--dir", worktree(), "--auto", "-s", SESSION],
       env: {
         OPENCODE_CONFIG_DIR: home("opencode"),
         XDG_CONFIG_HOME: home("xdg/config"),
@@ -129,11 +144,13 @@ describe("every preset", () => {
         XDG_STATE_HOME: home("xdg/state"),
         XDG_CACHE_HOME: home("xdg/cache"),
         OPENCODE_DISABLE_MODELS_FETCH: "1",
+        OPENCODE_DISABLE_AUTOUPDATE: "1",
       },
       stdin: BRIEF,
     }),
     gemini: () => ({
-      argv: ["-o", "stream-json", "--approval-mode", "yolo"],
+      argv: ["-o", "stream-json", "--approval-mode", "yolo", "--session-id", SESSION],
+      later: ["-o", "stream-json", "--approval-mode", "yolo", "--resume", SESSION],
       env: { GEMINI_CLI_HOME: home("gemini"), GEMINI_CLI_TRUST_WORKSPACE: "true" },
       stdin: BRIEF,
     }),
@@ -146,16 +163,17 @@ describe("every preset", () => {
         stdin: BRIEF,
       };
     },
-    aider: () => ({
-      argv: [
+    aider: () => {
+      const argv = [
         ...["--yes-always", "--no-gitignore", "--no-check-update", "--analytics-disable"],
         ...["--chat-history-file", home("aider.md"), "--input-history-file", home("aider.in")],
         ...["--message-file", brief()],
-      ],
-      env: {},
-      stdin: "",
-    }),
+      ];
+      return { argv, later: argv, env: {}, stdin: "" };
+    },
   };
+  const wordsOf = (name: PresetName, more: Partial<LaunchContext>, agent: Partial<AgentSetup> = {}) =>
+    agentCommand(setup({ preset: name, ...agent }), contextOf(more)).command.slice(1);
 
   it.each(PRESET_NAMES)("%s is started with its words, its homes and the brief", async (name) => {
     const expected = EXPECTED[name]();
@@ -166,16 +184,37 @@ describe("every preset", () => {
   });
 
   it.each(PRESET_NAMES)("%s goes on with its session where it can", (name) => {
-    const { argv, later } = EXPECTED[name]();
-    expect(agentCommand(setup({ preset: name }), contextOf({ isFirstRun: false })).command.slice(1)).toEqual(
-      later ?? argv,
-    );
+    expect(wordsOf(name, { session: { id: SESSION, isNew: false } })).toEqual(EXPECTED[name]().later);
+  });
+
+  it.each(PRESET_NAMES)("%s keeps to a softer mode, where it has one, as the user of Lazarus", (name) => {
+    const { softer, argv } = EXPECTED[name]();
+    expect(wordsOf(name, { isIsolated: false })).toEqual(softer ?? argv);
+    expect(preset(name).env(contextOf({ isIsolated: false }))).not.toHaveProperty("IS_SANDBOX");
+  });
+
+  it.each(PRESET_NAMES)("%s takes a model and more options before what is no option", (name) => {
+    for (const by of [null, "argument"] as const) {
+      for (const isNew of [true, false]) {
+        const session = { id: SESSION, isNew };
+        const plain = wordsOf(name, { session }, { brief: by });
+        const more = wordsOf(name, { session }, { brief: by, model: "some/model", args: ["--more", "a b"] });
+        const last = preset(name).command(contextOf({ session }), by ?? preset(name).brief).last.length;
+        const at = plain.length - last - ((by ?? preset(name).brief) === "argument" ? 1 : 0);
+        expect(more).toEqual([
+          ...plain.slice(0, at),
+          ...["--model", "some/model", "--more", "a b"],
+          ...plain.slice(at),
+        ]);
+      }
+    }
   });
 
   const taken: readonly [PresetName, BriefBy, readonly string[]][] = [
     ["hermes", "stdin", ["--query-file", "-"]],
     ["claude", "argument", ["--session-id", SESSION, BRIEF]],
     ["codex", "argument", [BRIEF]],
+    ["codex", "stdin", ["-"]],
     ["gemini", "argument", ["-p", BRIEF]],
     ["aider", "argument", ["--message", BRIEF]],
     ["claude", "file", ["--session-id", SESSION]],
@@ -193,6 +232,40 @@ describe("every preset", () => {
 
   it("is one that can be configured", () => {
     expect([...CONFIGURABLE].sort()).toEqual([...PRESET_NAMES].sort());
+  });
+});
+
+describe("gemini's settings", () => {
+  const [file] = preset("gemini").files;
+  const fill = (text: string | null, env: Record<string, string> = {}) => file?.fill(text, env) ?? null;
+  const chosen = (text: string | null) =>
+    text === null ? null : JSON.parse(text).security.auth.selectedType;
+
+  it("say how it logs in where nothing else does", () => {
+    expect(file?.path).toBe("gemini/.gemini/settings.json");
+    expect(chosen(fill(null))).toBe("gemini-api-key");
+    expect(chosen(fill(null, { GOOGLE_GENAI_USE_VERTEXAI: "true" }))).toBe("vertex-ai");
+  });
+
+  it("keep all that a template brings", () => {
+    expect(
+      JSON.parse(fill('{"ui": {"theme": "x"}, "security": {"auth": {"useExternal": true}}}') ?? ""),
+    ).toEqual({
+      ui: { theme: "x" },
+      security: { auth: { useExternal: true, selectedType: "gemini-api-key" } },
+    });
+  });
+
+  it.each([
+    '{"security": {"auth": {"selectedType": "oauth-personal"}}}',
+    '{"security": {"auth": {"selectedType": null}}}',
+    "{ // with a comment\n}",
+    "[]",
+    '{"security": "high"}',
+    '{"security": {"auth": []}}',
+    "",
+  ])("are left as they are: %s", (text) => {
+    expect(fill(text)).toBeNull();
   });
 });
 

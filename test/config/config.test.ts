@@ -317,6 +317,32 @@ describe("agents", () => {
     });
   });
 
+  test("have a model, and words of the operator's own for the preset's command", () => {
+    expect(agent("{preset: codex}")).toMatchObject({ model: null, args: [] });
+    expect(agent('{preset: opencode, model: "local/qwen3:30b", args: ["--variant", "high"]}')).toMatchObject({
+      model: "local/qwen3:30b",
+      args: ["--variant", "high"],
+    });
+  });
+
+  test.each([
+    ["preset: claude, model: --yolo", 'model: "--yolo" is not a model\'s name, such as'],
+    ['preset: claude, model: "a b"', 'model: "a b" is not a model\'s name, such as'],
+    ["preset: opencode, model: gpt", 'model: "gpt" is not provider/model, as opencode wants it'],
+    ["preset: claude, args: --debug", 'args: "--debug" is not a list of words'],
+    [
+      "preset: claude, args: [hook-secret]",
+      "args: holds a secret of the forge, which no agent is ever given",
+    ],
+    [
+      "preset: claude, command: [x], model: opus",
+      "model: is for a preset's command: name it in command instead",
+    ],
+    ["command: [x], args: [--debug]", "args: is for a preset's command: add the words to command instead"],
+  ])("are refused where their words do not hold: {%s}", (text, fault) => {
+    expect(faults(`${BASICS}agents: {a: {${text}}}`)).toEqual([expect.stringContaining(`agents.a.${fault}`)]);
+  });
+
   test("find their program beside the file, or on the PATH", () => {
     expect(agent('{command: ["./bin/agent", "./x"]}')).toMatchObject({
       command: [join(dir, "bin/agent"), "./x"],

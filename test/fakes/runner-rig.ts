@@ -280,6 +280,8 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     name: "allegro",
     preset: null,
     command: [path],
+    args: [],
+    model: null,
     brief: "stdin",
     homeTemplate: null,
     env: {},

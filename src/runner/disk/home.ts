@@ -1,9 +1,12 @@
-import { cp, lstat, mkdir, rename } from "node:fs/promises";
+import { cp, type FileHandle, lstat, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type CellPaths, directoryError } from "./directory.ts";
 import { giveAway } from "./owner.ts";
 import { removeTree } from "./remove-tree.ts";
-import { below, openDirectory } from "./safe-files.ts";
+import { below, inDirectory, openDirectory, readInside, writeWhole } from "./safe-files.ts";
+
+/** A larger file of a template is none that a preset would add to. */
+const MOST_BYTES = 1024 * 1024;
 
 export interface HomePlan {
   readonly agent: string;
@@ -11,6 +14,8 @@ export interface HomePlan {
   readonly template: string | null;
   /** Absolute paths below the home that must exist when the agent first starts. */
   readonly directories: readonly string[];
+  /** Files below the home, made from what the template has there (null: nothing); null leaves them as they are. */
+  readonly files: readonly { readonly path: string; fill(text: string | null): string | null }[];
   /** Whose it will be, and the PATH to make it so; null: ours. */
   readonly owner: Parameters<typeof giveAway>[1] | null;
 }
@@ -58,4 +63,26 @@ async function fill(aside: string, final: string, plan: HomePlan): Promise<void>
     if (path.startsWith(`${final}/`))
       await mkdir(join(aside, path.slice(final.length + 1)), { recursive: true, mode: 0o700 });
   }
+  for (const file of plan.files) await fillFile(aside, file);
+}
+
+/** What a template has a link to is somebody else's, and stays as it is. */
+async function fillFile(aside: string, { path, fill }: HomePlan["files"][number]): Promise<void> {
+  const names = path.split("/");
+  const file = names.pop() ?? "";
+  for (const [at, name] of names.entries()) {
+    await inDirectory(aside, names.slice(0, at), async (parent) => {
+      if (!(await isThere(parent, name))) await mkdir(below(parent, name), { mode: 0o700 });
+    });
+  }
+  await inDirectory(aside, names, async (directory) => {
+    const there = await readInside(directory, file, { end: "start", maxBytes: MOST_BYTES });
+    if (there?.cut || (there === null && (await isThere(directory, file)))) return;
+    const text = fill(there?.text ?? null);
+    if (text !== null) await writeWhole(directory, file, text);
+  });
+}
+
+async function isThere(directory: FileHandle, name: string): Promise<boolean> {
+  return (await lstat(below(directory, name)).catch(() => null)) !== null;
 }
