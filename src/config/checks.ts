@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { resolve, sep } from "node:path";
 import { nearest } from "../nearest.ts";
+import { isLoopback, loopbackPort } from "./network.ts";
 import { AGENT_NAME, CONFIG_KEYS, type FileConfig, fileSchema, show } from "./schema.ts";
 import { at, type Environment, isTree, type Need, type Tree, why } from "./source.ts";
 
@@ -102,6 +103,36 @@ export function checkSilence(tree: Tree, file: FileConfig, fault: Fault): void {
     if (isGiven && (spans.stalled ?? 0) < (spans.quiet ?? 0))
       fault(`${path}.stalled`, `is shorter than ${path}.quiet: what is stalled was quiet before`);
   }
+}
+
+/**
+ * What listens on loopback takes whoever comes for somebody of this machine. An agent has no business with Lazarus itself there, nor with the forge: it believes its
+ * proxy's headers, which say who is logged in.
+ */
+export function checkLoopback(file: FileConfig, fault: Fault): void {
+  const { host, port } = file.server.listen;
+  const isHere = isLoopback(host) || host === "0.0.0.0" || host === "::";
+  const forge = file.forge.url === undefined ? null : new URL(file.forge.url);
+  for (const [name, { network }] of Object.entries(file.agents)) {
+    const ports =
+      typeof network === "string" ? [] : network.map((entry) => [entry, loopbackPort(entry)] as const);
+    for (const [entry, at] of ports) {
+      if (at === null) continue;
+      const path = `agents.${name}.network`;
+      if (isHere && at === port)
+        fault(
+          path,
+          `"${entry}" is Lazarus' own port: take it out, heartbeats go by $LAZARUS_ARTIFACTS/heartbeat.json`,
+        );
+      if (forge !== null && isLoopback(forge.hostname) && at === portOf(forge))
+        fault(path, `"${entry}" is the forge itself, which may take an agent there for anybody: take it out`);
+    }
+  }
+}
+
+function portOf(url: URL): number {
+  if (url.port !== "") return Number(url.port);
+  return url.protocol === "https:" ? 443 : 80;
 }
 
 /** The missions root holds nothing but cells: all else in it would be a stranger. */

@@ -1,7 +1,7 @@
 import { delimiter, dirname, isAbsolute, resolve } from "node:path";
 import { LazarusError } from "../errors.ts";
 import { type AgentConfig, buildAgent } from "./agents.ts";
-import { checkContradictions, checkSchema, checkSilence } from "./checks.ts";
+import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
 import { proxies } from "./proxies.ts";
 import type { FileConfig } from "./schema.ts";
 import {
@@ -143,7 +143,10 @@ export function loadConfig(options: LoadOptions): Config {
   }
   const checked = checkSchema(tree, fault);
   checkContradictions(tree, { env, base, needs, fault });
-  if (checked !== null) checkSilence(tree, checked, fault);
+  if (checked !== null) {
+    checkSilence(tree, checked, fault);
+    checkLoopback(checked, fault);
+  }
   if (faults.size > 0 || checked === null) throw new ConfigFault(source.file, [...faults.values()]);
   return build(checked, { file: source.file, base, env, isGiven: (key) => at(tree, key) !== undefined });
 }

@@ -8,6 +8,14 @@ export interface Kind<T> {
   read(input: unknown): T | undefined;
   /** A fault must not quote what was given. */
   readonly hidden?: boolean;
+  /** What is wrong with a value that `read` does not take, where more can be said than what would be right. */
+  faultOf?(input: unknown): string;
+}
+
+/** A value as a fault quotes it, cut. */
+export function show(value: unknown): string {
+  const whole = JSON.stringify(value) ?? String(value);
+  return whole.length > 80 ? `${whole.slice(0, 79)}…` : whole;
 }
 
 function kind<T>(what: string, read: (input: unknown) => T | undefined): Kind<T> {
@@ -108,14 +116,6 @@ export const listen = string("host:port, such as 127.0.0.1:8420 or [::1]:8420", 
   const host = match?.[1] ?? match?.[2];
   return host !== undefined && port <= 65_535 ? { host, port } : null;
 });
-
-export const hosts = kind(
-  "one of none, full, or a list of hosts",
-  (input): "none" | "full" | string[] | undefined => {
-    if (input === "none" || input === "full") return input;
-    return lists(pattern(/^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?$/), "").read(input);
-  },
-);
 
 export const uidRange = string("a range of user ids such as 700000-765535", (input) => {
   const match = /^(\d{1,10})-(\d{1,10})$/.exec(input);

@@ -5,7 +5,6 @@ import {
   directory,
   duration,
   flag,
-  hosts,
   listen,
   lists,
   modelName,
@@ -13,6 +12,7 @@ import {
   oneOf,
   pattern,
   secret,
+  show,
   size,
   span,
   text,
@@ -22,6 +22,9 @@ import {
   url,
   variables,
 } from "./kinds.ts";
+import { network } from "./network.ts";
+
+export { show } from "./kinds.ts";
 
 /** The agents Lazarus knows how to start (backends/agents.ts). */
 export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", "qwen", "aider"] as const;
@@ -40,7 +43,8 @@ function read<T>(kind: Kind<T>) {
   return z.unknown().transform((input, context): T => {
     const value = kind.read(input);
     if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: `${kind.hidden ? "it" : show(input)} is not ${kind.what}` });
+    const plain = `${kind.hidden ? "it" : show(input)} is not ${kind.what}`;
+    context.addIssue({ code: "custom", message: kind.faultOf?.(input) ?? plain });
     return z.NEVER;
   });
 }
@@ -98,9 +102,9 @@ const agent = section({
     "sandbox",
   ),
   network: key(
-    hosts,
+    network,
     "none",
-    "none, full, or a list of hosts; does not hold in `process`, a list not in `container`",
+    "none, full, or a list of `host` (ports 80 and 443), `host:port`, `*.host` ([more](docs/network.md)); does not hold in `process`, a list not in `container`",
   ),
   image: optional(text, "image of the container (container only)"),
   paths: key(
@@ -223,10 +227,4 @@ function keysOf(schema: z.core.$ZodType, path: string): ConfigKey[] {
   return Object.entries(schema.shape).flatMap(([name, inner]) =>
     keysOf(inner, path ? `${path}.${name}` : name),
   );
-}
-
-/** A value as a fault quotes it, cut. */
-export function show(value: unknown): string {
-  const whole = JSON.stringify(value) ?? String(value);
-  return whole.length > 80 ? `${whole.slice(0, 79)}…` : whole;
 }

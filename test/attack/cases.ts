@@ -18,7 +18,7 @@ export interface Case {
   readonly script: (ground: Ground) => string;
   /** What it got, seen from outside or proven by a canary; null: nothing. */
   readonly got: (ground: Ground, printed: string) => string | null;
-  readonly spec?: Partial<RunSpec>;
+  readonly spec?: Partial<RunSpec> | ((ground: Ground) => Partial<RunSpec>);
   /** Not tried without isolation, nor where a degree does not promise to stop it: it could harm the machine. */
   readonly isDangerous?: boolean;
   /** Whether a plain process without limits shows that it works; else something is wrong with the case. */
@@ -148,6 +148,18 @@ const READING: readonly Case[] = [
   },
 ];
 
+/** Ways to say "this machine". */
+const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "::1", "127.0.0.2", "0.0.0.0", "::ffff:127.0.0.1", "127.1"];
+const say = (host: string, port: number, text: string) =>
+  `timeout 2 bash -c "exec 5<>/dev/tcp/${host}/${port} && printf '${text}' >&5 && cat <&5"`;
+const get = (host: string, port: number) => say(host, port, "GET /plain HTTP/1.0\\r\\n\\r\\n");
+const tunnel = (host: string, port: number) =>
+  say(
+    "127.0.0.1",
+    3128,
+    `CONNECT ${host.includes(":") ? `[${host}]` : host}:${port} HTTP/1.1\\r\\n\\r\\nGET /plain HTTP/1.0\\r\\n\\r\\n`,
+  );
+
 const REACHING: readonly Case[] = [
   {
     ...{ id: "1.28", tries: "reach the host's loopback", stoppedBy: NAMESPACES },
@@ -176,6 +188,36 @@ const REACHING: readonly Case[] = [
     script: ({ port, lazarus }) =>
       `nsenter --net=/proc/${lazarus.pid}/ns/net true; bash -c "exec 5<>/dev/tcp/localhost/${port} && printf 'GET /entered HTTP/1.0\\r\\n\\r\\n' >&5 && cat <&5"`,
     got: hit("http /entered"),
+  },
+  {
+    ...{ id: "1.36", tries: "reach another port of the loopback than the listed one", stoppedBy: NAMESPACES },
+    spec: ({ listed }) => ({ network: [`127.0.0.1:${listed}`] }),
+    script: ({ port }) =>
+      [
+        ...LOOPBACK_NAMES.map((host) => get(host, port)),
+        ...LOOPBACK_NAMES.map((host) => tunnel(host, port)),
+      ].join("; "),
+    got: hit("http /plain"),
+  },
+  {
+    ...{ id: "1.37", tries: "have the listed port lead elsewhere", stoppedBy: NAMESPACES },
+    spec: ({ listed }) => ({ network: [`localhost:${listed}`] }),
+    script: ({ port, listed }) =>
+      [
+        get("localhost", port),
+        say(
+          "127.0.0.1",
+          listed,
+          `CONNECT 127.0.0.1:${port} HTTP/1.1\\r\\n\\r\\nGET /plain HTTP/1.0\\r\\n\\r\\n`,
+        ),
+        say("127.0.0.1", 3128, `GET http://localhost:${listed}@127.0.0.1:${port}/plain HTTP/1.0\\r\\n\\r\\n`),
+        say(
+          "127.0.0.1",
+          3128,
+          `CONNECT localhost:${listed}:${port} HTTP/1.1\\r\\n\\r\\nGET /plain HTTP/1.0\\r\\n\\r\\n`,
+        ),
+      ].join("; "),
+    got: hit("http /plain"),
   },
 ];
 

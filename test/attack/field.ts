@@ -3,9 +3,11 @@ import { once } from "node:events";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Backend, CellUser } from "../../src/backends/backend.ts";
+import type { Backend, CellUser, RunSpec } from "../../src/backends/backend.ts";
 import { processBackend } from "../../src/backends/process.ts";
-import { sandboxBackend } from "../../src/backends/sandbox/sandbox.ts";
+import { type Gate, openGate } from "../../src/backends/sandbox/gate.ts";
+import { gateDirOf, sandboxBackend } from "../../src/backends/sandbox/sandbox.ts";
+import { silentLog } from "../../src/log.ts";
 import type { Case, Degree } from "./cases.ts";
 import { type Ground, layGround } from "./ground.ts";
 
@@ -114,7 +116,9 @@ export function verdictOf(seen: { isClaimed: boolean; isProven: boolean; got: st
 }
 
 async function attempt({ backend }: Arm, ground: Ground, each: Case): Promise<string | null> {
-  const spec = ground.spec(each.script(ground), each.spec ?? {});
+  const more = typeof each.spec === "function" ? each.spec(ground) : each.spec;
+  const spec = ground.spec(each.script(ground), more ?? {});
+  const gate = backend.name === "sandbox" ? await gateOf(spec) : null;
   const before = process.env.LAZARUS_FORGE_TOKEN;
   process.env.LAZARUS_FORGE_TOKEN = ground.canary("inherited");
   const held = openSync(ground.at.config, "r");
@@ -126,10 +130,17 @@ async function attempt({ backend }: Arm, ground: Ground, each: Case): Promise<st
   const end = performance.now() + PATIENCE_MS;
   while ((await backend.observe(handle)).kind === "alive" && performance.now() < end) await pause(4);
   await backend.stop(handle, 0);
+  await gate?.close();
   const printed = existsSync(spec.logPath) ? readFileSync(spec.logPath, "latin1") : "";
   const got = each.got(ground, printed);
   await cleanUp(ground);
   return got;
+}
+
+/** The way to listed hosts, as a runner opens it. */
+async function gateOf({ cellId, dirs, network }: RunSpec): Promise<Gate | null> {
+  if (typeof network === "string") return null;
+  return openGate({ cellId, dir: gateDirOf(dirs), hosts: network, log: silentLog });
 }
 
 /** A child as any program starts one: with the environment and the descriptors of its parent. */

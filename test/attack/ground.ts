@@ -37,6 +37,8 @@ export interface Ground {
   readonly neighbour: Victim;
   /** Answers over HTTP on the host's loopback, and on two sockets of the host. */
   readonly port: number;
+  /** Another port there, which an agent may be given. */
+  readonly listed: number;
   readonly abstract: string;
   /** What has reached them. */
   readonly hits: string[];
@@ -94,7 +96,7 @@ export async function layGround(user: CellUser | null): Promise<Ground> {
 
   const hits: string[] = [];
   const abstract = `lazarus-attack-${salt}`;
-  const { port, servers } = await listenAround({ root, abstract, hits });
+  const { port, listed, servers } = await listenAround({ root, abstract, hits });
   const cellId = crypto.randomUUID();
   const cell = join(root, "missions/own");
   const home = join(cell, "home/allegro");
@@ -105,7 +107,7 @@ export async function layGround(user: CellUser | null): Promise<Ground> {
   ] as const;
 
   return {
-    ...{ root, user, at, canary, port, abstract, hits, restore },
+    ...{ root, user, at, canary, port, listed, abstract, hits, restore },
     lazarus: victims[0],
     neighbour: victims[1],
     spec(text, more) {
@@ -180,7 +182,7 @@ async function listenAround(where: {
   root: string;
   abstract: string;
   hits: string[];
-}): Promise<{ port: number; servers: readonly (Server | SocketServer)[] }> {
+}): Promise<{ port: number; listed: number; servers: readonly (Server | SocketServer)[] }> {
   const http = createServer((request, answer) => {
     where.hits.push(`http ${request.url}`);
     answer.end("inside the host\n");
@@ -193,10 +195,12 @@ async function listenAround(where: {
     }).listen({ path }),
   );
   http.listen(0, "127.0.0.1");
+  const model = createServer((_request, answer) => void answer.end("a model\n")).listen(0, "127.0.0.1");
   await Promise.all(
-    [http, ...sockets].map((server) => new Promise((resolve) => server.once("listening", resolve))),
+    [http, model, ...sockets].map((server) => new Promise((resolve) => server.once("listening", resolve))),
   );
-  return { port: (http.address() as AddressInfo).port, servers: [http, ...sockets] };
+  const portOf = (server: Server) => (server.address() as AddressInfo).port;
+  return { port: portOf(http), listed: portOf(model), servers: [http, model, ...sockets] };
 }
 
 /** Waits for a line that never comes; what it reads lies open at its descriptor 9. */

@@ -141,6 +141,99 @@ describe("faults", () => {
     ).toBe(true);
   });
 
+  const network = (value: string) => `${BASICS}agents: {allegro: {preset: hermes, network: ${value}}}`;
+
+  test.each([
+    ["none", "none"],
+    ["full", "full"],
+    ["[]", "none"],
+    ["[api.anthropic.com, 'models.lan:8000', '*.example.org', '*.example.org:8443']", null],
+    [
+      "['127.0.0.1:11434', 'localhost:11434', '[::1]:11434', '10.0.0.7:80', my_host, 'host.docker.internal:11434']",
+      null,
+    ],
+    ["[API.Anthropic.com, api.anthropic.com, api.anthropic.com.]", ["api.anthropic.com"]],
+    ["['[0:0::1]:011434']", ["[::1]:11434"]],
+  ])("are none in network: %s", (value, expected) => {
+    const read = load(network(value)).agents.get("allegro")?.network;
+    expect(read).toEqual(expected ?? parse(value));
+  });
+
+  test.each([
+    ["[none]", '"none" is no host: write network: none, without brackets'],
+    ["[Full]", '"Full" is no host: write network: full, without brackets'],
+    ["['*']", '"*" is no host: write network: full to let every host through'],
+    ["['']", '"" is no host: name one, or take it out'],
+    ["['a.org ']", '"a.org " has a space: write "a.org"'],
+    ["['localhost: 11434']", '"localhost: 11434" has a space: write "localhost:11434"'],
+    ["[localhost: 11434]", '{"localhost":11434} is no host: write "localhost:11434"'],
+    ["[11434]", "11434 is no host: write it as a text"],
+    ["[null, [a.org]]", 'an empty entry is no host: name one, or take it out; ["a.org"] is no host'],
+    ["['https://api.x.org/v1']", '"https://api.x.org/v1" is an address with a scheme: write "api.x.org"'],
+    [
+      "['http://localhost:11434']",
+      '"http://localhost:11434" is an address with a scheme: write "localhost:11434"',
+    ],
+    ["['https://me:pass@x.org']", '"…@x.org" is an address with a scheme: write "x.org"'],
+    ["[api.x.org/v1]", '"api.x.org/v1" has more than a host: write "api.x.org"'],
+    ["[10.0.0.0/8]", '"10.0.0.0/8" is a range of addresses: write each as host:port'],
+    ["[10.0.0.7]", '"10.0.0.7" needs its port: write "10.0.0.7:PORT"'],
+    ["[localhost]", '"localhost" needs its port: write "localhost:PORT"'],
+    ["['::1']", '"::1" is an address without its port: write "[::1]:PORT"'],
+    ["['[::1]']", '"[::1]" needs its port: write "[::1]:PORT"'],
+    ["['2001:db8::1:443x']", '"2001:db8::1:443x" is no host: write an IPv6 address as "[::1]:PORT"'],
+    ["['[::ffff:127.0.0.1]:80']", '"[::ffff:127.0.0.1]:80" is an IPv4 address in disguise: write it as IPv4'],
+    [
+      "['0.0.0.0:11434']",
+      '"0.0.0.0:11434" is where a server listens, and no place to reach: write "127.0.0.1:PORT"',
+    ],
+    ["['[::]:11434']", '"[::]:11434" is where a server listens, and no place to reach: write "[::1]:PORT"'],
+    ["['a.org:0']", '"a.org:0" has a port that is not from 1 to 65535'],
+    ["['a.org:65536']", '"a.org:65536" has a port that is not from 1 to 65535'],
+    ["['a.org:']", '"a.org:" has no port after its colon: write a number from 1 to 65535, or "a.org"'],
+    [
+      "['a.org:https']",
+      '"a.org:https" has no port after its colon: write a number from 1 to 65535, or "a.org"',
+    ],
+    ["['a.*.org']", '"a.*.org" has a * that is not at its start: write *.host'],
+    ["[bücher.de]", '"bücher.de" is no name in ASCII: write "xn--bcher-kva.de"'],
+    ["['127.1:8080']", '"127.1:8080" is no name, and no whole IPv4 address: write all four numbers'],
+    ["['-a.org']", '"-a.org" is not host, host:port or *.host'],
+    [
+      "['127.0.0.1:3128']",
+      '"127.0.0.1:3128" is where the sandbox\'s own way to listed hosts listens: let it listen on another port',
+    ],
+    [
+      "['localhost:80']",
+      '"localhost:80" cannot be opened inside a sandbox: let it listen on a port from 1024 on',
+    ],
+    [
+      "['127.0.0.1:11434 ', none]",
+      '"127.0.0.1:11434 " has a space: write "127.0.0.1:11434"; "none" is no host: write network: none, without brackets',
+    ],
+    [
+      "'127.0.0.1:11434'",
+      '"127.0.0.1:11434" is not one of none, full, or a list of hosts: write ["127.0.0.1:11434"]',
+    ],
+    ["no", '"no" is not one of none, full, or a list of hosts'],
+    [
+      "['127.0.0.1:8420']",
+      '"127.0.0.1:8420" is Lazarus\' own port: take it out, heartbeats go by $LAZARUS_ARTIFACTS/heartbeat.json',
+    ],
+  ])("say of network: %s what to write", (value, fault) => {
+    expect(faults(network(value))).toEqual([`agents.allegro.network: ${fault}`]);
+  });
+
+  test("keep agents from a forge on loopback, whatever it is called", () => {
+    const text = (url: string, entry: string) =>
+      network(`['${entry}']`).replace("https://git.example.org", url);
+    const fault =
+      'agents.allegro.network: "localhost:3000" is the forge itself, which may take an agent there for anybody: take it out';
+    expect(faults(text("http://127.0.0.1:3000/git", "localhost:3000"))).toEqual([fault]);
+    expect(faults(text("http://127.0.0.1:3000", "localhost:3001"))).toEqual([]);
+    expect(faults(text("http://git.lan:3000", "localhost:3000"))).toEqual([]);
+  });
+
   test("stand in the one line of the error, with the file", () => {
     expect(() => load("limits: {cells: 0}\npublish: {skip_ci: perhaps}", { needs: [] })).toThrow(
       /^reading .*lazarus\.yaml: publish\.skip_ci: .*; limits\.cells: 0 is not a whole number from 1 on$/,

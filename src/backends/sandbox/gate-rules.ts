@@ -20,7 +20,65 @@ export function parseTarget(text: string): Target | null {
   const host = (match[1] ?? match[2] ?? "").toLowerCase().replace(/\.$/, "");
   const port = Number(match[3]);
   const isGood = match[1] === undefined ? NAME.test(host) : isIP(host) === 6;
-  return isGood && host.length <= 253 && port >= 1 && port <= 65_535 ? { host, port } : null;
+  if (!isGood || host.length > 253 || port < 1 || port > 65_535) return null;
+  return { host: match[1] === undefined ? host : shortAddress(host), port };
+}
+
+/** As it is written after CONNECT, and in a list. */
+export function nameOfTarget({ host, port }: Target): string {
+  return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+}
+
+/** The one form of an IPv6 address that all its ways of being written have. @see RFC 5952 */
+function shortAddress(address: string): string {
+  return new URL(`http://[${address}]/`).hostname.slice(1, -1);
+}
+
+/** A place inside a sandbox where one listed port of this machine's loopback is to be found. */
+export interface Forward {
+  readonly host: string;
+  readonly port: number;
+  /** What the gate is asked for. */
+  readonly target: string;
+}
+
+/** Names of the loopback that programs take for one another, each with the listed ones it may stand for, the nearest first. */
+const LOOPBACK: readonly (readonly [host: string, stands: readonly string[]])[] = [
+  ["127.0.0.1", ["127.0.0.1", "localhost", "::1"]],
+  ["::1", ["::1", "localhost", "127.0.0.1"]],
+  ["localhost", ["localhost", "127.0.0.1", "::1"]],
+];
+
+/**
+ * Where inside a sandbox what listens: every listed port of this machine's loopback, at the address that is listed, and, since clients turn `localhost` into either
+ * address, at both of 127.0.0.1 and ::1.
+ */
+export function forwardsOf(hosts: readonly string[]): Forward[] {
+  const listed = hosts.flatMap((entry) => parseTarget(entry) ?? []).filter(({ host }) => isLoopback(host));
+  const ports = [...new Set(listed.map(({ port }) => port))];
+  const known = ports.flatMap((port) =>
+    ["127.0.0.1", "::1"].flatMap((host) => {
+      const target = asListed({ host, port }, hosts);
+      return target === null ? [] : [{ host, port, target: nameOfTarget(target) }];
+    }),
+  );
+  const others = listed.filter(({ host }) => !LOOPBACK.some(([name]) => name === host));
+  return [...known, ...others.map((target) => ({ ...target, target: nameOfTarget(target) }))];
+}
+
+/** The listed loopback target that this one stands for: `localhost:1` for `127.0.0.1:1`; null where there is none. */
+export function asListed({ host, port }: Target, hosts: readonly string[]): Target | null {
+  const stands = LOOPBACK.find(([name]) => name === host)?.[1] ?? [];
+  const found = stands.find((name) => isListed({ host: name, port }, hosts));
+  return found === undefined ? null : { host: found, port };
+}
+
+function isListed(target: Target, hosts: readonly string[]): boolean {
+  return hosts.some((entry) => entry.toLowerCase() === nameOfTarget(target));
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /**
@@ -28,11 +86,11 @@ export function parseTarget(text: string): Target | null {
  * only pass where exactly they are listed with exactly that port.
  */
 export function judge(target: Target, hosts: readonly string[]): Verdict {
-  const { host, port } = target;
-  const listed = hosts.map((entry) => entry.toLowerCase());
-  if (listed.includes(`${host}:${port}`)) return "anywhere";
-  if (isIP(host) !== 0) return "refused";
-  return listed.some((entry) => matches(entry, target)) ? "public" : "refused";
+  if (isListed(target, hosts)) return "anywhere";
+  if (isIP(target.host) !== 0) return "refused";
+  return hosts.map((entry) => entry.toLowerCase()).some((entry) => matches(entry, target))
+    ? "public"
+    : "refused";
 }
 
 function matches(entry: string, { host, port }: Target): boolean {

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { LazarusError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { isPublicAddress, judge, parseTarget, type Target } from "./gate-rules.ts";
+import { asListed, isPublicAddress, judge, nameOfTarget, parseTarget, type Target } from "./gate-rules.ts";
 
 const SOCKET = "socket";
 const MOST_CONNECTIONS = 256;
@@ -116,7 +116,7 @@ function createReach(plan: GatePlan, refused: Set<string>): Reach {
   const resolve =
     plan.resolve ?? (async (host) => (await lookup(host, { all: true })).map((one) => one.address));
   const refuse = (target: Target, why: string) => {
-    const name = `${target.host}:${target.port}`;
+    const name = nameOfTarget(target);
     if (!refused.has(name) && refused.size < MOST_REFUSED) {
       refused.add(name);
       plan.log.info({ cell: plan.cellId, host: name, why }, "a host was refused");
@@ -124,8 +124,9 @@ function createReach(plan: GatePlan, refused: Set<string>): Reach {
     return { status: 403, why: `${name} ${why}` };
   };
   return async (text) => {
-    const target = parseTarget(text);
-    if (target === null) return { status: 400, why: "no host and port that could be read" };
+    const asked = parseTarget(text);
+    if (asked === null) return { status: 400, why: "no host and port that could be read" };
+    const target = asListed(asked, plan.hosts) ?? asked;
     const verdict = judge(target, plan.hosts);
     if (verdict === "refused") return refuse(target, "is not among the hosts this agent may reach");
     const addresses = await resolve(target.host).catch(() => []);

@@ -1,15 +1,9 @@
 import type { Surroundings } from "../backend.ts";
 import { CHILD_SHIM, shellNoise, shimLimits } from "../os/shim.ts";
 import { asUser, countsProcessesPerNamespace } from "../os/user.ts";
-import {
-  bwrapArguments,
-  FILE_FDS,
-  GATE_INSIDE,
-  madeUpFiles,
-  NODE_INSIDE,
-  RELAY_PORT,
-  type SandboxPlan,
-} from "./bwrap-args.ts";
+import { bwrapArguments, FILE_FDS, madeUpFiles, NODE_INSIDE, type SandboxPlan } from "./bwrap-args.ts";
+import { forwardsOf } from "./gate-rules.ts";
+import { relayText } from "./relay.ts";
 
 /**
  * Around bubblewrap: three texts go to file descriptors that it copies from, then the rest of the words is run. Outside, as Lazarus, before the user changes.
@@ -19,18 +13,6 @@ exec ${FILE_FDS.map((fd) => `${fd}<<LAZARUS_${fd}`).join(" ")}
 ${FILE_FDS.map((fd, at) => `$${at + 1}\nLAZARUS_${fd}`).join("\n")}
 shift ${FILE_FDS.length}
 exec "$@"
-`;
-
-/** Connects the agent's loopback to the gate's socket; it speaks no protocol, so it decides nothing. It says when it listens (1 must not become a socket, which libuv does not bear), and outlives a TERM: the agent may need it to end well. */
-const RELAY = `
-const { connect, createServer } = require("node:net");
-const { closeSync, openSync, writeSync } = require("node:fs");
-for (const name of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(name, () => {});
-const open = { allowHalfOpen: true };
-createServer(open, (inner) => {
-  const outer = connect({ path: "${GATE_INSIDE}/socket", ...open });
-  for (const [one, other] of [[inner, outer], [outer, inner]]) one.on("error", () => other.destroy()).pipe(other);
-}).listen(${RELAY_PORT}, "127.0.0.1", () => { writeSync(1, "ready"); closeSync(1); openSync("/dev/null", "w"); });
 `;
 
 /**
@@ -66,7 +48,8 @@ export interface SandboxedCommand {
 export function sandboxWords(sandboxed: SandboxedCommand): string[] {
   const { bwrap, plan, around, inputPath, command, options } = sandboxed;
   const counted = around.user !== null || countsProcessesPerNamespace();
-  const relay = plan.gate === null ? ["", ""] : [NODE_INSIDE, RELAY];
+  const hosts = typeof plan.network === "string" ? [] : plan.network;
+  const relay = plan.gate === null ? ["", ""] : [NODE_INSIDE, relayText(forwardsOf(hosts))];
   const inner = [
     ...["/bin/sh", "-c", INSIDE, "lazarus-inside", inputPath ?? "", ...relay],
     ...[shimLimits(around.limits, counted), shellNoise(around.env)],

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { isPublicAddress, judge, parseTarget } from "../../../src/backends/sandbox/gate-rules.ts";
+import {
+  asListed,
+  forwardsOf,
+  isPublicAddress,
+  judge,
+  parseTarget,
+} from "../../../src/backends/sandbox/gate-rules.ts";
 
 describe("a target", () => {
   it.each([
@@ -7,6 +13,7 @@ describe("a target", () => {
     ["example.org.:80", { host: "example.org", port: 80 }],
     ["[2001:DB8::1]:443", { host: "2001:db8::1", port: 443 }],
     ["10.0.0.1:8080", { host: "10.0.0.1", port: 8080 }],
+    ["[0:0::0:1]:8080", { host: "::1", port: 8080 }],
   ])("is read from %s", (text, target) => expect(parseTarget(text)).toEqual(target));
 
   it.each([
@@ -34,6 +41,7 @@ describe("a list of hosts", () => {
     "*.lan:81",
     "10.0.0.5:8080",
     "10.0.0.6",
+    "[2001:db8::1]:8443",
   ];
   it.each([
     ["api.example.org:443", "public"],
@@ -52,12 +60,45 @@ describe("a list of hosts", () => {
     ["10.0.0.5:8080", "anywhere"],
     ["10.0.0.5:80", "refused"],
     ["10.0.0.6:80", "refused"],
+    ["[2001:DB8:0::1]:8443", "anywhere"],
+    ["[2001:db8::1]:443", "refused"],
     ["127.1:80", "refused"],
     ["2130706433:80", "refused"],
     ["0x7f.0.0.1:80", "refused"],
   ])("says of %s: %s", (text, verdict) => {
     const target = parseTarget(text);
     expect(target && judge(target, hosts)).toBe(verdict);
+  });
+});
+
+describe("a listed port of this machine's loopback", () => {
+  const at = (host: string, port: number, target: string) => ({ host, port, target });
+
+  it.each([
+    [["127.0.0.1:1234"], [at("127.0.0.1", 1234, "127.0.0.1:1234"), at("::1", 1234, "127.0.0.1:1234")]],
+    [["localhost:1234"], [at("127.0.0.1", 1234, "localhost:1234"), at("::1", 1234, "localhost:1234")]],
+    [["[::1]:1234"], [at("127.0.0.1", 1234, "[::1]:1234"), at("::1", 1234, "[::1]:1234")]],
+    [
+      ["[::1]:1234", "127.0.0.1:1234", "localhost:1234"],
+      [at("127.0.0.1", 1234, "127.0.0.1:1234"), at("::1", 1234, "[::1]:1234")],
+    ],
+    [["127.0.0.2:1234"], [at("127.0.0.2", 1234, "127.0.0.2:1234")]],
+    [["api.example.org", "10.0.0.5:8080", "models.lan:1234", "*.example.org", "localhost"], []],
+  ])("of %j is found inside at %j", (hosts, forwards) => expect(forwardsOf(hosts)).toEqual(forwards));
+
+  it.each([
+    ["127.0.0.1:1234", ["localhost:1234"], { host: "localhost", port: 1234 }],
+    ["localhost:1234", ["127.0.0.1:1234"], { host: "127.0.0.1", port: 1234 }],
+    ["[::1]:1234", ["127.0.0.1:1234"], { host: "127.0.0.1", port: 1234 }],
+    ["localhost:1235", ["127.0.0.1:1234"], null],
+    ["127.0.0.2:1234", ["127.0.0.1:1234"], null],
+    ["0.0.0.0:1234", ["127.0.0.1:1234"], null],
+    ["[::ffff:127.0.0.1]:1234", ["127.0.0.1:1234"], null],
+    ["localhost.example.org:1234", ["127.0.0.1:1234"], null],
+  ])("is what %s stands for in %j: %j", (text, hosts, listed) => {
+    const target = parseTarget(text);
+    expect(target && asListed(target, hosts)).toEqual(listed);
+    if (listed === null) expect(target && judge(target, hosts)).toBe("refused");
   });
 });
 

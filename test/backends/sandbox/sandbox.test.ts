@@ -277,7 +277,7 @@ describe.each(USERS)("with %s,", (_, user) => {
           "ask",
           '#!/bin/bash\nexec 5<>/dev/tcp/127.0.0.1/3128\nprintf "GET http://$1/ HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" >&5; cat <&5\n',
         );
-        const script = `env | grep -i proxy | sort; ${ask} 127.0.0.1:${port}; ${ask} evil.example:80; : >first; while [ ! -e again ]; do sleep 0.05; done; ${ask} 127.0.0.1:${port}; (exec 5<>/dev/tcp/127.0.0.1/${port})`;
+        const script = `env | grep -i proxy | sort; ${ask} 127.0.0.1:${port}; ${ask} evil.example:80; : >first; while [ ! -e again ]; do sleep 0.05; done; ${ask} 127.0.0.1:${port}; (exec 5<>/dev/tcp/127.0.0.1/1)`;
         const handle = await backend.start(rig.run(["bash", "-c", script], { network: hosts }));
         await until("it has asked", () => existsSync(rig.path("worktree/first")));
         expect(gate.refused()).toEqual(["evil.example:80"]);
@@ -290,6 +290,82 @@ describe.each(USERS)("with %s,", (_, user) => {
         expect(log.match(/from outside/g)).toHaveLength(2);
         expect(log).toContain("evil.example:80 is not among the hosts this agent may reach");
         expect(log).toMatch(/Connection refused\n$/m);
+      });
+
+      it("finds a listed port of this machine's loopback where any client looks for it, and no other", async () => {
+        const heard: string[] = [];
+        const serve = async (name: string) => {
+          const server = createServer((request, answer) => {
+            heard.push(`${name} ${request.url}`);
+            answer.end(`${name}\n`);
+          });
+          const port = await new Promise<number>((resolve) =>
+            server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)),
+          );
+          onTestFinished(() => {
+            server.closeAllConnections();
+            server.close();
+          });
+          return port;
+        };
+        const [model, other] = [await serve("model"), await serve("other")];
+        const hosts = [`127.0.0.1:${model}`];
+        await open(hosts);
+        const script = `
+          const ask = (url, how) => fetch(url, how).then((answer) => answer.text(), (error) => error.cause.code + "\\n");
+          const port = process.argv[2];
+          (async () => {
+            for (const host of ["127.0.0.1", "localhost", "[::1]"]) process.stdout.write(await ask("http://" + host + ":" + port + "/" + host));
+            const body = "x".repeat(3_000_000);
+            process.stdout.write(await ask("http://localhost:" + port + "/big", { method: "POST", body }));
+            for (const host of ["127.0.0.1", "localhost", "[::1]", "127.0.0.2"]) process.stdout.write(await ask("http://" + host + ":" + process.argv[3] + "/no"));
+            for (const host of ["127.0.0.2", "0.0.0.0"]) process.stdout.write(await ask("http://" + host + ":" + port + "/0"));
+          })();
+        `;
+        const client = rig.executable("client.cjs", script);
+        const spec = rig.script(`exec /run/lazarus/node ${client} ${model} ${other}`, { network: hosts });
+        const { log } = await finish(spec);
+        // The last but one is no listed address; the last means "this very host", where the way is.
+        expect(log).toBe(`${"model\n".repeat(4)}${"ECONNREFUSED\n".repeat(5)}model\n`);
+        expect(heard).toEqual([
+          "model /127.0.0.1",
+          "model /localhost",
+          "model /[::1]",
+          "model /big",
+          "model /0",
+        ]);
+        expect(gate.refused()).toEqual([]);
+      });
+
+      it("says to a client of a listed port that nobody listens there, and leads there again once somebody does", async () => {
+        const taken = createServer();
+        const port = await new Promise<number>((resolve) =>
+          taken.listen(0, "127.0.0.1", () => resolve((taken.address() as AddressInfo).port)),
+        );
+        await new Promise((resolve) => taken.close(resolve));
+        const hosts = [`localhost:${port}`];
+        await open(hosts);
+        const ask = rig.executable(
+          "ask",
+          '#!/bin/bash\nexec 5<>/dev/tcp/127.0.0.1/$1\nprintf "GET / HTTP/1.0\\r\\n\\r\\n" >&5; cat <&5; echo end\n',
+        );
+        const wait = (name: string) => `while [ ! -e ${name} ]; do sleep 0.05; done`;
+        const script = `${ask} ${port}; : >first; ${wait("gone")}; ${ask} ${port}; : >second; ${wait("back")}; ${ask} ${port}`;
+        const handle = await backend.start(rig.run(["bash", "-c", script], { network: hosts }));
+        await until("it has asked", () => existsSync(rig.path("worktree/first")));
+        await gate.close();
+        writeFileSync(rig.path("worktree/gone"), "");
+        await until("it has asked again", () => existsSync(rig.path("worktree/second")));
+        const later = createServer((_request, answer) => void answer.end("a model\n"));
+        await new Promise<void>((resolve) => later.listen(port, "127.0.0.1", resolve));
+        onTestFinished(() => void later.close());
+        await open(hosts);
+        writeFileSync(rig.path("worktree/back"), "");
+        await until("the run has ended", async () => (await backend.observe(handle)).kind !== "alive");
+        const [nobody, gone, back] = rig.text("logs/allegro-1.log").split("end\n");
+        expect(nobody).toMatch(/^HTTP\/1\.1 502 .*lazarus: connect ECONNREFUSED [^\n]*\n$/s);
+        expect(gone).not.toContain("HTTP");
+        expect(back).toContain("a model\n");
       });
 
       it("ends well on a TERM, with the way to the gate still there", async () => {
