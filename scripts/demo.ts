@@ -88,7 +88,7 @@ async function play(forge: StandIn): Promise<{ issue: number; pull: number }> {
       const line = /\*\*.*\*\*.*/.exec(card?.body ?? "")?.[0].split(" · ")[0] ?? "";
       if (line !== said && line !== "") {
         said = line;
-        progress(`card: ${line.replaceAll("**", "")}`);
+        progress(`card: ${line.replaceAll("**", "").replace(/\[(#\d+)\]\(\S+?\)/, "$1")}`);
       }
       pull = people.pullRequests(REPO)[0]?.number ?? 0;
       const hasAsked = pull > 0 && people.exportThread(REPO, pull).includes("was asked for a review");

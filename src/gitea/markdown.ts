@@ -95,6 +95,18 @@ export function table(head: readonly Fragment[], rows: readonly (readonly Fragme
   return raw([line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)].join("\n"));
 }
 
+/**
+ * `#271` or `acme/app#271` as a link that refers to nothing: an edit of what holds it leaves no entry on that thread.
+ *
+ * Gitea and Forgejo look for references in text and in where links go, not in what is shown of a link; an address counts only
+ * where its path has exactly four parts (modules/references, modules/markup/mdstripper). The slash at its end makes five, and the
+ * page is the same.
+ */
+export function threadLink(shown: string, url: string): Markdown {
+  const isSafe = /^([\w.-]+\/[\w.-]+)?#\d+$/.test(shown) && /^https?:\/\/[^\s()<>\\]+$/.test(url);
+  return isSafe ? raw(`[${shown}](${url.replace(/\/*$/, "/")})`) : code(shown);
+}
+
 /** A mention that is meant to notify; what is no name of an account is defused text. */
 export function mention(login: string): Markdown {
   return /^[\w-][\w.-]*$/.test(login) ? raw(`@${login}`) : md`${login}`;

@@ -48,7 +48,7 @@ export function movedFacts(ground: () => Ground): void {
   };
 
   describe("what moves a thread", () => {
-    it("is a comment, its removal, a title, closing and reopening; not its edit and no reaction", async () => {
+    it("is a comment, its removal, a title, its text, closing and reopening; not a comment's edit and no reaction", async () => {
       const { server, dev, bot, reader } = ground();
       const number = await server.openIssue(dev, repo, { title: "moves", body: "" });
       let id = 0;
@@ -66,6 +66,8 @@ export function movedFacts(ground: () => Ground): void {
       ).toBe(false);
       expect(await isMovedBy(number, () => server.deleteComment(reader, repo, id))).toBe(true);
       expect(await isMovedBy(number, () => server.api(dev, "PATCH", path, { title: "moved" }))).toBe(true);
+      // Only this tells of an edit of its text: the timeline does not.
+      expect(await isMovedBy(number, () => server.api(dev, "PATCH", path, { body: "moved" }))).toBe(true);
       expect(await isMovedBy(number, () => server.closeIssue(dev, repo, number))).toBe(true);
       expect(await isMovedBy(number, () => server.api(dev, "PATCH", path, { state: "open" }))).toBe(true);
     }, 60_000);

@@ -6,6 +6,7 @@ import { issueFacts } from "./issue-facts.ts";
 import type { Received } from "./listener.ts";
 import { movedFacts } from "./moved-facts.ts";
 import { pullFacts } from "./pull-facts.ts";
+import { referenceFacts } from "./reference-facts.ts";
 import { type E2eServer, realServerSettings, startRealServer, startStandInServer } from "./servers.ts";
 
 const real = realServerSettings();
@@ -42,6 +43,7 @@ describe.each(servers)("facts about %s", (name, start) => {
   gitFacts(() => ground);
   pullFacts(() => ground);
   movedFacts(() => ground);
+  referenceFacts(() => ground);
 });
 
 /** Only the real server shows what the stand-in must look like; without one there is nothing to compare. */

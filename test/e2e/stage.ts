@@ -166,12 +166,13 @@ export class Stage {
   /** The bot's comments that are no cards, without their markers. */
   async replies(at: Thread): Promise<string[]> {
     const said = (await this.comments(at)).filter((one) => one.author === this.bot.login && !isCard(one));
-    return said.map((one) => one.body.replace(/^<!--.*-->\n/, ""));
+    return said.map((one) => asShown(one.body).replace(/^<!--.*-->\n/, ""));
   }
 
-  /** All cards of a thread, oldest first. */
+  /** All cards of a thread, oldest first, as they are shown. */
   async cards(at: Thread): Promise<E2eComment[]> {
-    return (await this.comments(at)).filter((one) => one.author === this.bot.login && isCard(one));
+    const cards = (await this.comments(at)).filter((one) => one.author === this.bot.login && isCard(one));
+    return cards.map((one) => ({ ...one, body: asShown(one.body) }));
   }
 
   /** Waits until the youngest card of a thread reads like `expected`; answers its text. */
@@ -231,6 +232,11 @@ export class Stage {
     if (cell === undefined) throw new Error(`no status of ${cellId}: ${stdout}${stderr}`);
     return cell;
   }
+}
+
+/** `[#271](https://…)` is seen as `#271`. */
+export function asShown(body: string): string {
+  return body.replace(/\[([\w./-]*#\d+)\]\(\S+?\)/g, "$1");
 }
 
 function isCard(comment: E2eComment): boolean {

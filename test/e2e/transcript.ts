@@ -1,6 +1,6 @@
 import { AGENT, FILES, ISSUE } from "../../scripts/demo-mission.ts";
 import build from "../global-setup.ts";
-import { Stage, type Thread } from "./stage.ts";
+import { asShown, Stage, type Thread } from "./stage.ts";
 
 const WIDTH = 110;
 
@@ -14,7 +14,7 @@ function heading(text: string): void {
 
 /** A text as a reader of the page sees it, in few lines: no marker, what is folded by its name, no empty lines. */
 function readable(body: string): string {
-  return body
+  return asShown(body)
     .replace(/<!--.*?-->\n/g, "")
     .replace(/<details><summary>(.*?)<\/summary>[\s\S]*?<\/details>\s*/g, "▸ $1  ")
     .replace(/\n(>?\s*\n)+/g, "\n")

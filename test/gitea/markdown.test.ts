@@ -12,6 +12,7 @@ import {
   quote,
   raw,
   table,
+  threadLink,
   title,
 } from "../../src/gitea/markdown.ts";
 import { plain } from "../../src/visible.ts";
@@ -333,5 +334,21 @@ describe("plain", () => {
 
   it("keeps letters of all kinds", () => {
     expect(plain("日本語 naïve 😀")).toBe("日本語 naïve 😀");
+  });
+});
+
+describe("a link to a thread", () => {
+  it("goes where the forge finds no reference", () => {
+    const url = "https://git.example.org/acme/app/pulls/271";
+    expect(threadLink("#271", url).text).toBe("[#271](https://git.example.org/acme/app/pulls/271/)");
+    expect(threadLink("acme/app#271", `${url}/`).text).toBe(`[acme/app#271](${url}/)`);
+  });
+
+  it.each([
+    ["#271", "javascript:alert(1)"],
+    ["#271", "https://git.example.org/a) [x](https://evil.example"],
+    ["fixes #271", "https://git.example.org/acme/app/pulls/271"],
+  ])("is code where it is none: %s %s", (shown, url) => {
+    expect(threadLink(shown, url).text).toBe(`\`${shown.replace("fixes #", "fixes  #")}\``);
   });
 });

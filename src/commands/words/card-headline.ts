@@ -1,6 +1,6 @@
 import type { Cell, Run } from "../../cells/cell.ts";
 import { heldFor, isRetryInLine, triesOf } from "../../cells/steps/decide.ts";
-import { code, type Markdown, md, raw } from "../../gitea/markdown.ts";
+import { code, type Markdown, md, raw, threadLink } from "../../gitea/markdown.ts";
 import type { Deps } from "../command.ts";
 import { ailment } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
@@ -130,11 +130,17 @@ function destination(cell: Cell): Markdown {
   return md` → draft ${pullRequestLink(cell)}`;
 }
 
-/** `#271`, or `acme/app#271` where it is in another repository. */
+/** `#271`, or `acme/app#271` where it is in another repository: a link that no edit of a card makes a reference of. */
 export function pullRequestLink(cell: Cell): Markdown {
-  const isHere =
-    cell.pullRequestRepository === null || cell.pullRequestRepository === cell.repository.fullName;
-  return isHere ? raw(`#${cell.pullRequest}`) : raw(`${cell.pullRequestRepository}#${cell.pullRequest}`);
+  const { fullName } = cell.repository;
+  const repository = cell.pullRequestRepository ?? fullName;
+  const isHere = repository.toLowerCase() === fullName.toLowerCase();
+  // `https://git.example.org/acme/app/issues/262`: below what comes before its last four parts lie all repositories.
+  const root = cell.issueUrl.split("/").slice(0, -4).join("/");
+  return threadLink(
+    `${isHere ? "" : repository}#${cell.pullRequest}`,
+    `${root}/${repository}/pulls/${cell.pullRequest}`,
+  );
 }
 
 function archived(cell: Cell, by: string): Markdown {
