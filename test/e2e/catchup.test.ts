@@ -32,7 +32,7 @@ const undraft = async (number: number) => {
   await stage.server.api(stage.dev, "PATCH", path, { title: title.replace("WIP: ", "") });
 };
 
-describe("a Lazarus that nothing is delivered to", { timeout: 90_000 }, () => {
+describe("a Lazarus that nothing is delivered to", () => {
   it("runs nothing that was typed before its first start", async () => {
     const issue = await stage.openIssue("Old words");
     await stage.type(stage.dev, issue, "/lazarus summon lazy");
@@ -96,7 +96,7 @@ describe("a Lazarus that nothing is delivered to", { timeout: 90_000 }, () => {
   });
 });
 
-describe("what people do without typing, while Lazarus is down", { timeout: 90_000 }, () => {
+describe("what people do without typing, while Lazarus is down", () => {
   it("merging a draft closes its cell as merged; a branch that is gone stays gone", async () => {
     const { issue, cellId, pull } = await drafted("Merged");
     const { head } = await stage.server.pullRequest(stage.repo, pull);

@@ -20,7 +20,7 @@ export function gitFacts(ground: () => Ground): void {
   });
 
   it("pushes by git and refuses in words where the right is missing", async () => {
-    const { server, dev, reader, delivery } = ground();
+    const { server, ways, dev, reader, delivery } = ground();
     const url = `${server.url}/${repo}.git`;
     const good = await pushFiles(url, dev, { branch: "by-git", files: { "git.txt": "git\n" } });
     expect(good.code).toBe(0);
@@ -35,7 +35,7 @@ export function gitFacts(ground: () => Ground): void {
     });
     const refused = await pushFiles(url, reader, { branch: "by-reader", files: { "no.txt": "no\n" } });
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain("remote: Gitea: User permission denied for writing.");
+    expect(refused.stderr).toContain(`remote: ${ways.refusal}User permission denied for writing.`);
     expect(refused.stderr).toContain("(pre-receive hook declined)");
     expect(await server.branch(repo, "by-reader")).toBe(null);
   });
@@ -55,17 +55,17 @@ export function gitFacts(ground: () => Ground): void {
   });
 
   it("refuses pushes to a protected branch, and deleting the default one", async () => {
-    const { server, dev } = ground();
+    const { server, ways, dev } = ground();
     await server.commitFile(dev, repo, { branch: "guarded", path: "g.txt", text: "g\n" });
     await server.protectBranch(repo, "guarded");
     const url = `${server.url}/${repo}.git`;
     const push = await pushFiles(url, dev, { branch: "guarded", files: { "g.txt": "h\n" } });
     expect(push.code).toBe(1);
-    expect(push.stderr).toContain("remote: Gitea: Not allowed to push to protected branch guarded");
+    expect(push.stderr).toContain(`remote: ${ways.refusal}Not allowed to push to protected branch guarded`);
     const deleted = await withClone(url, dev, (dir) => runGit(dir, dev, ["push", "origin", ":main"]));
     expect(deleted.code).toBe(1);
     expect(deleted.stderr).toContain(
-      "remote: Gitea: branch main is the default branch and cannot be deleted",
+      `remote: ${ways.refusal}branch main is the default branch and cannot be deleted`,
     );
   });
 

@@ -1,3 +1,4 @@
+import { lineOf, type Ways, waysOf } from "../fakes/forge/ways.ts";
 import { type Listener, type Received, startListener } from "./listener.ts";
 import type { E2eServer, E2eUser, RawAnswer } from "./server.ts";
 
@@ -9,6 +10,8 @@ export const R = `/repos/${repo}`;
 export interface Ground {
   readonly server: E2eServer;
   readonly listener: Listener;
+  /** Where servers differ: what this one does. */
+  readonly ways: Ways;
   /** Has write permission. */
   readonly dev: E2eUser;
   /** Is repository admin. */
@@ -44,6 +47,7 @@ export async function prepare(start: () => Promise<E2eServer>): Promise<Ground> 
     return {
       server,
       listener,
+      ways: waysOf(lineOf(server.version)),
       dev,
       bot,
       reader,

@@ -79,11 +79,8 @@ describe("health", () => {
 
   it("of one that sends heartbeats by a file is good, and its words are on the card", async () => {
     await health("writer", /"heartbeat":\{.*"state":"writing","message":"chapter three".*"by":"file"/);
-    await until(
-      "the card says so",
-      async () =>
-        /writer says: writing, chapter three/.test((await stage.cards(issueOf("writer")))[0]?.body ?? ""),
-      60_000,
+    await until("the card says so", async () =>
+      /writer says: writing, chapter three/.test((await stage.cards(issueOf("writer")))[0]?.body ?? ""),
     );
     expect(await stage.status(idOf("writer"))).toMatchObject({ health: "healthy" });
     // The last heartbeat: the agent's own, or the runner's with what the agent said beside it.
@@ -94,14 +91,10 @@ describe("health", () => {
   it("of one that sends heartbeats by HTTP is good, and its words do nothing and show no secret", async () => {
     await health("caller", /"heartbeat":\{.*"state":"calling".*"progress":0.25.*"by":"agent"/);
     let card = "";
-    await until(
-      "the card says so",
-      async () => {
-        card = (await stage.cards(issueOf("caller")))[0]?.body ?? "";
-        return card.includes("caller says: calling");
-      },
-      60_000,
-    );
+    await until("the card says so", async () => {
+      card = (await stage.cards(issueOf("caller")))[0]?.body ?? "";
+      return card.includes("caller says: calling");
+    });
     expect(card).toMatch(
       /\*\*caller is working\*\*[\s\S]*caller says: calling, \\@dev fixes {1,2}\\#1 \\?\[redacted\\?\], 25 %/,
     );

@@ -145,7 +145,13 @@ function serverWords(stderr: string): string | null {
   const lines = stderr
     .split(/[\r\n]+/)
     .filter((line) => line.startsWith("remote: "))
-    .map((line) => line.slice(8).trim());
+    // Newer servers write the reason between empty lines of `error:`, so that it stands out.
+    .map((line) =>
+      line
+        .slice(8)
+        .replace(/^error:(?! hook)/, "")
+        .trim(),
+    );
   const telling = lines.filter(
     (line) =>
       line !== "" && !/\d+% \(|^(Counting|Compressing|Resolving|Processing|Processed|error: hook)/.test(line),

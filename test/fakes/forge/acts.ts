@@ -140,6 +140,6 @@ export async function editComment(
 export async function deleteComment(world: World, comment: Comment, by: User): Promise<void> {
   world.comments.splice(world.comments.indexOf(comment), 1);
   const thread = world.mustThread(world.repository(comment.repositoryId), comment.number);
-  thread.updatedAt = world.now();
+  if (world.ways.removalMoves) thread.updatedAt = world.now();
   await emitComment(world, comment, { by, action: "deleted" });
 }

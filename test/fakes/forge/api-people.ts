@@ -17,9 +17,6 @@ import { type Json, userJson } from "./payloads.ts";
 import { isMember, isOrganizationOwner } from "./rights.ts";
 import type { Access, Team, User } from "./state.ts";
 
-/** What `GET /version` answers. */
-export const STAND_IN_VERSION = "1.23.0+stand-in";
-
 function mustAdmin(call: Call): User {
   const user = mustUser(call);
   if (!user.isAdmin) throw refuse(call, 403, "user should be the site admin");
@@ -149,7 +146,7 @@ function isOrganizationMember(call: Call): Reply {
 
 /** Accounts, tokens, organizations, teams, and what the server tells about itself. */
 export const PEOPLE_ROUTES: readonly Route[] = [
-  { method: "GET", path: "/version", handler: () => json(200, { version: STAND_IN_VERSION }) },
+  { method: "GET", path: "/version", handler: (call) => json(200, { version: call.world.version }) },
   {
     method: "GET",
     path: "/settings/api",

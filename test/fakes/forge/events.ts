@@ -73,7 +73,7 @@ export async function emitThread(
   const head = {
     action: deed.action,
     number: thread.number,
-    ...(deed.changes ? { changes: deed.changes } : {}),
+    ...(deed.changes ? { changes: { ...deed.changes, ...labelChanges(world) } } : {}),
   };
   const tail = {
     repository: repositoryJson(world, repo, rights),
@@ -93,6 +93,10 @@ export async function emitThread(
   emit(world, repo, { type, payload });
 }
 
+function labelChanges(world: World): Json {
+  return world.ways.editsTellLabels ? { added_labels: null, removed_labels: null } : {};
+}
+
 /** `issue_comment`, with Event-Type `pull_request_comment` on pull requests. */
 export async function emitComment(
   world: World,
@@ -103,14 +107,15 @@ export async function emitComment(
   const thread = world.mustThread(repo, comment.number);
   const author = world.user(thread.authorId);
   const issue = issueJson(world, { repo, thread }, author);
-  // Gitea makes the payload before it counts the new comment.
-  if (deed.action === "created") issue.comments = Math.max(0, Number(issue.comments) - 1);
+  // Older servers make the payload before they count the new comment.
+  if (deed.action === "created" && world.ways.firstCommentCounts === 0)
+    issue.comments = Math.max(0, Number(issue.comments) - 1);
   const payload: Json = {
     action: deed.action,
     issue,
     ...(isPull(thread) ? { pull_request: await pullJson(world, { repo, thread }, author) } : {}),
     comment: commentJson(world, comment),
-    ...(deed.from === undefined ? {} : { changes: { body: { from: deed.from } } }),
+    ...(deed.from === undefined ? {} : { changes: { body: { from: deed.from }, ...labelChanges(world) } }),
     repository: repositoryJson(world, repo, rightsOf(world, repo, deed.by)),
     sender: userJson(world, deed.by, null),
     is_pull: isPull(thread),

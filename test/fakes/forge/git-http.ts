@@ -140,6 +140,7 @@ function cgiEnvironment(service: Service): Record<string, string> {
     GIT_PROTOCOL: text(headers["git-protocol"]),
     REMOTE_ADDR: "127.0.0.1",
     STAND_IN_MAY_WRITE: mayWrite ? "1" : "0",
+    STAND_IN_REFUSAL: world.ways.refusal,
     STAND_IN_DEFAULT: repo.defaultBranch,
     STAND_IN_PROTECTED: repo.protectedBranches.join("\n"),
   };
@@ -152,7 +153,7 @@ function cgiEnvironment(service: Service): Record<string, string> {
 function redirect(world: World, at: GitRequest, to: { renamed: Repository; tail: string }): void {
   const location = `${world.url}/${world.fullName(to.renamed)}.git/${to.tail}${at.url.search}`;
   at.request.resume();
-  at.response.writeHead(307, { Location: location }).end();
+  at.response.writeHead(world.ways.renamed, { Location: location }).end();
 }
 
 function challenge(response: ServerResponse): void {

@@ -55,7 +55,13 @@ export async function git(dir: string, args: readonly string[], options: GitOpti
 
 /** The hook that refuses pushes in Gitea's words; what is allowed arrives by environment from `git-http.ts`. */
 const PRE_RECEIVE = `#!/bin/sh
-refuse() { echo "" >&2; echo "Gitea: $1" >&2; exit 1; }
+refuse() {
+  case "$STAND_IN_REFUSAL" in
+    error*) echo "error:" >&2; echo "error: $1" >&2; echo "error:" >&2 ;;
+    *) echo "" >&2; echo "$STAND_IN_REFUSAL$1" >&2 ;;
+  esac
+  exit 1
+}
 while read -r old new ref; do
   case "$ref" in
     refs/heads/*) branch=\${ref#refs/heads/} ;;

@@ -112,7 +112,7 @@ export function userOf(call: Call): User | null {
   return other;
 }
 
-/** The repository of the path: 404 where hidden, 307 where renamed, 403 below `need`. */
+/** The repository of the path: 404 where hidden, a redirect where renamed, 403 below `need`. */
 export function repoOf(call: Call, need: Permission = "read"): Repository {
   const user = userOf(call);
   const { owner = "", repo: name = "" } = call.params;
@@ -127,7 +127,11 @@ export function repoOf(call: Call, need: Permission = "read"): Repository {
       `/${encodeURIComponent(owner)}/${encodeURIComponent(name)}`,
       `/${call.world.fullName(renamed)}`,
     );
-    throw new Refusal({ status: 307, headers: { Location: `${path}${call.url.search}` }, body: "" });
+    throw new Refusal({
+      status: call.world.ways.renamed,
+      headers: { Location: `${path}${call.url.search}` },
+      body: "",
+    });
   }
   const permission = permissionOf(call.world, repo, user);
   if (permission === "none") throw notFound(call);

@@ -120,11 +120,11 @@ function sideJson(
   };
 }
 
-/** Gitea calls everybody so whose last word is a request, an approval or a rejection; remarks do not count. */
-function requestedReviewers(pull: Pull): number[] {
+/** Gitea calls everybody so whose last word is a request, an approval or a rejection; whether remarks count depends. */
+function requestedReviewers(world: World, pull: Pull): number[] {
   const last = new Map<number, number>();
   for (const review of pull.reviews) {
-    if (review.state === "COMMENT") continue;
+    if (review.state === "COMMENT" && !world.ways.remarkingIsRequested) continue;
     last.delete(review.authorId);
     last.set(review.authorId, review.id);
   }
@@ -144,7 +144,7 @@ export async function pullJson(
   const isDraft = isDraftTitle(thread.title);
   const rights: Json = { ...rightsOf(world, repo, viewer) };
   const url = threadUrl(world, repo, thread);
-  const asked = requestedReviewers(pull).map((id) => world.user(id));
+  const asked = requestedReviewers(world, pull).map((id) => world.user(id));
   const headRef = pull.hasHeadBranch ? pull.headBranch : `refs/pull/${thread.number}/head`;
   const head = { label: pull.headBranch, ref: headRef, sha: commits.head, rights };
   return {
@@ -157,8 +157,9 @@ export async function pullJson(
     labels: labelsJson(world, repo, thread),
     milestone: null,
     ...assigneesJson(world, thread, viewer),
-    requested_reviewers: asked.length > 0 ? asked.map((user) => userJson(world, user, null)) : null,
-    requested_reviewers_teams: null,
+    requested_reviewers:
+      asked.length > 0 ? asked.map((user) => userJson(world, user, null)) : world.ways.nobodyRequested,
+    requested_reviewers_teams: world.ways.nobodyRequested,
     state: thread.isOpen ? "open" : "closed",
     draft: isDraft,
     is_locked: thread.isLocked,

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { STAND_IN_VERSION } from "./api-people.ts";
 import { Faults } from "./faults.ts";
 import { People } from "./people.ts";
 import { ForgeServer, type SeenRequest } from "./server.ts";
 import { World } from "./state.ts";
+import { type Line, waysOf } from "./ways.ts";
 import { Deliveries, type Delivery } from "./webhooks.ts";
 
 export interface StandInOptions {
@@ -19,7 +19,15 @@ export interface StandInOptions {
   readonly deliveryTimeoutMs?: number;
   /** A comment by API on a pull request is stored, answered 500 as HTML, and fires nothing (recorded.md). */
   readonly bugPullRequestComment?: boolean;
+  /** Whose ways it has; `gitea-1.23` where untold. */
+  readonly line?: Line;
 }
+
+const VERSIONS: Readonly<Record<Line, string>> = {
+  "gitea-1.23": "1.23.0+stand-in",
+  "gitea-1.26": "1.26.0+stand-in",
+  "forgejo-10": "10.0.0-stand-in+gitea-1.22.0",
+};
 
 /** A running stand-in: HTTP for the program, `people` for the test that plays its users. */
 export interface StandIn {
@@ -45,7 +53,7 @@ export interface StandIn {
 }
 
 /**
- * Starts the stand-in on 127.0.0.1 with an admin named `root1`: an honest Gitea 1.23 as far as Lazarus
+ * Starts the stand-in on 127.0.0.1 with an admin named `root1`: an honest Gitea as far as Lazarus
  * looks at it, in memory but for git, whose bare repositories lie in a temporary directory until `stop`.
  */
 export async function startStandIn(options: StandInOptions = {}): Promise<StandIn> {
@@ -55,8 +63,12 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
     shuffle: options.shuffle ?? false,
     ...(options.deliveryTimeoutMs === undefined ? {} : { timeoutMs: options.deliveryTimeoutMs }),
   });
+  const line = options.line ?? "gitea-1.23";
+  const version = VERSIONS[line];
   const world = new World({
     root,
+    version,
+    ways: waysOf(line),
     deliveries,
     bugPullRequestComment: options.bugPullRequestComment ?? false,
   });
@@ -67,7 +79,7 @@ export async function startStandIn(options: StandInOptions = {}): Promise<StandI
   const people = new People(world);
   return {
     url: world.url,
-    version: STAND_IN_VERSION,
+    version,
     admin: { login: admin.login, password: admin.password, token: world.addToken(admin).secret },
     people,
     faults,

@@ -11,6 +11,7 @@ import type {
   Token,
   User,
 } from "./records.ts";
+import type { Ways } from "./ways.ts";
 import type { Deliveries } from "./webhooks.ts";
 
 export type * from "./records.ts";
@@ -29,6 +30,9 @@ export class World {
   readonly deliveries: Deliveries;
   /** Mimics go-gitea/gitea 32897: an API comment on a pull request is stored, then answered 500, without a hook. */
   readonly bugPullRequestComment: boolean;
+  /** What it calls itself. */
+  readonly version: string;
+  readonly ways: Ways;
   readonly users: User[] = [];
   readonly tokens: Token[] = [];
   readonly teams: Team[] = [];
@@ -39,7 +43,15 @@ export class World {
   readonly #lastIds = new Map<string, number>();
   readonly #turns = new Map<number, Promise<unknown>>();
 
-  constructor(options: { root: string; deliveries: Deliveries; bugPullRequestComment: boolean }) {
+  constructor(options: {
+    root: string;
+    deliveries: Deliveries;
+    bugPullRequestComment: boolean;
+    version: string;
+    ways: Ways;
+  }) {
+    this.version = options.version;
+    this.ways = options.ways;
     this.root = options.root;
     this.deliveries = options.deliveries;
     this.bugPullRequestComment = options.bugPullRequestComment;

@@ -75,24 +75,31 @@ it("pushes from the cell's own bundle where the quarantine is gone, and not anot
   await expect(push()).rejects.toMatchObject({ code: "git", retryable: false });
 });
 
-it("reports the forge's own words when it refuses", async () => {
+it.each([
+  [
+    "Gitea 1.23 and Forgejo",
+    "echo; echo 'Gitea: Not allowed to push to branch x SECRET' >&2",
+    "Gitea: Not allowed to push to branch x [redacted]",
+  ],
+  [
+    "newer Giteas",
+    "echo; echo error: >&2; echo 'error: Not allowed to push to branch x SECRET' >&2; echo error: >&2",
+    "Not allowed to push to branch x [redacted]",
+  ],
+])("reports the forge's own words when it refuses, as %s write them", async (_, says, why) => {
   const hook = join(rig.forgeRepository, "hooks", "pre-receive");
   mkdirSync(join(rig.forgeRepository, "hooks"));
-  writeFileSync(
-    hook,
-    `#!/bin/sh\necho "Gitea: Not allowed to push to protected branch x ${TOKEN}" >&2\nexit 1\n`,
-  );
+  writeFileSync(hook, `#!/bin/sh\n${says.replace("SECRET", TOKEN)}\nexit 1\n`);
   chmodSync(hook, 0o755);
   await push();
-  expect(rig.said("push-refused")).toEqual([
-    expect.objectContaining({ why: "Gitea: Not allowed to push to protected branch x [redacted]" }),
-  ]);
+  expect(rig.said("push-refused")).toEqual([expect.objectContaining({ why })]);
   expect(existsSync(join(rig.data, "quarantine", cell.id))).toBe(true);
 });
 
 it.each([
   [403, "write:repository"],
   [404, "no such repository"],
+  [301, "redirect"],
   [307, "redirect"],
 ])("reports a %i as a refusal that says what is missing", async (status, words) => {
   rig.server.fault = (_request, response) => {
