@@ -21,6 +21,7 @@ import { explain, LazarusError, systemCode } from "./errors.ts";
 import { failures } from "./failures.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
+import { createReach, type Reach } from "./gitea/reach.ts";
 import { createBackends, settleBackends } from "./isolation.ts";
 import type { Log } from "./log.ts";
 import { createLocalQueue } from "./queue/local.ts";
@@ -107,7 +108,9 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
   const db = openDb(join(config.dataDir, REGISTRY));
   const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
   const registry = new Registry(db, clock);
+  const heard: { by: Reach["heard"] } = { by: () => {} };
   const made = createForge({
+    heard: (error) => heard.by(error),
     url: config.forge.url,
     token: config.forge.token,
     ca: config.forge.caFile === null ? undefined : readCertificates(config.forge.caFile),
@@ -123,7 +126,7 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
   const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
   const rights = createRights({ forge, config });
   const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
-  return { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps };
+  return { asRoot, clock, redactor, db, queue, registry, forge, heard, lifecycle, rights, deps };
 }
 
 async function compose(given: Config, options: OpenOptions & { lock: Lock }): Promise<App> {
@@ -155,6 +158,27 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
   const catchUp = createCatchUp({ ...looking, patterns, pollMs });
   const adopted = await adopt(runner, registry);
 
+  const reach = createReach({
+    clock,
+    log,
+    ask: () => forge.probe(),
+    onBack() {
+      const jobs = queue.resume();
+      log.info({ forge: config.forge.url, jobs }, "the forge answers; what waited for it goes on");
+      // The look at a start is catch-up's own.
+      if (readiness.botId() !== null) void catchUp.look();
+    },
+  });
+  parts.heard.by = reach.heard;
+  const begin = (forgeNow: number) => {
+    db.transaction(() => {
+      handled.serve(patterns, forgeNow);
+      catchUp.begin(forgeNow);
+    });
+    catchUp.start();
+  };
+  const readiness = createReadiness({ config, forge, reach, clock, log, begin });
+
   const postDeps = { ...deps, db };
   queue.work(
     {
@@ -167,7 +191,7 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
       ...createReplyHandlers(deps),
       ...runner.handlers,
     },
-    failures({ ...postDeps, log, redact: redactor.redact }),
+    failures({ ...postDeps, log, redact: redactor.redact, reach }),
   );
 
   // Whoever looks at a deadline has looked at the clock just before.
@@ -180,14 +204,6 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
     lookAtClock();
     lookAtTime({ ...deps, deadlines });
   };
-  const begin = (forgeNow: number) => {
-    db.transaction(() => {
-      handled.serve(patterns, forgeNow);
-      catchUp.begin(forgeNow);
-    });
-    catchUp.start();
-  };
-  const readiness = createReadiness({ config, forge, clock, log, begin });
   const { dataDir, missionsDir, pit } = config;
   const directories = createDirectoryReports({ registry, steps: lifecycle.steps, log });
   const rounds = createRounds({ directories, clock, log, dataDir, missionsDir, pit });
@@ -214,7 +230,7 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
     botId: readiness.botId,
     notReady: readiness.notReady,
     async stop() {
-      for (const cancel of [...cancels, readiness.stop, catchUp.stop]) cancel();
+      for (const cancel of [...cancels, readiness.stop, reach.stop, catchUp.stop]) cancel();
       await rounds.stop();
       await queue.close(DRAIN_MS);
       await runner.close();

@@ -1,16 +1,24 @@
 import type { Deps } from "./commands/command.ts";
 import { commandDied, tailDied } from "./commands/dispatch.ts";
-import { explain, explainToPeople } from "./errors.ts";
+import { explain, explainToPeople, LazarusError } from "./errors.ts";
+import type { Reach } from "./gitea/reach.ts";
 import type { Log } from "./log.ts";
 import type { JobKind } from "./protocol/jobs.ts";
 import type { Job, WorkOptions } from "./queue/queue.ts";
 
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
 export function failures(
-  deps: Parameters<typeof commandDied>[2] & Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log },
+  deps: Parameters<typeof commandDied>[2] &
+    Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log; readonly reach: Pick<Reach, "isAway"> },
 ): WorkOptions {
   const said = (error: unknown) => deps.redact(explainToPeople(error));
   return {
+    async isOutage(job, error) {
+      // Somebody waits at a terminal: better an error soon than a command that runs tomorrow.
+      if (job.kind === "command" && (job as Job<"command">).payload.asker.via === "cli") return false;
+      const needsForge = error instanceof LazarusError && error.code === "forge-unreachable";
+      return needsForge && (await deps.reach.isAway());
+    },
     onDead(job, error) {
       deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
       if (job.kind === "command") commandDied(job as Job<"command">, error, deps);

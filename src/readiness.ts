@@ -2,9 +2,13 @@ import type { Clock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
 import { explain } from "./errors.ts";
 import type { Forge } from "./gitea/port.ts";
+import type { Reach } from "./gitea/reach.ts";
 import type { Log } from "./log.ts";
+import { formatDuration } from "./units.ts";
 
 const FORGE_RETRY_MS = 5_000;
+/** A forge that has not answered for so long makes us not ready. */
+const SILENCE_MS = 30_000;
 
 /** What is known of the forge since the start. */
 export interface Readiness {
@@ -18,6 +22,7 @@ export interface Readiness {
 export function createReadiness(deps: {
   config: Config;
   forge: Forge;
+  reach: Pick<Reach, "silence">;
   clock: Clock;
   log: Log;
   /** Writes down the forge's time (epoch ms), from which on what happens there is for us. */
@@ -49,7 +54,14 @@ export function createReadiness(deps: {
   void ask();
   return {
     botId: () => botId,
-    notReady: () => (problem === null ? [] : [problem]),
+    notReady() {
+      if (problem !== null) return [problem];
+      const silence = deps.reach.silence();
+      if (silence === null || silence.ms < SILENCE_MS) return [];
+      return [
+        `the forge has not answered for ${formatDuration(Math.floor(silence.ms / 1000) * 1000)}: ${silence.why}`,
+      ];
+    },
     stop() {
       stopped = true;
       cancel();

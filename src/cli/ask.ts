@@ -1,11 +1,8 @@
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { type App, openApp, openParts } from "../app.ts";
-import type { Run } from "../cells/cell.ts";
 import { logNameOf } from "../cells/names.ts";
-import type { Registry } from "../cells/registry/registry.ts";
-import { decide, isRetryInLine } from "../cells/steps/decide.ts";
-import { sleep, systemClock, toIso } from "../clock.ts";
+import { systemClock } from "../clock.ts";
 import { findCell } from "../commands/access/find-cell.ts";
 import type { Command, Origin } from "../commands/command.ts";
 import { verbNamed } from "../commands/index.ts";
@@ -16,12 +13,14 @@ import { LazarusError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
 import { readLogEnd } from "../runner/disk/log-tail.ts";
 import { prepareDataDir } from "../store/lock.ts";
+import { comeToRest } from "./come-to-rest.ts";
+import { createPatience, type Patience, sleepOr, whyNoAnswer } from "./waiting.ts";
 
-const LOOK_MS = 150;
 const LOG_WINDOW_BYTES = 128 * 1024;
 const OVERLAP_CHARS = 512;
 /** A person waits at the terminal: better an error soon than a command that runs tomorrow. */
 const CLI_ATTEMPTS = 2;
+const DRAIN_NOTICE_MS = 2_000;
 
 export interface AskOptions {
   /** Follow the cell to the end of its run, also where a server does the work. */
@@ -29,6 +28,8 @@ export interface AskOptions {
   readonly log: Log;
   /** Told of every step while something is followed. */
   progress(line: string): void;
+  /** Told what is waited for, where nothing was said for some seconds. */
+  notice(line: string): void;
   readonly signal: AbortSignal;
 }
 
@@ -99,7 +100,8 @@ export async function ask(config: Config, command: Command, options: AskOptions)
         issueHash: null,
       },
     });
-    return await follow(request, { config, command, parts, options });
+    const patience = createPatience(() => systemClock.monotonic(), options.notice);
+    return await follow(request, { config, command, parts, options, patience });
   } finally {
     parts.db.close();
   }
@@ -110,22 +112,28 @@ interface Following {
   readonly command: Command;
   readonly parts: Parts;
   readonly options: AskOptions;
+  readonly patience: Patience;
 }
 
 async function follow(request: string, at: Following): Promise<StoredAnswer> {
   let own: App | null = null;
+  // The clock's timers never keep a process alive: somebody is waiting for this one.
+  const held = setInterval(() => {}, 60_000);
   try {
     for (;;) {
       own ??= await tryToServe(at);
       const answer = readAnswer(at.parts.db, request);
       if (answer !== null) {
-        if (answer.exitCode === 0) await comeToRest(answer, own, at);
-        return answer;
+        return answer.exitCode === 0 ? await comeToRest(answer, { ...at, own: own?.queue ?? null }) : answer;
       }
+      at.patience.wait(() => whyNoAnswer(request, at.parts.queue));
       await sleepOr(at.options.signal);
     }
   } finally {
+    const stopping = setTimeout(() => at.options.notice("finishing what is under way"), DRAIN_NOTICE_MS);
     await own?.stop();
+    clearTimeout(stopping);
+    clearInterval(held);
   }
 }
 
@@ -136,64 +144,6 @@ async function tryToServe(at: Following): Promise<App | null> {
   } catch (error) {
     if (error instanceof LazarusError && error.code === "lock-held") return null;
     throw error;
-  }
-}
-
-async function comeToRest(answer: StoredAnswer, own: App | null, at: Following): Promise<void> {
-  const id =
-    typeof answer.data === "object" && answer.data !== null && "id" in answer.data
-      ? String(answer.data.id)
-      : null;
-  if (id === null) return void (await own?.queue.idle());
-  const { registry } = at.parts;
-  let said = "";
-  for (;;) {
-    const cell = registry.cell(id);
-    if (cell === null) return;
-    const line = `${cell.state}${cell.reason === null ? "" : `: ${cell.reason}`}${goesOn(registry.lastRun(id))}`;
-    if (line !== said) at.options.progress(line);
-    said = line;
-    if (own === null && !at.options.wait && hasBegun(at.command.verb, id, registry)) return;
-    if (isAtRest(id, registry)) {
-      if (own === null) return;
-      await own.queue.idle();
-      if (isAtRest(id, registry)) return;
-    }
-    await sleepOr(at.options.signal);
-  }
-}
-
-/** When it goes on by itself: whoever waits for it may wait for long. */
-function goesOn(run: Run | null): string {
-  if (run === null || !isRetryInLine(run) || run.notBefore === null) return "";
-  return `; run ${run.n} starts by itself at ${toIso(run.notBefore)}`;
-}
-
-/** With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when they are done. */
-function hasBegun(verb: string, cellId: string, registry: Registry): boolean {
-  if (verb !== "summon" && verb !== "revive") return false;
-  const run = registry.lastRun(cellId);
-  return run === null || run.state !== "admitted";
-}
-
-/** Nothing is in progress and nothing follows by itself. */
-function isAtRest(cellId: string, registry: Registry): boolean {
-  const cell = registry.cell(cellId);
-  if (cell === null) return true;
-  const run = registry.lastRun(cellId);
-  if (run?.state === "admitted" || run?.state === "running") return false;
-  if (run?.state === "waiting") return cell.waitsForApproval;
-  if (cell.closing?.thenDestroy) return false;
-  return decide(cell, registry.lastUnwithdrawnRun(cellId)).kind === "nothing";
-}
-
-async function sleepOr(signal: AbortSignal): Promise<void> {
-  // The clock's timers never keep the process alive; somebody is waiting for this one.
-  const held = setInterval(() => {}, 1_000);
-  try {
-    await sleep(systemClock, LOOK_MS, signal);
-  } finally {
-    clearInterval(held);
   }
 }
 

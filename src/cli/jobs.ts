@@ -37,9 +37,9 @@ function table(jobs: readonly JobRow[], now: number): string {
     job.queue,
     job.kind,
     job.state,
-    `${job.attempt}/${job.maxAttempts}`,
+    `${job.attempt - job.outages}/${job.maxAttempts}`,
     age(now - job.putAt),
-    job.error ?? "",
+    `${job.inOutage ? "waits for the forge: " : ""}${job.error ?? ""}`,
   ]);
   return columns([["JOB", "QUEUE", "KIND", "STATE", "TRIED", "AGE", "LAST ERROR"], ...rows]);
 }

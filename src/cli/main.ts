@@ -149,6 +149,7 @@ async function runVerb(
     wait: options.wait === true,
     log: globals().verbose ? makeLog(config) : silentLog,
     progress: (line) => isTerminal && process.stderr.write(`  ${line}\n`),
+    notice: (line) => void process.stderr.write(`lazarus: ${line}\n`),
     signal: interruption(),
   });
   if (answer.exitCode === 0 && (verb.name === "summon" || verb.name === "revive"))

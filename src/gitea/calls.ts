@@ -10,6 +10,8 @@ export type Answered = Response & { data: unknown; error: unknown };
 export interface Call {
   readonly doing: string;
   readonly send: () => Promise<Answered>;
+  /** Asked once, whatever comes of it: only to see whether the forge answers. */
+  readonly isProbe?: boolean;
   /** A write is done too when the forge says 404: there is nothing to delete. */
   readonly isDoneWhenMissing?: boolean;
 }
@@ -34,9 +36,23 @@ export interface Calls {
 const BACKOFF_MS = [250, 1_000, 3_000] as const;
 const MAX_RETRY_AFTER_MS = 10_000;
 
+export interface CallsOptions {
+  readonly clock: Clock;
+  readonly redact: (text: string) => string;
+  /** Told of each sending: null where the forge answered, with whatever status, else why it could not be reached. */
+  readonly heard?: ((error: unknown | null) => void) | undefined;
+}
+
 /** Runs calls to the forge, with retries for reads, and turns every failure into one `LazarusError` (codes as in port.ts). */
-export function createCalls(options: { clock: Clock; redact: (text: string) => string }): Calls {
+export function createCalls(options: CallsOptions): Calls {
   const { clock, redact } = options;
+
+  const send = async (call: Call): Promise<Answer | Failure> => {
+    const seen = await attemptOnce(call, redact);
+    if ("status" in seen) options.heard?.(null);
+    else if (seen.error.code === "forge-unreachable") options.heard?.(seen.error);
+    return seen;
+  };
 
   const refusal = ({ doing }: Call, { status, data }: Answer): LazarusError => {
     const isElsewhere = status >= 300 && status < 400;
@@ -49,9 +65,9 @@ export function createCalls(options: { clock: Clock; redact: (text: string) => s
 
   const read = async (call: Call): Promise<Answer> => {
     for (let attempt = 0; ; attempt++) {
-      const seen = await attemptOnce(call, redact);
+      const seen = await send(call);
       if ("status" in seen) return seen;
-      const backoffMs = BACKOFF_MS[attempt];
+      const backoffMs = call.isProbe === true ? undefined : BACKOFF_MS[attempt];
       if (backoffMs === undefined || !seen.error.retryable) throw seen.error;
       // Half fixed, half random, so that many callers do not come back in step.
       await sleep(clock, seen.retryAfterMs ?? backoffMs * (0.5 + Math.random() / 2));
@@ -59,7 +75,7 @@ export function createCalls(options: { clock: Clock; redact: (text: string) => s
   };
 
   const write = async (call: Call): Promise<Answer> => {
-    const seen = await attemptOnce(call, redact);
+    const seen = await send(call);
     if (!("status" in seen)) throw seen.error;
     if (seen.status < 300 || (seen.status === 404 && call.isDoneWhenMissing === true)) return seen;
     throw refusal(call, seen);

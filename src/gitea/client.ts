@@ -25,6 +25,8 @@ export interface ForgeOptions {
   readonly redact: (text: string) => string;
   readonly requestTimeoutMs?: number | undefined;
   readonly clock: Clock;
+  /** Told of each call: null where the forge answered, else why it could not be reached. */
+  readonly heard?: ((error: unknown | null) => void) | undefined;
   /** The proxy to use for an address, or null. */
   readonly proxyFor?: ((url: URL) => string | null) | undefined;
 }
@@ -42,6 +44,7 @@ export function createForge(options: ForgeOptions): Forge {
   // Errors must not repeat the token, whatever `redact` knows.
   const calls = createCalls({
     clock,
+    heard: options.heard,
     redact: (text) => (token === "" ? text : redact(text).replaceAll(token, "[redacted]")),
   });
 
@@ -129,6 +132,11 @@ export function createForge(options: ForgeOptions): Forge {
       const answer = await calls.read(call);
       if (answer.status !== 200) throw calls.refusal(call, answer);
       return dateIn(answer.headers, call.doing);
+    },
+
+    async probe() {
+      const doing = "looking whether the forge answers";
+      await calls.read({ doing, isProbe: true, send: () => api.version.getVersion() });
     },
 
     async version() {

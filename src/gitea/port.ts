@@ -15,6 +15,8 @@ export interface Forge {
   me(): Promise<Person>;
   /** The forge's wall clock, epoch ms, from the `Date` header of a cheap call. */
   clock(): Promise<number>;
+  /** One call without retries: whether the forge answers at all, with whatever status. */
+  probe(): Promise<void>;
   /** Version text, such as `1.23.0` or `10.0.0+gitea-1.22.0`. */
   version(): Promise<string>;
 

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { isRetryable, LazarusError } from "../errors.ts";
 import type { JobKind } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
-import { backoffMs } from "./backoff.ts";
+import { BACKOFF, backoffMs } from "./backoff.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
 import type { JobLog } from "./joblog.ts";
 import type { Finish, Handler, Job, JobContext, WorkOptions } from "./queue.ts";
@@ -85,9 +85,10 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     job: Job<JobKind>,
     at: { claim: NamedLease; worker: Worker; error: unknown },
   ): Promise<void> {
+    const inOutage = await isOutage(job, at);
     for (;;) {
       try {
-        return await db.commitTogether(() => putOffOrBury(job, at));
+        return await db.commitTogether(() => putOffOrBury(job, { ...at, inOutage }));
       } catch (error) {
         if (deps.isClosed() || !db.sql.open) return;
         log.error(
@@ -99,15 +100,32 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     }
   }
 
-  function putOffOrBury(job: Job<JobKind>, at: { claim: NamedLease; worker: Worker; error: unknown }): void {
-    const { claim, error, worker } = at;
-    if (!isRetryable(error) || job.attempt >= job.maxAttempts) {
+  async function isOutage(job: Job<JobKind>, at: { worker: Worker; error: unknown }): Promise<boolean> {
+    if (!isRetryable(at.error)) return false;
+    try {
+      return (await at.worker.options.isOutage?.(job, at.error)) ?? false;
+    } catch (error) {
+      log.error(
+        { job: job.id, kind: job.kind, error: text(error) },
+        "could not tell whether this is an outage",
+      );
+      return false;
+    }
+  }
+
+  function putOffOrBury(
+    job: Job<JobKind>,
+    at: { claim: NamedLease; worker: Worker; error: unknown; inOutage: boolean },
+  ): void {
+    const { claim, error, worker, inOutage } = at;
+    const counted = job.attempt - job.outages;
+    if (!isRetryable(error) || (counted >= job.maxAttempts && !inOutage)) {
       bury({ claim, kind: job.kind, job, fault: null }, error, worker);
       return;
     }
-    const retryAt = clock.now() + backoffMs(job.attempt, deps.random);
+    const retryAt = clock.now() + (inOutage ? BACKOFF.capMs : backoffMs(counted, deps.random));
     const facts = { job: job.id, kind: job.kind, attempt: job.attempt, retryAt, error: text(error) };
-    if (jobs.putOff(claim, { at: retryAt, error: facts.error })) {
+    if (jobs.putOff(claim, { at: retryAt, error: facts.error }, inOutage)) {
       log.warn(facts, "job failed and will be tried again");
       tell(job, () => worker.options.onRetry?.(job, error, retryAt));
     } else sayLost(job);

@@ -19,7 +19,7 @@ export interface Claimed {
 
 /** The columns every row that is handed out is made of. */
 export const CLAIM_COLUMNS =
-  "id, kind, key, lane, payload, notes, attempt, max_attempts AS maxAttempts, put_at AS putAt";
+  "id, kind, key, lane, payload, notes, attempt, outages, max_attempts AS maxAttempts, put_at AS putAt";
 
 const claimRow = z.object({
   id: z.string(),
@@ -29,6 +29,7 @@ const claimRow = z.object({
   payload: z.string(),
   notes: z.string(),
   attempt: z.number(),
+  outages: z.number(),
   maxAttempts: z.number(),
   putAt: z.number(),
 });
@@ -37,7 +38,7 @@ export type ClaimRow = z.infer<typeof claimRow>;
 const notesShape = z.record(z.string(), z.unknown());
 
 export const LIST_COLUMNS =
-  "id, queue, kind, key, lane, state, attempt, max_attempts AS maxAttempts, put_at AS putAt, not_before AS notBefore, ended_at AS endedAt, error";
+  "id, queue, kind, key, lane, state, attempt, max_attempts AS maxAttempts, put_at AS putAt, not_before AS notBefore, ended_at AS endedAt, error, outages, in_outage AS inOutage";
 
 const listRow = z.object({
   id: z.string(),
@@ -53,6 +54,8 @@ const listRow = z.object({
   notBefore: z.number(),
   endedAt: z.number().nullable(),
   error: z.string().nullable(),
+  outages: z.number(),
+  inOutage: z.number().transform((value) => value !== 0),
 });
 
 export function parseClaimRow(row: unknown): ClaimRow {

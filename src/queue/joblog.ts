@@ -47,8 +47,8 @@ export interface JobLog {
   extend(claim: NamedLease, until: number): boolean;
   note(claim: NamedLease, notes: Record<string, unknown>): boolean;
   done(claim: NamedLease, at: number): boolean;
-  /** Back to waiting until `because.at`. */
-  putOff(claim: NamedLease, because: Because): boolean;
+  /** Back to waiting until `because.at`; an attempt that failed in an outage does not count. */
+  putOff(claim: NamedLease, because: Because, inOutage: boolean): boolean;
   dead(claim: NamedLease, because: Because): boolean;
   giveBack(claim: NamedLease): boolean;
   /** Takes every lease back. Only for the one process that works, before its first claim. */
@@ -59,6 +59,8 @@ export interface JobLog {
     because: Because,
   ): { waiting: string[]; running: string[] };
   retry(id: string, now: number): boolean;
+  /** What waits because of an outage is due now. Answers how many jobs. */
+  resume(now: number): number;
   drop(id: string, because: Because): boolean;
   list(filter?: { readonly states?: readonly JobState[]; readonly limit?: number }): JobRow[];
   stats(): Record<JobState, number>;
@@ -110,7 +112,7 @@ export function openJobLog(db: Db): JobLog {
     hasNext: sql.prepare(`SELECT 1 ${NEXT}`),
     next: sql.prepare(`SELECT ${CLAIM_COLUMNS} ${NEXT}`),
     take: sql.prepare(
-      "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease = @lease, lease_until = @until WHERE id = @id",
+      "UPDATE jobs SET state = 'running', attempt = attempt + 1, in_outage = 0, lease = @lease, lease_until = @until WHERE id = @id",
     ),
     extend: sql.prepare(`UPDATE jobs SET lease_until = @until WHERE ${HELD}`),
     notes: sql.prepare(`SELECT notes FROM jobs WHERE ${HELD}`).pluck(),
@@ -119,7 +121,12 @@ export function openJobLog(db: Db): JobLog {
       `UPDATE jobs SET state = @state, ended_at = @at, error = @error, lease = NULL, lease_until = NULL WHERE ${HELD}`,
     ),
     putOff: sql.prepare(
-      `UPDATE jobs SET state = 'waiting', not_before = @at, error = @error, lease = NULL, lease_until = NULL WHERE ${HELD}`,
+      `UPDATE jobs SET state = 'waiting', not_before = @at, error = @error, lease = NULL, lease_until = NULL,
+         outages = outages + @outage, in_outage = @outage WHERE ${HELD}`,
+    ),
+    resume: sql.prepare(
+      `UPDATE jobs INDEXED BY jobs_in_outage SET in_outage = 0, not_before = min(not_before, @now)
+         WHERE in_outage = 1 AND state = 'waiting'`,
     ),
     giveBack: sql.prepare(
       `UPDATE jobs SET state = 'waiting', lease = NULL, lease_until = NULL WHERE ${HELD}`,
@@ -135,7 +142,7 @@ export function openJobLog(db: Db): JobLog {
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error, lease = NULL, lease_until = NULL WHERE id = @id",
     ),
     retry: sql.prepare(
-      "UPDATE jobs SET state = 'waiting', attempt = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
+      "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
     ),
     drop: sql.prepare(
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error WHERE id = @id AND state IN ('waiting','dead')",
@@ -200,7 +207,7 @@ export function openJobLog(db: Db): JobLog {
     const row = parseClaimRow(found);
     const named = { id: row.id, lease: lease.name };
     statements.take.run({ ...named, until: lease.until });
-    if (row.attempt >= row.maxAttempts + INTERRUPTIONS_FORGIVEN) {
+    if (row.attempt - row.outages >= row.maxAttempts + INTERRUPTIONS_FORGIVEN) {
       const fault = `Lazarus ended or was killed again and again while it was at work on this (${row.attempt} attempts)`;
       return { ...toClaimed(row, named), fault };
     }
@@ -221,7 +228,8 @@ export function openJobLog(db: Db): JobLog {
       );
     },
     done: (claim, at) => statements.leave.run({ ...claim, state: "done", at, error: null }).changes === 1,
-    putOff: (claim, because) => statements.putOff.run({ ...claim, ...because }).changes === 1,
+    putOff: (claim, because, inOutage) =>
+      statements.putOff.run({ ...claim, ...because, outage: Number(inOutage) }).changes === 1,
     dead: (claim, because) => statements.leave.run({ ...claim, state: "dead", ...because }).changes === 1,
     giveBack: (claim) => statements.giveBack.run(claim).changes === 1,
     recover: () => statements.recover.run().changes,
@@ -234,6 +242,7 @@ export function openJobLog(db: Db): JobLog {
       const ids = (state: JobState) => rows.filter((row) => row.state === state).map((row) => row.id);
       return { waiting: ids("waiting"), running: ids("running") };
     },
+    resume: (now) => statements.resume.run({ now }).changes,
     retry: (id, now) => statements.retry.run({ id, now }).changes === 1,
     drop: (id, because) => statements.drop.run({ id, ...because }).changes === 1,
     list({ states = JOB_STATES, limit = 100 } = {}) {

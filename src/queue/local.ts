@@ -24,9 +24,7 @@ export interface LocalQueueOptions {
   readonly redact?: (text: string) => string;
 }
 
-const DEFAULT_CONCURRENCY = 8;
-const DEFAULT_LEASE_MS = 60_000;
-const DEFAULT_POLL_MS = 200;
+const DEFAULTS = { concurrency: 8, leaseMs: 60_000, pollMs: 200 } as const;
 /** A long wait is cut, so that a wall clock that was set forward is noticed. */
 const LONGEST_NAP_MS = 60_000;
 const LONGEST_ERROR = 2_000;
@@ -67,7 +65,7 @@ class LocalQueue implements Queue {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#options = options;
-    this.#leaseMs = options.leaseMs ?? DEFAULT_LEASE_MS;
+    this.#leaseMs = options.leaseMs ?? DEFAULTS.leaseMs;
     this.#jobs = openJobLog(options.db);
     this.#attempts = createAttempts({
       ...options,
@@ -92,6 +90,10 @@ class LocalQueue implements Queue {
 
   retry(id: string): boolean {
     return this.#change(() => this.#jobs.retry(id, this.#clock.now()));
+  }
+
+  resume(): number {
+    return this.#change(() => this.#jobs.resume(this.#clock.now()));
   }
 
   drop(id: string): boolean {
@@ -194,7 +196,7 @@ class LocalQueue implements Queue {
   }
 
   #poll(): void {
-    this.#stops.poll = this.#clock.after(this.#options.pollMs ?? DEFAULT_POLL_MS, () => {
+    this.#stops.poll = this.#clock.after(this.#options.pollMs ?? DEFAULTS.pollMs, () => {
       if (!this.#db.sql.open) return;
       try {
         const version = this.#db.foreignVersion();
@@ -242,7 +244,7 @@ class LocalQueue implements Queue {
     const skip = kinds.filter((kind) => !this.#workers.has(kind));
     if (skip.length === kinds.length) return;
     const here = [...this.#running.values()].filter((one) => one.queue === queue);
-    const free = (this.#options.concurrency?.[queue] ?? DEFAULT_CONCURRENCY) - here.length;
+    const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - here.length;
     const search: Search = { queue, now: this.#clock.now(), busyLanes: here.map((one) => one.lane), skip };
     // Asked without a transaction first: an idle look takes no write lock.
     if (free <= 0 || !this.#jobs.hasNext(search)) return;

@@ -19,6 +19,9 @@ import type { JobKind, JobPayload } from "../protocol/jobs.ts";
  *
  * **Failure**: a handler that throws is tried again with exponential backoff and jitter if `isRetryable(error)` and attempts remain,
  * else the job is `dead`: it stays visible, frees its lane, and `onDead` tells control, inside the same transaction.
+ *
+ * **Outage**: where `isOutage` says that what a job needs is away as a whole, the attempt does not count. The job waits,
+ * at most five minutes, and `resume` lets all such jobs go at once.
  */
 export interface Queue {
   put<K extends JobKind>(job: NewJob<K>): string | "duplicate";
@@ -30,6 +33,8 @@ export interface Queue {
   end(match: { readonly lane: string; readonly kinds: readonly JobKind[] }, why: string): number;
   /** Puts a dead job back with its attempts at zero. False if it is not dead. */
   retry(id: string): boolean;
+  /** What was put off in an outage is due now: whatever was away is back. Answers how many jobs that were. */
+  resume(): number;
   /** Ends one job that waits or is dead. False if it is neither. */
   drop(id: string): boolean;
   list(filter?: { readonly states?: readonly JobState[]; readonly limit?: number }): JobRow[];
@@ -72,6 +77,8 @@ export interface Job<K extends JobKind> {
   readonly payload: JobPayload<K>;
   /** 1 on the first try. */
   readonly attempt: number;
+  /** How many of the attempts failed in an outage, and do not count. */
+  readonly outages: number;
   readonly maxAttempts: number;
   readonly putAt: number;
   /** What an earlier attempt wrote down with `note`; `{}` at first. */
@@ -91,6 +98,8 @@ export type Handler<K extends JobKind> = (job: Job<K>, context: JobContext) => P
 export type Handlers = { readonly [K in JobKind]?: Handler<K> };
 
 export interface WorkOptions {
+  /** Asked after an error that may pass: whether what the job needs is away as a whole. A rejection counts as no. */
+  isOutage?(job: Job<JobKind>, error: unknown): Promise<boolean>;
   /** Called in the transaction that marks a job dead. */
   onDead?(job: Job<JobKind>, error: unknown): void;
   /** Called in the transaction that puts a job off for another attempt. */
@@ -110,4 +119,8 @@ export interface JobRow {
   readonly notBefore: number;
   readonly endedAt: number | null;
   readonly error: string | null;
+  /** How many of its attempts failed in an outage, and do not count. */
+  readonly outages: number;
+  /** It waits because its last attempt failed in an outage. */
+  readonly inOutage: boolean;
 }

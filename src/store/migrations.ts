@@ -126,4 +126,10 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX cells_pull_request ON cells (pull_request) WHERE pull_request IS NOT NULL;
   CREATE INDEX cells_kept ON cells (keep_until) WHERE state = 'archived';
   `,
+  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers.
+  `
+  ALTER TABLE jobs ADD COLUMN outages INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN in_outage INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX jobs_in_outage ON jobs (in_outage) WHERE in_outage = 1;
+  `,
 ];

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import type { FaultRule } from "../fakes/forge/faults.ts";
-import { COMMIT_ON_GO, chaos, until } from "./rig.ts";
+import { COMMIT_AND_STAY, COMMIT_ON_GO, chaos, until } from "./rig.ts";
 
 const SUMMON = "/lazarus summon allegro";
 const READ = { method: "GET", path: /\/issues\/\d+\/comments/ };
@@ -100,5 +100,61 @@ describe("a forge that", () => {
     expect(rig.cell().state).toBe("idle");
     await rig.say("/lazarus close");
     await rig.comesTo({ state: "archived", outcome: "done", replies: 1 });
+  });
+
+  chaos(
+    "is away uses up no attempts, and what waits goes at once when it answers again",
+    { agent: COMMIT_ON_GO },
+    async (rig) => {
+      await rig.serve();
+      await rig.say(SUMMON);
+      await rig.cellIs("active");
+      await rig.gate.shut();
+      rig.go();
+      const waiting = () =>
+        rig.query<{ kind: string; counted: number; ms: number }>(
+          "SELECT kind, attempt - outages AS counted, not_before - put_at AS ms FROM jobs WHERE in_outage = 1",
+        );
+      await until("the work and the card wait", () =>
+        ["publish", "card"].every((kind) => waiting().some((job) => job.kind === kind)),
+      );
+      expect(waiting().map((job) => job.counted)).toEqual(waiting().map(() => 0));
+      // By themselves they would be tried again in five minutes: longer than this test may take.
+      expect(Math.min(...waiting().map((job) => job.ms))).toBeGreaterThan(250_000);
+      await rig.gate.reopen();
+      await rig.comesTo({ state: "idle", outcome: "done" });
+    },
+  );
+
+  chaos("is away does not keep `stop` waiting", { agent: COMMIT_AND_STAY }, async (rig) => {
+    await rig.serve();
+    await rig.say(SUMMON);
+    await rig.cellIs("active");
+    await until("the agent committed", () => rig.exists("committed"));
+    await rig.gate.shut();
+    const stopped = await rig.lazarus.cli("--json", "stop", rig.cell().id);
+    expect(stopped.code).toBe(5);
+    expect(JSON.parse(stopped.stdout)).toMatchObject({
+      id: rig.cell().id,
+      waits_for_forge: expect.arrayContaining(["publishing its work"]),
+    });
+    expect(rig.cell().state).toBe("idle");
+    await rig.gate.reopen();
+    await rig.comesTo({ state: "idle", outcome: "done" });
+  });
+
+  chaos("is away does not keep a command line waiting that serves itself", {}, async (rig) => {
+    await rig.serve();
+    await rig.say(SUMMON);
+    await rig.comesTo({ state: "idle", outcome: "done" });
+    await rig.kill();
+    await rig.gate.shut();
+    const revived = await rig.lazarus.cli("revive", rig.cell().id);
+    expect(revived.code).toBe(5);
+    expect(revived.stderr).toContain("The forge cannot be reached");
+    await rig.gate.reopen();
+    await rig.serve();
+    await until("nothing is left to do", () => rig.openJobs().length === 0);
+    expect(rig.cell().state).toBe("idle");
   });
 });

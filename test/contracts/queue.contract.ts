@@ -439,6 +439,63 @@ export function queueContract(name: string, make: MakeQueue): void {
         expect(queue.stats()).toMatchObject({ dead: 1, done: 1, waiting: 0 });
       });
 
+      it("does not count attempts in an outage, and lets all that waits for its end go at once", async () => {
+        let isAway = true;
+        const tried: number[] = [];
+        const ids = [1, 2].map((run) => putId(admit(run, { maxAttempts: 1, lane: `cell:${run}` })));
+        queue.work(
+          {
+            admit: async (job) => {
+              tried.push(job.payload.run);
+              if (isAway) throw new Error("no answer");
+              return noting(job, undefined as never);
+            },
+          },
+          { isOutage: async () => isAway },
+        );
+        await queue.idle();
+        for (let round = 0; round < 4; round++) {
+          await clock.advance(6 * 60_000);
+          await queue.idle();
+        }
+        expect(tried).toHaveLength(10);
+        expect(ids.map((id) => row(id))).toMatchObject([
+          { state: "waiting", inOutage: true, error: "no answer" },
+          { state: "waiting", inOutage: true },
+        ]);
+        isAway = false;
+        expect(queue.resume()).toBe(2);
+        await queue.idle();
+        expect(ids.map((id) => row(id))).toMatchObject([
+          { state: "done" },
+          { state: "done", inOutage: false },
+        ]);
+        expect(queue.resume()).toBe(0);
+      });
+
+      it("counts an attempt where nobody can tell whether it is an outage, or it is none", async () => {
+        const answers = [
+          async () => {
+            throw new Error("cannot tell");
+          },
+          async () => false,
+        ];
+        const id = putId(admit(1, { maxAttempts: 2 }));
+        queue.work(
+          {
+            admit: async () => {
+              throw new Error("no answer");
+            },
+          },
+          { isOutage: async () => (await answers.shift()?.()) ?? true },
+        );
+        await queue.idle();
+        await clock.advance(2_000);
+        await queue.idle();
+        expect(row(id)).toMatchObject({ state: "dead", attempt: 2, inOutage: false });
+        expect(answers).toEqual([]);
+      });
+
       it("lets a row this version cannot read die with a reason, and goes on", async () => {
         const ids = [1, 2, 3].map((run) => putId(admit(run)));
         db.sql.prepare("UPDATE jobs SET payload = '{\"cellId\":1}' WHERE id = ?").run(ids[0]);

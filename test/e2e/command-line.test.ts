@@ -32,15 +32,8 @@ describe("without a server", () => {
   });
 
   it("summons and stays until it is published", async () => {
-    const { code, stdout, stderr } = await lazarus.cli(
-      "summon",
-      "allegro",
-      target(issue),
-      "--",
-      "and",
-      "a test",
-    );
-    expect([code, stderr]).toEqual([0, ""]);
+    const { code, stdout } = await lazarus.cli("summon", "allegro", target(issue), "--", "and", "a test");
+    expect(code).toBe(0);
     const card = await stage.card(issue, /allegro is done.*→ draft #\d+/);
     cellId = await stage.cellId(issue);
     const pull = /→ draft (#\d+)/.exec(card)?.[1];

@@ -321,6 +321,7 @@ export function jobOf<K extends JobKind>(
     lane: "a lane",
     payload,
     attempt: 1,
+    outages: 0,
     maxAttempts: 10,
     putAt: 0,
     notes: {},

@@ -130,7 +130,9 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     call.signal?.throwIfAborted();
     if (tooMuch.signal.aborted) return { code: TOO_MUCH, stdout: "", stderr: "fatal: it printed too much" };
     if (seen !== undefined && seen.code > 0) return seen;
-    throw new LazarusError("git", `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });
+    // No exit code: killed, or silent for too long.
+    const code = call.remote === true ? "forge-unreachable" : "git";
+    throw new LazarusError(code, `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });
   }
 }
 
@@ -173,6 +175,13 @@ export function httpRefusal(stderr: string): "unauthorized" | "forbidden" | "mis
   return null;
 }
 
+/** Whether git could not get through to the forge at all: no connection, no TLS, cut off, or a gateway that answered. */
+export function isUnreachable(stderr: string): boolean {
+  return /unable to access '|unable to connect|Could not resolve|RPC failed|remote end hung up|early EOF|Connection (?:refused|reset|timed out)/.test(
+    stderr,
+  );
+}
+
 const ADVICE = {
   unauthorized: "the forge does not accept the bot's token (forge.token)",
   forbidden:
@@ -196,6 +205,8 @@ function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError
   }
   const line = options.redact(usefulLine(end.stderr));
   const message = `${call.doing}: git exited ${end.code}${line === "" ? "" : `: ${line}`}`;
+  if (call.remote === true && isUnreachable(end.stderr))
+    return new LazarusError("forge-unreachable", message, { retryable: true });
   const isFinal = end.code === TOO_MUCH || /couldn't find remote ref/.test(end.stderr);
   return new LazarusError("git", message, { retryable: !isFinal });
 }

@@ -1,6 +1,6 @@
 import { LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
-import { type Git, type GitEnd, httpRefusal, refusalSentence, usefulLine } from "./git.ts";
+import { type Git, type GitEnd, httpRefusal, isUnreachable, refusalSentence, usefulLine } from "./git.ts";
 
 export interface PushPlan {
   readonly repository: RepositoryRef;
@@ -29,7 +29,7 @@ const MAX_DETOURS = 20;
 /**
  * Pushes a tip to its branch. A tip that already is there is done; where somebody else pushed meanwhile nothing is overwritten: the tip goes to
  * `<branch>-2`, `-3` …. A refusal by the forge is an answer, not an error.
- * @throws LazarusError `git`, retryable, where the forge could not be reached.
+ * @throws LazarusError `forge-unreachable`, retryable, where the forge could not be reached; `git` for anything else.
  */
 export async function pushTip(deps: PushDeps, plan: PushPlan, signal: AbortSignal): Promise<PushEnd> {
   for (let round = 1; round <= 3; round++) {
@@ -167,7 +167,8 @@ function refusalOf(plan: PushPlan, end: GitEnd): PushEnd | null {
 }
 
 function unreachable(deps: PushDeps, doing: string, end: GitEnd): LazarusError {
-  return new LazarusError("git", `${doing}: git exited ${end.code}: ${deps.redact(usefulLine(end.stderr))}`, {
+  const code = isUnreachable(end.stderr) ? "forge-unreachable" : "git";
+  return new LazarusError(code, `${doing}: git exited ${end.code}: ${deps.redact(usefulLine(end.stderr))}`, {
     retryable: true,
   });
 }

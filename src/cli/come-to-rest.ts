@@ -1,0 +1,100 @@
+import type { Run } from "../cells/cell.ts";
+import type { Registry } from "../cells/registry/registry.ts";
+import { decide, isRetryInLine } from "../cells/steps/decide.ts";
+import { systemClock, toIso } from "../clock.ts";
+import type { Command } from "../commands/command.ts";
+import type { StoredAnswer } from "../commands/posting/answer.ts";
+import type { Queue } from "../queue/queue.ts";
+import { EXIT } from "./exit-codes.ts";
+import { forgeIsAway, jobsOf, listed, type Patience, sleepOr, waitsForForge } from "./waiting.ts";
+
+export interface RestDeps {
+  readonly command: Pick<Command, "verb">;
+  readonly parts: { readonly registry: Registry; readonly queue: Pick<Queue, "list"> };
+  /** The queue of this process, where no server is at work. */
+  readonly own: Pick<Queue, "idle"> | null;
+  readonly options: {
+    readonly wait: boolean;
+    progress(line: string): void;
+    readonly signal: AbortSignal;
+  };
+  readonly patience: Patience;
+}
+
+/** A forge that is away for so long is not waited for. */
+const AWAY_MS = 5_000;
+
+/** Follows the cell until nothing more happens to it by itself, or what is left waits for a forge that is away. */
+export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<StoredAnswer> {
+  const { own } = at;
+  const id =
+    typeof answer.data === "object" && answer.data !== null && "id" in answer.data
+      ? String(answer.data.id)
+      : null;
+  if (id === null) {
+    await own?.idle();
+    return answer;
+  }
+  const { registry } = at.parts;
+  let said = "";
+  let awaySince: number | null = null;
+  at.patience.begin();
+  for (;;) {
+    const cell = registry.cell(id);
+    if (cell === null) return answer;
+    const line = `${cell.state}${cell.reason === null ? "" : `: ${cell.reason}`}${goesOn(registry.lastRun(id))}`;
+    if (line !== said) at.options.progress(line);
+    said = line;
+    const waits = waitsForForge(jobsOf(id, at.parts.queue));
+    if (own === null && !at.options.wait && hasBegun(at.command.verb, id, registry)) return answer;
+    // An agent that runs is followed on: what it does needs no forge.
+    awaySince = waits.length === 0 || isRunning(id, registry) ? null : (awaySince ?? systemClock.monotonic());
+    if (awaySince !== null && systemClock.monotonic() - awaySince >= AWAY_MS)
+      return leftWaiting(answer, waits, own === null);
+    if (waits.length === 0 && isAtRest(id, registry)) {
+      if (own === null) return answer;
+      await own.idle();
+      if (isAtRest(id, registry) && waitsForForge(jobsOf(id, at.parts.queue)).length === 0) return answer;
+    }
+    at.patience.wait(() => `${line}${waits.length === 0 ? "" : `; ${listed(waits)}: waiting for the forge`}`);
+    await sleepOr(at.options.signal);
+  }
+}
+
+function isRunning(cellId: string, registry: Registry): boolean {
+  return registry.lastRun(cellId)?.state === "running";
+}
+
+/** Done as far as this machine goes: the rest is in the job log. */
+function leftWaiting(answer: StoredAnswer, waits: readonly string[], hasServer: boolean): StoredAnswer {
+  const data = typeof answer.data === "object" && answer.data !== null ? answer.data : {};
+  return {
+    exitCode: EXIT.unreachable,
+    text: `${answer.text}\n${forgeIsAway(waits, hasServer)}`,
+    data: { ...data, waits_for_forge: waits },
+  };
+}
+
+/** When it goes on by itself: whoever waits for it may wait for long. */
+function goesOn(run: Run | null): string {
+  if (run === null || !isRetryInLine(run) || run.notBefore === null) return "";
+  return `; run ${run.n} starts by itself at ${toIso(run.notBefore)}`;
+}
+
+/** With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when they are done. */
+function hasBegun(verb: string, cellId: string, registry: Registry): boolean {
+  if (verb !== "summon" && verb !== "revive") return false;
+  const run = registry.lastRun(cellId);
+  return run === null || run.state !== "admitted";
+}
+
+/** Nothing is in progress and nothing follows by itself. */
+function isAtRest(cellId: string, registry: Registry): boolean {
+  const cell = registry.cell(cellId);
+  if (cell === null) return true;
+  const run = registry.lastRun(cellId);
+  if (run?.state === "admitted" || run?.state === "running") return false;
+  if (run?.state === "waiting") return cell.waitsForApproval;
+  if (cell.closing?.thenDestroy) return false;
+  return decide(cell, registry.lastUnwithdrawnRun(cellId)).kind === "nothing";
+}
