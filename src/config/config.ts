@@ -48,7 +48,7 @@ export interface Config {
     readonly quietMs: number;
     readonly stalledMs: number;
   };
-  readonly publish: { readonly skipCi: boolean; readonly maxFileBytes: number };
+  readonly publish: { readonly skipCi: boolean; readonly maxFileBytes: number; readonly prune: boolean };
   readonly container: { readonly engine: string; readonly args: readonly string[] };
   readonly uids: { readonly first: number; readonly last: number };
   readonly limits: {
@@ -227,7 +227,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       quietMs: pit.quiet,
       stalledMs: pit.stalled,
     },
-    publish: { skipCi: publish.skip_ci, maxFileBytes: publish.max_file },
+    publish: { skipCi: publish.skip_ci, maxFileBytes: publish.max_file, prune: publish.prune },
     container: file.container,
     uids: file.uids,
     limits: {

@@ -169,6 +169,11 @@ export const fileSchema = section({
   publish: section({
     skip_ci: key(flag, false, "asks the repository's CI to leave the cell's pushes alone"),
     max_file: key(size, "20MB", "a larger file is held back"),
+    prune: key(
+      flag,
+      false,
+      "removes the branch of an archived cell once its pull request is merged or closed",
+    ),
   }).prefault({}),
   container: section({
     engine: key(text, "podman", "podman or docker"),

@@ -96,6 +96,11 @@ export const JOBS = {
       lease: z.string().nullable(),
     }),
   },
+  /** Removes a cell's branch from the forge, where its tip still is what was pushed. */
+  "delete-branch": {
+    queue: "cells",
+    payload: z.object({ cellId: z.string(), repository, branch: z.string(), tip: z.string() }),
+  },
   seal: {
     queue: "cells",
     payload: z.object({
@@ -211,6 +216,8 @@ export const JOBS = {
     }),
   },
   draft: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  /** Looks whether an archived cell's branch is needed no more; then a runner deletes it. */
+  unpublish: { queue: "replies", payload: z.object({ cellId: z.string() }) },
   review: { queue: "replies", payload: z.object({ cellId: z.string() }) },
 } as const satisfies Record<string, { queue: string; payload: z.ZodType }>;
 

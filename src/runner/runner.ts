@@ -5,6 +5,7 @@ import { createParts, type Parts, parseHandle, type RunnerDeps } from "./context
 import type { BeatWords } from "./health/heartbeat.ts";
 import type { Running } from "./health/watch.ts";
 import { collectRun } from "./jobs/collect.ts";
+import { deleteBranchOf } from "./jobs/delete-branch.ts";
 import { mark } from "./jobs/mark.ts";
 import { prune } from "./jobs/prune.ts";
 import { push } from "./jobs/push.ts";
@@ -26,6 +27,7 @@ type CellJobs =
   | "push"
   | "mark"
   | "tail"
+  | "delete-branch"
   | "seal"
   | "restore"
   | "prune"
@@ -55,6 +57,7 @@ export function createRunner(deps: RunnerDeps): Runner {
       push: (job, context) => push(parts, job, context),
       mark: (job) => mark(parts, job),
       tail: (job) => tail(parts, job),
+      "delete-branch": (job, context) => deleteBranchOf(parts, job, context),
       seal: (job, context) => seal(parts, job, context),
       restore: (job, context) => restore(parts, job, context),
       prune: (job) => prune(parts, job),

@@ -88,6 +88,7 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
         act(acts, reading.repository, deps);
         const read = handleAll(reading, deps);
         for (const cellId of gone) withdraw(cellId, deps);
+        unpublishClosed(reading, deps);
         const newest = Math.max(0, ...read.map((entry) => entry.updatedAt));
         deps.handled.rememberReadUntil(reading.repository.id, reading.number, newest);
       };
@@ -243,6 +244,13 @@ function putCommand(
     },
     maxAttempts: 60,
   });
+}
+
+/** A draft that is closed needs its branch no more. Each closing is looked at once. */
+function unpublishClosed({ repository, number, issue }: Reading, deps: ThreadDeps): void {
+  if (issue.isOpen) return;
+  for (const cell of deps.registry.ofPullRequest(repository, number))
+    deps.lifecycle.steps.unpublish(cell, `closed:${issue.closedAt ?? 0}`);
 }
 
 /** Cells that wait, whose asking comment is gone. */

@@ -27,6 +27,8 @@ export interface StageOptions {
   readonly limits?: Readonly<Record<string, unknown>>;
   /** The configuration's `pit`. */
   readonly pit?: Readonly<Record<string, unknown>>;
+  /** The configuration's `publish`. */
+  readonly publish?: Readonly<Record<string, unknown>>;
   readonly directors?: readonly string[];
   /** How the stand-in behaves where no real server is named. */
   readonly standIn?: StandInOptions;
@@ -97,6 +99,7 @@ export class Stage {
           // Nothing is tried again by itself, but where that is what is looked at.
           limits: { grace: "2s", revives: 0, ...options.limits },
           ...(options.pit === undefined ? {} : { pit: options.pit }),
+          ...(options.publish === undefined ? {} : { publish: options.publish }),
         },
       });
       const stage = new Stage(server, lazarus, people);

@@ -102,6 +102,7 @@ export function createWorkReports(deps: ReportedDeps) {
       });
       steps.keep(cell.id);
       steps.putPrune(cell.id);
+      steps.unpublish(registry.mustCell(cell.id), "sealed");
       steps.card(cell.id);
       announce({
         kind: "closed",

@@ -83,6 +83,26 @@ export const stepJobs = {
     maxAttempts: PUBLISH_ATTEMPTS,
   }),
 
+  /** `asked` tells one reason to look from the next. */
+  unpublish: (cell: Cell, asked: string): NewJob<"unpublish"> => ({
+    kind: "unpublish",
+    key: `${cell.id}:unpublish:${cell.publishedTip}:${asked}`,
+    lane: `draft:${cell.id}`,
+    payload: { cellId: cell.id },
+    maxAttempts: PUBLISH_ATTEMPTS,
+  }),
+
+  deleteBranch: (
+    cell: Cell,
+    what: { readonly branch: string; readonly tip: string },
+  ): NewJob<"delete-branch"> => ({
+    kind: "delete-branch",
+    key: crypto.randomUUID(),
+    lane: `push:${cell.id}`,
+    payload: { cellId: cell.id, repository: cell.repository, ...what },
+    maxAttempts: PUBLISH_ATTEMPTS,
+  }),
+
   draft: (cellId: string, what: string): NewJob<"draft"> => ({
     kind: "draft",
     key: `${cellId}:draft:${what}`,

@@ -15,7 +15,7 @@ export interface StepDeps {
   readonly queue: Queue;
   readonly uids: Uids;
   readonly clock: Clock;
-  readonly config: Pick<Config, "limits" | "agents">;
+  readonly config: Pick<Config, "limits" | "agents" | "publish">;
 }
 
 /**
@@ -183,6 +183,19 @@ export class Steps {
     this.#put(stepJobs.draft(cellId, what));
   }
 
+  /** Has an archived cell's branch removed once nothing on the forge needs it, where the configuration says so. */
+  unpublish(cell: Cell, asked: string): void {
+    if (this.#deps.config.publish.prune && hasBranchOfOurs(cell)) this.#put(stepJobs.unpublish(cell, asked));
+  }
+
+  /** Deletes the branch, unless the cell was revived, or pushed something else meanwhile. */
+  deleteBranch(cellId: string, tip: string): void {
+    const cell = this.#registry.mustCell(cellId);
+    const branch = cell.publishedBranch;
+    if (!hasBranchOfOurs(cell) || branch === null || cell.publishedTip !== tip) return;
+    this.#put(stepJobs.deleteBranch(cell, { branch, tip }));
+  }
+
   /** Puts a card job; one that still waits serves as well. */
   card(cellId: string): void {
     this.#put(stepJobs.card(cellId));
@@ -225,6 +238,11 @@ export class Steps {
   #put<K extends JobKind>(job: NewJob<K>): void {
     this.#deps.queue.put(job);
   }
+}
+
+/** A branch that Lazarus made, and that no run pushes to any more. A pull request's own branch is never ours. */
+function hasBranchOfOurs(cell: Cell): boolean {
+  return cell.state === "archived" && cell.delivery === "draft" && cell.publishedTip !== null;
 }
 
 /** A card is edited no more often than this, but for what people wait for. */

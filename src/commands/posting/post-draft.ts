@@ -8,8 +8,9 @@ import { confirm, type PostDeps } from "../access/confirm-repository.ts";
 import { DRAFT, draftBody, draftTitle } from "../words/draft-text.ts";
 
 /** Handlers that open and update a cell's draft pull request and ask for its review. */
-export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "review"> {
+export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "review" | "unpublish"> {
   return {
+    unpublish: (job) => unpublish(job.payload.cellId, deps),
     draft: (job, context) => openOrUpdate(job, context, deps),
     review: (job) => requestReview(job.payload.cellId, deps),
   };
@@ -135,6 +136,17 @@ async function updateText(
   if (current.body === what.body.text) return;
   await deps.forge.editPullRequest(what.place.name, what.number, { body: what.body });
   rememberAsStored(cell.id, await deps.forge.pullRequest(what.place.name, what.number), deps);
+}
+
+/** The branch goes only where its pull request is closed or merged: an open one needs it. */
+async function unpublish(cellId: string, deps: PostDeps): Promise<Finish | undefined> {
+  const cell = deps.registry.cell(cellId);
+  const tip = cell?.publishedTip ?? null;
+  if (cell?.state !== "archived" || tip === null) return undefined;
+  const { name } = placeOf(cell, await confirm(cell.repository, deps), deps);
+  if (cell.pullRequest !== null && (await deps.forge.pullRequest(name, cell.pullRequest))?.isOpen !== false)
+    return undefined;
+  return () => deps.lifecycle.steps.deleteBranch(cellId, tip);
 }
 
 /** Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is no failure. */

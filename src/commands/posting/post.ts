@@ -18,7 +18,7 @@ const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
  */
 export function createReplyHandlers(
   deps: PostDeps,
-): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review"> {
+): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review" | "unpublish"> {
   return {
     card: createCardHandler(deps),
     react: async (job) => {

@@ -69,6 +69,32 @@ async function remoteTips(
   return tips;
 }
 
+/**
+ * Deletes a branch whose tip still is `tip`. Answers false, and leaves it, where somebody else pushed, the forge refuses, or it is gone.
+ * @throws LazarusError `forge-unreachable`, retryable, where the forge could not be reached; `git` for anything else.
+ */
+export async function deleteBranch(
+  deps: Pick<PushDeps, "git" | "redact" | "askFrom">,
+  plan: Pick<PushPlan, "repository" | "url" | "branch" | "tip">,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const ref = `refs/heads/${plan.branch}`;
+  const doing = `deleting ${plan.branch} of ${plan.repository.fullName}`;
+  const args = [
+    "push",
+    "--porcelain",
+    "--no-verify",
+    `--force-with-lease=${ref}:${plan.tip}`,
+    plan.url,
+    `:${ref}`,
+  ];
+  // A push needs a repository to stand in, though a deletion sends nothing of it.
+  const end = await deps.git({ dir: deps.askFrom, args, doing, remote: true, tolerant: true, signal });
+  if (end.code === 0) return true;
+  if (/^!\t/m.test(end.stdout) || httpRefusal(end.stderr) !== null) return false;
+  throw unreachable(deps, doing, end);
+}
+
 interface Target {
   readonly branch: string;
   readonly there: boolean;
@@ -166,7 +192,7 @@ function refusalOf(plan: PushPlan, end: GitEnd): PushEnd | null {
     : { kind: "refused", why: `${plan.repository.fullName}: ${refusalSentence(refusal)}` };
 }
 
-function unreachable(deps: PushDeps, doing: string, end: GitEnd): LazarusError {
+function unreachable(deps: Pick<PushDeps, "redact">, doing: string, end: GitEnd): LazarusError {
   const code = isUnreachable(end.stderr) ? "forge-unreachable" : "git";
   return new LazarusError(code, `${doing}: git exited ${end.code}: ${deps.redact(usefulLine(end.stderr))}`, {
     retryable: true,
