@@ -8,6 +8,17 @@ export function formatSize(bytes: number): string {
   return `${Number((bytes / Number(of)).toFixed(1))} ${unit}`;
 }
 
+/** Money for people: `0.006 USD`, `0.42 USD`, `12.30 USD`; in Markdown a dollar's sign would begin a formula. */
+export function formatCost(usd: number): string {
+  if (usd >= 0.1) return `${usd.toFixed(2)} USD`;
+  return usd < 0.0001 ? "less than 0.0001 USD" : `${Number(usd.toPrecision(2))} USD`;
+}
+
+/** `1 turn`, `2 turns`. */
+export function formatCount(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
 /** What a duration looks like, for sentences about one that is none. */
 export const DURATION_FORM = "a duration such as 90s, 15m, 4h or 2d";
 /** What a size looks like, for sentences about one that is none. */

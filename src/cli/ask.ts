@@ -1,23 +1,16 @@
 import { userInfo } from "node:os";
-import { join } from "node:path";
 import { type App, openApp, openParts } from "../app.ts";
-import { logNameOf } from "../cells/names.ts";
 import { systemClock } from "../clock.ts";
-import { findCell } from "../commands/access/find-cell.ts";
 import type { Command, Origin } from "../commands/command.ts";
 import { verbNamed } from "../commands/index.ts";
 import { lineOf, readAnswer, type StoredAnswer } from "../commands/posting/answer.ts";
-import { replies } from "../commands/words/replies.ts";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
-import { readLogEnd } from "../runner/disk/log-tail.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { comeToRest } from "./come-to-rest.ts";
 import { createPatience, type Patience, sleepOr, whyNoAnswer } from "./waiting.ts";
 
-const LOG_WINDOW_BYTES = 128 * 1024;
-const OVERLAP_CHARS = 512;
 /** A person waits at the terminal: better an error soon than a command that runs tomorrow. */
 const CLI_ATTEMPTS = 2;
 const DRAIN_NOTICE_MS = 2_000;
@@ -58,12 +51,17 @@ export async function askRegistry(config: Config, command: Command): Promise<Sto
   }
 }
 
-function refusedAnswer(code: "usage" | "refused" | "not-found" | "failed", text: string): StoredAnswer {
+/** A refusal as the command line tells it. */
+export function refusedAnswer(
+  code: "usage" | "refused" | "not-found" | "failed",
+  text: string,
+): StoredAnswer {
   const exitCode = { usage: 2, refused: 3, "not-found": 4, failed: 1 }[code];
   return { exitCode, text, data: { error: { code, message: text } } };
 }
 
-function operatorOrigin(): Origin {
+/** The operator of the command line: a director everywhere. */
+export function operatorOrigin(): Origin {
   const operator = operatorName();
   return {
     asker: { via: "cli", request: "", operator },
@@ -145,68 +143,4 @@ async function tryToServe(at: Following): Promise<App | null> {
     if (error instanceof LazarusError && error.code === "lock-held") return null;
     throw error;
   }
-}
-
-export interface LogRequest {
-  readonly cell: string;
-  readonly lines: number;
-  readonly follow: boolean;
-  readonly signal: AbortSignal;
-  print(text: string): void;
-}
-
-/** Prints the end of a cell's log, secrets hidden, and goes on with what is added to it. Null when it was printed. */
-export async function printLog(config: Config, request: LogRequest): Promise<StoredAnswer | null> {
-  prepareDataDir(config.dataDir);
-  const parts = openParts(config, { log: silentLog });
-  try {
-    const found = await findCell(
-      request.cell,
-      { verb: "logs", role: "executor" },
-      { origin: operatorOrigin(), deps: parts.deps },
-    );
-    if ("refusal" in found) {
-      return found.refusal.kind === "refused"
-        ? refusedAnswer(found.refusal.code, found.refusal.reply.text)
-        : null;
-    }
-    const run = parts.registry
-      .runs(found.cell.id)
-      .filter((one) => one.startedAt !== null)
-      .at(-1);
-    if (run === undefined || found.cell.state === "archived" || found.cell.state === "destroyed") {
-      return refusedAnswer("failed", replies.noLog(found.cell).text);
-    }
-    const dir = join(config.missionsDir, found.cell.id);
-    const read = () =>
-      readLogEnd(dir, logNameOf(run.agent, run.n), {
-        maxBytes: LOG_WINDOW_BYTES,
-        redact: parts.redactor.redact,
-      });
-    let shown = (await read()).text;
-    request.print(lastLines(shown, request.lines));
-    while (request.follow && parts.registry.run(found.cell.id, run.n)?.state === "running") {
-      await sleepOr(request.signal);
-      const now = (await read()).text;
-      request.print(added(shown, now));
-      shown = now;
-    }
-    return null;
-  } finally {
-    parts.db.close();
-  }
-}
-
-/** What is new in a window that moved over a growing text; the whole window where it moved too far to tell. */
-export function added(before: string, now: string): string {
-  const tail = before.slice(-OVERLAP_CHARS);
-  const at = tail === "" ? 0 : now.lastIndexOf(tail);
-  return at < 0 ? now : now.slice(at + tail.length);
-}
-
-/** The end of a text, as many lines of it as were asked for. */
-export function lastLines(text: string, count: number): string {
-  const lines = text.split("\n");
-  const ended = lines.at(-1) === "";
-  return lines.slice(-(count + (ended ? 1 : 0))).join("\n");
 }

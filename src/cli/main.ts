@@ -11,11 +11,12 @@ import { explain, LazarusError } from "../errors.ts";
 import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
-import { ask, askRegistry, printLog } from "./ask.ts";
+import { ask, askRegistry } from "./ask.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
 import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
+import { printLog } from "./print-log.ts";
 import { createNotifier } from "./service-manager.ts";
 import { VERSION } from "./version.ts";
 
@@ -178,19 +179,21 @@ async function printOutcome(config: Config, answer: StoredAnswer): Promise<void>
 
 program
   .command("logs")
-  .description("shows the end of the current or last run's log, secrets hidden")
+  .description("shows the end of the current or last run's log in words, secrets hidden")
   .argument("<cell>", "id of a cell, or 4 or more characters of it")
   .option("-f, --follow", "go on with what is added while the run lasts")
   .option("--tail <lines>", "how many lines", "50")
+  .option("--raw", "the file as the agent wrote it, and not what it says in words")
   .addHelpText("after", "\nExamples:\n  lazarus logs 4f1c0b7e\n  lazarus logs 4f1c0b7e -f")
-  .action(async (cell: string, options: { follow?: boolean; tail: string }) => {
+  .action(async (cell: string, options: { follow?: boolean; raw?: boolean; tail: string }) => {
     const lines = Number(options.tail);
     if (!Number.isInteger(lines) || lines < 1)
       throw new LazarusError("usage", `--tail takes a number of lines, not ${options.tail}`);
     let whole = "";
-    const refused = await printLog(load([]), {
+    const printed = await printLog(load([]), {
       cell,
       lines,
+      raw: options.raw === true,
       follow: options.follow === true,
       signal: interruption(),
       print: (text) => {
@@ -198,8 +201,8 @@ program
         else process.stdout.write(text);
       },
     });
-    if (refused !== null) return print(refused);
-    if (globals().json) process.stdout.write(`${JSON.stringify({ log: whole }, null, 2)}\n`);
+    if ("exitCode" in printed) return print(printed);
+    if (globals().json) process.stdout.write(`${JSON.stringify({ ...printed, log: whole }, null, 2)}\n`);
   });
 
 program

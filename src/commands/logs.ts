@@ -8,13 +8,17 @@ const MOST_LINES = 1000;
 
 export const logs: Verb = {
   name: "logs",
-  summary: "shows the end of the current or last run's log, secrets hidden",
-  usage: "logs [CELL] [--tail 50]",
+  summary: "shows the end of the current or last run's log in words, secrets hidden",
+  usage: "logs [CELL] [--tail 50] [--raw]",
   examples: ["logs", "logs 4f1c0b7e --tail 200"],
   who: "executor",
-  flags: { "--tail": { takes: "value", help: "how many lines" } },
+  flags: {
+    "--tail": { takes: "value", help: "how many lines, 50 unless said, at most 1000" },
+    "--raw": { takes: "switch", help: "the file as the agent wrote it, and not what it says in words" },
+  },
   async run(command, origin, deps) {
     const typed = command.flags["--tail"];
+    const raw = command.flags["--raw"] === true;
     const lines = typed === undefined ? DEFAULT_LINES : Number(typed);
     if (!Number.isInteger(lines) || lines < 1 || lines > MOST_LINES)
       return refuse("usage", replies.badTail(String(typed)));
@@ -34,7 +38,7 @@ export const logs: Verb = {
           kind: "tail",
           key: crypto.randomUUID(),
           lane: `tail:${cell.id}`,
-          payload: { cellId: cell.id, run: run.n, agent: run.agent, lines, asker: origin.asker },
+          payload: { cellId: cell.id, run: run.n, agent: run.agent, lines, raw, asker: origin.asker },
         });
       },
     };

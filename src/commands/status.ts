@@ -10,6 +10,7 @@ import { COLUMNS, columns, rowOf, viewOf } from "./words/cell-view.ts";
 import { healthOf } from "./words/health-words.ts";
 import { replies } from "./words/replies.ts";
 import { moment } from "./words/run-words.ts";
+import { usage } from "./words/said-words.ts";
 import { plainText } from "./words/sentence.ts";
 
 export const status: Verb = {
@@ -50,6 +51,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
       ? [`ends     ${moment(found.cell.expiresAt)}`]
       : []),
     ...healthLines(found.cell),
+    ...saidText(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),
     ...deps.registry
       .history(found.cell.id)
@@ -72,6 +74,21 @@ function healthLines(cell: Cell): string[] {
     `health   ${seen.health} since ${toIso(seen.since)}: ${plainText(seen.reason)}`,
     `seen     ${toIso(seen.seenAt)}`,
     ...(said.length === 0 ? [] : [`says     ${plainText(said.join(", "))}`]),
+  ];
+}
+
+/** What its agent said and did last, as text. */
+function saidText({ harvest }: Cell): string[] {
+  const said = harvest?.said ?? null;
+  if (said === null) return [];
+  const line = (words: string) => plainText(words).replace(/\s+/g, " ");
+  const how = (one: { exit: number | null; isFailed: boolean }) =>
+    one.exit === null ? (one.isFailed ? ", failed" : "") : `, exit ${one.exit}`;
+  return [
+    ...(said.words === "" ? [] : [`said     ${line(said.words)}`]),
+    ...said.ran.slice(-3).map((one) => `ran      ${line(one.command)}${how(one)}`),
+    ...said.denied.map((one) => `denied   ${line(one.what)}${one.why === "" ? "" : `: ${line(one.why)}`}`),
+    ...(usage(said) === "" ? [] : [`used     ${usage(said)}`]),
   ];
 }
 

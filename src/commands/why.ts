@@ -8,6 +8,7 @@ import type { Deps, Verb } from "./command.ts";
 import { healthOf } from "./words/health-words.ts";
 import { ordinal } from "./words/replies.ts";
 import { endOfRun } from "./words/run-words.ts";
+import { whyNothing } from "./words/said-words.ts";
 import { asTyped, c, lines, type Sentence, say } from "./words/sentence.ts";
 
 export const why: Verb = {
@@ -63,6 +64,7 @@ function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Senten
       say`Its run is ${ordinal(blocked.place)} in line: ${blocked.limit}. It starts by itself when a place is free.`,
     );
   if (run?.state === "ended") said.push(...exitReasons(run));
+  if (cell.state === "idle") said.push(...nothingReasons(cell));
   if (last !== null && isRetryInLine(last) && last.notBefore !== null)
     said.push(
       say`Run ${last.n} starts by itself at ${toIso(last.notBefore)}; until then nothing is published.`,
@@ -74,6 +76,16 @@ function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Senten
   for (const held of heldFor(cell)) said.push(say`Held back: ${held}`);
   if (cell.harvest?.salvaged) said.push(say`${cell.harvest.salvaged}.`);
   return said;
+}
+
+/** Why it changed nothing, as its own events tell. */
+function nothingReasons(cell: Cell): Sentence[] {
+  const { harvest } = cell;
+  const why = harvest === null || harvest.changed ? null : whyNothing(harvest.said);
+  if (why === null) return [];
+  const told = [...(harvest?.said?.denied.map((one) => one.why) ?? []), harvest?.said?.ran.at(-1)?.end ?? ""];
+  const first = told.find((one) => one !== "");
+  return [first === undefined ? say`It changed nothing: ${why}.` : say`It changed nothing: ${why}: ${first}`];
 }
 
 function exitReasons(run: Run): Sentence[] {

@@ -133,7 +133,16 @@ export const JOBS = {
     payload: z.object({ cellId: z.string(), repository, user, handle: handle.nullable() }),
   },
   mark: { queue: "cells", payload: z.object({ cellId: z.string(), mission }) },
-  tail: { queue: "cells", payload: z.object({ ...runRef, agent: z.string(), lines: z.number(), asker }) },
+  tail: {
+    queue: "cells",
+    payload: z.object({
+      ...runRef,
+      agent: z.string(),
+      lines: z.number(),
+      raw: z.boolean().default(false),
+      asker,
+    }),
+  },
 
   // reports: runner, pit -> control
   "run-started": {

@@ -95,6 +95,27 @@ export const signs = z.object({
 });
 export type Signs = z.infer<typeof signs>;
 
+/** What an agent's own events say of what it said and did: its words, in plain text and cut. */
+export const said = z.object({
+  /** Its last words; empty where it said nothing. */
+  words: z.string(),
+  /** The last commands that it ran; `exit` and `end` (the last line of what a failed one printed) where they are told. */
+  ran: z.array(
+    z.object({ command: z.string(), exit: z.number().nullable(), isFailed: z.boolean(), end: z.string() }),
+  ),
+  /** How many it ran, and how many of them failed; null where its log was too long to count. */
+  commands: z.number().nullable(),
+  failed: z.number().nullable(),
+  /** The first of what it was not allowed to do, with the reason it was given. */
+  denied: z.array(z.object({ what: z.string(), why: z.string() })),
+  denials: z.number(),
+  turns: z.number().nullable(),
+  costUsd: z.number().nullable(),
+  /** What its model or its program refused last; empty where it went on after that. */
+  trouble: z.string(),
+});
+export type Said = z.infer<typeof said>;
+
 /** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
 export const harvest = z.object({
   changed: z.boolean(),
@@ -125,7 +146,8 @@ export const harvest = z.object({
   /** What it asks the people who asked for it; its words. */
   question: z.string().nullable().default(null),
   signs: signs.nullable().default(null),
-  /** The end of the run's log, for runs that failed; redacted. */
+  said: said.nullable().default(null),
+  /** The end of the run's log, rendered and redacted. */
   logTail: z.string(),
 });
 export type Harvest = z.infer<typeof harvest>;

@@ -168,6 +168,19 @@ const TABLE: [string, Left, ExitClass][] = [
     "no-credit",
   ],
   [
+    "gemini without money",
+    {
+      preset: "gemini",
+      log: event({
+        type: "result",
+        status: "error",
+        error: { type: "Error", message: "Your prepayment credits are depleted. Please go to billing." },
+      }),
+      code: 173,
+    },
+    "no-credit",
+  ],
+  [
     "qwen without money, with exit 0",
     {
       preset: "qwen",

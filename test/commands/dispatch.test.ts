@@ -99,7 +99,7 @@ describe("what is given up", () => {
       text: "`summon` could not be carried out: asking with [redacted].",
     });
     tailDied(
-      jobOf("tail", { cellId: "x", run: 1, agent: "allegro", lines: 1, asker: typed("dev") }).job,
+      jobOf("tail", { cellId: "x", run: 1, agent: "allegro", lines: 1, raw: false, asker: typed("dev") }).job,
       error,
       deps(),
     );

@@ -223,6 +223,7 @@ export function harvest(more: Partial<Harvest> = {}): Harvest {
     report: null,
     question: null,
     signs: null,
+    said: null,
     logTail: "",
     ...more,
   };

@@ -307,8 +307,30 @@ it("shows the redacted end of a log as plain text", async () => {
   const cell = rig.spec(base);
   await rig.runToEnd(cell);
   const asker = { via: "cli", request: "r", operator: "root" } as const;
-  await rig.perform("tail", { cellId: cell.id, run: 1, agent: "allegro", lines: 2, asker });
+  await rig.perform("tail", { cellId: cell.id, run: 1, agent: "allegro", lines: 2, raw: false, asker });
   expect(rig.said("tailed")[0]).toMatchObject({ text: "red [redacted]\nlast", truncated: true });
+});
+
+it("shows an agent's events in words, and the file as it is where that is asked for", async () => {
+  const say = (text: string) =>
+    JSON.stringify({ type: "item.completed", item: { id: "1", type: "agent_message", text } });
+  const secret = [...TOKEN].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+  rig.agent(
+    `cat <<'END'\n${say("I begin.")}\n${say("SECRET").replace("SECRET", secret)}\n{"type":"turn.completed"}\nEND`,
+  );
+  const cell = rig.spec(base);
+  await rig.runToEnd(cell);
+  const asker = { via: "cli", request: "r", operator: "root" } as const;
+  const tail = { cellId: cell.id, run: 1, agent: "allegro", lines: 50, asker };
+  await rig.perform("tail", { ...tail, raw: false });
+  await rig.perform("tail", { ...tail, raw: true });
+  const [words, file] = rig.said("tailed");
+  expect(words).toMatchObject({ text: "I begin.\n[redacted]\n[done]", truncated: false });
+  expect(file?.text).toContain('"type":"turn.completed"');
+  expect(await rig.collect(cell)).toMatchObject({
+    said: { words: "[redacted]" },
+    logTail: "I begin.\n[redacted]\n[done]\n",
+  });
 });
 
 it("leaves nothing behind when a start is ended half way", async () => {

@@ -3,6 +3,7 @@ import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
 import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
+import { saidLines } from "./said-words.ts";
 
 /** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
 export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
@@ -19,6 +20,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   if (isWarned && (cell.state === "proposed" || cell.state === "active" || cell.state === "idle"))
     found.push(ending(cell));
   if (cell.state === "idle") found.push(...aboutExit(cell, runs, now));
+  if (cell.state === "idle" && run !== null && run.collectedAt !== null) found.push(...saidLines(cell, run));
   for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
   if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
   if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)

@@ -5,6 +5,7 @@ import type { Deps } from "../command.ts";
 import { ailment } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
 import { day, endOfRun, span, timeUtc } from "./run-words.ts";
+import { whyNothing } from "./said-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
 
@@ -72,9 +73,11 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
       : md`**needs you**: ${need}; ${size(cell)}${destination(cell)}`;
   if (!harvest.changed) {
     if (cell.outcome === "failed") return md`**${agent} stopped**: ${ended}`;
+    const why = whyNothing(harvest.said);
+    const because = why === null ? md`` : md`: ${why}`;
     return run?.stopped == null
-      ? md`**${agent} changed nothing**`
-      : md`**${agent} changed nothing**, ${ended}`;
+      ? md`**${agent} changed nothing**${because}`
+      : md`**${agent} changed nothing**, ${ended}${because}`;
   }
   if (cell.outcome !== "failed" && run?.stopped != null)
     return md`**${agent} was stopped** (${ended}): ${size(cell)}${destination(cell)}`;

@@ -6,6 +6,7 @@ import { actions, findings } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { lifeLine } from "./health-words.ts";
 import { moment, span } from "./run-words.ts";
+import { usage } from "./said-words.ts";
 
 const MOST_HISTORY_ROWS = 20;
 
@@ -48,10 +49,14 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
     const agent = deps.config.agents.get(run.agent);
     return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${confines(agent)}`;
   }
-  const isSaid = cell.outcome === "failed" || run?.stopped != null || run?.collectedAt === null;
-  if (cell.state === "idle" && !isSaid && run?.startedAt != null && run.endedAt !== null)
-    return ` · took ${span(run.endedAt - run.startedAt)}`;
-  return "";
+  if (cell.state !== "idle" || run?.collectedAt == null) return "";
+  const isSaid = cell.outcome === "failed" || run.stopped !== null;
+  const took =
+    isSaid || run.startedAt === null || run.endedAt === null
+      ? []
+      : [`took ${span(run.endedAt - run.startedAt)}`];
+  const used = usage(cell.harvest?.said ?? null);
+  return [...took, ...(used === "" ? [] : [used])].map((one) => ` · ${one}`).join("");
 }
 
 function doing(cell: Cell, run: Run | null): Markdown {

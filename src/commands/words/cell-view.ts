@@ -37,6 +37,19 @@ export interface CellView {
   readonly runs: number;
   /** What the last run that ended turned out to be; one of the classes of the README's table. */
   readonly exit: string | null;
+  /** What its agent said and did in its last run, by its own events; its words. */
+  readonly said: {
+    readonly words: string;
+    readonly ran: readonly {
+      readonly command: string;
+      readonly exit: number | null;
+      readonly failed: boolean;
+    }[];
+    readonly denied: readonly { readonly what: string; readonly why: string }[];
+    readonly turns: number | null;
+    readonly cost_usd: number | null;
+    readonly trouble: string;
+  } | null;
   /** When the next run starts by itself. */
   readonly next_run_at: string | null;
   /** Why nothing is tried again by itself. */
@@ -70,9 +83,17 @@ export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun
     expires_at: toIso(cell.expiresAt),
     runs: last?.n ?? 0,
     exit: registry.runs(cell.id).findLast((run) => run.exitClass !== null)?.exitClass ?? null,
+    said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
     breaker: cell.breaker,
   };
+}
+
+function saidOf({ harvest }: Cell): CellView["said"] {
+  if (harvest?.said == null) return null;
+  const { words, ran, denied, turns, costUsd, trouble } = harvest.said;
+  const commands = ran.map(({ command, exit, isFailed }) => ({ command, exit, failed: isFailed }));
+  return { words, ran: commands, denied, turns, cost_usd: costUsd, trouble };
 }
 
 export const COLUMNS = ["CELL", "STATE", "AGENT", "TARGET", "HEALTH", "AGE", "RESULT"] as const;

@@ -1,6 +1,7 @@
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
 import { code, join, type Markdown, marker, md, quote, raw, table, title } from "../../gitea/markdown.ts";
 import { endOfRun } from "./run-words.ts";
+import { usage } from "./said-words.ts";
 
 const MOST_REPORT_CHARS = 20_000;
 
@@ -30,6 +31,14 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
       quote(harvest.report, MOST_REPORT_CHARS),
     );
   }
+  const words = harvest?.said?.words ?? "";
+  if (!harvest?.report && words !== "") {
+    parts.push(
+      md`### What ${run?.agent ?? cell.agent} says`,
+      md`These are the agent's last words; nobody has checked them.`,
+      quote(words, MOST_REPORT_CHARS),
+    );
+  }
   if (harvest !== null) parts.push(md`### Commits`, commits(harvest.commits, harvest.commitCount));
   if (harvest?.hadUncommitted) parts.push(md`The last commit holds what was left uncommitted.`);
   if (harvest?.unfinished)
@@ -48,7 +57,8 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
       : [];
   if (letGo.length > 0)
     parts.push(md`It was held back, and let go by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);
-  const how = run === null ? "" : `, ${endOfRun(run)}`;
+  const used = usage(harvest?.said ?? null);
+  const how = `${run === null ? "" : `, ${endOfRun(run)}`}${used === "" ? "" : `, ${used}`}`;
   parts.push(
     md`### How it was made`,
     md`By ${run?.agent ?? cell.agent}${how}, from ${code(cell.baseName)} at ${code(cell.baseCommit.slice(0, 12))}, in cell ${code(shortId(cell.id))}. Brief ${code(cell.briefSha256.slice(0, 12))}. Submodules and LFS files were not fetched.`,

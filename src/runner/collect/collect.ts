@@ -4,13 +4,13 @@ import type { Backend, ChildEnd, Handle, Surroundings } from "../../backends/bac
 import { LazarusError, systemCode } from "../../errors.ts";
 import type { Harvest } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
-import { readLogEnd, readReport } from "../disk/log-tail.ts";
+import { readReport } from "../disk/log-tail.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { inspect } from "../git/inspect.ts";
 import { measure, type Quarantine } from "../git/quarantine.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
-import { readQuestion, readSigns } from "./evidence.ts";
+import { readQuestion, readSaid, readSigns } from "./evidence.ts";
 
 export interface CollectDeps {
   readonly git: Git;
@@ -42,7 +42,7 @@ const CHILD_MS = 60_000;
 const REPORT_BYTES = 64 * 1024;
 const LOG_BYTES = 4 * 1024;
 
-type Work = Omit<Harvest, "report" | "question" | "signs" | "logTail">;
+type Work = Omit<Harvest, "report" | "question" | "signs" | "said" | "logTail">;
 
 const NOTHING: Work = {
   changed: false,
@@ -75,10 +75,10 @@ export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Har
     maxBytes: REPORT_BYTES,
     redact: deps.redact,
   });
-  const log = await readLogEnd(paths.cell, plan.log, { maxBytes: LOG_BYTES, redact: deps.redact });
   const traces = { ...plan, cellDir: paths.cell, redact: deps.redact };
   const [question, signs] = [await readQuestion(traces), await readSigns(traces)];
-  return { ...hideSecrets(work, deps.redact), report, question, signs, logTail: log.text };
+  const told = await readSaid(traces, LOG_BYTES);
+  return { ...hideSecrets(work, deps.redact), report, question, signs, ...told };
 }
 
 /** What a run made is told in words that the agent chose: names of files, subjects, authors. */

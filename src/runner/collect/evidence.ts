@@ -1,9 +1,12 @@
 import * as z from "zod";
 import type { Handle } from "../../backends/backend.ts";
 import { bootId, oomKills } from "../../backends/os/proc.ts";
-import type { Signs } from "../../protocol/shapes.ts";
+import type { Said, Signs } from "../../protocol/shapes.ts";
+import { lastBytes } from "../../visible.ts";
 import { plainRedacted, readLogEnd } from "../disk/log-tail.ts";
 import { inDirectory, readInside } from "../disk/safe-files.ts";
+import { digest } from "../events/digest.ts";
+import { renderLog } from "../events/render-log.ts";
 import { signsIn } from "./log-signs.ts";
 
 /** Where a run left its signs. */
@@ -22,6 +25,8 @@ export interface Traces {
 }
 
 const LOG_BYTES = 64 * 1024;
+/** Of a stream of events: one may hold a whole file. */
+const EVENTS_BYTES = 1024 * 1024;
 const QUESTION_BYTES = 4 * 1024;
 
 /** What the end of a run's log and this machine say of how it went. Throws nothing for what an agent did to its log. */
@@ -35,6 +40,29 @@ export async function readSigns(traces: Traces): Promise<Signs> {
     isOutOfMemory: before !== null && kills !== null && kills > before,
     isRebooted: handle !== null && handle.bootId !== "" && handle.bootId !== bootId(),
   };
+}
+
+/**
+ * What the agent said and did by its own events, null where it writes none, and the last `tailBytes` of its log as people read it. Redacted before its events
+ * are read and after: what JSON wrote in two pieces is one then.
+ */
+export async function readSaid(
+  { cellDir, log, redact }: Traces,
+  tailBytes: number,
+): Promise<{ said: Said | null; logTail: string }> {
+  const { text, cut } = await readLogEnd(cellDir, log, { maxBytes: EVENTS_BYTES, redact });
+  const found = digest(text, cut);
+  const said: Said | null =
+    found === null
+      ? null
+      : {
+          ...found,
+          words: redact(found.words),
+          ran: found.ran.map((one) => ({ ...one, command: redact(one.command), end: redact(one.end) })),
+          denied: found.denied.map(({ what, why }) => ({ what: redact(what), why: redact(why) })),
+          trouble: redact(found.trouble),
+        };
+  return { said, logTail: lastBytes(redact(renderLog(text, cut)), tailBytes) };
 }
 
 const beat = z.object({ state: z.literal("asks"), message: z.string() });

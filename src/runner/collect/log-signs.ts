@@ -30,6 +30,7 @@ const LOGIN = [
 const CREDIT = [
   /\bcredit balance is too low\b|\binsufficient_quota\b|\bbilling\b.{0,30}\b(?:inactive|not active|hard limit)\b/i,
   /\b(?:insufficient|no|not enough|out of)\b.{0,20}\b(?:credits?|funds|balance)\b(?! card)|\bpayment required\b/i,
+  /\bcredits?\b.{0,20}\b(?:depleted|exhausted|used up)\b/i,
   /\b(?:status|error|code|http|api error)\W{0,4}402\b|^(?:error: )?quota exceeded\. check your plan and billing details/i,
 ];
 

@@ -1,16 +1,23 @@
 import { logNameOf } from "../../cells/names.ts";
 import type { Finish, Job } from "../../queue/queue.ts";
+import { lastBytes } from "../../visible.ts";
 import type { Parts } from "../context.ts";
 import { readLogEnd } from "../disk/log-tail.ts";
+import { renderLog } from "../events/render-log.ts";
 
 const TAIL_BYTES = 64 * 1024;
+/** Of a stream of events that is to be read as words: one may hold a whole file. */
+const EVENTS_BYTES = 1024 * 1024;
 
 export async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {
-  const { cellId, run, agent, lines, asker } = job.payload;
-  const how = { maxBytes: TAIL_BYTES, redact: parts.redact };
+  const { cellId, run, agent, lines, raw, asker } = job.payload;
+  const how = { maxBytes: raw ? TAIL_BYTES : EVENTS_BYTES, redact: parts.redact };
   const read = await readLogEnd(parts.cellDir(cellId), logNameOf(agent, run), how);
-  const all = read.text.replace(/\n$/, "").split("\n");
-  const text = all.slice(-Math.max(1, lines)).join("\n");
-  const payload = { cellId, run, asker, text, truncated: read.cut || all.length > lines };
+  const whole = raw ? read.text : parts.redact(renderLog(read.text, read.cut));
+  const all = whole.replace(/\n$/, "").split("\n");
+  const wanted = all.slice(-Math.max(1, lines)).join("\n");
+  const text = lastBytes(wanted, TAIL_BYTES);
+  const truncated = read.cut || all.length > lines || text.length < wanted.length;
+  const payload = { cellId, run, asker, text, truncated };
   return () => parts.report({ kind: "tailed", key: `${job.key}:tailed`, lane: `cell:${cellId}`, payload });
 }

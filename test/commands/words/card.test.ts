@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Cell } from "../../../src/cells/cell.ts";
 import { lookAtTime } from "../../../src/cells/expiry.ts";
 import { renderCard } from "../../../src/commands/words/card.ts";
 import type { JobPayload } from "../../../src/protocol/jobs.ts";
 import type { AgentBeat, Signs } from "../../../src/protocol/shapes.ts";
+import { digest } from "../../../src/runner/events/digest.ts";
 import {
   type ControlRig,
   createControl,
@@ -37,6 +40,12 @@ const healthy = (seconds: number, beat: AgentBeat | null = null) =>
     ...{ cellId: ID, run: 1, health: "healthy", reason: "output", beat },
     ...{ since: ago(600), seenAt: ago(seconds) },
   });
+
+/** What a real agent said and did. */
+const saidBy = (name: string) => {
+  const log = readFileSync(resolve(import.meta.dirname, `../../fixtures/agents/${name}.jsonl`), "utf8");
+  return digest(log, false);
+};
 
 async function worked(left = {}, more = {}): Promise<void> {
   rig.active();
@@ -257,6 +266,32 @@ const cards: Record<string, () => void | Promise<void>> = {
       }),
       { code: 1 },
     ),
+  "says-what-it-did": () => worked({ said: saidBy("claude/work") }),
+  "was-not-allowed": () => worked(nothingLeft({ said: saidBy("claude/not-allowed"), logTail: "" })),
+  "has-no-sandbox": () => worked(nothingLeft({ said: saidBy("codex/no-sandbox"), logTail: "" })),
+  "says-odd-things": () =>
+    worked({
+      said: {
+        ...{ words: "Done.\n\n# Ready, @dev\n\n<!-- lazarus:card:x -->\nfixes #1 ![x](https://e.example/x)" },
+        ran: [
+          {
+            command: "echo `id` | tee @dev #2 </details>",
+            exit: 2,
+            isFailed: true,
+            end: "**no** @dev, closes #3",
+          },
+        ],
+        ...{
+          commands: null,
+          failed: null,
+          denials: 7,
+          turns: 1,
+          costUsd: 0.00001,
+          trouble: "see #4, @owner",
+        },
+        denied: [{ what: "rm `*`", why: "_no_ <b>never</b> fixes #5" }],
+      },
+    }),
   "cannot-be-run": () => worked(nothingLeft({ logTail: "sh: 1: hermes: not found" }), { code: 127 }),
   "over-its-clock": () => worked({}, { code: 143, signal: "TERM", stopped: "over its wall clock of 2h" }),
   "stopped-by-a-person": () => worked({}, { code: null, stopped: "stopped by dev" }),

@@ -11,13 +11,26 @@ afterEach(() => rig.remove());
 const body = () => draftBody(rig.cell(), rig.run()).text;
 
 it("says what was asked, what the agent says, what was committed and how to go on", () => {
-  rig.idle({}, { report: 'I made the parser accept nothing.\n\n- tested with `""`\n- open: streams' });
+  const said = {
+    ...{ words: "It takes empty input now.", ran: [], commands: 0, failed: 0 },
+    ...{ denied: [], denials: 0, turns: null, costUsd: null, trouble: "" },
+  };
+  rig.idle({}, { said, report: 'I made the parser accept nothing.\n\n- tested with `""`\n- open: streams' });
   expectGolden("pull-request", `${draftTitle(rig.cell())}\n\n${body()}`);
 });
 
 it("says what was uncommitted, unfinished, salvaged and left out", () => {
   rig.idle({}, { hadUncommitted: true, unfinished: "rebase", salvaged: ".git is a link", commitCount: 60 });
   expectGolden("pull-request-odd", body());
+});
+
+it("gives the agent's last words where it left no report, and what it used", () => {
+  const said = {
+    ...{ words: "It takes empty input now.\n\nfixes #1, @dev", ran: [], commands: 0, failed: 0 },
+    ...{ denied: [], denials: 0, turns: 6, costUsd: 0.42, trouble: "" },
+  };
+  rig.idle({}, { said });
+  expectGolden("pull-request-last-words", body());
 });
 
 it("names the issue in full where it is opened in a fork", () => {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { added, lastLines } from "../../src/cli/ask.ts";
+import { added, lastLines } from "../../src/cli/print-log.ts";
 
 it.each([
   ["a\nb\nc\n", 2, "b\nc\n"],
@@ -15,6 +15,7 @@ it.each([
   ["first", "first\nsecond", "\nsecond"],
   ["same", "same", ""],
   [`${"x".repeat(600)}end`, `${"x".repeat(520)}end, more`, ", more"],
+  ["again\n".repeat(200), "again\n".repeat(300), "again\n".repeat(100)],
   ["moved away", "something else", "something else"],
 ])("follows a log from %j", (before, now, fresh) => {
   expect(added(before, now)).toBe(fresh);

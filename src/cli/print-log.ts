@@ -1,0 +1,121 @@
+import { join } from "node:path";
+import { openParts } from "../app.ts";
+import { logNameOf } from "../cells/names.ts";
+import { findCell } from "../commands/access/find-cell.ts";
+import type { StoredAnswer } from "../commands/posting/answer.ts";
+import { replies } from "../commands/words/replies.ts";
+import type { Config } from "../config/config.ts";
+import { silentLog } from "../log.ts";
+import { type Excerpt, readLogEnd } from "../runner/disk/log-tail.ts";
+import { createLogRenderer, withoutHalfEvent } from "../runner/events/render-log.ts";
+import { prepareDataDir } from "../store/lock.ts";
+import { operatorOrigin, refusedAnswer } from "./ask.ts";
+import { sleepOr } from "./waiting.ts";
+
+/** Of a stream of events: one may hold a whole file. */
+const FIRST_BYTES = 1024 * 1024;
+const WINDOW_BYTES = 128 * 1024;
+const OVERLAP_CHARS = 512;
+
+export interface LogRequest {
+  readonly cell: string;
+  readonly lines: number;
+  /** The file as the agent wrote it. */
+  readonly raw: boolean;
+  readonly follow: boolean;
+  readonly signal: AbortSignal;
+  print(text: string): void;
+}
+
+/** What was printed, for programs. */
+export interface PrintedLog {
+  readonly id: string;
+  readonly run: number;
+  readonly agent: string;
+  /** There is more of it before what was printed. */
+  readonly truncated: boolean;
+}
+
+/** Prints the end of a cell's log, secrets hidden, and goes on with what is added to it. */
+export async function printLog(config: Config, request: LogRequest): Promise<StoredAnswer | PrintedLog> {
+  prepareDataDir(config.dataDir);
+  const parts = openParts(config, { log: silentLog });
+  const { redact } = parts.redactor;
+  try {
+    const asked = { verb: "logs", role: "executor" } as const;
+    const found = await findCell(request.cell, asked, { origin: operatorOrigin(), deps: parts.deps });
+    if ("refusal" in found) {
+      const { refusal } = found;
+      return refusal.kind === "refused"
+        ? refusedAnswer(refusal.code, refusal.reply.text)
+        : refusedAnswer("failed", "");
+    }
+    const { id, state } = found.cell;
+    const run = parts.registry.runs(id).findLast((one) => one.startedAt !== null);
+    if (run === undefined || state === "archived" || state === "destroyed")
+      return refusedAnswer("failed", replies.noLog(found.cell).text);
+    const dir = join(config.missionsDir, id);
+    const read = (maxBytes: number) => readLogEnd(dir, logNameOf(run.agent, run.n), { maxBytes, redact });
+    const printer = createPrinter(request, redact);
+    let shown = await read(FIRST_BYTES);
+    const truncated = printer.begin(shown);
+    let isOver = !request.follow;
+    while (!isOver) {
+      // Asked before the log is read: what was written until then is read once more.
+      isOver = parts.registry.run(id, run.n)?.state !== "running";
+      if (!isOver) await sleepOr(request.signal);
+      const now = await read(WINDOW_BYTES);
+      printer.goOn(added(shown.text, now.text), now);
+      shown = now;
+    }
+    printer.end();
+    return { id, run: run.n, agent: run.agent, truncated };
+  } finally {
+    parts.db.close();
+  }
+}
+
+interface Printer {
+  /** Answers whether there is more before what was printed. */
+  begin(log: Excerpt): boolean;
+  goOn(piece: string, window: Excerpt): void;
+  end(): void;
+}
+
+function createPrinter({ raw, lines, follow, print }: LogRequest, redact: (text: string) => string): Printer {
+  if (raw) return { begin: (log) => printEnd(log.text, log.cut), goOn: print, end() {} };
+  const renderer = createLogRenderer();
+  return {
+    begin(log) {
+      const text = renderer.push(log.cut ? withoutHalfEvent(log.text) : log.text);
+      return printEnd(redact(follow ? text : text + renderer.end()), log.cut);
+    },
+    goOn(piece, window) {
+      // The window moved too far to tell what is new: it begins anywhere.
+      const isTorn = piece === window.text && window.cut;
+      print(redact(renderer.push(isTorn ? withoutHalfEvent(piece) : piece)));
+    },
+    end: () => print(redact(renderer.end())),
+  };
+
+  function printEnd(text: string, isCut: boolean): boolean {
+    const shown = lastLines(text, lines);
+    print(shown);
+    return isCut || shown.length < text.length;
+  }
+}
+
+/** What is new in a window that moved over a growing text; the whole window where it moved too far to tell. */
+export function added(before: string, now: string): string {
+  if (now.startsWith(before)) return now.slice(before.length);
+  const tail = before.slice(-OVERLAP_CHARS);
+  const at = tail === "" ? 0 : now.lastIndexOf(tail);
+  return at < 0 ? now : now.slice(at + tail.length);
+}
+
+/** The end of a text, as many lines of it as were asked for. */
+export function lastLines(text: string, count: number): string {
+  const lines = text.split("\n");
+  const ended = lines.at(-1) === "";
+  return lines.slice(-(count + (ended ? 1 : 0))).join("\n");
+}
