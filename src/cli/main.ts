@@ -14,9 +14,9 @@ import { createRedactor } from "../redact.ts";
 import { ask, askRegistry } from "./ask.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
+import { addLogs } from "./logs.ts";
 import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
-import { printLog } from "./print-log.ts";
 import { createNotifier } from "./service-manager.ts";
 import { VERSION } from "./version.ts";
 
@@ -177,33 +177,13 @@ async function printOutcome(config: Config, answer: StoredAnswer): Promise<void>
   print({ ...after, text: `${answer.text}\n${after.text}`, exitCode: failed ? EXIT.failed : 0 });
 }
 
-program
-  .command("logs")
-  .description("shows the end of the current or last run's log in words, secrets hidden")
-  .argument("<cell>", "id of a cell, or 4 or more characters of it")
-  .option("-f, --follow", "go on with what is added while the run lasts")
-  .option("--tail <lines>", "how many lines", "50")
-  .option("--raw", "the file as the agent wrote it, and not what it says in words")
-  .addHelpText("after", "\nExamples:\n  lazarus logs 4f1c0b7e\n  lazarus logs 4f1c0b7e -f")
-  .action(async (cell: string, options: { follow?: boolean; raw?: boolean; tail: string }) => {
-    const lines = Number(options.tail);
-    if (!Number.isInteger(lines) || lines < 1)
-      throw new LazarusError("usage", `--tail takes a number of lines, not ${options.tail}`);
-    let whole = "";
-    const printed = await printLog(load([]), {
-      cell,
-      lines,
-      raw: options.raw === true,
-      follow: options.follow === true,
-      signal: interruption(),
-      print: (text) => {
-        if (globals().json) whole += text;
-        else process.stdout.write(text);
-      },
-    });
-    if ("exitCode" in printed) return print(printed);
-    if (globals().json) process.stdout.write(`${JSON.stringify({ ...printed, log: whole }, null, 2)}\n`);
-  });
+addLogs(program, {
+  load: () => load([]),
+  isJson: () => globals().json === true,
+  write: (text) => void process.stdout.write(text),
+  print,
+  interruption,
+});
 
 program
   .command("jobs")

@@ -1,0 +1,51 @@
+import type { Command } from "commander";
+import type { StoredAnswer } from "../commands/posting/answer.ts";
+import type { Config } from "../config/config.ts";
+import { LazarusError } from "../errors.ts";
+import { printLog } from "./print-log.ts";
+
+/** What the command line lends it. */
+export interface LogsTerminal {
+  load(): Config;
+  isJson(): boolean;
+  write(text: string): void;
+  print(answer: StoredAnswer): void;
+  /** Aborted by Ctrl-C. */
+  interruption(): AbortSignal;
+}
+
+interface LogsFlags {
+  readonly follow?: boolean;
+  readonly raw?: boolean;
+  readonly tail: string;
+}
+
+/** Adds `lazarus logs`, which reads the file itself, so that it can be followed. */
+export function addLogs(program: Command, terminal: LogsTerminal): void {
+  program
+    .command("logs")
+    .description("shows the end of the current or last run's log in words, secrets hidden")
+    .argument("<cell>", "id of a cell, or 4 or more characters of it")
+    .option("-f, --follow", "go on with what is added while the run lasts")
+    .option("--tail <lines>", "how many lines", "50")
+    .option("--raw", "the file as the agent wrote it, and not what it says in words")
+    .addHelpText("after", "\nExamples:\n  lazarus logs 4f1c0b7e\n  lazarus logs 4f1c0b7e -f --raw")
+    .action((cell: string, flags: LogsFlags) => run(cell, flags, terminal));
+}
+
+async function run(cell: string, flags: LogsFlags, terminal: LogsTerminal): Promise<void> {
+  const lines = Number(flags.tail);
+  if (!Number.isInteger(lines) || lines < 1)
+    throw new LazarusError("usage", `--tail takes a number of lines, not ${flags.tail}`);
+  let log = "";
+  const printed = await printLog(terminal.load(), {
+    ...{ cell, lines, raw: flags.raw === true, follow: flags.follow === true },
+    signal: terminal.interruption(),
+    print: (text) => {
+      if (terminal.isJson()) log += text;
+      else terminal.write(text);
+    },
+  });
+  if ("exitCode" in printed) terminal.print(printed);
+  else if (terminal.isJson()) terminal.print({ exitCode: 0, text: "", data: { ...printed, log } });
+}
