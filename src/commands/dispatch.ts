@@ -1,4 +1,4 @@
-import { includesRole } from "../cells/cell.ts";
+import { type Cell, includesRole } from "../cells/cell.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { Asker } from "../protocol/shapes.ts";
@@ -79,6 +79,11 @@ async function isWithdrawn(asker: Asker, deps: Pick<Deps, "forge">): Promise<boo
   return (await deps.forge.comment(nameOf(asker.repository), asker.sourceId)) === null;
 }
 
+async function isCommentGone(cell: Cell, deps: Pick<Deps, "forge">): Promise<boolean> {
+  if (cell.askedInComment === null) return false;
+  return (await deps.forge.comment(nameOf(cell.repository), cell.askedInComment)) === null;
+}
+
 /** The first flag that this version understands only to refuse it. */
 function laterWords(payload: JobPayload<"command">): string | null {
   const verb = verbNamed(payload.verb);
@@ -87,7 +92,10 @@ function laterWords(payload: JobPayload<"command">): string | null {
   return flag === undefined ? null : `${verb.name} ${flag}`;
 }
 
-/** A run that waited in line starts only if its requester still may. */
+/**
+ * A run that waited in line starts only if its requester still may, and a new cell only if the comment that asked for it
+ * is still there: not every server moves a thread when a comment is removed, so nobody else may have noticed.
+ */
 async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const { registry, lifecycle } = deps;
   const cell = registry.cell(payload.cellId);
@@ -98,10 +106,15 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
   const needed = cell.state === "archived" ? "director" : "executor";
   const may = standing.role !== null && includesRole(standing.role, needed);
+  const isGone = cell.state === "proposed" && (await isCommentGone(cell, deps));
   return () => {
     const now = registry.run(cell.id, run.n);
     const fresh = registry.cell(cell.id);
     if (now?.state !== "admitted" || fresh === null) return;
+    if (isGone) {
+      const who = run.requester.login;
+      return lifecycle.withdraw(fresh, now, { who, why: replies.withdrawn(), outcome: "discarded" });
+    }
     if (may) return lifecycle.steps.start(cell.id, run.n);
     const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
     const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;

@@ -114,20 +114,27 @@ describe("a run that gets its place", () => {
     const finish = await createCommandHandlers(deps()).admit?.(job, context);
     if (finish !== undefined) rig.db.transaction(finish);
   };
-  const wait = () => {
-    rig.create({ repository: rig.repository, number: 1, requester: rig.people.dev });
+  let asked = 0;
+  const wait = async () => {
+    asked = await rig.standIn.people.comment("dev", rig.at, "/lazarus summon allegro");
+    rig.create({
+      repository: rig.repository,
+      number: 1,
+      requester: rig.people.dev,
+      askedInComment: asked,
+    });
     rig.clearJobs();
     rig.db.sql.exec("DELETE FROM job_keys");
   };
 
   it("starts where its requester still may", async () => {
-    wait();
+    await wait();
     await admit();
     expect(rig.waiting()).toEqual(["start"]);
   });
 
   it("is withdrawn where not, and says so", async () => {
-    wait();
+    await wait();
     rig.standIn.people.removeCollaborator("acme/app", "dev");
     await admit();
     expect(rig.cell()).toMatchObject({
@@ -137,8 +144,24 @@ describe("a run that gets its place", () => {
     });
   });
 
+  it("is withdrawn where the comment that asked for it is gone, and nobody was told", async () => {
+    await wait();
+    const { comments } = rig.standIn.world;
+    comments.splice(
+      comments.findIndex((one) => one.id === asked),
+      1,
+    );
+    await admit();
+    expect(rig.waiting()).not.toContain("start");
+    expect(rig.cell()).toMatchObject({
+      state: "archived",
+      outcome: "discarded",
+      reason: "withdrawn: its comment was deleted",
+    });
+  });
+
   it("is not decided where the forge does not tell", async () => {
-    wait();
+    await wait();
     rig.standIn.people.addCollaborator("acme/app", "lazarus", "write");
     await expect(admit()).rejects.toMatchObject({ code: "forge-refused", retryable: false });
   });
