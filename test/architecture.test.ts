@@ -81,7 +81,7 @@ const PACKAGES = {
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/store/db.ts", "src/store/lock.ts"],
   // The command line, and the commands of it that have a file of their own.
-  commander: ["src/cli/main.ts", "src/cli/pit.ts"],
+  commander: ["src/cli/logs.ts", "src/cli/main.ts", "src/cli/pit.ts", "src/cli/verbs.ts"],
   // The client, and the calls about rights, which take it as an argument.
   "gitea-js": ["src/gitea/client.ts", "src/gitea/moved.ts", "src/gitea/rights.ts"],
 } as const;
