@@ -4,7 +4,7 @@ import { ClosingLine } from "./test/closing-line.ts";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/global-setup.ts"],
+    globalSetup: ["test/global-setup.ts", "test/machine-probe.ts"],
     reporters: ["default", new ClosingLine()],
     // Guards against hanging, and says nothing about speed: whole programs are started on machines that have other work.
     testTimeout: 180_000,

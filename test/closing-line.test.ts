@@ -21,10 +21,10 @@ export default { test: { include: ["*.test.ts"], reporters: ["default", new Clos
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  /** Runs vitest as a person would, on these files; answers its exit code and the last line of its output. */
-  async function run(files: Readonly<Record<string, string>>): Promise<{ code: number; last: string }> {
+  /** Runs vitest as a person would, on these files; answers its exit code and the closing lines of its output. */
+  async function run(files: Readonly<Record<string, string>>): Promise<{ code: number; last: string[] }> {
     for (const [name, text] of Object.entries(files)) {
-      await writeFile(join(dir, name), `import { expect, it } from "vitest";\n${text}\n`);
+      await writeFile(join(dir, name), `import { describe, expect, it } from "vitest";\n${text}\n`);
     }
     const ended = await promisify(execFile)(process.execPath, [VITEST, "run", "--root", dir], {
       env: { PATH: process.env.PATH },
@@ -32,7 +32,8 @@ export default { test: { include: ["*.test.ts"], reporters: ["default", new Clos
       ({ stdout }) => ({ code: 0, stdout }),
       (error: { code: number; stdout: string }) => error,
     );
-    return { code: ended.code, last: ended.stdout.trimEnd().split("\n").at(-1) ?? "" };
+    const lines = ended.stdout.trimEnd().split("\n");
+    return { code: ended.code, last: lines.slice(lines.lastIndexOf("") + 1) };
   }
 
   it("counts what passed, and what was skipped", async () => {
@@ -40,7 +41,25 @@ export default { test: { include: ["*.test.ts"], reporters: ["default", new Clos
       await run({
         "a.test.ts": 'it("a", () => {}); it("b", () => {}); it.skip("c", () => {}); it.todo("d");',
       }),
-    ).toEqual({ code: 0, last: "2 passed, 0 failed, 2 skipped" });
+    ).toEqual({ code: 0, last: ["skipped: 2 that do not say why", "2 passed, 0 failed, 2 skipped"] });
+  });
+
+  it("says for want of what tests were skipped, most first, in suites too", async () => {
+    const text = `const lacking = (lacks) => ({ skip: true, meta: { lacks } });
+it("a", lacking("root"), () => {});
+describe("b", lacking("a sandbox: none"), () => {
+  it("c", () => {});
+  describe.each([1, 2])("d %i", () => { it("e", () => {}); });
+});
+it("f", { skip: false, meta: {} }, () => {});`;
+    expect(await run({ "a.test.ts": text })).toEqual({
+      code: 0,
+      last: [
+        "skipped: 3 for want of a sandbox: none",
+        "skipped: 1 for want of root",
+        "1 passed, 0 failed, 4 skipped",
+      ],
+    });
   });
 
   it("counts what failed, and a file that does not load", async () => {
@@ -49,11 +68,11 @@ export default { test: { include: ["*.test.ts"], reporters: ["default", new Clos
         "a.test.ts": 'it("a", () => {}); it("b", () => expect(1).toBe(2));',
         "b.test.ts": 'throw new Error("no");',
       }),
-    ).toEqual({ code: 1, last: "1 passed, 2 failed, 0 skipped" });
+    ).toEqual({ code: 1, last: ["1 passed, 2 failed, 0 skipped"] });
   });
 
   it("counts an error that belongs to no test", async () => {
     const text = 'it("a", async () => { void Promise.reject(new Error("stray")); });';
-    expect(await run({ "a.test.ts": text })).toEqual({ code: 1, last: "1 passed, 1 failed, 0 skipped" });
+    expect(await run({ "a.test.ts": text })).toEqual({ code: 1, last: ["1 passed, 1 failed, 0 skipped"] });
   });
 });

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +5,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createNotifier } from "../../src/cli/service-manager.ts";
 import { systemClock } from "../../src/clock.ts";
 import { createFakeClock } from "../fakes/clock.ts";
-import { CAN_HEAR, listenForWords, type Words } from "../fakes/service-manager.ts";
+import { listenForWords, type Words } from "../fakes/service-manager.ts";
+import { needs } from "../machine.ts";
 
 const dirs: string[] = [];
 const heard: Words[] = [];
@@ -30,7 +30,6 @@ const recordingLog = () => {
   const warn = (facts: object, message: string) => warnings.push(`${message}: ${JSON.stringify(facts)}`);
   return { warnings, log: { info() {}, debug() {}, error() {}, warn } };
 };
-const has = (program: string) => spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 const PATH = process.env.PATH ?? "";
 
 it("says nothing where nobody asked", async () => {
@@ -43,7 +42,7 @@ it("says nothing where nobody asked", async () => {
   expect([clock.pending(), warnings]).toEqual([0, []]);
 });
 
-it.skipIf(!CAN_HEAR)("tells a real socket that it is ready, how it is, and that it stops", async () => {
+it("tells a real socket that it is ready, how it is, and that it stops", needs("python3"), async () => {
   const words = await hear();
   const { log, warnings } = recordingLog();
   const notifier = createNotifier({
@@ -66,7 +65,7 @@ it.skipIf(!CAN_HEAR)("tells a real socket that it is ready, how it is, and that 
   expect(warnings).toEqual([]);
 });
 
-describe.skipIf(!CAN_HEAR)("the watchdog (skipped where no python3 can hear it)", () => {
+describe("the watchdog", needs("python3"), () => {
   it("is fed at half its time once it is ready", async () => {
     const words = await hear();
     const clock = createFakeClock();
@@ -102,7 +101,7 @@ describe.skipIf(!CAN_HEAR)("the watchdog (skipped where no python3 can hear it)"
   });
 });
 
-it.skipIf(!CAN_HEAR)("warns once where nobody listens, and again after it was heard in between", async () => {
+it("warns once where nobody listens, and again after it was heard in between", needs("python3"), async () => {
   const dir = tempDir();
   const { log, warnings } = recordingLog();
   const env = { NOTIFY_SOCKET: join(dir, "notify"), PATH };
@@ -126,18 +125,15 @@ it("says what is wrong with a path that no socket can have", async () => {
   expect(warnings).toEqual([expect.stringContaining("longer than 107 bytes")]);
 });
 
-it.skipIf(!CAN_HEAR || !has("systemd-notify"))(
-  "asks systemd-notify for an abstract socket (skipped where that or python3 is not installed)",
-  async () => {
-    const words = await hear(`@lazarus-test-${process.pid}`);
-    const { log, warnings } = recordingLog();
-    const env = { NOTIFY_SOCKET: words.socket, PATH };
-    await createNotifier({ env, pid: 1, clock: systemClock, log }).ready("up and well");
-    await words.until((all) => all.some((one) => one.text.includes("READY=1")));
-    expect(words.all[0]?.text).toContain("STATUS=up and well");
-    expect(warnings).toEqual([]);
-  },
-);
+it("asks systemd-notify for an abstract socket", needs("python3", "systemd-notify"), async () => {
+  const words = await hear(`@lazarus-test-${process.pid}`);
+  const { log, warnings } = recordingLog();
+  const env = { NOTIFY_SOCKET: words.socket, PATH };
+  await createNotifier({ env, pid: 1, clock: systemClock, log }).ready("up and well");
+  await words.until((all) => all.some((one) => one.text.includes("READY=1")));
+  expect(words.all[0]?.text).toContain("STATUS=up and well");
+  expect(warnings).toEqual([]);
+});
 
 it("says so where an abstract socket is asked for and systemd-notify is not there", async () => {
   const { log, warnings } = recordingLog();

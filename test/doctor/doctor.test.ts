@@ -1,8 +1,8 @@
 import { chmod, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sandboxBackend } from "../../src/backends/sandbox/sandbox.ts";
 import { Stage } from "../e2e/stage.ts";
+import { needs } from "../machine.ts";
 
 interface Found {
   readonly level: string;
@@ -10,7 +10,6 @@ interface Found {
   readonly detail: string;
 }
 
-const HAS_SANDBOX = (await sandboxBackend().check()).ok;
 let stage: Stage;
 
 beforeAll(async () => {
@@ -42,7 +41,7 @@ const agent = (backend?: string) => ({
 });
 
 describe("the doctor", () => {
-  it.runIf(HAS_SANDBOX)("finds nothing wrong where all is well, and agents cannot get out", async () => {
+  it("finds nothing wrong where all is well, and agents cannot get out", needs("sandbox"), async () => {
     const { code, findings, of } = await examined(agent());
     expect(findings.filter((one) => one.level === "FAIL")).toEqual([]);
     expect(code).toBe(0);

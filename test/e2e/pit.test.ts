@@ -18,10 +18,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CELL_ID, layCell } from "../fakes/cell-directory.ts";
-import { CAN_HEAR, listenForWords } from "../fakes/service-manager.ts";
+import { listenForWords } from "../fakes/service-manager.ts";
 import { Systemd } from "../fakes/systemd.ts";
-import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 
 const BIN = resolve(import.meta.dirname, "../../bin/lazarus.js");
 const OTHER = "00000000-0000-4000-8000-000000000001";
@@ -253,8 +253,9 @@ describe("exit codes", () => {
     });
   });
 
-  it.runIf(IS_ROOT)(
+  it(
     "is 2 for root where the missions are somebody else's, and leaves nothing behind",
+    needs("root"),
     async () => {
       mkdirSync(root);
       chownSync(root, 12_345, 12_345);
@@ -268,7 +269,7 @@ describe("exit codes", () => {
     },
   );
 
-  it.runIf(IS_ROOT)("names what an ordinary user may not read (only root can become one here)", async () => {
+  it("names what an ordinary user may not read", needs("others"), async () => {
     chmodSync(dir, 0o755);
     lay();
     lay({ id: OTHER });
@@ -407,29 +408,26 @@ describe("for ever", () => {
     ]);
   });
 
-  it.skipIf(!CAN_HEAR)(
-    "tells the service manager that started it (skipped where no python3 can hear it)",
-    async () => {
-      lay();
-      const words = await listenForWords(join(dir, "notify"));
-      try {
-        const env = { NOTIFY_SOCKET: words.socket, WATCHDOG_USEC: "200000" };
-        const started = start(["--config", config, "pit"], { env });
-        await words.until((all) => all.filter((one) => one.text === "WATCHDOG=1").length >= 3);
-        started.child.kill("SIGTERM");
-        await once(started.child, "close");
-        await words.until((all) => all.some((one) => one.text === "STOPPING=1"));
-        expect(words.all[0]).toEqual({
-          text: `READY=1\nSTATUS=1 cell in ${root}: 1 healthy`,
-          pid: started.child.pid,
-        });
-        expect(words.all.at(-1)?.text).toBe("STOPPING=1");
-        expect(started.out.errors).toBe("");
-      } finally {
-        await words.close();
-      }
-    },
-  );
+  it("tells the service manager that started it", needs("python3"), async () => {
+    lay();
+    const words = await listenForWords(join(dir, "notify"));
+    try {
+      const env = { NOTIFY_SOCKET: words.socket, WATCHDOG_USEC: "200000" };
+      const started = start(["--config", config, "pit"], { env });
+      await words.until((all) => all.filter((one) => one.text === "WATCHDOG=1").length >= 3);
+      started.child.kill("SIGTERM");
+      await once(started.child, "close");
+      await words.until((all) => all.some((one) => one.text === "STOPPING=1"));
+      expect(words.all[0]).toEqual({
+        text: `READY=1\nSTATUS=1 cell in ${root}: 1 healthy`,
+        pid: started.child.pid,
+      });
+      expect(words.all.at(-1)?.text).toBe("STOPPING=1");
+      expect(started.out.errors).toBe("");
+    } finally {
+      await words.close();
+    }
+  });
 
   it("does no harm where there are two of them on one root", async () => {
     mkdirSync(root);
@@ -458,22 +456,19 @@ describe("contrib", () => {
     "/etc/lazarus/lazarus.yaml": config,
   });
 
-  it.skipIf(!CAN_HEAR)(
-    "has a unit that systemd is told by (skipped where no python3 can hear it)",
-    async () => {
-      lay({ status: "idle" });
-      const unitPath = resolve(import.meta.dirname, "../../contrib/lazarus-pit.service");
-      const systemd = await Systemd.load({ unitPath, dir, paths: installed(), others: () => [] });
-      try {
-        await systemd.start();
-        expect(systemd.heard).toEqual([`READY=1\nSTATUS=1 cell in ${root}: 1 healthy`]);
-        expect(existsSync(join(dir, "data", "pit-heartbeat.json"))).toBe(true);
-        expect(await systemd.stop()).toBe(0);
-      } finally {
-        await systemd.close();
-      }
-    },
-  );
+  it("has a unit that systemd is told by", needs("python3"), async () => {
+    lay({ status: "idle" });
+    const unitPath = resolve(import.meta.dirname, "../../contrib/lazarus-pit.service");
+    const systemd = await Systemd.load({ unitPath, dir, paths: installed(), others: () => [] });
+    try {
+      await systemd.start();
+      expect(systemd.heard).toEqual([`READY=1\nSTATUS=1 cell in ${root}: 1 healthy`]);
+      expect(existsSync(join(dir, "data", "pit-heartbeat.json"))).toBe(true);
+      expect(await systemd.stop()).toBe(0);
+    } finally {
+      await systemd.close();
+    }
+  });
 
   it("has a line for cron that says something only where something is not healthy", () => {
     const text = readFileSync(resolve(import.meta.dirname, "../../contrib/lazarus-pit.cron"), "utf8");

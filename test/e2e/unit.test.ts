@@ -2,9 +2,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { livingOf } from "../chaos/living.ts";
-import { CAN_HEAR } from "../fakes/service-manager.ts";
 import { Systemd, type UnitOptions } from "../fakes/systemd.ts";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 import { Stage, seen } from "./stage.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -43,7 +43,7 @@ async function summon(title: string) {
   return { issue, cellId, pid: Number(pid) };
 }
 
-describe.skipIf(!CAN_HEAR)("lazarus.service (skipped where there is no python3 to hear its words)", () => {
+describe("lazarus.service", needs("python3"), () => {
   it.each<[string, Readonly<Record<string, string>>, (systemd: Systemd) => Promise<unknown>, unknown]>([
     ["is stopped", {}, (systemd) => systemd.stop(), 0],
     [

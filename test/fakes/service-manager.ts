@@ -1,9 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { until } from "./until.ts";
-
-/** Whether there is a python3, which is what hears. */
-export const CAN_HEAR = spawnSync("python3", ["--version"]).status === 0;
 
 /** One datagram, and who sent it by the kernel's word. */
 export interface Word {
@@ -41,7 +38,7 @@ while True:
     print(json.dumps({"text": data.decode(), "pid": pid}), flush=True)
 `;
 
-/** Listens at a path or, with an `@` in front, at an abstract name. */
+/** Listens by python3 at a path or, with an `@` in front, at an abstract name. */
 export async function listenForWords(socket: string): Promise<Words> {
   const child: ChildProcess = spawn("python3", ["-c", LISTENER, socket], {
     stdio: ["ignore", "pipe", "inherit"],

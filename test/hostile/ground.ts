@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Stage, type Thread } from "../e2e/stage.ts";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 
 /** A shell script that does harm, and how it is configured where that differs. `$ground` is the directory above `data` and `missions`. */
 export interface Villain {
@@ -23,15 +24,11 @@ export interface HostileOptions {
 }
 
 /**
- * For what only an agent with Lazarus' own rights can try. Where Lazarus is root each cell has a user of its own, who cannot (test/cells/users.test.ts): then it is
+ * For what only an agent with Lazarus' own rights can try. Where Lazarus is root each cell has a user of its own, who cannot (test/runner/users.test.ts): then it is
  * skipped, and must be run as an ordinary user.
  */
-export const withOurRights = process.geteuid?.() === 0 ? it.skip : it;
-if (process.geteuid?.() === 0) {
-  console.warn(
-    "skipped as root: what only an agent with Lazarus' own rights can try; run test/hostile as an ordinary user as well",
-  );
-}
+export const withOurRights = (name: string, test: () => Promise<void>) =>
+  it(name, needs("ordinary user"), test);
 
 /** Commits one file: what must still work after every attack. */
 const PLAIN = `set -eu

@@ -6,13 +6,10 @@ import { processesOf, toInfo } from "../../src/backends/os/proc.ts";
 import { asUser } from "../../src/backends/os/user.ts";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
 import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
-import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 
-if (!IS_ROOT)
-  process.stderr.write("SKIPPED test/cells/users.test.ts: only root can give cells users of their own\n");
-
-describe.skipIf(!IS_ROOT)("a cell's own user (skipped unless root: only root can give one)", () => {
+describe("a cell's own user", needs("root"), () => {
   let rig: RunnerRig;
   let base: string;
 

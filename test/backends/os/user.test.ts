@@ -14,8 +14,8 @@ import { processBackend } from "../../../src/backends/process.ts";
 import { backendContract } from "../../contracts/backend.contract.ts";
 import { type CellRig, createCellRig } from "../../fakes/cell-rig.ts";
 import { until } from "../../fakes/until.ts";
+import { needs } from "../../machine.ts";
 
-const IS_ROOT = process.getuid?.() === 0;
 const USER: CellUser = { uid: 700_300, gid: 700_301, groups: [700_302, 700_303] };
 const MODULE = fileURLToPath(new URL("../../../src/backends/process.ts", import.meta.url));
 
@@ -50,16 +50,12 @@ describe("a user of a cell's own", () => {
     expect(countsProcessesPerNamespace(kernel)).toBe(expected);
   });
 
-  if (!IS_ROOT) {
-    it("is refused where Lazarus is not root", () => {
-      expect(() => asUser(USER, ["true"])).toThrow("only root can run as uid 700300");
-    });
-  }
+  it("is refused where Lazarus is not root", needs("ordinary user"), () => {
+    expect(() => asUser(USER, ["true"])).toThrow("only root can run as uid 700300");
+  });
 });
 
-// Only root can give a user; as an ordinary user there is nothing to try.
-const asRoot = IS_ROOT ? describe : (_name: string, _tests: () => void) => {};
-asRoot("as root", () => {
+describe("as root", needs("root"), () => {
   backendContract("process with a user of its own", () => ({
     ...{ backend: processBackend(), module: MODULE, factory: "processBackend", user: USER },
   }));

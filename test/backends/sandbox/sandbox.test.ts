@@ -25,17 +25,17 @@ import { silentLog } from "../../../src/log.ts";
 import { COLLECT_SCRIPT, parseSaid } from "../../../src/runner/collect/collect-script.ts";
 import { backendContract } from "../../contracts/backend.contract.ts";
 import { type CellRig, createCellRig } from "../../fakes/cell-rig.ts";
+import { IS_ROOT } from "../../fakes/uids.ts";
 import { until } from "../../fakes/until.ts";
+import { needs } from "../../machine.ts";
 
 const MODULE = fileURLToPath(new URL("../../../src/backends/sandbox/sandbox.ts", import.meta.url));
-const IS_ROOT = process.getuid?.() === 0;
 const OWN: CellUser = { uid: 700_100, gid: 700_100, groups: [700_200] };
-const USERS: [string, CellUser | null][] = [
-  ["our own user", null],
-  ...(IS_ROOT ? [["a user of its own", OWN] as [string, CellUser]] : []),
-];
 
-describe.each(USERS)("with %s,", (_, user) => {
+describe("with our own user,", needs("sandbox"), () => keepsItsPromises(null));
+describe("with a user of its own,", needs("sandbox", "root"), () => keepsItsPromises(OWN));
+
+function keepsItsPromises(user: CellUser | null): void {
   backendContract("the sandbox", () => ({
     ...{ backend: sandboxBackend(), module: MODULE, factory: "sandboxBackend" },
     ...{ user, leavesNothing: true },
@@ -380,7 +380,7 @@ describe.each(USERS)("with %s,", (_, user) => {
       });
     });
   });
-});
+}
 
 function textOf(path: string): string {
   try {
@@ -390,7 +390,7 @@ function textOf(path: string): string {
   }
 }
 
-describe("the sandbox's check", () => {
+describe("the sandbox's check", needs("sandbox"), () => {
   it("starts one, and is asked once", async () => {
     const backend = sandboxBackend();
     const first = await backend.check();

@@ -20,7 +20,7 @@ import { inSlices, lookAtCell, noCounts, type Seen, scan } from "../../../src/ru
 import { createLook } from "../../../src/runner/pit/pit-look.ts";
 import { CELL_ID, layCell } from "../../fakes/cell-directory.ts";
 import { createFakeClock } from "../../fakes/clock.ts";
-import { IS_ROOT } from "../../fakes/uids.ts";
+import { needs } from "../../machine.ts";
 
 const STALE_MS = 120_000;
 const SKEW_MS = 30_000;
@@ -218,8 +218,9 @@ describe("what is wrong in a cell", () => {
     expect(only().reason).not.toMatch(/secret|\u001b/);
   });
 
-  it.skipIf(IS_ROOT)(
-    "names what may not be read (root may read everything: the command line's test has another user)",
+  it(
+    "names what may not be read (as root the command line's test has another user)",
+    needs("ordinary user"),
     () => {
       lay();
       chmodSync(at("meta/mission.json"), 0);
