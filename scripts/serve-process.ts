@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { until } from "../test/fakes/until.ts";
 
 const BIN = resolve(import.meta.dirname, "../bin/lazarus.js");
-const READY_MS = 15_000;
+const READY_MS = 60_000;
 const END_MS = 12_000;
 
 /** A `lazarus serve` of its own process, its log in a file. */

@@ -54,7 +54,7 @@ async function vitestAsNobody(file: string): Promise<{ code: number; said: strin
 function configOf(file: string, home: string): string {
   const test = {
     ...{ include: [join(ROOT, file)], globalSetup: [join(ROOT, "test/machine-probe.ts")] },
-    ...{ pool: "forks", maxWorkers: 1, testTimeout: 60_000 },
+    ...{ pool: "forks", maxWorkers: 1, testTimeout: 180_000 },
   };
   const rest = JSON.stringify({ root: ROOT, cacheDir: join(home, "cache"), test }).slice(0, -2);
   return `import { ClosingLine } from ${JSON.stringify(join(ROOT, "test/closing-line.ts"))};

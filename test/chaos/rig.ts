@@ -14,10 +14,10 @@ import { isAlive, kill, livingOf } from "./living.ts";
 
 const DYING_APP = resolve(import.meta.dirname, "dying-app.ts");
 const REPO = "acme/app";
-/** What takes a second on an idle machine. */
-const PATIENCE_MS = 40_000;
+/** Five servers at once: what takes a second on an idle machine. */
+const PATIENCE_MS = 200_000;
 const STEP_MS = 20;
-const TEST_MS = 150_000;
+const TEST_MS = 600_000;
 
 /** As `until` of the fakes, with the patience and the longer steps that many servers at once on a busy machine need. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {

@@ -614,7 +614,7 @@ export function queueContract(name: string, make: MakeQueue): void {
         await queue.idle();
         const other = spawnMode("put");
         await until("it has put", () => other.said() === "put\n");
-        await until("this process has worked it", () => started.length === 1, 2_000);
+        await until("this process has worked it", () => started.length === 1);
       });
 
       it("do not forgive a job that kills them for ever", async () => {

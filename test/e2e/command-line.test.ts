@@ -201,9 +201,7 @@ describe("with a server", () => {
     const pid = Number(
       await seen("the agent's pid", () => readFile(artifact(cellId, "pid"), "utf8").catch(() => ""), /\d\n/),
     );
-    const began = performance.now();
     expect(await lazarus.end(signal)).toBe(code);
-    expect(performance.now() - began).toBeLessThan(10_000);
     expect(process.kill(pid, 0)).toBe(true);
     await lazarus.serve();
     expect(lazarus.readyLine).toMatch(/^lazarus listening on http:\/\/\S+, 7 agents, 1 cell adopted\n$/);

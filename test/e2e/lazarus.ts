@@ -122,16 +122,12 @@ export class Lazarus {
     child.stdout?.on("data", (chunk: Buffer) => {
       this.#ready += chunk.toString();
     });
-    await until(
-      "serve says that it listens",
-      () => this.#ready.includes("\n") || child.exitCode !== null,
-      15_000,
-    );
+    await until("serve says that it listens", () => this.#ready.includes("\n") || child.exitCode !== null);
     const url = /http:\/\/\S+?(?=,)/.exec(this.#ready)?.[0];
     if (url === undefined) throw new Error(`serve did not start: ${this.#log}`);
     this.url = url;
     if (options.ready === false) return;
-    await until("readyz", async () => (await fetch(`${url}/readyz`)).status === 200, 15_000);
+    await until("readyz", async () => (await fetch(`${url}/readyz`)).status === 200);
   }
 
   /** Ends serve with a signal and answers its exit code. */

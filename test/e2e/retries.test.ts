@@ -9,7 +9,7 @@ import { draftOf, EXIT_AGENTS } from "./exit-agents.ts";
 import { Stage, seen, type Thread } from "./stage.ts";
 
 const HALF_A_MINUTE_MS = 30_000;
-const TEST_MS = 120_000;
+const TEST_MS = 400_000;
 
 let stage: Stage;
 const agentPid = async (cellId: string) =>

@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import type { StandInOptions } from "../fakes/forge/stand-in.ts";
+import { PATIENCE_MS } from "../fakes/until.ts";
 import { AGENTS } from "./agents.ts";
 import { HOOK_SECRET, Lazarus } from "./lazarus.ts";
 import {
@@ -13,7 +14,6 @@ import {
 } from "./servers.ts";
 
 /** A step takes seconds; on a machine that has other work it takes many times as long. */
-const PATIENCE_MS = 60_000;
 /** A real server answers a look in milliseconds, but has other work too. */
 const LOOK_MS = 40;
 

@@ -2,6 +2,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CellUser, ChildSpec, RunSpec, Surroundings } from "../../src/backends/backend.ts";
+import { PATIENCE_MS } from "./until.ts";
 
 /** Directories of a cell, as far as a backend needs them, and specs for runs in it. */
 export interface CellRig {
@@ -79,7 +80,7 @@ export function createCellRig(cellName = "cell", user: CellUser | null = null): 
       ...around,
       command,
       stdoutPath: path("state/out"),
-      timeoutMs: 20_000,
+      timeoutMs: PATIENCE_MS,
       stderrBytes: 1_000,
       ...more,
     }),

@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { Stage, type Thread } from "../e2e/stage.ts";
-import { until } from "../fakes/until.ts";
+import { PATIENCE_MS, until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
 
 /** A shell script that does harm, and how it is configured where that differs. `$ground` is the directory above `data` and `missions`. */
@@ -125,7 +125,7 @@ export async function inState(
   stage: Stage,
   cellId: string,
   state: string,
-  patienceMs = 25_000,
+  patienceMs = PATIENCE_MS,
 ): Promise<Record<string, unknown>> {
   let last: Record<string, unknown> = {};
   await until(

@@ -32,10 +32,8 @@ const logOf = (cellId: string, agent: string) =>
   join(stage.lazarus.missionsDir, cellId, "logs", `${agent}-1.log`);
 
 async function asked(cellId: string): Promise<string> {
-  const began = performance.now();
   const { stdout, code } = await stage.lazarus.cli("logs", cellId, "--tail", "5");
   expect(code).toBe(0);
-  expect(performance.now() - began).toBeLessThan(5_000);
   return stdout;
 }
 

@@ -308,10 +308,8 @@ describe("bodies that are too large", () => {
       JSON.stringify({ ...good, repository: { id: 1e308, full_name: "acme/app" } }),
     ];
     for (const text of texts) {
-      const began = performance.now();
       const { status } = await signed(text);
       expect([202, 400, 413], text.slice(0, 60)).toContain(status);
-      expect(performance.now() - began, text.slice(0, 60)).toBeLessThan(10_000);
     }
     expect(({} as { isServed?: unknown; x?: unknown }).isServed).toBeUndefined();
     expect((await deliver(COMMENT)).status).toBe(202);
