@@ -2,7 +2,7 @@ import { type Request, type Response, Router } from "express";
 import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
 import { BEAT_BYTES, readBeat } from "../runner/health/heartbeat.ts";
-import { readBody } from "../webhooks/read-body.ts";
+import { readBody, refuseBody } from "../webhooks/read-body.ts";
 
 /** Of one cell; what comes sooner is refused. */
 const APART_MS = 1_000;
@@ -42,10 +42,7 @@ async function take(
   }
   const body = await readBody(request, BEAT_BYTES);
   if (body.kind === "cut") return answer(response, 400, "the body did not arrive whole");
-  if (body.kind === "too-large") {
-    response.set("Connection", "close");
-    return answer(response, 413, "the body is larger than 4 KB");
-  }
+  if (body.kind === "too-large") return refuseBody(request, response, "the body is larger than 4 KB");
   const words = readBeat(body.bytes.toString("utf8"), heartbeats.redact);
   if (words === null)
     return answer(

@@ -7,7 +7,7 @@ import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import type { Event } from "./event.ts";
 import { senderOf } from "./parse.ts";
-import { readBody } from "./read-body.ts";
+import { readBody, refuseBody } from "./read-body.ts";
 import { route } from "./route.ts";
 import { threadTick } from "./thread.ts";
 
@@ -57,11 +57,7 @@ type Verifying = ReceiverDeps & { readonly verifiers: readonly Webhooks[] };
 async function receive(request: Request, response: Response, deps: Verifying): Promise<void> {
   const read = await readBody(request, MOST_BODY_BYTES);
   if (read.kind === "cut") return answer(response, 400, "the body did not arrive whole");
-  if (read.kind === "too-large") {
-    // What still comes is not waited for.
-    response.set("Connection", "close");
-    return answer(response, 413, "the body is larger than 5 MiB");
-  }
+  if (read.kind === "too-large") return refuseBody(request, response, "the body is larger than 5 MiB");
   const body = read.bytes.toString("utf8");
   if (!(await isSigned(body, request.get("x-hub-signature-256"), deps.verifiers))) {
     return answer(

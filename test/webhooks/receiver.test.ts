@@ -271,6 +271,73 @@ describe("bodies that are too large", () => {
     expect(jobs()).toEqual([]);
   });
 
+  /** Writes all of a request whatever comes back, as clients do that listen when they are done; answers what it could read, and how it ended. */
+  const pour = (head: string, body: Buffer[]) =>
+    new Promise<{ said: string; trouble: string | null }>((resolve) => {
+      const socket = connect(port(), "127.0.0.1");
+      let said = "";
+      let trouble: string | null = null;
+      socket.on("error", (error: NodeJS.ErrnoException) => {
+        trouble = error.code ?? error.message;
+      });
+      socket.on("close", () => resolve({ said, trouble }));
+      socket.write(
+        `POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${head}\r\n\r\n`,
+      );
+      for (const part of body) socket.write(part);
+      // Reads only now: an answer that was lost by a reset is not seen.
+      socket.write("", () => {
+        socket.on("data", (chunk: Buffer) => {
+          said += chunk.toString();
+        });
+      });
+    });
+  const MEGABYTE = 1024 * 1024;
+
+  it.each([
+    ["announced", `Content-Length: ${24 * MEGABYTE}`, Array.from({ length: 24 }, () => filler(MEGABYTE))],
+    [
+      "in chunks",
+      "Transfer-Encoding: chunked",
+      [
+        ...Array.from({ length: 24 }, () =>
+          Buffer.concat([Buffer.from(`${MEGABYTE.toString(16)}\r\n`), filler(MEGABYTE), Buffer.from("\r\n")]),
+        ),
+        Buffer.from("0\r\n\r\n"),
+      ],
+    ],
+    ["announced, and one byte over", `Content-Length: ${MOST_BODY_BYTES + 1}`, [filler(MOST_BODY_BYTES + 1)]],
+  ])("get an answer that can be read, every time: %s", async (_, head, body) => {
+    await serve();
+    for (let time = 0; time < 20; time++) {
+      const { said, trouble } = await pour(head, body);
+      expect([time, trouble]).toEqual([time, null]);
+      expect(said).toMatch(/^HTTP\/1.1 413 /);
+      expect(said).toMatch(/\{"error":"the body is larger than 5 MiB"\}$/);
+      expect(said.match(/^Connection: close\r$/gm)).toHaveLength(1);
+    }
+    expect(jobs()).toEqual([]);
+  });
+
+  it("are cut off in the end, however much is sent", async () => {
+    await serve();
+    const ended = await new Promise<boolean>((resolve) => {
+      const socket = connect(port(), "127.0.0.1");
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(true));
+      socket.resume();
+      socket.write(
+        "POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000000000\r\n\r\n",
+      );
+      const more = () => {
+        while (!socket.destroyed && socket.write(filler(MEGABYTE)));
+        socket.once("drain", more);
+      };
+      more();
+    });
+    expect(ended).toBe(true);
+  });
+
   it("that lie about their length are read as far as they said, and refused", async () => {
     await serve();
     const body = COMMENT.body;
