@@ -9,7 +9,7 @@ const ROOT = resolve(import.meta.dirname, "..");
  * `npm run typecheck`, not here.
  */
 export default function setup(): void {
-  const built = join(ROOT, "dist", "cli.js");
+  const built = join(ROOT, "dist", "cli", "main.js");
   if (existsSync(built) && statSync(built).mtimeMs > newest(join(ROOT, "src"))) return;
   // Aside first: a program that starts at this moment must not read half a file.
   const fresh = mkdtempSync(join(ROOT, "dist-"));
