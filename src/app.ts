@@ -18,6 +18,7 @@ import { createTailHandler } from "./commands/posting/tailed.ts";
 import { createRights } from "./commands/rights.ts";
 import type { Config } from "./config/config.ts";
 import { explain, LazarusError, systemCode } from "./errors.ts";
+import { tellingFacts } from "./facts.ts";
 import { failures } from "./failures.ts";
 import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
@@ -179,20 +180,18 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
   };
   const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 
-  const postDeps = { ...deps, db };
-  queue.work(
-    {
-      ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
-      ...createCommandHandlers(postDeps),
-      ...createReportHandlers(lifecycle.reported, ({ cellId, run }) =>
-        runner.watch(running(registry).filter((one) => one.cellId === cellId && one.run === run)),
-      ),
-      ...createTailHandler(postDeps),
-      ...createReplyHandlers(deps),
-      ...runner.handlers,
-    },
-    failures({ ...postDeps, log, redact: redactor.redact, reach }),
-  );
+  const postDeps = { ...deps, db, redact: redactor.redact };
+  const handlers = {
+    ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
+    ...createCommandHandlers({ ...postDeps, log }),
+    ...createReportHandlers(lifecycle.reported, ({ cellId, run }) =>
+      runner.watch(running(registry).filter((one) => one.cellId === cellId && one.run === run)),
+    ),
+    ...createTailHandler(postDeps),
+    ...createReplyHandlers(deps),
+    ...runner.handlers,
+  };
+  queue.work(tellingFacts(handlers, { log, registry }), failures({ ...postDeps, reach }));
 
   // Whoever looks at a deadline has looked at the clock just before.
   const lookAtClock = () => noteTick({ ...deps, deadlines, log });

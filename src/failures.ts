@@ -1,15 +1,14 @@
 import type { Deps } from "./commands/command.ts";
 import { commandDied, tailDied } from "./commands/dispatch.ts";
-import { explain, explainToPeople, LazarusError } from "./errors.ts";
+import { explainToPeople, LazarusError } from "./errors.ts";
 import type { Reach } from "./gitea/reach.ts";
-import type { Log } from "./log.ts";
 import type { JobKind } from "./protocol/jobs.ts";
 import type { Job, WorkOptions } from "./queue/queue.ts";
 
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
 export function failures(
   deps: Parameters<typeof commandDied>[2] &
-    Pick<Deps, "lifecycle" | "registry"> & { readonly log: Log; readonly reach: Pick<Reach, "isAway"> },
+    Pick<Deps, "lifecycle" | "registry"> & { readonly reach: Pick<Reach, "isAway"> },
 ): WorkOptions {
   const said = (error: unknown) => deps.redact(explainToPeople(error));
   return {
@@ -20,16 +19,11 @@ export function failures(
       return needsForge && (await deps.reach.isAway());
     },
     onDead(job, error) {
-      deps.log.error({ job: job.kind, id: job.id, attempt: job.attempt, why: explain(error) }, "job is dead");
       if (job.kind === "command") commandDied(job as Job<"command">, error, deps);
       else if (job.kind === "tail") tailDied(job as Job<"tail">, error, deps);
       else tellCell(job, { why: said(error), retryAt: null }, deps);
     },
     onRetry(job, error, retryAt) {
-      deps.log.warn(
-        { job: job.kind, id: job.id, attempt: job.attempt, why: explain(error), retryAt },
-        "job will be tried again",
-      );
       if (job.attempt >= 2) tellCell(job, { why: said(error), retryAt }, deps);
     },
   };

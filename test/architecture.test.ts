@@ -57,7 +57,7 @@ const ZONES: Zones = {
   // L5: the only place that imports both sides.
   top: {
     files: [
-      ...["app", "isolation", "readiness", "failures"].map((name) => `src/${name}.ts`),
+      ...["app", "isolation", "readiness", "facts", "failures"].map((name) => `src/${name}.ts`),
       ...["src/cli/", "src/http/", "src/doctor/", "src/unix-dgram.d.ts"],
     ],
     may: [

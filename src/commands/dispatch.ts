@@ -1,11 +1,12 @@
 import { type Cell, includesRole } from "../cells/cell.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
+import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { Asker } from "../protocol/shapes.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { confirm } from "./access/confirm-repository.ts";
-import { type Deps, type Origin, refuse } from "./command.ts";
+import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { GRAMMAR, verbNamed } from "./index.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
 import { nameOf } from "./rights.ts";
@@ -14,7 +15,7 @@ import { replies } from "./words/replies.ts";
 /** After this long between reading a comment and running its command, it is looked for again: deleting it withdraws it. */
 const STALE_MS = 5_000;
 
-export type DispatchDeps = Deps & { readonly db: Db };
+export type DispatchDeps = Deps & { readonly db: Db; readonly log: Log };
 
 /** Handlers of `command`, `admit` and `publish` jobs: one command, one run that may leave the line, one tip that may be pushed. */
 export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "command" | "admit" | "publish"> {
@@ -47,10 +48,31 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
         ? refuse("usage", replies.takesNoWords(verb.name))
         : await verb.run(payload, origin, deps);
   return () => {
-    if (answer.kind === "refused") return answerRefusal(payload.asker, answer, deps);
-    answer.effects?.();
+    if (answer.kind === "refused") answerRefusal(payload.asker, answer, deps);
+    else answer.effects?.();
     if (answer.kind === "done") answerWith(payload.asker, answer, deps);
+    sayAnswered(payload, answer, deps);
   };
+}
+
+/** One line for each command: who, what, where, and what came of it. */
+function sayAnswered(
+  { asker, verb, words }: JobPayload<"command">,
+  answer: Answer,
+  { log }: Pick<DispatchDeps, "log">,
+): void {
+  const from =
+    asker.via === "cli"
+      ? { who: asker.operator, where: "command line" }
+      : { who: asker.person.login, where: `${asker.repository.fullName}#${asker.number}` };
+  const facts = { verb, ...(words.length === 0 ? {} : { words }), ...from };
+  if (answer.kind === "refused") {
+    log.info({ ...facts, outcome: "refused", why: answer.reply.text }, "command refused");
+    return;
+  }
+  const data = answer.kind === "done" ? answer.data : undefined;
+  const cell = typeof data === "object" && data !== null && "id" in data ? { cell: data.id } : {};
+  log.info({ ...facts, ...cell, outcome: "done" }, "command done");
 }
 
 function originOf(job: Job<"command">, context: JobContext): Origin {

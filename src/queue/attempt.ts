@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { type Clock, toIso } from "../clock.ts";
 import { isRetryable, LazarusError } from "../errors.ts";
 import type { JobKind } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
@@ -91,10 +91,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
         return await db.commitTogether(() => putOffOrBury(job, { ...at, inOutage }));
       } catch (error) {
         if (deps.isClosed() || !db.sql.open) return;
-        log.error(
-          { job: job.id, kind: job.kind, error: text(error) },
-          "could not write down a failure; trying again",
-        );
+        log.error({ ...factsOf(job), why: text(error) }, "could not write down a failure; trying again");
         await new Promise<void>((resolve) => clock.after(REGISTRY_RETRY_MS, resolve));
       }
     }
@@ -105,10 +102,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     try {
       return (await at.worker.options.isOutage?.(job, at.error)) ?? false;
     } catch (error) {
-      log.error(
-        { job: job.id, kind: job.kind, error: text(error) },
-        "could not tell whether this is an outage",
-      );
+      log.error({ ...factsOf(job), why: text(error) }, "could not tell whether this is an outage");
       return false;
     }
   }
@@ -124,17 +118,19 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
       return;
     }
     const retryAt = clock.now() + (inOutage ? BACKOFF.capMs : backoffMs(counted, deps.random));
-    const facts = { job: job.id, kind: job.kind, attempt: job.attempt, retryAt, error: text(error) };
-    if (jobs.putOff(claim, { at: retryAt, error: facts.error }, inOutage)) {
-      log.warn(facts, "job failed and will be tried again");
+    const why = text(error);
+    if (jobs.putOff(claim, { at: retryAt, error: why }, inOutage)) {
+      const facts = { ...factsOf(job), attempt: job.attempt, retry_at: toIso(retryAt), why };
+      log.warn(inOutage ? { ...facts, outage: true } : facts, "job failed and will be tried again");
       tell(job, () => worker.options.onRetry?.(job, error, retryAt));
     } else sayLost(job);
   }
 
   function bury({ claim, kind, job }: Claimed, error: unknown, worker: Worker | undefined): void {
-    const facts = { job: claim.id, kind, error: text(error) };
-    if (jobs.dead(claim, { at: clock.now(), error: facts.error })) {
-      log.error(facts, "job is dead");
+    const why = text(error);
+    if (jobs.dead(claim, { at: clock.now(), error: why })) {
+      const facts = job === null ? { job: claim.id, kind } : { ...factsOf(job), attempt: job.attempt };
+      log.error({ ...facts, why }, "job is dead");
       if (job !== null) tell(job, () => worker?.options.onDead?.(job, error));
     } else sayLost({ id: claim.id, kind });
   }
@@ -144,7 +140,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     try {
       db.transaction(told);
     } catch (error) {
-      log.error({ job: job.id, kind: job.kind, error: text(error) }, "could not tell that a job failed");
+      log.error({ ...factsOf(job), why: text(error) }, "could not tell that a job failed");
     }
   }
 
@@ -153,6 +149,18 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   }
 
   return { run, bury, isFinishing: () => finishing };
+}
+
+/** Whose job it was, as far as what it holds tells. */
+function factsOf(job: Job<JobKind>): object {
+  const { cellId, cell, run, verb } = job.payload as Readonly<Record<string, unknown>>;
+  const id = cellId ?? (typeof cell === "object" && cell !== null && "id" in cell ? cell.id : undefined);
+  return {
+    ...{ job: job.id, kind: job.kind },
+    ...(id === undefined ? {} : { cell: id }),
+    ...(run === undefined ? {} : { run }),
+    ...(verb === undefined ? {} : { verb }),
+  };
 }
 
 function runFinish(finish: Finish | undefined): void {

@@ -207,7 +207,7 @@ class LocalQueue implements Queue {
           this.wake();
         }
       } catch (error) {
-        this.#log.error({ error: this.#text(error) }, "could not look for new jobs");
+        this.#log.error({ why: this.#text(error) }, "could not look for new jobs");
       }
       this.#poll();
     });
@@ -223,7 +223,7 @@ class LocalQueue implements Queue {
         const due = this.#jobs.nextDue(now);
         if (due !== null) this.#napUntil(due - now);
       } catch (error) {
-        this.#log.error({ error: this.#text(error) }, "could not start jobs; trying again");
+        this.#log.error({ why: this.#text(error) }, "could not start jobs; trying again");
         this.#napUntil(REGISTRY_RETRY_MS);
         return;
       }
@@ -293,7 +293,7 @@ class LocalQueue implements Queue {
       const lost = this.#db.transaction(() => held.filter(({ claim }) => !this.#jobs.extend(claim, until)));
       this.#abort(new Set(lost.map(({ claim }) => claim.id)), "the job was ended or taken over");
     } catch (error) {
-      this.#log.warn({ error: this.#text(error) }, "could not extend leases");
+      this.#log.warn({ why: this.#text(error) }, "could not extend leases");
     }
   }
 }

@@ -15,7 +15,7 @@ export async function whileBeating<T>(
     cancel = parts.clock.after(parts.config.pit.scanMs, () => void beat());
     await writeHeartbeat(parts.cellDir(cellId), { at: toIso(parts.clock.now()), state, by: "runner" }).catch(
       (error: unknown) => {
-        parts.log.warn({ cell: cellId, error: explain(error) }, "the heartbeat could not be written");
+        parts.log.warn({ cell: cellId, why: explain(error) }, "the heartbeat could not be written");
       },
     );
   };
@@ -35,10 +35,7 @@ export async function note(
 ): Promise<void> {
   await noteInDaemonLog(parts.cellDir(cellId), { at: toIso(parts.clock.now()), ...facts }).catch(
     (error: unknown) => {
-      parts.log.warn(
-        { cell: cellId, error: explain(error) },
-        "nothing could be added to a cell's daemon.log",
-      );
+      parts.log.warn({ cell: cellId, why: explain(error) }, "nothing could be added to a cell's daemon.log");
     },
   );
 }

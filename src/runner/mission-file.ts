@@ -19,6 +19,6 @@ export async function writeMission(
     await writeJson(cellDir, ["meta"], "mission.json", { ...before, mission_id: cellId, ...mission });
   } catch (error) {
     if (!isSpoiled(error)) throw error;
-    parts.log.warn({ cell: cellId, error: explain(error) }, "meta/mission.json could not be written");
+    parts.log.warn({ cell: cellId, why: explain(error) }, "meta/mission.json could not be written");
   }
 }

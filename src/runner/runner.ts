@@ -86,7 +86,7 @@ export function createRunner(deps: RunnerDeps): Runner {
 function openAgain(parts: Parts, cellId: string, agent: AgentConfig): void {
   parts.gates.open(cellId, agent).catch((error: unknown) => {
     parts.log.warn(
-      { cell: cellId, error: explain(error) },
+      { cell: cellId, why: explain(error) },
       "the way to listed hosts could not be opened again",
     );
   });

@@ -13,7 +13,7 @@ export async function sweep(parts: Parts, knownIds: readonly string[]): Promise<
   const tryTo = async (what: string, fn: () => Promise<void>) =>
     fn().catch((error: unknown) =>
       parts.log.warn(
-        { what, error: explain(error) },
+        { what, why: explain(error) },
         "could not be cleaned up; it is tried again at the next start",
       ),
     );

@@ -75,7 +75,7 @@ export function act(acts: readonly Act[], repository: RepositoryRef, deps: ActDe
     for (const { cellId, closing, why, isApproval } of one.closes) {
       const cell = deps.registry.mustCell(cellId);
       if (!isOpen(cell)) continue;
-      deps.log.info({ cell: cellId, by: closing.by, why }, "cell closes");
+      deps.log.info({ cell: cellId, who: closing.by, why }, "cell closes");
       if (isApproval) {
         deps.registry.rememberText(approvedText(cell), closing.by);
         deps.lifecycle.steps.putDraft(cellId, `approved:${one.id}`);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { commandDied, createCommandHandlers, tailDied } from "../../src/commands/dispatch.ts";
 import { readAnswer } from "../../src/commands/posting/answer.ts";
 import { LazarusError } from "../../src/errors.ts";
+import { silentLog } from "../../src/log.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
 import { jobOf, operator, origin } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
@@ -13,9 +14,14 @@ beforeEach(async () => {
 afterEach(() => rig.stop());
 
 type Payload = JobPayload<"command">;
+let said: object[] = [];
+beforeEach(() => {
+  said = [];
+});
 const deps = () => ({
   ...rig.deps,
   db: rig.db,
+  log: { ...silentLog, info: (facts: object, message: string) => void said.push({ ...facts, message }) },
   redact: (text: string) => text.replaceAll("hunter22", "[redacted]"),
 });
 const command = (asker: Payload["asker"], verb: string, more: Partial<Payload> = {}): Payload => ({
@@ -38,6 +44,30 @@ const answerOf = (asker: Payload["asker"]) =>
   asker.via === "cli" ? readAnswer(rig.db, asker.request) : null;
 
 describe("a command", () => {
+  it("is one line of the log: who, what, where, and what came of it", async () => {
+    await perform(command(typed("dev"), "summon", { words: ["allegro"] }));
+    await perform(command(typed("reader"), "summon", { words: ["allegro"] }));
+    await perform(command(operator().asker, "status", { words: ["zzzz"] }));
+    const where = "acme/app#1";
+    const cell = rig.registry.list()[0]?.id;
+    expect(said).toEqual([
+      {
+        verb: "summon",
+        words: ["allegro"],
+        who: "dev",
+        where,
+        cell,
+        outcome: "done",
+        message: "command done",
+      },
+      expect.objectContaining({
+        ...{ verb: "summon", who: "reader", where, outcome: "refused", message: "command refused" },
+        why: expect.stringContaining("reader has read permission on acme/app"),
+      }),
+      expect.objectContaining({ verb: "status", where: "command line", outcome: "refused" }),
+    ]);
+  });
+
   it("makes its cell, its start and its reaction in one transaction", async () => {
     await perform(command(typed("dev"), "summon", { words: ["allegro"] }));
     const [cell] = rig.registry.list();

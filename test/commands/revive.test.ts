@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createCommandHandlers } from "../../src/commands/dispatch.ts";
 import { VERBS } from "../../src/commands/index.ts";
+import { silentLog } from "../../src/log.ts";
 import { ended, jobOf, operator, origin } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 
@@ -105,7 +106,10 @@ it("does not bring it back where its director is none any more when its turn com
   rig.lifecycle.reported.onRunEnded(ended(other, 1, rig.clock.now()));
   const [payload = { cellId: "", run: 0 }] = rig.payloads("admit");
   const { job, context } = jobOf("admit", payload);
-  const finish = await createCommandHandlers({ ...rig.deps, db: rig.db }).admit?.(job, context);
+  const finish = await createCommandHandlers({ ...rig.deps, db: rig.db, log: silentLog }).admit?.(
+    job,
+    context,
+  );
   rig.db.transaction(() => finish?.());
   expect(rig.cell()).toMatchObject({
     state: "archived",

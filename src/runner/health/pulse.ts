@@ -102,7 +102,7 @@ export class Pulse {
     const done = this.#look(abort.signal)
       .catch((error: unknown) => {
         const { cellId, run } = this.#run;
-        log.warn({ cell: cellId, run, error: explain(error) }, "a run could not be scanned; it is again");
+        log.warn({ cell: cellId, run, why: explain(error) }, "a run could not be scanned; it is again");
       })
       .finally(() => {
         this.#scan = null;
@@ -270,7 +270,7 @@ export class Pulse {
   #note(write: () => Promise<void>): Promise<void> {
     return this.#write(write).catch((error: unknown) => {
       const { cellId, run } = this.#run;
-      this.#deps.log.warn({ cell: cellId, run, error: explain(error) }, "a heartbeat could not be written");
+      this.#deps.log.warn({ cell: cellId, run, why: explain(error) }, "a heartbeat could not be written");
     });
   }
 

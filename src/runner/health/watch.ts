@@ -97,7 +97,7 @@ export class Watch {
     if (entry === undefined) return this.#early.has(cellId);
     if (entry.isOver || this.#held.has(cellId)) return false;
     entry.pulse.hear(words).catch((error: unknown) => {
-      this.#deps.log.warn({ cell: cellId, error: explain(error) }, "a heartbeat could not be written down");
+      this.#deps.log.warn({ cell: cellId, why: explain(error) }, "a heartbeat could not be written down");
     });
     return true;
   }
@@ -150,7 +150,7 @@ export class Watch {
     entry.check = this.#check(entry)
       .catch((error: unknown) => {
         this.#deps.log.warn(
-          { cell: cellId, run, error: explain(error) },
+          { cell: cellId, run, why: explain(error) },
           "looking at a run failed; it is looked at again",
         );
       })
@@ -216,10 +216,7 @@ export class Watch {
     await this.#checkLog(entry).catch(() => {});
     const end = endOf(seen, clock.now());
     await noteEnd(cellDir(cellId), { run, agent, ...end, at: toIso(clock.now()) }).catch((error: unknown) => {
-      log.warn(
-        { cell: cellId, run, error: explain(error) },
-        "the end of a run could not be noted in its cell",
-      );
+      log.warn({ cell: cellId, run, why: explain(error) }, "the end of a run could not be noted in its cell");
     });
     const refusedHosts = await this.#deps.closeGate(cellId);
     const payload = { cellId, run, began: true, ...end, stopped: entry.stopped, leftovers, refusedHosts };

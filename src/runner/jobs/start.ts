@@ -73,7 +73,7 @@ async function tellStarted(
     });
   } catch (error) {
     parts.log.warn(
-      { cell: payload.cell.id, error: explain(error) },
+      { cell: payload.cell.id, why: explain(error) },
       "the start of a run could not be noted in its cell",
     );
   }

@@ -21,7 +21,7 @@ export async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
       await noteEnd(parts.cellDir(cellId), { at: toIso(parts.clock.now()), run, agent, ...end }).catch(
         (error: unknown) => {
           parts.log.warn(
-            { cell: cellId, run, error: explain(error) },
+            { cell: cellId, run, why: explain(error) },
             "the end of a run could not be noted in its cell",
           );
         },
@@ -53,6 +53,6 @@ async function cutLastOutput(
   const limits = parts.config.agents.get(agent)?.limits;
   if (limits === undefined) return;
   await cutLog(parts.cellDir(cellId), logNameOf(agent, run), limits.logBytes).catch((error: unknown) => {
-    parts.log.warn({ cell: cellId, run, error: explain(error) }, "the log of a run could not be cut");
+    parts.log.warn({ cell: cellId, run, why: explain(error) }, "the log of a run could not be cut");
   });
 }
