@@ -1,5 +1,7 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { ClosingLine } from "./test/closing-line.ts";
+import { SlowestFirst } from "./test/slowest-first.ts";
 
 export default defineConfig({
   test: {
@@ -10,7 +12,9 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
-    maxWorkers: 2,
+    // More than there are cores: most of what takes long waits for something.
+    maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism())),
+    sequence: { sequencer: SlowestFirst },
     unstubEnvs: true,
   },
 });

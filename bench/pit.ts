@@ -12,7 +12,7 @@ const FEW_CELLS = 100;
 const ROUNDS = 9;
 const TOLERANCE = { staleMs: 24 * 60 * 60_000, skewMs: 30_000 };
 const PATHS = [...CONTRACT.directories, ...CONTRACT.files];
-const PIT = resolve(import.meta.dirname, "../dist/runner/pit/pit.js");
+const PIT = resolve(import.meta.dirname, "../src/runner/pit/pit.ts");
 
 /** A scan of ten thousand cells, against looking at the ten paths of each and parsing both of its documents; in turns. */
 export async function pitScan(dir: string): Promise<Figure> {
@@ -101,7 +101,17 @@ for (let n = 0; n < 10; n++) for (const seen of scan(options)) {
 `;
 
 function liveMb(root: string, count: number): number {
-  const words = ["--expose-gc", "--input-type=module", "-e", TEN_SCANS, PIT, root, String(count)];
+  const words = [
+    "--expose-gc",
+    "--import",
+    "tsx",
+    "--input-type=module",
+    "-e",
+    TEN_SCANS,
+    PIT,
+    root,
+    String(count),
+  ];
   const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: "utf8" });
   if (status !== 0) throw new Error(`scanning ${root}: ${stderr}`);
   return Number(stdout) / 1e6;

@@ -40,8 +40,7 @@ class Machine {
       mkdirSync(join(this.dir, dir));
     for (const file of ["scripts/setup", "scripts/packages", "package.json", "package-lock.json"])
       copyFileSync(join(ROOT, file), join(this.checkout, file));
-    for (const file of ["tsconfig.json", "tsconfig.build.json"])
-      writeFileSync(join(this.checkout, file), "{}");
+    writeFileSync(join(this.checkout, "vite.build.config.ts"), "");
     for (const name of BASICS) symlinkSync(join("/usr/bin", name), join(this.bin, name));
     this.has("git", "echo git version 2.39.5");
     this.has("id", `echo ${uid}`);

@@ -1,18 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { expect, it } from "vitest";
 import { HOOK_SECRET, Lazarus } from "../e2e/lazarus.ts";
 import { git } from "../fakes/forge/git.ts";
 import { type StandIn, startStandIn } from "../fakes/forge/stand-in.ts";
+import { PROGRAMS } from "../fakes/programs.ts";
 import { layAmbush } from "./ambush.ts";
 import type { Death } from "./dying-app.ts";
 import { freePort, Gate } from "./gate.ts";
 import { isAlive, kill, livingOf } from "./living.ts";
 
-const DYING_APP = resolve(import.meta.dirname, "dying-app.ts");
 const REPO = "acme/app";
 /** Five servers at once: what takes a second on an idle machine. */
 const PATIENCE_MS = 200_000;
@@ -88,7 +88,7 @@ export class ChaosRig {
   async serveUntil(death: Death): Promise<{ died(): Promise<void> }> {
     const child = spawn(
       process.execPath,
-      ["--import", "tsx", DYING_APP, this.lazarus.configPath, JSON.stringify(death)],
+      [PROGRAMS.dyingApp.built, this.lazarus.configPath, JSON.stringify(death)],
       {
         stdio: ["ignore", "pipe", "pipe"],
         env: { PATH: `${join(this.dir, "bin")}:${process.env.PATH}` },

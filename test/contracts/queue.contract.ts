@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { LazarusError } from "../../src/errors.ts";
 import type { Handler, JobRow, NewJob, Queue } from "../../src/queue/queue.ts";
 import { type Db, openDb } from "../../src/store/db.ts";
 import { createFakeClock, type FakeClock } from "../fakes/clock.ts";
+import { PROGRAMS } from "../fakes/programs.ts";
 import { until } from "../fakes/until.ts";
 
 export interface QueueMaking {
@@ -20,7 +20,6 @@ export type MakeQueue = (making: QueueMaking) => Queue;
 
 type AdmitHandler = Handler<"admit">;
 
-const PROCESS = fileURLToPath(new URL("../fakes/queue-process.ts", import.meta.url));
 const HOUR_MS = 3_600_000;
 
 /** A promise that is settled from outside. */
@@ -82,7 +81,7 @@ export function queueContract(name: string, make: MakeQueue): void {
       const out = join(dir, `${mode}.out`);
       const child = spawn(
         process.execPath,
-        ["--import", "tsx", PROCESS, mode, join(dir, "registry.db"), out],
+        [PROGRAMS.queueProcess.built, mode, join(dir, "registry.db"), out],
         { stdio: "inherit" },
       );
       children.push(child);

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type App, openApp } from "../../src/app.ts";
 import { loadConfig } from "../../src/config/config.ts";
+import { issueHash, sha256 } from "../../src/hash.ts";
 import { silentLog } from "../../src/log.ts";
+import type { JobPayload } from "../../src/protocol/jobs.ts";
 import { createSkippingClock } from "../fakes/skipping-clock.ts";
 import { draftOf, EXIT_AGENTS } from "./exit-agents.ts";
 import { Stage, seen, type Thread } from "./stage.ts";
@@ -51,19 +53,22 @@ describe("a run that goes on by itself", () => {
     app = null;
   }
   /** As a delivery does: somebody should look at the thread. */
-  async function tick(at: Thread): Promise<void> {
+  async function tick(at: Thread, delivered: JobPayload<"thread">["delivered"] = {}): Promise<void> {
     const { json } = await stage.server.api(stage.server.admin, "GET", `/repos/${at.repo}`);
     const repository = { id: (json as { id: number }).id, fullName: at.repo };
     app?.queue.put({
       kind: "thread",
       key: crypto.randomUUID(),
       lane: `thread:${at.number}`,
-      payload: { repository, number: at.number, delivered: {} },
+      payload: { repository, number: at.number, delivered },
     });
   }
+  /** With what its delivery says: a command without one waits five seconds for it. */
   async function type(at: Thread, words: string): Promise<void> {
-    await stage.type(stage.dev, at, words);
-    await tick(at);
+    const id = await stage.type(stage.dev, at, words);
+    const { json } = await stage.server.api(stage.dev, "GET", `/repos/${at.repo}/issues/${at.number}`);
+    const { title, body } = json as { title: string; body: string };
+    await tick(at, { [id]: { body: sha256(words), hadCommand: true, issue: issueHash(title, body) } });
   }
   async function summon(
     agent: string,

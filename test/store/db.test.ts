@@ -2,15 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { LazarusError } from "../../src/errors.ts";
 import { type Db, openDb } from "../../src/store/db.ts";
 import { MIGRATIONS } from "../../src/store/migrations.ts";
+import { PROGRAMS } from "../fakes/programs.ts";
 import { until } from "../fakes/until.ts";
-
-const PROCESS = fileURLToPath(new URL("../fakes/queue-process.ts", import.meta.url));
 
 function failure(fn: () => unknown): LazarusError {
   try {
@@ -109,7 +107,7 @@ describe("the registry's file", () => {
 
     it("is refused as such, and may be tried again", async () => {
       const out = join(dir, "out");
-      child = spawn(process.execPath, ["--import", "tsx", PROCESS, "lock", path, out], { stdio: "inherit" });
+      child = spawn(process.execPath, [PROGRAMS.queueProcess.built, "lock", path, out], { stdio: "inherit" });
       await until("it has the lock", () => existsSync(out));
       const error = failure(open);
       expect(error).toMatchObject({ code: "registry-unusable", retryable: true });
