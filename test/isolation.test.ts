@@ -21,6 +21,7 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
     homeTemplate: null,
     env: {},
     set: {},
+    git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,
     backend: "sandbox",
     isDefaultBackend: true,

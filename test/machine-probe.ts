@@ -13,6 +13,7 @@ export type Want =
   | "ordinary user's sandbox"
   | "others"
   | "python3"
+  | "ssh-keygen"
   | "systemd-notify";
 /** Each want in words with why it is missing, or null where it is here. */
 export type Lacks = Readonly<Record<Want, string | null>>;
@@ -44,6 +45,7 @@ async function lacksHere(): Promise<Lacks> {
     sandbox: await sandboxLacks(),
     others,
     "ordinary user's sandbox": others ?? nobodysSandboxLacks(),
+    "ssh-keygen": findTool("ssh-keygen") !== null ? null : "ssh-keygen, which signs commits (openssh-client)",
     python3: has("python3") ? null : "python3, which plays the service manager",
     "systemd-notify": has("systemd-notify") ? null : "systemd-notify, which tells a service manager",
   };

@@ -80,11 +80,22 @@ export interface EnvironmentContext {
   readonly artifacts: string;
   readonly home: string;
   readonly path: string;
+  readonly git: GitIdentity;
+}
+
+/** Who an agent's commits are from; null where nobody has chosen. */
+export interface GitIdentity {
+  readonly name: string | null;
+  readonly email: string | null;
+  /** Of a private SSH key that signs them, as the agent sees it. */
+  readonly keyPath: string | null;
 }
 
 /** The environment every agent process has, all of it; its author's address belongs to nobody. @see RFC 2606 for `.invalid` */
 export function baseEnvironment(context: EnvironmentContext): Record<string, string> {
-  const address = `${context.agentName.replace(/[^A-Za-z0-9._-]+/g, "-")}@lazarus.invalid`;
+  const { git } = context;
+  const name = git.name ?? context.agentName;
+  const address = git.email ?? `${context.agentName.replace(/[^A-Za-z0-9._-]+/g, "-")}@lazarus.invalid`;
   return {
     LAZARUS_CELL: context.cellId,
     LAZARUS_AGENT: context.agentName,
@@ -93,14 +104,25 @@ export function baseEnvironment(context: EnvironmentContext): Record<string, str
     LAZARUS_ARTIFACTS: context.artifacts,
     HOME: context.home,
     HERMES_HOME: context.home,
-    GIT_AUTHOR_NAME: context.agentName,
+    GIT_AUTHOR_NAME: name,
     GIT_AUTHOR_EMAIL: address,
-    GIT_COMMITTER_NAME: context.agentName,
+    GIT_COMMITTER_NAME: name,
     GIT_COMMITTER_EMAIL: address,
     PATH: context.path,
     LANG: "C.UTF-8",
     TERM: "dumb",
+    ...(git.keyPath === null ? {} : signing(git.keyPath)),
   };
+}
+
+/** Has git sign every commit with an SSH key. @see git-config(1), GIT_CONFIG_COUNT and gpg.format */
+function signing(keyPath: string): Record<string, string> {
+  const config = { "gpg.format": "ssh", "user.signingKey": keyPath, "commit.gpgSign": "true" };
+  const pairs = Object.entries(config).flatMap(([key, value], at) => [
+    [`GIT_CONFIG_KEY_${at}`, key],
+    [`GIT_CONFIG_VALUE_${at}`, value],
+  ]);
+  return { GIT_CONFIG_COUNT: String(Object.keys(config).length), ...Object.fromEntries(pairs) };
 }
 
 /** The whole environment of a run: an agent's own wins, except over `LAZARUS_*`, by which its processes are found. */

@@ -15,6 +15,8 @@ export interface BriefParts {
   readonly baseName: string;
   readonly baseCommit: string;
   readonly branch: string;
+  /** Who is to be named in each commit, as `name <address>`. */
+  readonly coAuthor: string | null;
 }
 
 /** The exact text an agent reads, and its SHA-256 in hex over the UTF-8 bytes. Pure: the same parts give the same bytes. */
@@ -31,7 +33,11 @@ export function makeBrief(parts: BriefParts): { text: string; sha256: string } {
   if (parts.words !== null && parts.words.trim() !== "") {
     sections.push(`## What ${parts.requester} says to you\n\n${clean(parts.words)}`);
   }
-  sections.push(RULES);
+  const named =
+    parts.coAuthor === null
+      ? ""
+      : `\n- End each commit message with a blank line and \`Co-authored-by: ${parts.coAuthor}\`.`;
+  sections.push(`${RULES}${named}`);
   const text = `${sections.join("\n\n")}\n`;
   return { text, sha256: sha256(text) };
 }

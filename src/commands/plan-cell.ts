@@ -64,6 +64,7 @@ export async function planCell(
     baseName: base.name,
     baseCommit: base.commit,
     branch,
+    coAuthor: agent.git.hasCoAuthor ? coAuthorOf(at.origin, target.repository.htmlUrl) : null,
   });
   const reason = target.issue === null ? null : approvalReason(issue, target, trust, at.origin);
   const now = at.deps.clock.now();
@@ -201,4 +202,11 @@ async function openIssueFor(id: string, wish: Wish, at: { origin: Origin; deps: 
     asked === "" ? `${wish.agent.name}: cell ${shortId(id)}` : (asked.split("\n")[0] ?? "").slice(0, 120);
   const body = md`${mark}\n${at.origin.person.login} summoned ${wish.agent.name} on this repository.\n\n${asked === "" ? "No words were given." : asked}`;
   return forge.openIssue(name, title, body);
+}
+
+/** As the forge itself names people who keep their address to themselves; the operator is nobody there. */
+function coAuthorOf({ person }: Origin, forgeUrl: string): string | null {
+  return person.id === null
+    ? null
+    : `${person.login} <${person.login}@noreply.${new URL(forgeUrl).hostname}>`;
 }

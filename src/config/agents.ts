@@ -1,4 +1,4 @@
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import type { FileAgent, FileConfig, PresetName } from "./schema.ts";
 import { type Environment, why } from "./source.ts";
@@ -19,6 +19,15 @@ export interface AgentConfig {
   /** The names of `env` that are set, with their values: secrets. */
   readonly env: Readonly<Record<string, string>>;
   readonly set: Readonly<Record<string, string>>;
+  /** Who its commits are from; null: Lazarus chooses. */
+  readonly git: {
+    readonly name: string | null;
+    readonly email: string | null;
+    /** A private SSH key that signs its commits. */
+    readonly keyPath: string | null;
+    /** Whether its brief asks for a line that names whoever asked. */
+    readonly hasCoAuthor: boolean;
+  };
   readonly healthUrl: string | null;
   readonly backend: "process" | "sandbox" | "container";
   /** The file names none: the sandbox is meant, or a plain process where that does not work. */
@@ -55,6 +64,7 @@ export function buildAgent(
   { file, base, env, notices }: AgentOrigin,
 ): AgentConfig {
   const home = agent.home === undefined ? null : resolve(base, agent.home);
+  const keyPath = agent.git.sign === undefined ? null : resolve(base, agent.git.sign);
   const [program = "", ...words] = agent.command ?? [];
   const isRelative = program.includes("/") && !isAbsolute(program);
   notices.push(...noticesOf(name, agent));
@@ -70,10 +80,16 @@ export function buildAgent(
       agent.env.flatMap((each) => (env[each] === undefined ? [] : [[each, env[each]]])),
     ),
     set: agent.set,
+    git: {
+      name: agent.git.name ?? null,
+      email: agent.git.email ?? null,
+      keyPath,
+      hasCoAuthor: agent.git.co_author,
+    },
     healthUrl: agent.health_url ?? null,
     backend: agent.backend ?? "sandbox",
     isDefaultBackend: agent.backend === undefined,
-    unavailable: unavailable(home),
+    unavailable: unavailable(home) ?? unusable(keyPath),
     network: agent.network,
     image: agent.image ?? null,
     paths: agent.paths.map((each) => resolve(base, each)),
@@ -95,6 +111,32 @@ function unavailable(home: string | null): string | null {
     return null;
   } catch (error) {
     return `its home template cannot be read: ${why(error)}`;
+  }
+}
+
+function unusable(keyPath: string | null): string | null {
+  try {
+    if (keyPath === null || isPrivateKey(readFileSync(keyPath, "utf8"))) return null;
+    return `its signing key ${keyPath} is no private SSH key`;
+  } catch (error) {
+    return `its signing key cannot be read: ${why(error)}`;
+  }
+}
+
+function isPrivateKey(text: string): boolean {
+  return /^-----BEGIN [A-Z ]*PRIVATE KEY-----$/m.test(text);
+}
+
+/** Each line of a private key by itself: who has one of them has part of the key. */
+export function secretsOf(agent: Pick<AgentConfig, "env" | "git">): string[] {
+  const values = Object.values(agent.env);
+  if (agent.git.keyPath === null) return values;
+  try {
+    const lines = readFileSync(agent.git.keyPath, "utf8").split(/\r?\n/);
+    return [...values, ...lines.filter((line) => line.length >= 20 && !line.startsWith("-----"))];
+  } catch {
+    // Said by `unavailable`: the agent cannot be summoned.
+    return values;
   }
 }
 

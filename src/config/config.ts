@@ -1,6 +1,6 @@
 import { delimiter, dirname, isAbsolute, resolve } from "node:path";
 import { LazarusError } from "../errors.ts";
-import { type AgentConfig, buildAgent } from "./agents.ts";
+import { type AgentConfig, buildAgent, secretsOf } from "./agents.ts";
 import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
 import { proxies } from "./proxies.ts";
 import type { FileConfig } from "./schema.ts";
@@ -203,7 +203,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   const secrets = [
     forge.token ?? "",
     ...(forge.webhook_secret ?? []),
-    ...[...agents.values()].flatMap((each) => Object.values(each.env)),
+    ...[...agents.values()].flatMap(secretsOf),
   ];
   return freeze({
     file: path,

@@ -43,6 +43,13 @@ export const directory = string("a path", text.read);
 export const modelName = string("a model's name, such as claude-opus-4-8 or openai/gpt-5", (input) =>
   /^[^\s\0-][^\s\0]*$/.test(input) ? input : null,
 );
+/** Goes into a commit's header. */
+export const personName = string("a name on one line, without < and >", (input) =>
+  /^[^\s<>\0][^\n\r<>\0]{0,99}$/.test(input) ? input : null,
+);
+export const address = string("an e-mail address", (input) =>
+  /^[^\s<>@\0]+@[^\s<>@\0]+$/.test(input) ? input : null,
+);
 export const name = pattern(/^[A-Za-z_][A-Za-z0-9_]*$/);
 export const flag = kind("true or false", (input) => (typeof input === "boolean" ? input : undefined));
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Kind } from "./kinds.ts";
 import {
+  address,
   count,
   directory,
   duration,
@@ -11,6 +12,7 @@ import {
   name,
   oneOf,
   pattern,
+  personName,
   secret,
   show,
   size,
@@ -96,6 +98,15 @@ const agent = section({
   ),
   health_url: optional(url, "a gateway that answers for it: polled at each scan, 2xx is a heartbeat"),
   set: key(variables, {}, "variables set to these values"),
+  git: section({
+    name: optional(personName, "author of its commits", "the agent's name"),
+    email: optional(address, "address of its commits", "one that belongs to nobody"),
+    sign: optional(
+      directory,
+      "private SSH key, without a passphrase, that signs its commits; the agent can read it",
+    ),
+    co_author: key(flag, false, "the brief asks for a `Co-authored-by` line of whoever asked in each commit"),
+  }).prefault({}),
   backend: optional(
     oneOf(["sandbox", "process", "container"]),
     "where it runs: `sandbox` where that works, else, and said at start, `process`",

@@ -6,7 +6,7 @@ import type { AgentConfig } from "../config/config.ts";
 import type { CellPaths } from "./disk/directory.ts";
 
 /** What of an agent's configuration its surroundings are made of. */
-export interface Confines extends Pick<AgentConfig, "name" | "network" | "paths" | "image"> {
+export interface Confines extends Pick<AgentConfig, "name" | "network" | "paths" | "image" | "git"> {
   readonly limits: Pick<AgentConfig["limits"], "memoryBytes" | "processes" | "fileBytes">;
 }
 
@@ -22,7 +22,12 @@ export function surroundingsOf(
     readonly user: CellUser | null;
   },
   agent: Confines,
-  as: { readonly role: Role; readonly path: string },
+  as: {
+    readonly role: Role;
+    readonly path: string;
+    /** Of the key that signs its commits, where it has one; a child that is no run needs none. */
+    readonly signingKey?: string;
+  },
 ): Surroundings {
   const { paths } = cell;
   const home = join(paths.home, agent.name);
@@ -44,6 +49,7 @@ export function surroundingsOf(
       artifacts: paths.artifacts,
       home,
       path: as.path,
+      git: { ...agent.git, keyPath: as.signingKey ?? null },
     }),
     role: as.role,
     limits: {
@@ -53,7 +59,7 @@ export function surroundingsOf(
       openFiles: OPEN_FILES,
     },
     network: agent.network,
-    paths: agent.paths,
+    paths: as.signingKey === undefined ? agent.paths : [...agent.paths, as.signingKey],
     image: agent.image,
     user: cell.user,
   };
@@ -62,5 +68,6 @@ export function surroundingsOf(
 /** An agent that left the configuration after its run: its work is taken out all the same. */
 export function unknownAgent(name: string): Confines {
   const limits = { memoryBytes: null, processes: null, fileBytes: 2 * 1024 ** 3 };
-  return { name, limits, network: "none", paths: [], image: null };
+  const git = { name: null, email: null, keyPath: null, hasCoAuthor: false };
+  return { name, limits, network: "none", paths: [], image: null, git };
 }

@@ -13,6 +13,7 @@ import { ensureHome } from "./disk/home.ts";
 import { checkPassable, lendCell } from "./disk/owner.ts";
 import { inDirectory, readInside } from "./disk/safe-files.ts";
 import { findSession } from "./disk/session.ts";
+import { lendSigningKey, signingKeyIn } from "./disk/signing-key.ts";
 import type { Gates } from "./gates.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
@@ -47,7 +48,10 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
       "backend",
       `starting ${plan.agent.name}: ${plan.backend.name} does not work here: ${usable.why}; ${usable.fix}`,
     );
-  if (plan.backend.name !== "container") resolveCommand(plan.agent.name, wanted.spec.command, wanted.spec);
+  if (plan.backend.name !== "container") {
+    resolveCommand(plan.agent.name, wanted.spec.command, wanted.spec);
+    if (plan.agent.git.keyPath !== null) checkSigning(plan, wanted.spec);
+  }
 
   const { backend, agent } = plan;
   await makeCell(deps, { cell, backend: backend.name, limits: toLimits(agent) }, signal);
@@ -67,9 +71,21 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
   const session = await findSession({ cellId: cell.id, cellDir: paths.cell, run, agent });
+  const keyPath = agent.git.keyPath;
+  if (keyPath !== null) await lendSigningKey(paths, { path: keyPath, user: cell.user });
   signal.throwIfAborted();
   await deps.gates.open(cell.id, agent);
   return backend.start(prepare(deps, plan, { paths, session }).spec);
+}
+
+/** ssh-keygen signs only for a user whose name it can look up; the sandbox makes one up for the cell's own user. */
+function checkSigning({ agent, backend, payload }: StartPlan, spec: RunSpec): void {
+  if (backend.name === "process" && payload.cell.user !== null)
+    throw new LazarusError(
+      "configuration",
+      `starting ${agent.name}: its commits cannot be signed in process where cells have users of their own; choose backend: sandbox, or remove git.sign`,
+    );
+  resolveCommand("git's signing (on Debian: apt-get install openssh-client)", ["ssh-keygen"], spec);
 }
 
 function toLimits(agent: AgentConfig): Record<string, unknown> {
@@ -88,6 +104,7 @@ function prepare(
   const surroundings = surroundingsOf({ id: cell.id, paths, mirror, user: cell.user }, agent, {
     role,
     path: deps.childPath,
+    ...(agent.git.keyPath === null ? {} : { signingKey: signingKeyIn(paths) }),
   });
   const context: LaunchContext = {
     briefPath: paths.brief,

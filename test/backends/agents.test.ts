@@ -54,7 +54,8 @@ function setup(more: Partial<AgentSetup>): AgentSetup {
 function base(): Record<string, string> {
   const { brief, artifacts, home } = rig.around.dirs;
   const where = { briefPath: brief, artifacts, home, path: `${rig.bin}:/usr/bin:/bin` };
-  return baseEnvironment({ cellId: rig.cellId, agentName: "allegro", role: "executor", ...where });
+  const git = { name: null, email: null, keyPath: null };
+  return baseEnvironment({ cellId: rig.cellId, agentName: "allegro", role: "executor", git, ...where });
 }
 
 /** Runs the agent's fake and answers what it saw. */

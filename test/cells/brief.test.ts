@@ -15,6 +15,7 @@ const PARTS: BriefParts = {
   baseName: "main",
   baseCommit: "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678",
   branch: "lazarus/4f1c0b7e",
+  coAuthor: null,
 };
 const brief = (more: Partial<BriefParts> = {}) => makeBrief({ ...PARTS, ...more }).text;
 
@@ -24,6 +25,13 @@ describe("a brief", () => {
     expect(makeBrief({ ...PARTS })).toEqual({ text, sha256 });
     expect(sha256).toBe(createHash("sha256").update(text, "utf8").digest("hex"));
     expect(makeBrief({ ...PARTS, body: "It throws!" }).sha256).not.toBe(sha256);
+  });
+
+  it("asks for a line that names whoever asked, where that is wanted", () => {
+    expect(brief()).not.toContain("Co-authored-by");
+    expect(brief({ coAuthor: "dev <dev@noreply.git.example.org>" })).toContain(
+      "`Co-authored-by: dev <dev@noreply.git.example.org>`",
+    );
   });
 
   it("marks the text of people without write permission, and only theirs", () => {

@@ -34,6 +34,8 @@ export interface StageOptions {
   readonly standIn?: StandInOptions;
   /** {@link AGENTS} where untold. */
   readonly agents?: Readonly<Record<string, string>>;
+  /** Keys that every agent has in the configuration. */
+  readonly agentMore?: Readonly<Record<string, unknown>>;
   /** What lies in the repository besides the README. */
   readonly files?: Readonly<Record<string, string>>;
   /** False: nothing serves yet. */
@@ -91,6 +93,7 @@ export class Stage {
         forgeUrl: server.url,
         token: people.bot.token,
         agents: options.agents ?? AGENTS,
+        ...(options.agentMore === undefined ? {} : { agentMore: options.agentMore }),
         directors: options.directors ?? [],
         forge: options.poll === undefined ? {} : { poll: options.poll },
         more: {

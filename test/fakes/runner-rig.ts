@@ -286,6 +286,7 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     homeTemplate: null,
     env: {},
     set: {},
+    git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,
     backend: "process",
     isDefaultBackend: false,

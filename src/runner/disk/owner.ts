@@ -59,19 +59,8 @@ export async function giveAway(
 /** Lets a cell's user pass through the cell and `config/`, and read the brief; everything else there stays ours alone. */
 export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> {
   try {
-    for (const [names, file, mode] of [
-      [["config"], "brief.md", 0o640],
-      [[], "config", 0o710],
-    ] as const) {
-      const directory = await openDirectory(paths.cell, ...names);
-      try {
-        const at = below(directory, file);
-        await lchown(at, process.geteuid?.() ?? 0, user.gid);
-        await chmod(at, mode);
-      } finally {
-        await directory.close();
-      }
-    }
+    await lendFile(paths, { names: ["config"], file: "brief.md", mode: 0o640 }, user);
+    await lendFile(paths, { names: [], file: "config", mode: 0o710 }, user);
     const cell = await open(paths.cell);
     try {
       await cell.chown(process.geteuid?.() ?? 0, user.gid);
@@ -81,6 +70,22 @@ export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> 
     }
   } catch (error) {
     throw directoryError(error, `lending ${paths.cell} to its user`);
+  }
+}
+
+/** Gives one file or directory of ours to the group of a cell's user, with that mode. Throws the system's error. */
+export async function lendFile(
+  paths: Pick<CellPaths, "cell">,
+  what: { readonly names: readonly string[]; readonly file: string; readonly mode: number },
+  user: CellUser,
+): Promise<void> {
+  const directory = await openDirectory(paths.cell, ...what.names);
+  try {
+    const at = below(directory, what.file);
+    await lchown(at, process.geteuid?.() ?? 0, user.gid);
+    await chmod(at, what.mode);
+  } finally {
+    await directory.close();
   }
 }
 

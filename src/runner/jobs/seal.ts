@@ -3,6 +3,7 @@ import type { Finish, Job, JobContext } from "../../queue/queue.ts";
 import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf, whatIs } from "../disk/directory.ts";
+import { removeSigningKey } from "../disk/signing-key.ts";
 import { endAll } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 import type { BundlePlan } from "../seal/bundle.ts";
@@ -21,6 +22,7 @@ export async function seal(parts: Parts, job: Job<"seal">, context: JobContext):
     path: parts.config.childPath,
     signal: context.signal,
   };
+  await removeSigningKey(plan.cellDir);
   const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
   await parts.quarantine.remove(cellId);
   await parts.quarantine.remove(sealingOf(cellId));
