@@ -1,4 +1,5 @@
 import { openParts } from "../app.ts";
+import { toIso } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { age, columns } from "../commands/words/cell-view.ts";
 import type { Config } from "../config/config.ts";
@@ -18,7 +19,8 @@ export function runJobs(config: Config, action: string, id: string | undefined):
   const { db, queue, clock } = openParts(config, { log: silentLog });
   try {
     const open = queue.list({ states: ["waiting", "running", "dead"], limit: MOST_JOBS });
-    if (action === "list") return { exitCode: 0, text: table(open, clock.now()), data: { jobs: open } };
+    if (action === "list")
+      return { exitCode: 0, text: table(open, clock.now()), data: { jobs: open.map(viewOfJob) } };
     if (action !== "retry" && action !== "drop") {
       throw new LazarusError("usage", `jobs ${action}: there is list, retry and drop`);
     }
@@ -29,6 +31,18 @@ export function runJobs(config: Config, action: string, id: string | undefined):
   } finally {
     db.close();
   }
+}
+
+/** A job as programs see it: times in RFC 3339. */
+function viewOfJob({ maxAttempts, putAt, notBefore, endedAt, inOutage, ...job }: JobRow): object {
+  return {
+    ...job,
+    max_attempts: maxAttempts,
+    in_outage: inOutage,
+    put_at: toIso(putAt),
+    not_before_at: toIso(notBefore),
+    ended_at: endedAt === null ? null : toIso(endedAt),
+  };
 }
 
 function table(jobs: readonly JobRow[], now: number): string {

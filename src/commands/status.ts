@@ -42,7 +42,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
   const card = cardContent(found.cell, deps);
   const last = deps.registry.lastRun(found.cell.id);
   const detail = [
-    columns([[...COLUMNS], rowOf(found.cell, deps.clock.now())]),
+    columns([[...COLUMNS], rowOf(found.cell, last, deps.clock.now())]),
     `id       ${found.cell.id}`,
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
@@ -100,7 +100,7 @@ async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps):
     if (cells.length === 0) return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
   }
   const now = deps.clock.now();
-  const rows = cells.map((cell) => rowOf(cell, now));
+  const rows = cells.map((cell) => rowOf(cell, deps.registry.lastRun(cell.id), now));
   const inMarkdown = cells.map((cell, index) => [
     code(shortId(cell.id)),
     ...(rows[index] ?? []).slice(1, 3),

@@ -40,7 +40,7 @@ export const why: Verb = {
       data: {
         ...{ id: cell.id, state: cell.state, reason: cell.reason },
         ...{ health: cell.health, health_reason: healthOf(cell)?.reason ?? null },
-        history,
+        history: history.map((row) => ({ ...row, at: toIso(row.at) })),
       },
     };
   },

@@ -1,8 +1,10 @@
-import { type Cell, shortId, targetOf } from "../../cells/cell.ts";
+import { type Cell, type Run, shortId, targetOf } from "../../cells/cell.ts";
+import type { ExitClass } from "../../cells/exit.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
-import { isRetryInLine } from "../../cells/steps/decide.ts";
+import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { toIso } from "../../clock.ts";
 import { briefly, healthOf } from "./health-words.ts";
+import { timeUtc } from "./run-words.ts";
 import { plainText } from "./sentence.ts";
 
 /** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
@@ -99,7 +101,7 @@ function saidOf({ harvest }: Cell): CellView["said"] {
 export const COLUMNS = ["CELL", "STATE", "AGENT", "TARGET", "HEALTH", "AGE", "RESULT"] as const;
 
 /** The same cell as a row for people, in the columns of `COLUMNS`. */
-export function rowOf(cell: Cell, now: number): string[] {
+export function rowOf(cell: Cell, last: Run | null, now: number): string[] {
   return [
     shortId(cell.id),
     cell.state,
@@ -107,7 +109,7 @@ export function rowOf(cell: Cell, now: number): string[] {
     targetOf(cell),
     healthWords(cell, now),
     age(now - cell.createdAt),
-    resultOf(cell),
+    cut(plainText(resultOf(cell, last, now))),
   ];
 }
 
@@ -119,16 +121,40 @@ function healthWords(cell: Cell, now: number): string {
   return `${seen.health} ${age(now - seen.since)}: ${briefly(seen.health)}`;
 }
 
-function resultOf(cell: Cell): string {
+/** What came of it, and what it waits for: what a person must see to comes first. */
+function resultOf(cell: Cell, last: Run | null, now: number): string {
+  const draft = cell.pullRequest === null ? "" : `, draft #${cell.pullRequest}`;
+  const waits = cell.state === "idle" ? idleResult(cell, last, now) : null;
+  if (waits !== null) return `${waits}${draft}`;
+  if (cell.state === "archived" && cell.sealedAt === null && cell.outcome === "failed")
+    return `not started: ${cell.reason ?? "it is not known why"}`;
   if (cell.pullRequest !== null && cell.state !== "destroyed") {
     if (cell.outcome === "merged") return `merged #${cell.pullRequest}`;
     if (cell.outcome === "rejected") return `#${cell.pullRequest}, not merged`;
     return cell.state === "archived" ? `published #${cell.pullRequest}` : `draft #${cell.pullRequest}`;
   }
-  if (cell.state === "idle" && cell.harvest?.question != null) return "asks a question";
   if (cell.state === "proposed") return cell.waitsForApproval ? "waits for approval" : "waits to start";
-  if (cell.reason !== null) return cut(plainText(cell.reason));
-  return cell.outcome ?? "";
+  return cell.reason ?? cell.outcome ?? "";
+}
+
+const NEEDS: { readonly [C in ExitClass]?: string } = {
+  question: "asks a question",
+  "not-logged-in": "not logged in",
+  "no-credit": "no credit",
+  "cannot-run": "cannot be run",
+};
+
+/** What an idle cell waits for; null where it waits for nobody. */
+function idleResult(cell: Cell, last: Run | null, now: number): string | null {
+  if (last !== null && isRetryInLine(last)) {
+    if (last.notBefore === null || last.notBefore <= now) return "waits to go on";
+    return `waits for a retry at ${timeUtc(last.notBefore, now)}`;
+  }
+  if (heldFor(cell).length > 0) return "held back";
+  if (cell.pushRefused !== null) return "push refused";
+  if (last?.state === "ended" && last.startedAt === null) return `not started: ${last.stopped ?? "refused"}`;
+  const need = last?.state === "ended" && last.exitClass !== null ? NEEDS[last.exitClass] : undefined;
+  return need ?? (cell.breaker === null ? null : "gave up");
 }
 
 function cut(text: string): string {
