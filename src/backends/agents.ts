@@ -32,13 +32,24 @@ export interface AgentCommand {
 /** The kernel's limit for one argument, its closing NUL included. @see execve(2), MAX_ARG_STRLEN */
 const ARGUMENT_BYTES = 128 * 1024;
 
+/** How an agent is given what a run starts with. */
+export function briefBy(agent: Pick<AgentSetup, "brief" | "preset">): BriefBy {
+  return agent.brief ?? (agent.preset === null ? "stdin" : preset(agent.preset).brief);
+}
+
+/** Whether a text can be one argument of a command line. */
+export function fitsArgument(text: string): boolean {
+  // With a line in front, as one that begins with a dash gets, and its NUL.
+  return Buffer.byteLength(text) + 2 <= ARGUMENT_BYTES;
+}
+
 /**
  * How an agent is started: what is configured, and what its preset fills in.
  * @throws LazarusError `configuration` when there is no command, or the brief is longer than an argument can be.
  */
 export function agentCommand(agent: AgentSetup, context: LaunchContext): AgentCommand {
   const known = agent.preset === null ? null : preset(agent.preset);
-  const by = agent.brief ?? known?.brief ?? "stdin";
+  const by = briefBy(agent);
   const command = agent.command ?? presetWords(agent, context, by);
   if (command.length === 0)
     throw new LazarusError("configuration", "the agent has neither a preset nor a command");
@@ -76,7 +87,10 @@ export interface EnvironmentContext {
   readonly cellId: string;
   readonly agentName: string;
   readonly role: string;
+  /** Of what the run starts with. */
   readonly briefPath: string;
+  /** Of the cell's pinned brief. */
+  readonly missionPath: string;
   readonly artifacts: string;
   readonly home: string;
   readonly path: string;
@@ -101,6 +115,7 @@ export function baseEnvironment(context: EnvironmentContext): Record<string, str
     LAZARUS_AGENT: context.agentName,
     LAZARUS_ROLE: context.role,
     LAZARUS_BRIEF: context.briefPath,
+    LAZARUS_MISSION: context.missionPath,
     LAZARUS_ARTIFACTS: context.artifacts,
     HOME: context.home,
     HERMES_HOME: context.home,

@@ -55,6 +55,8 @@ export interface Surroundings {
     readonly artifacts: string;
     readonly home: string;
     readonly brief: string;
+    /** What a run starts with; null where it is no run. */
+    readonly prompt: string | null;
     /** The mirror whose objects the worktree borrows. */
     readonly mirror: string;
   };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", "qwen", "aider"] as const;
 export type PresetName = (typeof PRESET_NAMES)[number];
 
-/** How an agent is given its brief; its path is always in `LAZARUS_BRIEF`. */
+/** How an agent is given what a run starts with; its path is always in `LAZARUS_BRIEF`. */
 export type BriefBy = "stdin" | "argument" | "file";
 
 /** The conversation that a run begins, or goes on with. */
@@ -15,8 +15,9 @@ export interface Session {
 
 /** Of the run that a command line is made for. Paths are absolute and as the agent sees them. */
 export interface LaunchContext {
+  /** Of what this run starts with: at first the brief, later what is new. */
   readonly briefPath: string;
-  /** Needed where the brief goes as an argument. */
+  /** Needed where it goes as an argument. */
   readonly briefText: string | null;
   readonly worktree: string;
   readonly artifacts: string;

@@ -1,4 +1,5 @@
 import { sha256 } from "../hash.ts";
+import { clean, fence, oneLine } from "../protocol/agent-text.ts";
 
 /** What a brief is made of. Texts are as people wrote them; `makeBrief` cleans and marks them. */
 export interface BriefParts {
@@ -51,31 +52,3 @@ const RULES = `## How to work here
 - Before long silent work say that you are alive: write \`{"state": "testing", "message": "3 of 7 suites", "progress": 0.4}\` to \`$LAZARUS_ARTIFACTS/heartbeat.json\`, or, where \`LAZARUS_HEARTBEAT_URL\` is set, POST it there with the header \`Authorization: Bearer $LAZARUS_HEARTBEAT_TOKEN\`. Only \`state\` is needed.
 - Submodules and LFS files were not fetched.
 - Nobody answers while you run. If you cannot go on without an answer, write the question to \`$LAZARUS_ARTIFACTS/question.md\`, commit what you have, and stop: it is put before the people who asked for this.`;
-
-/**
- * Removes what people do not see but an agent would read: HTML comments, zero-width and direction characters, control
- * characters other than newline and tab. Line ends become LF.
- */
-export function clean(text: string): string {
-  return text
-    .replace(/\r\n?/g, "\n")
-    .replace(/<!--[\s\S]*?(-->|$)/g, "")
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "")
-    .replace(INVISIBLE, "")
-    .trim();
-}
-
-/** Characters that people do not see: soft hyphens, fillers, zero-width and direction marks, variation selectors, tags. */
-const INVISIBLE =
-  /\p{Cf}|\u115f|\u1160|\u3164|\uffa0|\u034f|\u17b4|\u17b5|[\u180b-\u180d]|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]/gu;
-
-function oneLine(text: string): string {
-  return clean(text).replace(/\s+/g, " ");
-}
-
-/** A fence that nothing inside can close. */
-function fence(text: string): string {
-  const longest = Math.max(2, ...Array.from(text.matchAll(/[`~]+/g), (run) => run[0].length));
-  const bar = "~".repeat(longest + 1);
-  return `${bar}\n${text}\n${bar}`;
-}

@@ -1,7 +1,10 @@
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
+import { briefPrompt, type NewPrompt, wordsPrompt } from "./prompt.ts";
+import { beforeOf } from "./registry/before.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
+import type { NewRun } from "./registry/run-row.ts";
 import type { Announcement } from "./reports/deps.ts";
 import { createReported, type Reported } from "./reports/reported.ts";
 import { isEndOfWork, isRetryInLine } from "./steps/decide.ts";
@@ -36,7 +39,8 @@ export class Lifecycle {
     return this.#registry.transaction(() => {
       this.#registry.insert(cell, members, why);
       this.#deps.uids.give(cell.id, cell.repository.id);
-      return this.#line(cell.id, cell.agent, cell.requester);
+      const { agent, requester } = cell;
+      return this.#line(cell.id, { agent, requester, prompt: briefPrompt(requester) });
     });
   }
 
@@ -45,8 +49,12 @@ export class Lifecycle {
     return this.#deps.uids.shortage(repositoryId);
   }
 
-  /** Asks for another run of an idle cell, or of an archived one, which is brought back for it; a retry that waits for its time gives way to it, and the breaker is reset. */
-  rerun(cell: Cell, agent: string, requester: Requester): Run {
+  /**
+   * Asks for another run of an idle cell, or of an archived one, which is brought back for it; a retry that waits for its time gives way to it, and the
+   * breaker is reset. `words`: what the requester says to the agent.
+   */
+  rerun(cell: Cell, agent: string, by: Requester & { readonly words?: string | null }): Run {
+    const requester: Requester = { id: by.id, login: by.login };
     return this.#registry.transaction(() => {
       const now = this.#mustBe(cell.id, ["idle", "archived"]);
       if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
@@ -63,12 +71,13 @@ export class Lifecycle {
       if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
         this.steps.advance(cell.id);
       this.#registry.update(cell.id, { pushRefused: null, reason: null, breaker: null });
-      return this.#line(cell.id, agent, requester);
+      const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry));
+      return this.#line(cell.id, { agent, requester, prompt });
     });
   }
 
-  #line(cellId: string, agent: string, requester: Requester): Run {
-    const n = this.#registry.addRun({ cellId, agent, role: "executor", requester, state: "waiting" });
+  #line(cellId: string, asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt }): Run {
+    const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
     this.steps.admitWaiting({ checked: { cellId, n } });
     this.steps.card(cellId);
     return this.#registry.mustRun(cellId, n);

@@ -19,6 +19,7 @@ import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { createNotifier } from "./service-manager.ts";
 import { VERSION } from "./version.ts";
+import { wordsOf } from "./words.ts";
 
 interface Globals {
   readonly config?: string;
@@ -124,6 +125,9 @@ function addVerb(verb: Verb): void {
   );
 }
 
+/** The whole line, as it was typed. */
+let typed: readonly string[] = [];
+
 async function runVerb(
   verb: Verb,
   words: readonly string[],
@@ -141,7 +145,7 @@ async function runVerb(
       text: `${later}: not in this version.`,
       data: failure("refused", `${later}: not in this version.`),
     });
-  const [own, text] = splitWords(verb, words);
+  const [own, text] = wordsOf(verb, words, typed);
   const command = { verb: verb.name, words: own, flags, text };
   if (verb.isReadOnly) return print(await askRegistry(load([]), command));
   const config = load(["forge", "agents"]);
@@ -156,13 +160,6 @@ async function runVerb(
   if (answer.exitCode === 0 && (verb.name === "summon" || verb.name === "revive"))
     return printOutcome(config, answer);
   print(answer);
-}
-
-/** What follows AGENT and TARGET of a summon are words for the agent: the shell ate the `--`. */
-function splitWords(verb: Verb, words: readonly string[]): [readonly string[], string | null] {
-  const most = verb.name === "summon" ? 2 : Number.POSITIVE_INFINITY;
-  const text = words.slice(most).join(" ");
-  return [words.slice(0, most), text === "" ? null : text];
 }
 
 /** After a summon or revive: how the cell is now. */
@@ -276,6 +273,7 @@ function fail(error: unknown): void {
 /** Runs the command line. */
 export async function main(argv: readonly string[]): Promise<void> {
   try {
+    typed = argv;
     await program.parseAsync([...argv]);
   } catch (error) {
     fail(error);

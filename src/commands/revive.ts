@@ -6,15 +6,25 @@ import { findCell } from "./access/find-cell.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
+/** As much as a comment can hold. */
+const MOST_WORDS_BYTES = 64 * 1024;
+
 export const revive: Verb = {
   name: "revive",
   summary: "runs the agent again in the same cell, from where it stands, or from its archive",
-  usage: "revive [CELL] [AGENT]",
-  examples: ["revive", "revive 4f1c0b7e", "revive 4f1c0b7e ezra"],
+  takesWords: true,
+  usage: "revive [CELL] [AGENT] [-- words for the agent]",
+  examples: [
+    "revive",
+    "revive 4f1c0b7e -- yes, the old tests too",
+    "revive 4f1c0b7e ezra -- look at what allegro left",
+  ],
   who: "executor; director if archived",
   flags: {},
   async run(command, origin, deps) {
     const { cellWord, agentWord } = splitRevive(command, origin, deps);
+    if (Buffer.byteLength(command.text ?? "") > MOST_WORDS_BYTES)
+      return refuse("usage", replies.tooManyWords(MOST_WORDS_BYTES));
     const fits = (cell: Cell) => whyNot(cell, deps) === null;
     const found = await findCell(cellWord, { verb: "revive", role: "executor", fits }, { origin, deps });
     if ("refusal" in found) return found.refusal;
@@ -24,7 +34,7 @@ export const revive: Verb = {
       const asDirector = await findCell(cellWord, need, { origin, deps });
       if ("refusal" in asDirector) return asDirector.refusal;
     }
-    return whyNot(cell, deps) ?? start(agentWord ?? cell.agent, { cell, origin, deps });
+    return whyNot(cell, deps) ?? start(agentWord ?? cell.agent, { cell, words: command.text, origin, deps });
   },
 };
 
@@ -45,9 +55,9 @@ function whyNot(cell: Cell, deps: Pick<Deps, "registry">): Answer | null {
 
 function start(
   agentName: string,
-  at: { cell: Parameters<Deps["lifecycle"]["rerun"]>[0]; origin: Origin; deps: Deps },
+  at: { cell: Cell; words: string | null; origin: Origin; deps: Deps },
 ): Answer {
-  const { cell, origin, deps } = at;
+  const { cell, words, origin, deps } = at;
   const agents = [...deps.config.agents.keys()];
   const agent = deps.config.agents.get(agentName.toLowerCase());
   if (agent === undefined)
@@ -65,7 +75,7 @@ function start(
     data: { id: cell.id },
     effects: () => {
       deps.registry.addMember(cell.id, { name: agent.name, kind: "bot", role: "executor" });
-      deps.lifecycle.rerun(cell, agent.name, origin.person);
+      deps.lifecycle.rerun(cell, agent.name, { ...origin.person, words });
     },
   };
 }

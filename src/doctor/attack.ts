@@ -122,7 +122,15 @@ function specOf({ root, user }: Scene, command: readonly string[]): ChildSpec {
   chmodSync(cell, 0o711);
   return {
     cellId: "doctor",
-    dirs: { cell, worktree, artifacts, home, brief: join(cell, "brief.md"), mirror: join(root, "mirror") },
+    dirs: {
+      cell,
+      worktree,
+      artifacts,
+      home,
+      brief: join(cell, "brief.md"),
+      prompt: null,
+      mirror: join(root, "mirror"),
+    },
     env: { LAZARUS_CELL: "doctor", PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home },
     role: "executor",
     limits: { memoryBytes: null, processes: null, fileBytes: null, openFiles: null },

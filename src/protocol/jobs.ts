@@ -3,11 +3,13 @@ import {
   agentBeat,
   asker,
   cellSpec,
+  givenPrompt,
   handle,
   harvest,
   mission,
   processName,
   repository,
+  runPrompt,
   user,
 } from "./shapes.ts";
 
@@ -65,6 +67,8 @@ export const JOBS = {
       run: z.number(),
       agent: z.string(),
       role: z.enum(["observer", "executor", "director"]),
+      /** Where an older version put the job there is none: the brief. */
+      prompt: runPrompt.default({ kind: "brief", text: "", earlier: [] }),
     }),
   },
   stop: {
@@ -147,7 +151,13 @@ export const JOBS = {
   // reports: runner, pit -> control
   "run-started": {
     queue: "reports",
-    payload: z.object({ ...runRef, handle, startedAt: z.number(), logPath: z.string() }),
+    payload: z.object({
+      ...runRef,
+      handle,
+      startedAt: z.number(),
+      logPath: z.string(),
+      prompt: givenPrompt.nullable().default(null),
+    }),
   },
   /** It cannot be started, and trying again will not help. */
   "run-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },

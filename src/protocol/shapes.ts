@@ -54,6 +54,23 @@ export const cellSpec = z.object({
 });
 export type CellSpec = z.infer<typeof cellSpec>;
 
+/** `brief`: a cell's first run; `words`: a person asks for a run; `again`: Lazarus tries again by itself. */
+export const PROMPT_KINDS = ["brief", "words", "again"] as const;
+export type PromptKind = (typeof PROMPT_KINDS)[number];
+
+/** What a run is asked. The text is what is new to its agent; of a `brief` it is empty, since the cell's brief is all of it. */
+export const runPrompt = z.object({
+  kind: z.enum(PROMPT_KINDS),
+  text: z.string(),
+  /** Agents that worked in the cell before, each once. */
+  earlier: z.array(z.string()),
+});
+export type RunPrompt = z.infer<typeof runPrompt>;
+
+/** What a run was given in the end: SHA-256 of its file, and whether its agent goes on with its session. */
+export const givenPrompt = z.object({ sha256: z.string(), isResumed: z.boolean() });
+export type GivenPrompt = z.infer<typeof givenPrompt>;
+
 /** What `meta/mission.json` says; written by the runner after every move. */
 export const mission = z.object({
   status: z.string(),

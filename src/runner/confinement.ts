@@ -27,6 +27,8 @@ export function surroundingsOf(
     readonly path: string;
     /** Of the key that signs its commits, where it has one; a child that is no run needs none. */
     readonly signingKey?: string;
+    /** What a run starts with; none for a child that is no run. */
+    readonly prompt?: string;
   },
 ): Surroundings {
   const { paths } = cell;
@@ -39,13 +41,15 @@ export function surroundingsOf(
       artifacts: paths.artifacts,
       home,
       brief: paths.brief,
+      prompt: as.prompt ?? null,
       mirror: cell.mirror,
     },
     env: baseEnvironment({
       cellId: cell.id,
       agentName: agent.name,
       role: as.role,
-      briefPath: paths.brief,
+      briefPath: as.prompt ?? paths.brief,
+      missionPath: paths.brief,
       artifacts: paths.artifacts,
       home,
       path: as.path,

@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { agentCommand, agentEnvironment } from "../backends/agents.ts";
+import { agentCommand, agentEnvironment, briefBy, fitsArgument } from "../backends/agents.ts";
 import type { Backend, Handle, RunSpec } from "../backends/backend.ts";
 import { resolveCommand } from "../backends/os/executable.ts";
 import type { HomeFile, LaunchContext, Session } from "../backends/presets.ts";
@@ -7,16 +7,19 @@ import { logNameOf } from "../cells/names.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
+import type { GivenPrompt } from "../protocol/shapes.ts";
 import { surroundingsOf } from "./confinement.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
 import { ensureHome } from "./disk/home.ts";
 import { checkPassable, lendCell } from "./disk/owner.ts";
+import { keepPrompt, promptFileOf } from "./disk/prompt-file.ts";
 import { inDirectory, readInside } from "./disk/safe-files.ts";
 import { findSession } from "./disk/session.ts";
 import { lendSigningKey, signingKeyIn } from "./disk/signing-key.ts";
 import type { Gates } from "./gates.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
+import { promptText } from "./prompt.ts";
 
 export interface StartDeps extends WorkspaceDeps {
   readonly gates: Gates;
@@ -29,11 +32,17 @@ export interface StartPlan {
   readonly backend: Backend;
 }
 
+/** A run that lives, and what it was given to start with. */
+export interface Begun {
+  readonly handle: Handle;
+  readonly prompt: GivenPrompt;
+}
+
 /**
  * Starts a run, making its cell first where it is not there; every step finds what an earlier attempt did.
  * @throws LazarusError `agent-missing`, `backend`, `git`, `directory`, `disk-full`, `configuration`.
  */
-export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Handle> {
+export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Begun> {
   const { cell, run } = plan.payload;
   const paths = pathsOf(join(deps.missionsDir, cell.id));
   if (cell.user !== null) {
@@ -41,7 +50,11 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     await checkPassable({ missions: deps.missionsDir, mirrors }, cell.user);
   }
   // Before anything is built: what cannot be started leaves nothing behind.
-  const wanted = prepare(deps, plan, { paths, session: { id: cell.id, isNew: true } });
+  const wanted = prepare(deps, plan, {
+    paths,
+    session: { id: cell.id, isNew: true },
+    text: textOf(plan, false),
+  });
   const usable = await plan.backend.check();
   if (!usable.ok)
     throw new LazarusError(
@@ -62,7 +75,6 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     );
   }
   await ensureBrief(paths, cell.brief);
-  if (cell.user !== null) await lendCell(paths, cell.user);
   await ensureHome(paths, {
     agent: agent.name,
     template: agent.homeTemplate,
@@ -71,11 +83,25 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
   const session = await findSession({ cellId: cell.id, cellDir: paths.cell, run, agent });
+  const text = textOf(plan, !session.isNew);
+  const sha256 = await keepPrompt(paths, run, text);
+  if (cell.user !== null) await lendCell(paths, cell.user);
   const keyPath = agent.git.keyPath;
   if (keyPath !== null) await lendSigningKey(paths, { path: keyPath, user: cell.user });
   signal.throwIfAborted();
   await deps.gates.open(cell.id, agent);
-  return backend.start(prepare(deps, plan, { paths, session }).spec);
+  const { spec } = prepare(deps, plan, { paths, session, text });
+  return { handle: await backend.start(spec), prompt: { sha256, isResumed: !session.isNew } };
+}
+
+/** What the run starts with; an agent that takes it as an argument can take no more than that. */
+function textOf({ payload, agent }: StartPlan, isResumed: boolean): string {
+  const { cell, run, prompt } = payload;
+  const isArgument = briefBy(agent) === "argument";
+  return promptText(
+    { cell, run, agent: agent.name, prompt, isResumed },
+    (text) => !isArgument || fitsArgument(text),
+  );
 }
 
 /** ssh-keygen signs only for a user whose name it can look up; the sandbox makes one up for the cell's own user. */
@@ -96,19 +122,21 @@ function toLimits(agent: AgentConfig): Record<string, unknown> {
 function prepare(
   deps: StartDeps,
   { payload, agent, backend }: StartPlan,
-  at: { readonly paths: CellPaths; readonly session: Session },
+  at: { readonly paths: CellPaths; readonly session: Session; readonly text: string },
 ): { spec: RunSpec; directories: string[]; files: readonly HomeFile[] } {
   const { cell, run, role } = payload;
   const { paths } = at;
   const mirror = deps.mirrors.path(cell.repository);
+  const prompt = join(paths.prompts, promptFileOf(run));
   const surroundings = surroundingsOf({ id: cell.id, paths, mirror, user: cell.user }, agent, {
     role,
     path: deps.childPath,
     ...(agent.git.keyPath === null ? {} : { signingKey: signingKeyIn(paths) }),
+    prompt,
   });
   const context: LaunchContext = {
-    briefPath: paths.brief,
-    briefText: cell.brief,
+    briefPath: prompt,
+    briefText: at.text,
     worktree: paths.worktree,
     artifacts: paths.artifacts,
     home: surroundings.dirs.home,
@@ -125,7 +153,7 @@ function prepare(
     run,
     agent: agent.name,
     command: launch.command,
-    stdinPath: launch.stdin ? paths.brief : null,
+    stdinPath: launch.stdin ? prompt : null,
     logPath: join(paths.logs, logNameOf(agent.name, run)),
     stateDir: paths.state,
   };

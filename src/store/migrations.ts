@@ -131,5 +131,16 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE jobs ADD COLUMN outages INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE jobs ADD COLUMN in_outage INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX jobs_in_outage ON jobs (in_outage) WHERE in_outage = 1;
+  -- Each run has a prompt. Null text: the cell's brief, as it stands in its row.
+  CREATE TABLE prompts (
+    cell TEXT NOT NULL REFERENCES cells (id), run INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('brief','words','again')),
+    from_id INTEGER, from_login TEXT NOT NULL, said TEXT, text TEXT, sha256 TEXT NOT NULL, at INTEGER NOT NULL,
+    given_sha256 TEXT, resumed INTEGER,
+    PRIMARY KEY (cell, run)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO prompts (cell, run, kind, from_id, from_login, text, sha256, at)
+    SELECT runs.cell, runs.n, 'brief', runs.requester_id, runs.requester_login, NULL, cells.brief_sha256, runs.created_at
+    FROM runs JOIN cells ON cells.id = runs.cell;
   `,
 ];

@@ -118,7 +118,7 @@ export async function layGround(user: CellUser | null): Promise<Ground> {
         cellId,
         dirs: {
           ...{ cell, home, worktree: join(cell, "worktree"), artifacts: join(cell, "artifacts") },
-          ...{ brief: at.ownBrief, mirror: join(root, "data/mirrors/app.git") },
+          ...{ brief: at.ownBrief, prompt: at.ownBrief, mirror: join(root, "data/mirrors/app.git") },
         },
         env: { LAZARUS_CELL: cellId, PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home },
         role: "executor",

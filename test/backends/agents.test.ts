@@ -34,9 +34,9 @@ beforeEach(() => {
 afterEach(() => rig.remove());
 
 function contextOf(more: Partial<LaunchContext> = {}): LaunchContext {
-  const { brief, worktree, artifacts, home } = rig.around.dirs;
+  const { worktree, artifacts, home } = rig.around.dirs;
   return {
-    briefPath: brief,
+    briefPath: rig.path("config/prompts/1.md"),
     briefText: BRIEF,
     worktree,
     artifacts,
@@ -53,20 +53,21 @@ function setup(more: Partial<AgentSetup>): AgentSetup {
 
 function base(): Record<string, string> {
   const { brief, artifacts, home } = rig.around.dirs;
-  const where = { briefPath: brief, artifacts, home, path: `${rig.bin}:/usr/bin:/bin` };
+  const briefPath = rig.path("config/prompts/1.md");
+  const where = { briefPath, missionPath: brief, artifacts, home, path: `${rig.bin}:/usr/bin:/bin` };
   const git = { name: null, email: null, keyPath: null };
   return baseEnvironment({ cellId: rig.cellId, agentName: "allegro", role: "executor", git, ...where });
 }
 
 /** Runs the agent's fake and answers what it saw. */
 async function see(agent: AgentSetup, more: Partial<LaunchContext> = {}) {
-  writeFileSync(rig.around.dirs.brief, BRIEF);
+  writeFileSync(rig.path("config/prompts/1.md"), BRIEF);
   if (agent.preset !== null) rig.executable(agent.preset, FAKE);
   const launch = agentCommand(agent, contextOf(more));
   const backend = processBackend();
   const env = agentEnvironment(base(), launch.env);
   const handle = await backend.start(
-    rig.run(launch.command, { env, stdinPath: launch.stdin ? rig.around.dirs.brief : null }),
+    rig.run(launch.command, { env, stdinPath: launch.stdin ? rig.path("config/prompts/1.md") : null }),
   );
   await until("the agent has ended", async () => (await backend.observe(handle)).kind === "exited");
   const saw = (name: string) => readFileSync(join(rig.around.dirs.artifacts, name), "utf8");
@@ -89,7 +90,7 @@ describe("every preset", () => {
   const { worktree, artifacts, brief } = {
     worktree: () => rig.around.dirs.worktree,
     artifacts: () => rig.around.dirs.artifacts,
-    brief: () => rig.around.dirs.brief,
+    brief: () => rig.path("config/prompts/1.md"),
   };
   interface Expected {
     readonly argv: readonly string[];

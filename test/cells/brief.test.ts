@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { type BriefParts, clean, makeBrief } from "../../src/cells/brief.ts";
+import { type BriefParts, makeBrief } from "../../src/cells/brief.ts";
 import { issueHash } from "../../src/hash.ts";
+import { clean } from "../../src/protocol/agent-text.ts";
 
 const PARTS: BriefParts = {
   agent: "allegro",

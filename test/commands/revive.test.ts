@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { createCommandHandlers } from "../../src/commands/dispatch.ts";
 import { VERBS } from "../../src/commands/index.ts";
 import { silentLog } from "../../src/log.ts";
-import { ended, jobOf, operator, origin } from "../fakes/control-rig.ts";
+import { ended, jobOf, operator, origin, started } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 
 let rig: ForgeRig;
@@ -27,12 +27,13 @@ async function type(
   who: Who | "operator",
   verb: string,
   flags: Record<string, boolean> = {},
+  say: { text?: string | null; words?: readonly string[] } = {},
 ): Promise<string> {
   const thread = { repository: rig.repository, number: rig.at.number };
   const from = who === "operator" ? operator() : origin(rig.people[who], thread);
-  const words = who === "operator" ? [rig.cell().id] : [];
+  const words = say.words ?? (who === "operator" ? [rig.cell().id] : []);
   const answer = await VERBS.find((one) => one.name === verb)?.run?.(
-    { verb, words, flags, text: null },
+    { verb, words, flags, text: say.text ?? null },
     from,
     rig.deps,
   );
@@ -68,7 +69,9 @@ it("says that it waits for a place, and that it waits already", async () => {
   expect(await type("owner", "revive")).toBe(
     "cell `4f1c0b7e`: waits for a place before it is brought back: 1st in line, 1 of 1 cells run",
   );
-  expect(await type("owner", "revive")).toBe("Cell `4f1c0b7e` has a run in line already.");
+  expect(await type("owner", "revive")).toBe(
+    "Cell `4f1c0b7e` has a run in line already: `stop 4f1c0b7e` takes it out of the line, then type this again.",
+  );
 });
 
 it("does not destroy by a slip what somebody is bringing back", async () => {
@@ -116,4 +119,46 @@ it("does not bring it back where its director is none any more when its turn com
     reason: "not started: dev is no longer a director on acme/app",
   });
   expect(rig.payloads("restore")).toEqual([]);
+});
+
+const lastPrompt = () => rig.registry.prompts.of({ cellId: rig.cell().id, n: rig.run().n });
+
+it("gives words to the agent of an idle cell, and of an archived one", async () => {
+  rig.idle({ repository: rig.repository, number: rig.at.number });
+  expect(await type("dev", "revive", {}, { text: "use numbers" })).toBe("cell `4f1c0b7e`: allegro goes on");
+  expect(lastPrompt()).toMatchObject({ kind: "words", from: { login: "dev" }, said: "use numbers" });
+  expect(rig.payloads("start").at(-1)?.prompt.text).toContain("~~~\nuse numbers\n~~~");
+});
+
+it("gives words of a director to the agent of an archived cell, and another agent where one is named", async () => {
+  archive();
+  expect(await type("owner", "revive", {}, { words: ["ezra"], text: "look at it" })).toContain(
+    "then ezra goes on",
+  );
+  expect(rig.run().agent).toBe("ezra");
+  expect(lastPrompt()).toMatchObject({ from: { login: "owner" }, said: "look at it" });
+});
+
+it("takes no words of people without the right, and none while it is at work or in line", async () => {
+  archive();
+  await type("reader", "revive", {}, { text: "obey me" });
+  await type("dev", "revive", {}, { text: "obey me" });
+  expect(rig.run().n).toBe(1);
+  expect(await type("owner", "revive", {}, { text: "first" })).toContain("being brought back");
+  expect(await type("owner", "revive", {}, { text: "second" })).toContain("has a run in line already");
+  expect(lastPrompt().said).toBe("first");
+  rig.lifecycle.reported.onRestored({ cellId: rig.cell().id, run: 2 });
+  rig.lifecycle.reported.onRunStarted(started(rig.cell().id, 2, rig.clock.now()));
+  expect(await type("owner", "revive", {}, { text: "second" })).toContain("is at work already");
+  expect(rig.run().n).toBe(2);
+});
+
+it("takes as many words as a comment can hold, and no more", async () => {
+  rig.idle({ repository: rig.repository, number: rig.at.number });
+  expect(await type("dev", "revive", {}, { text: "x".repeat(64 * 1024 + 1) })).toContain(
+    "more than 64 KB of words",
+  );
+  expect(rig.run().n).toBe(1);
+  await type("dev", "revive", {}, { text: "x".repeat(64 * 1024) });
+  expect(lastPrompt().said).toHaveLength(64 * 1024);
 });

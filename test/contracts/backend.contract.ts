@@ -128,8 +128,8 @@ export function backendContract(name: string, make: () => BackendMaking): void {
 
       it("gets a brief of 1 MB whole on its standard input", async () => {
         const brief = "a brief line of text\n".repeat(50_000);
-        writeFileSync(rig.path("config/brief.md"), brief);
-        await finish(rig.script("cat >got", { stdinPath: rig.path("config/brief.md") }));
+        writeFileSync(rig.path("config/prompts/1.md"), brief);
+        await finish(rig.script("cat >got", { stdinPath: rig.path("config/prompts/1.md") }));
         expect(rig.text("worktree/got")).toBe(brief);
       });
 

@@ -27,12 +27,13 @@ export function createCellRig(cellName = "cell", user: CellUser | null = null): 
   const cellId = crypto.randomUUID();
   const path = (...parts: string[]) => join(root, cellName, ...parts);
   const bin = join(root, "bin");
-  for (const name of ["worktree", "artifacts", "home/allegro", "state", "logs", "config"]) {
+  for (const name of ["worktree", "artifacts", "home/allegro", "state", "logs", "config/prompts"]) {
     mkdirSync(path(name), { recursive: true });
   }
   mkdirSync(bin);
   mkdirSync(join(root, "mirror"));
   writeFileSync(path("config/brief.md"), "# Brief\n");
+  writeFileSync(path("config/prompts/1.md"), "# Prompt\n");
   if (user !== null) {
     chmodSync(root, 0o711);
     for (const name of ["worktree", "artifacts", "home", "home/allegro"]) {
@@ -48,6 +49,7 @@ export function createCellRig(cellName = "cell", user: CellUser | null = null): 
       artifacts: path("artifacts"),
       home: path("home/allegro"),
       brief: path("config/brief.md"),
+      prompt: path("config/prompts/1.md"),
       mirror: join(root, "mirror"),
     },
     env: { LAZARUS_CELL: cellId, PATH: `${bin}:/usr/bin:/bin`, HOME: path("home/allegro") },

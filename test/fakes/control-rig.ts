@@ -243,7 +243,14 @@ export function nothingLeft(more: Partial<Harvest> = {}): Harvest {
 }
 
 export function started(cellId: string, run: number, startedAt: number): JobPayload<"run-started"> {
-  return { cellId, run, handle: { pid: 4711 }, startedAt, logPath: `/x/logs/allegro-${run}.log` };
+  return {
+    cellId,
+    run,
+    handle: { pid: 4711 },
+    startedAt,
+    logPath: `/x/logs/allegro-${run}.log`,
+    prompt: null,
+  };
 }
 
 export function ended(

@@ -9,7 +9,7 @@ import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
 import { silentLog } from "../../src/log.ts";
 import type { JobKind, JobPayload } from "../../src/protocol/jobs.ts";
-import type { CellSpec, Harvest } from "../../src/protocol/shapes.ts";
+import type { CellSpec, Harvest, RunPrompt } from "../../src/protocol/shapes.ts";
 import type { NewJob } from "../../src/queue/queue.ts";
 import { createRedactor } from "../../src/redact.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "../../src/runner/heartbeat-tokens.ts";
@@ -47,9 +47,10 @@ export interface RunnerRig {
     payload: JobPayload<K>,
     how?: { signal?: AbortSignal; key?: string },
   ): Promise<void>;
-  start(cell: CellSpec, run?: number): Promise<void>;
+  /** Of the brief, unless it has a prompt of its own. */
+  start(cell: CellSpec, run?: number, prompt?: RunPrompt): Promise<void>;
   /** Starts a run and waits until its end was reported. */
-  runToEnd(cell: CellSpec, run?: number): Promise<JobPayload<"run-ended">>;
+  runToEnd(cell: CellSpec, run?: number, prompt?: RunPrompt): Promise<JobPayload<"run-ended">>;
   collect(cell: CellSpec, run?: number): Promise<Harvest>;
   /** Seals a cell as a closing does; the same key is the same sealing. */
   seal(cell: CellSpec, key?: string): Promise<void>;
@@ -182,9 +183,10 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       ) => Promise<(() => void) | undefined>;
       (await handler(job, context))?.();
     },
-    start: (cell, run = 1) => rig.perform("start", { cell, run, agent: "allegro", role: "executor" }),
-    async runToEnd(cell, run = 1) {
-      await rig.start(cell, run);
+    start: (cell, run = 1, prompt = BRIEF) =>
+      rig.perform("start", { cell, run, agent: "allegro", role: "executor", prompt }),
+    async runToEnd(cell, run = 1, prompt = BRIEF) {
+      await rig.start(cell, run, prompt);
       const isOurs = (one: JobPayload<"run-ended">) => one.cellId === cell.id && one.run === run;
       await until(
         "the run has ended",
@@ -263,6 +265,9 @@ function identity(name: string): Record<string, string> {
 function committer(name: string): Record<string, string> {
   return { GIT_COMMITTER_NAME: name, GIT_COMMITTER_EMAIL: `${name}@x` };
 }
+
+/** What a first run is asked. */
+export const BRIEF: RunPrompt = { kind: "brief", text: "", earlier: [] };
 
 /** Of an agent of the rig, unless told otherwise. */
 export const LIMITS: AgentConfig["limits"] = {

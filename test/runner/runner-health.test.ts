@@ -5,7 +5,7 @@ import { runningMs } from "../../src/backends/os/running-time.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
 import { jobOf } from "../fakes/control-rig.ts";
-import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
+import { BRIEF, createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { until } from "../fakes/until.ts";
 
 let rig: RunnerRig;
@@ -81,7 +81,7 @@ it("hears an agent that is quicker than the news of its start", async () => {
   const cell = rig.spec(base);
   const words = { state: "early", message: null, progress: null };
   const handler = rig.runner.handlers.start;
-  const payload = { cell, run: 1, agent: "allegro", role: "executor" } as const;
+  const payload = { cell, run: 1, agent: "allegro", role: "executor", prompt: BRIEF } as const;
   const { job, context } = jobOf("start", payload);
   const finish = await handler(job, context);
   expect(rig.runner.hear(cell.id, words)).toBe(true);

@@ -10,7 +10,7 @@ import {
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { git, resolveCommit } from "../fakes/forge/git.ts";
-import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile, TOKEN } from "../fakes/runner-rig.ts";
+import { BRIEF, createRunnerRig, LIMITS, type RunnerRig, readJsonFile, TOKEN } from "../fakes/runner-rig.ts";
 import { IS_ROOT } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
@@ -340,7 +340,7 @@ it("leaves nothing behind when a start is ended half way", async () => {
     abort.abort(new Error("stopped"));
     return false;
   };
-  const start = { cell: rig.spec(base), run: 1, agent: "allegro", role: "executor" } as const;
+  const start = { cell: rig.spec(base), run: 1, agent: "allegro", role: "executor", prompt: BRIEF } as const;
   await expect(rig.perform("start", start, { signal: abort.signal })).rejects.toThrow("stopped");
   expect(readdirSync(rig.missions)).toEqual([]);
   expect(rig.reports).toEqual([]);

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { processesOf, toInfo } from "../../src/backends/os/proc.ts";
 import { asUser } from "../../src/backends/os/user.ts";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
-import { createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
+import { BRIEF, createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
 import { until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
 
@@ -191,7 +191,7 @@ describe("a cell's own user", needs("root"), () => {
     mkdirSync(join(rig.root, name), { recursive: true });
     chmodSync(join(rig.root, name), 0o700);
     const cell = rig.spec(base);
-    await rig.perform("start", { cell, run: 1, agent: "allegro", role: "executor" });
+    await rig.perform("start", { cell, run: 1, agent: "allegro", role: "executor", prompt: BRIEF });
     const why = rig.said("run-refused")[0]?.why;
     expect(why).toContain(`may not enter ${join(rig.root, name)}: chmod o+x`);
     expect(why).toContain(key);

@@ -125,7 +125,9 @@ function smaller(one: number | null, other: number | null): number | null {
 
 function mountArguments({ around: { dirs, role, paths }, objects }: ContainerPlan): string[] {
   const writable = [...(role === "observer" ? [] : [dirs.worktree]), dirs.artifacts, dirs.home];
-  const readable = [...(role === "observer" ? [dirs.worktree] : []), dirs.brief, ...paths];
+  const readable = [...(role === "observer" ? [dirs.worktree] : []), dirs.brief];
+  if (dirs.prompt !== null) readable.push(dirs.prompt);
+  readable.push(...paths);
   if (objects !== null) readable.push(objects);
   return [
     ...writable.flatMap((path) => ["--mount", mount(path)]),

@@ -64,7 +64,15 @@ function probeWords(facts: EngineFacts, image: string): string[] {
   const cellId = `probe-${crypto.randomUUID()}`;
   // Ulimits of one's own are part of what is tried: the engine's defaults may be more than we may give.
   const limits = { memoryBytes: MEMORY_BYTES, processes: PROCESSES, fileBytes: null, openFiles: 256 };
-  const nowhere = { cell: "/", worktree: "/", artifacts: "/", home: "/", brief: "/", mirror: "/" };
+  const nowhere = {
+    cell: "/",
+    worktree: "/",
+    artifacts: "/",
+    home: "/",
+    brief: "/",
+    prompt: null,
+    mirror: "/",
+  };
   const { args } = containerArguments({
     name: `lazarus-${cellId}`,
     run: "probe",

@@ -114,6 +114,7 @@ function cell({ dirs, role }: SandboxPlan): string[] {
   return [
     ...["--ro-bind-try", objects, objects],
     ...["--ro-bind-try", dirs.brief, dirs.brief],
+    ...(dirs.prompt === null ? [] : ["--ro-bind", dirs.prompt, dirs.prompt]),
     ...[role === "observer" ? "--ro-bind" : "--bind", dirs.worktree, dirs.worktree],
     ...["--bind", dirs.artifacts, dirs.artifacts],
     ...["--bind", dirs.home, dirs.home],

@@ -86,7 +86,15 @@ function childOf(root: string, user: CellUser | null, command: readonly string[]
   }
   return {
     cellId: "check",
-    dirs: { cell: root, worktree, artifacts, home, brief: at("brief.md"), mirror: at("mirror") },
+    dirs: {
+      cell: root,
+      worktree,
+      artifacts,
+      home,
+      brief: at("brief.md"),
+      prompt: null,
+      mirror: at("mirror"),
+    },
     env: { LAZARUS_CELL: "check", PATH: "/usr/bin:/bin", HOME: home },
     role: "executor",
     limits: { memoryBytes: null, processes: null, fileBytes: null, openFiles: null },

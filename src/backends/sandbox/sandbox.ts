@@ -35,7 +35,7 @@ export function sandboxBackend(clock: Clock = systemClock): Backend {
     return runChild({ spec, words, tellsLeader: true });
   };
   const start = async (spec: RunSpec) => {
-    const inputPath = spec.stdinPath === spec.dirs.brief ? spec.stdinPath : null;
+    const inputPath = spec.stdinPath === spec.dirs.prompt ? spec.stdinPath : null;
     const gate = typeof spec.network === "string" ? null : gatePlan(spec);
     const words = wrap(spec, spec.agent, { command: spec.command, inputPath, options: [], gate });
     return startRun({

@@ -3,6 +3,7 @@ import { LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
 import type { Db } from "../../store/db.ts";
 import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "../cell.ts";
+import { briefPrompt } from "../prompt.ts";
 import {
   bindCell,
   cellFromRow,
@@ -12,16 +13,19 @@ import {
   standingFromRow,
 } from "./cell-row.ts";
 import type { CellChange, RunChange } from "./changes.ts";
-import { bindRun, historyFromRow, INSERT_RUN, runFromRow } from "./run-row.ts";
+import { createPrompts, type Prompts } from "./prompts.ts";
+import { bindRun, historyFromRow, INSERT_RUN, type NewRun, runFromRow } from "./run-row.ts";
 
 /** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
 export class Registry {
+  readonly prompts: Prompts;
   readonly #db: Db;
   readonly #clock: Clock;
 
   constructor(db: Db, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
+    this.prompts = createPrompts(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -199,23 +203,17 @@ export class Registry {
       .map(historyFromRow);
   }
 
-  /** Adds the next run of a cell and answers its number. */
-  addRun(
-    run: Pick<Run, "cellId" | "agent" | "role" | "requester"> & {
-      state: "waiting" | "admitted";
-      notBefore?: number | null;
-      isAutomatic?: boolean;
-    },
-  ): number {
-    const row = this.#db.sql
-      .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
-      .get({ cellId: run.cellId }) as { n: number };
-    this.#db.sql.prepare(INSERT_RUN).run({
-      ...bindRun({ notBefore: null, isAutomatic: false, ...run }),
-      n: row.n,
-      createdAt: this.#clock.now(),
+  /** Adds the next run of a cell, with what it is asked, and answers its number. */
+  addRun(run: NewRun): number {
+    return this.transaction(() => {
+      const { n } = this.#db.sql
+        .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
+        .get({ cellId: run.cellId }) as { n: number };
+      const createdAt = this.#clock.now();
+      this.#db.sql.prepare(INSERT_RUN).run({ ...bindRun(run), n, createdAt });
+      this.prompts.add({ cellId: run.cellId, n }, run.prompt ?? briefPrompt(run.requester), createdAt);
+      return n;
     });
-    return row.n;
   }
 
   run(cellId: string, n: number): Run | null {

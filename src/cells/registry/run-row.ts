@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES } from "../cell.ts";
 import { EXIT_CLASSES } from "../exit.ts";
+import type { NewPrompt } from "../prompt.ts";
 import { flag, json } from "./columns.ts";
 
 const runRow = z.object({
@@ -58,10 +59,16 @@ export function runFromRow(row: unknown): Run {
   };
 }
 
+/** A run as it is asked for. Without a prompt of its own it gets the cell's brief. */
+export type NewRun = Pick<Run, "cellId" | "agent" | "role" | "requester"> & {
+  readonly state: "waiting" | "admitted";
+  readonly notBefore?: number | null;
+  readonly isAutomatic?: boolean;
+  readonly prompt?: NewPrompt;
+};
+
 /** The parameters that a new run is inserted with, besides its number and time. */
-export function bindRun(
-  run: Pick<Run, "cellId" | "agent" | "role" | "requester" | "state" | "notBefore" | "isAutomatic">,
-): Record<string, unknown> {
+export function bindRun(run: NewRun): Record<string, unknown> {
   return {
     cellId: run.cellId,
     agent: run.agent,
@@ -69,8 +76,8 @@ export function bindRun(
     state: run.state,
     requesterId: run.requester.id,
     requesterLogin: run.requester.login,
-    notBefore: run.notBefore,
-    automatic: Number(run.isAutomatic),
+    notBefore: run.notBefore ?? null,
+    automatic: Number(run.isAutomatic ?? false),
   };
 }
 

@@ -2,6 +2,8 @@ import type { Harvest } from "../../protocol/shapes.ts";
 import type { Cell, Run } from "../cell.ts";
 import type { Exit } from "../exit.ts";
 import { sessionIdOf } from "../names.ts";
+import { againPrompt } from "../prompt.ts";
+import { beforeOf } from "../registry/before.ts";
 import { triesOf, verdictOf } from "../steps/decide.ts";
 import type { ReportedDeps } from "./deps.ts";
 
@@ -36,6 +38,7 @@ export function createAfterExit(
         state: "waiting",
         notBefore: verdict.at,
         isAutomatic: true,
+        prompt: againPrompt(beforeOf(cell, registry)),
       });
       steps.admitWaiting();
     },

@@ -33,6 +33,7 @@ export function createRunReports(deps: ReportedDeps) {
         handle: report.handle,
         logPath: report.logPath,
       });
+      if (report.prompt !== null) registry.prompts.given(run, report.prompt);
       // One that is being scrubbed comes to life no more: its process is ended there.
       const canWake = ["proposed", "idle", "archived"].includes(cell.state);
       if (canWake && !cell.closing?.thenDestroy) {

@@ -1,6 +1,6 @@
 import { toIso } from "../../clock.ts";
-import type { CellSpec, MissionUpdate } from "../../protocol/shapes.ts";
-import { type Cell, targetOf } from "../cell.ts";
+import type { CellSpec, MissionUpdate, RunPrompt } from "../../protocol/shapes.ts";
+import { type Cell, type Run, targetOf } from "../cell.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 
@@ -25,6 +25,13 @@ export function specOf(
     brief: cell.brief,
     briefSha256: cell.briefSha256,
   };
+}
+
+/** What a run is asked, as its row says. @throws LazarusError `internal` where it has none: no run starts without. */
+export function promptOf(run: Run, registry: Pick<Registry, "prompts" | "runs">): RunPrompt {
+  const { kind, text } = registry.prompts.of(run);
+  const begun = registry.runs(run.cellId).filter((one) => one.n < run.n && one.startedAt !== null);
+  return { kind, text: kind === "brief" ? "" : text, earlier: [...new Set(begun.map((one) => one.agent))] };
 }
 
 /** How a cell stands, as `meta/mission.json` tells it. */

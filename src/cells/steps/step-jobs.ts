@@ -1,4 +1,4 @@
-import type { CellUserNumbers, MissionUpdate } from "../../protocol/shapes.ts";
+import type { CellSpec, CellUserNumbers, MissionUpdate, RunPrompt } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
 
@@ -19,12 +19,12 @@ export const stepJobs = {
     payload: { cellId: run.cellId, run: run.n },
   }),
 
-  start: (run: Run, cell: NewJob<"start">["payload"]["cell"]): NewJob<"start"> => ({
+  start: (run: Run, cell: CellSpec, prompt: RunPrompt): NewJob<"start"> => ({
     kind: "start",
     key: `${run.cellId}:${run.n}:start`,
     maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(run.cellId),
-    payload: { cell, run: run.n, agent: run.agent, role: run.role },
+    payload: { cell, run: run.n, agent: run.agent, role: run.role, prompt },
   }),
 
   /** Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all. */

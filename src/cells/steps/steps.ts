@@ -6,7 +6,7 @@ import type { Cell, Run } from "../cell.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
-import { missionOf, specOf } from "./cell-spec.ts";
+import { missionOf, promptOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
 import { laneOf, stepJobs } from "./step-jobs.ts";
 
@@ -74,7 +74,7 @@ export class Steps {
 
   /** The same for a cell whose directory is as the run needs it. */
   startRestored(cell: Cell, run: Run): void {
-    this.#put(stepJobs.start(run, specOf(cell, this.#deps)));
+    this.#put(stepJobs.start(run, specOf(cell, this.#deps), promptOf(run, this.#registry)));
   }
 
   /** A cell that was never made leaves nothing on disk, not even half of it. */

@@ -32,13 +32,9 @@ function needsYou({ cell, run }: Extract<Announcement, { kind: "needs-you" }>): 
   const parts = [
     md`${asked} ${code(shortId(cell.id))} needs you: ${what}.`,
     ...[meaning, cell.breaker].flatMap((each) => (each === null ? [] : [md`${asSentence(each)}`])),
-    md`${code(`/lazarus revive ${shortId(cell.id)}`)} lets it go on.`,
-    // A run that goes on gets the brief it had.
-    ...(run.exitClass === "question"
-      ? [
-          md`Your words reach an agent with ${code(`/lazarus summon ${run.agent} -- your answer`)}, in a new cell.`,
-        ]
-      : []),
+    run.exitClass === "question"
+      ? md`Answer with ${code(`/lazarus revive ${shortId(cell.id)} -- your answer`)}: ${run.agent} goes on with it in the same cell, and in the same session where it can.`
+      : md`${code(`/lazarus revive ${shortId(cell.id)}`)} lets it go on.`,
   ];
   const text = join(parts, " ");
   const question = run.exitClass === "question" ? (cell.harvest?.question ?? null) : null;

@@ -73,7 +73,10 @@ function aboutExit(cell: Cell, { last, kept }: ShownRuns, now: number): Markdown
   const meaning = meaningOfExit(kept);
   if (meaning !== null) found.push(md`${asSentence(meaning)}`);
   if (kept.exitClass === "question" && cell.harvest?.question != null)
-    found.push(md`It asks:\n\n${quote(cell.harvest.question, 4_000)}`);
+    found.push(
+      md`It asks:\n\n${quote(cell.harvest.question, 4_000)}`,
+      md`Answer with ${hint(cell, "revive", "-- your answer")}: it goes on with it in the same cell, and in the same session where it can.`,
+    );
   return found;
 }
 
@@ -110,7 +113,7 @@ export function hint(cell: Pick<Cell, "id">, verb: string, ...more: readonly str
 
 /** What may be typed now, each with what it does. */
 export function actions(cell: Cell, run: Run | null): Markdown {
-  const all: Record<Exclude<Cell["state"], "destroyed">, readonly (readonly [string, string])[]> = {
+  const all: Record<Exclude<Cell["state"], "destroyed">, readonly (readonly [string, string, string?])[]> = {
     proposed: cell.waitsForApproval
       ? [
           ["approve", "lets it start (directors)"],
@@ -131,7 +134,7 @@ export function actions(cell: Cell, run: Run | null): Markdown {
             ["revive", "lets it go on now"],
             ["stop", "lets it rest, and publishes what there is"],
           ] as const)
-        : ([["revive", "lets it go on"]] as const)),
+        : ([["revive", "lets it go on, with what you say to it", "-- …"]] as const)),
       ["logs", "shows its output"],
       ["close", "publishes and archives (directors)"],
     ],
@@ -140,7 +143,7 @@ export function actions(cell: Cell, run: Run | null): Markdown {
   };
   const here = cell.state === "destroyed" ? [] : all[cell.state];
   return join(
-    here.map(([verb, does]) => md`${hint(cell, verb)} ${does}`),
+    here.map(([verb, does, more]) => md`${hint(cell, verb, ...(more === undefined ? [] : [more]))} ${does}`),
     " · ",
   );
 }

@@ -20,7 +20,9 @@ export const replies = {
   notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
   editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
   takesNoWords: (verb: string) =>
-    say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("summon AGENT -- words")} begins a new cell with them.`,
+    say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("revive CELL -- words")} gives them to the agent of a cell, ${asTyped("summon AGENT -- words")} begins a new one with them.`,
+  tooManyWords: (mostBytes: number) =>
+    say`That is more than ${mostBytes / 1024} KB of words: put it into the issue or a file, and say where it is.`,
   usage: (usage: string) => say`That is not how it is typed: ${asTyped(usage)}`,
 
   unknownAgent: (typed: string, agents: readonly string[], nearest: string | null) =>
@@ -106,8 +108,10 @@ export const replies = {
 
   nothingRuns: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has no run to stop: it is ${cell.state}.`,
   stopping: (cell: Cell) => say`cell ${c(shortId(cell.id))}: stopping ${cell.agent}`,
-  alreadyRuns: (cell: Cell) => say`Cell ${c(shortId(cell.id))} is at work already.`,
-  alreadyWaits: (cell: Cell) => say`Cell ${c(shortId(cell.id))} has a run in line already.`,
+  alreadyRuns: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is at work already: type it again when its run has ended, or ${c(`stop ${shortId(cell.id)}`)} it first.`,
+  alreadyWaits: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} has a run in line already: ${c(`stop ${shortId(cell.id)}`)} takes it out of the line, then type this again.`,
   cannotRevive: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}: only an idle or an archived cell can be revived.`,
   neverMade: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was never made: summon again.`,

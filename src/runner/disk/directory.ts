@@ -18,6 +18,8 @@ export interface CellPaths {
   readonly home: string;
   readonly archive: string;
   readonly brief: string;
+  /** What each run starts with: `<run>.md`. */
+  readonly prompts: string;
 }
 
 /** Where things lie below a cell's directory, wherever that directory is just now. */
@@ -34,6 +36,7 @@ export function pathsOf(cellDir: string): CellPaths {
     home: at("home"),
     archive: at("archive"),
     brief: join(cellDir, "config", "brief.md"),
+    prompts: join(cellDir, "config", "prompts"),
   };
 }
 

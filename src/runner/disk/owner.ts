@@ -6,7 +6,7 @@ import type { CellUser } from "../../backends/backend.ts";
 import { closedDirectory, mayExecute } from "../../backends/os/user.ts";
 import { LazarusError } from "../../errors.ts";
 import { type CellPaths, directoryError } from "./directory.ts";
-import { below, openDirectory } from "./safe-files.ts";
+import { below, isAbsent, openDirectory } from "./safe-files.ts";
 
 /**
  * Sees to it that a cell's own user can get to where its cell and its mirror lie.
@@ -56,10 +56,20 @@ export async function giveAway(
   });
 }
 
-/** Lets a cell's user pass through the cell and `config/`, and read the brief; everything else there stays ours alone. */
+/**
+ * Lets a cell's user pass through the cell, `config/` and `config/prompts/`, and read the brief and the prompts; everything else there stays ours
+ * alone.
+ */
 export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> {
   try {
     await lendFile(paths, { names: ["config"], file: "brief.md", mode: 0o640 }, user);
+    const prompts = await readdir(paths.prompts).catch((error: unknown) => {
+      if (isAbsent(error)) return null;
+      throw error;
+    });
+    for (const file of prompts ?? [])
+      await lendFile(paths, { names: ["config", "prompts"], file, mode: 0o640 }, user);
+    if (prompts !== null) await lendFile(paths, { names: ["config"], file: "prompts", mode: 0o710 }, user);
     await lendFile(paths, { names: [], file: "config", mode: 0o710 }, user);
     const cell = await open(paths.cell);
     try {

@@ -33,12 +33,13 @@ export async function start(parts: Parts, job: Job<"start">, context: JobContext
     const deps = { ...parts, missionsDir: parts.config.missionsDir, childPath: parts.config.childPath };
     const killed = oomKills();
     const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, context.signal);
-    const handle = { ...begun, oomKills: killed };
+    const handle = { ...begun.handle, oomKills: killed };
+    const { prompt } = begun;
     const { startedAt } = handle;
     await tellStarted(parts, { payload: job.payload, startedAt });
     const logPath = join(pathsOf(parts.cellDir(cell.id)).logs, logNameOf(name, run));
     return () => {
-      const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath };
+      const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath, prompt };
       parts.report({
         kind: "run-started",
         key: `${cell.id}:${run}:started`,

@@ -10,6 +10,7 @@ const dirs = {
   artifacts: "/m/c/artifacts",
   home: "/m/c/home/allegro",
   brief: "/m/c/config/brief.md",
+  prompt: "/m/c/config/prompts/1.md",
   mirror: "/d/mirror",
 };
 const facts = {
@@ -79,6 +80,7 @@ describe("the words for a container", () => {
       --mount type=bind,source=/m/c/artifacts,destination=/m/c/artifacts
       --mount type=bind,source=/m/c/home/allegro,destination=/m/c/home/allegro
       --mount type=bind,source=/m/c/config/brief.md,destination=/m/c/config/brief.md,readonly
+      --mount type=bind,source=/m/c/config/prompts/1.md,destination=/m/c/config/prompts/1.md,readonly
       --mount type=bind,source=/opt/agent,destination=/opt/agent,readonly
       --mount type=bind,source=/d/mirror/objects,destination=/d/mirror/objects,readonly
       --workdir /m/c/worktree

@@ -8,6 +8,7 @@ const PLAN: SandboxPlan = {
     artifacts: "/m/c/artifacts",
     home: "/m/c/home/allegro",
     brief: "/m/c/config/brief.md",
+    prompt: "/m/c/config/prompts/1.md",
     mirror: "/d/mirrors/1.git",
   },
   role: "executor",
@@ -64,6 +65,7 @@ it("names everything that exists inside, and nothing else", () => {
     --ro-bind /opt/agent /opt/agent
     --ro-bind-try /d/mirrors/1.git/objects /d/mirrors/1.git/objects
     --ro-bind-try /m/c/config/brief.md /m/c/config/brief.md
+    --ro-bind /m/c/config/prompts/1.md /m/c/config/prompts/1.md
     --bind /m/c/worktree /m/c/worktree
     --bind /m/c/artifacts /m/c/artifacts
     --bind /m/c/home/allegro /m/c/home/allegro

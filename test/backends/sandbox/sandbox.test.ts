@@ -69,7 +69,7 @@ function keepsItsPromises(user: CellUser | null): void {
         "/run:",
         `${rig.root}:\nbin\ncell`,
         `${rig.path()}:\nartifacts\nconfig\nhome\nworktree`,
-        `${rig.path("config")}:\nbrief.md`,
+        `${rig.path("config")}:\nbrief.md\nprompts`,
         `${rig.path("home")}:\nallegro`,
       ]);
     });
@@ -87,6 +87,7 @@ function keepsItsPromises(user: CellUser | null): void {
     it("lets nothing be written but worktree, artifacts, home and its own /tmp", async () => {
       const places = [
         rig.path("config/brief.md"),
+        rig.path("config/prompts/1.md"),
         join(rig.bin, "new"),
         "/usr/new",
         "/etc/new",
@@ -104,13 +105,13 @@ function keepsItsPromises(user: CellUser | null): void {
     });
 
     it("gives no way to write the brief through what is open", async () => {
-      chmodSync(rig.path("config/brief.md"), 0o666);
+      chmodSync(rig.path("config/prompts/1.md"), 0o666);
       const script =
         "cat; chmod 600 /proc/self/fd/0 && echo changed; (echo evil >>/proc/self/fd/0) && echo wrote";
-      const seen = await sh(script, { stdinPath: rig.path("config/brief.md") });
+      const seen = await sh(script, { stdinPath: rig.path("config/prompts/1.md") });
       expect(seen).toMatch(/^# Brief\n/);
       expect(seen).not.toMatch(/^(changed|wrote)$/m);
-      expect(rig.text("config/brief.md")).toBe("# Brief\n");
+      expect(rig.text("config/prompts/1.md")).toBe("# Prompt\n");
     });
 
     it("knows its own processes only, and has no capability and no way to more", async () => {

@@ -1,0 +1,100 @@
+import { sha256 } from "../hash.ts";
+import { clean, fence } from "../protocol/agent-text.ts";
+import type { PromptKind } from "../protocol/shapes.ts";
+import type { Requester, Run } from "./cell.ts";
+import type { ExitClass } from "./exit.ts";
+
+/** What a run is asked, to be written down together with it. */
+export interface NewPrompt {
+  readonly kind: PromptKind;
+  readonly from: Requester;
+  /** That person's own words, cleaned; null where there are none. */
+  readonly said: string | null;
+  /** What is new to the agent; empty for the brief, which stands in the cell's row. */
+  readonly text: string;
+  readonly sha256: string;
+}
+
+/** What went before a prompt. */
+export interface Before {
+  /** The last run that began; null where none has. */
+  readonly last: Pick<Run, "exitClass" | "exitWhy" | "stopped" | "code" | "signal"> | null;
+  /** What the agent asked at the end of it; its words. */
+  readonly question: string | null;
+  /** What people said to runs that were interrupted since, oldest first. */
+  readonly open: readonly { readonly from: string; readonly said: string }[];
+}
+
+/** The prompt of a cell's first run. */
+export function briefPrompt(from: Requester): NewPrompt {
+  return { kind: "brief", from, said: null, text: "", sha256: "" };
+}
+
+/** What a person asks an agent that worked in the cell before: words of theirs, or just to go on. Pure. */
+export function wordsPrompt(from: Requester, words: string | null, before: Before): NewPrompt {
+  const said = clean(words ?? "") || null;
+  const ended = interruption(before);
+  const sections = [
+    ...(ended === null ? [] : [`Your last run was interrupted: ${ended}.`]),
+    ...before.open.map(stillOpen),
+    ...(before.question === null ? [] : [`## You asked\n\n${fence(clean(before.question))}`]),
+    said === null
+      ? `${from.login} asks you to go on.`
+      : `## What ${from.login} ${before.question === null ? "says to you" : "answers"}\n\n${fence(said)}`,
+  ];
+  return made("words", { from, said, sections });
+}
+
+/** What a run is told that goes on by itself where another was interrupted: not the whole brief again. Pure. */
+export function againPrompt(before: Before): NewPrompt {
+  const ended = interruption(before) ?? "nobody knows why";
+  const sections = [
+    `Go on where you stopped: you were interrupted, since ${ended}.`,
+    ...before.open.map(stillOpen),
+  ];
+  return made("again", { from: { id: null, login: "lazarus" }, said: null, sections });
+}
+
+function made(
+  kind: NewPrompt["kind"],
+  { from, said, sections }: Pick<NewPrompt, "from" | "said"> & { readonly sections: readonly string[] },
+): NewPrompt {
+  const text = `${sections.join("\n\n")}\n`;
+  return { kind, from, said, text, sha256: sha256(text) };
+}
+
+function stillOpen({ from, said }: Before["open"][number]): string {
+  return `## What ${from} said to you before you were interrupted\n\n${fence(said)}`;
+}
+
+/** Whether a run that ended like this was done with what it had been told. */
+export function isInterrupted(exit: ExitClass | null): boolean {
+  return exit !== "done" && exit !== "nothing-changed" && exit !== "question";
+}
+
+/** Why the last run did not come to its own end, told to its agent; null where it did. */
+function interruption({ last }: Before): string | null {
+  if (last === null || !isInterrupted(last.exitClass)) return null;
+  switch (last.exitClass) {
+    case "quota":
+      return "your quota was used up";
+    case "not-logged-in":
+      return "you were not logged in";
+    case "cannot-run":
+      return "you could not be run";
+    case "machine":
+      return last.exitWhy ?? "the machine ended you";
+    case "stopped":
+      return "a person stopped you";
+    case "over-limit":
+      return last.stopped ?? "you came to a limit of your own";
+    case "lost":
+      return "you were gone, and nobody saw why";
+    default:
+      return last.signal !== null
+        ? `you were ended by signal ${last.signal}`
+        : last.code !== null && last.code !== 0
+          ? `you ended with exit code ${last.code}`
+          : "you ended with an error";
+  }
+}
