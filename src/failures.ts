@@ -38,6 +38,7 @@ const OF_A_CELL: ReadonlySet<JobKind> = new Set([
   "push",
   "seal",
   "restore",
+  "take-in",
   "prune",
   "scrub",
   "draft",

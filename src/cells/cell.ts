@@ -1,4 +1,4 @@
-import type { AgentBeat, Harvest, RepositoryRef } from "../protocol/shapes.ts";
+import type { AgentBeat, Harvest, PeoplePush, RepositoryRef } from "../protocol/shapes.ts";
 import type { ExitClass } from "./exit.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */
@@ -87,6 +87,8 @@ export interface Cell {
   readonly pullRequestRepository: string | null;
   readonly publishedBranch: string | null;
   readonly publishedTip: string | null;
+  /** What people pushed to the branch last, where it was taken into the tree. */
+  readonly peopleTip: string | null;
   readonly harvest: Harvest | null;
   /** The tip that a director let go although it was held back. */
   readonly releasedTip: string | null;
@@ -150,6 +152,8 @@ export interface Run {
   readonly refusedHosts: readonly string[];
   /** Waits until then, whatever place there is. */
   readonly notBefore: number | null;
+  /** What people had pushed to the cell's branch when it was about to start; null: nothing new. */
+  readonly people: PeoplePush | null;
   /** Lazarus itself asked for it: a retry. */
   readonly isAutomatic: boolean;
   readonly exitClass: ExitClass | null;

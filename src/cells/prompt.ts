@@ -1,6 +1,6 @@
 import { sha256 } from "../hash.ts";
 import { clean, fence } from "../protocol/agent-text.ts";
-import type { PromptKind } from "../protocol/shapes.ts";
+import type { PeoplePush, PromptKind } from "../protocol/shapes.ts";
 import type { Requester, Run } from "./cell.ts";
 import type { ExitClass } from "./exit.ts";
 
@@ -55,6 +55,18 @@ export function againPrompt(before: Before): NewPrompt {
   return made("again", { from: { id: null, login: "lazarus" }, said: null, sections });
 }
 
+/** What people pushed to the branch, told to the agent whose run is to start from there. Pure. */
+export function pushText(people: PeoplePush): string {
+  const list = people.commits.map((one) => clean(`${one.hash.slice(0, 10)} ${one.author}: ${one.subject}`));
+  const more = people.count - people.commits.length;
+  const rest = more > 0 ? `\nand ${more} more` : "";
+  const what = `## People pushed to the branch\n\nSince your last run ${people.count === 1 ? "1 commit was" : `${people.count} commits were`} pushed to \`${clean(people.branch)}\`, which ends at ${people.tip.slice(0, 12)} now:`;
+  const where = people.isTaken
+    ? "Your tree holds them. Go on from there."
+    : `Your tree does not hold them: ${people.why}. Merge \`refs/lazarus/people\` first: otherwise what you make goes to a branch of its own.`;
+  return `${what}\n\n${fence(`${list.join("\n")}${rest}`)}\n\n${where}`;
+}
+
 function made(
   kind: NewPrompt["kind"],
   { from, said, sections }: Pick<NewPrompt, "from" | "said"> & { readonly sections: readonly string[] },
@@ -80,6 +92,8 @@ function interruption({ last }: Before): string | null {
       return "your quota was used up";
     case "not-logged-in":
       return "you were not logged in";
+    case "no-credit":
+      return "your model's account had no credit";
     case "cannot-run":
       return "you could not be run";
     case "machine":

@@ -87,7 +87,7 @@ const agent = section({
   ),
   brief: optional(
     oneOf(["stdin", "argument", "file"]),
-    "how the agent gets its brief; its path is always in `LAZARUS_BRIEF`",
+    "how the agent gets what a run starts with; its path is always in `LAZARUS_BRIEF`",
     "the preset's, else stdin",
   ),
   home: optional(directory, "template that is copied into the cell at the agent's first run"),

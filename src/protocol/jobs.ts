@@ -7,9 +7,11 @@ import {
   handle,
   harvest,
   mission,
+  peoplePush,
   processName,
   repository,
   runPrompt,
+  seams,
   user,
 } from "./shapes.ts";
 
@@ -87,6 +89,21 @@ export const JOBS = {
       handle: handle.nullable(),
       /** Epoch ms. */
       endedAt: z.number().nullable().default(null),
+      seams,
+    }),
+  },
+  /** Before a run starts in a cell that was published: what people pushed to its branch meanwhile is taken into the tree. */
+  "take-in": {
+    queue: "cells",
+    payload: z.object({
+      ...runRef,
+      repository,
+      user,
+      agent: z.string(),
+      branch: z.string(),
+      /** What the branch holds as far as we know. */
+      tip: z.string(),
+      baseCommit: z.string(),
     }),
   },
   push: {
@@ -98,6 +115,8 @@ export const JOBS = {
       tip: z.string(),
       /** The tip the branch has on the forge as far as we know; null: it does not exist there. */
       lease: z.string().nullable(),
+      /** What people pushed last: a tip without it is never pushed over it. */
+      theirs: z.string().nullable().default(null),
     }),
   },
   /** Removes a cell's branch from the forge, where its tip still is what was pushed. */
@@ -207,6 +226,7 @@ export const JOBS = {
   sealed: { queue: "reports", payload: z.object({ cellId: z.string(), bytes: z.number() }) },
   restored: { queue: "reports", payload: z.object(runRef) },
   /** Its archive is damaged, or what it needs is gone: nothing was changed. */
+  "taken-in": { queue: "reports", payload: z.object({ ...runRef, people: peoplePush.nullable() }) },
   "restore-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
   scrubbed: { queue: "reports", payload: z.object({ cellId: z.string() }) },
   tailed: {

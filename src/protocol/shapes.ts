@@ -133,6 +133,27 @@ export const said = z.object({
 });
 export type Said = z.infer<typeof said>;
 
+/** What people pushed to a cell's branch since it was known, as a run found it before it started. */
+export const peoplePush = z.object({
+  branch: z.string(),
+  /** What the branch held as far as we knew, and what it holds now. */
+  from: z.string(),
+  tip: z.string(),
+  /** The newest along the branch's own line, cut; `count` is all of them, with what was merged into it. */
+  commits: z.array(commit),
+  count: z.number(),
+  /** It is in the tree; else `why` it is not. */
+  isTaken: z.boolean(),
+  why: z.string().nullable(),
+});
+export type PeoplePush = z.infer<typeof peoplePush>;
+
+/** From what the agents had made to what people made of it, oldest first: what lies between is nobody's of the cell. `isTaken`: the tree was moved to it. */
+export const seams = z
+  .array(z.object({ from: z.string(), to: z.string(), isTaken: z.boolean() }))
+  .default([]);
+export type Seams = z.infer<typeof seams>;
+
 /** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
 export const harvest = z.object({
   changed: z.boolean(),

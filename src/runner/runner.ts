@@ -15,6 +15,7 @@ import { seal } from "./jobs/seal.ts";
 import { start } from "./jobs/start.ts";
 import { stop } from "./jobs/stop.ts";
 import { tail } from "./jobs/tail.ts";
+import { takeIn } from "./jobs/take-in.ts";
 import { sweep } from "./sweep.ts";
 
 export type { RunnerDeps } from "./context.ts";
@@ -30,6 +31,7 @@ type CellJobs =
   | "delete-branch"
   | "seal"
   | "restore"
+  | "take-in"
   | "prune"
   | "scrub";
 
@@ -60,6 +62,7 @@ export function createRunner(deps: RunnerDeps): Runner {
       "delete-branch": (job, context) => deleteBranchOf(parts, job, context),
       seal: (job, context) => seal(parts, job, context),
       restore: (job, context) => restore(parts, job, context),
+      "take-in": (job, context) => takeIn(parts, job, context),
       prune: (job) => prune(parts, job),
       scrub: (job) => scrub(parts, job),
     },

@@ -142,5 +142,8 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO prompts (cell, run, kind, from_id, from_login, text, sha256, at)
     SELECT runs.cell, runs.n, 'brief', runs.requester_id, runs.requester_login, NULL, cells.brief_sha256, runs.created_at
     FROM runs JOIN cells ON cells.id = runs.cell;
+  -- What people pushed to a cell's branch: JSON with the run that found it, their last tip that is in the tree with the cell.
+  ALTER TABLE runs ADD COLUMN people TEXT;
+  ALTER TABLE cells ADD COLUMN people_tip TEXT;
   `,
 ];

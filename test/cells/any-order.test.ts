@@ -54,6 +54,15 @@ function world(rig: ControlRig, seed: number) {
         const why = { who: "lazarus", why: "not started", outcome: "declined" } as const;
         return lifecycle.withdraw(rig.cell(cellId), registry.mustRun(cellId, run), why);
       }
+      case "take-in": {
+        if (isBad) return stuck();
+        const isTaken = roll() < 0.5;
+        const people = {
+          ...{ branch: payload.branch, from: payload.tip, tip: (++tips).toString(16).padStart(40, "0") },
+          ...{ commits: [], count: 1, isTaken, why: isTaken ? null : "diverged" },
+        };
+        return reported.onTakenIn({ cellId, run, people: roll() < 0.5 ? null : people });
+      }
       case "start":
         return isBad
           ? reported.onRunRefused({ cellId, run, why: "no" })

@@ -57,6 +57,10 @@ describe("an archived cell that is revived", () => {
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "merged" });
     rig.clearJobs();
     rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
+    expect(rig.waiting()).toEqual(["take-in"]);
+    expect(rig.cell().state).toBe("archived");
+    rig.clearJobs();
+    rig.lifecycle.reported.onTakenIn({ cellId: ID, run: 2, people: null });
     expect(rig.waiting()).toEqual(["start"]);
     expect(rig.cell().state).toBe("archived");
     rig.clearJobs();

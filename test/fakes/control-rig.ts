@@ -348,6 +348,7 @@ export const NOTHING_YET = {
   pullRequestRepository: null,
   publishedBranch: null,
   publishedTip: null,
+  peopleTip: null,
   harvest: null,
   pushRefused: null,
   releasedTip: null,

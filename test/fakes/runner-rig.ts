@@ -9,7 +9,7 @@ import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
 import { silentLog } from "../../src/log.ts";
 import type { JobKind, JobPayload } from "../../src/protocol/jobs.ts";
-import type { CellSpec, Harvest, RunPrompt } from "../../src/protocol/shapes.ts";
+import type { CellSpec, Harvest, RunPrompt, Seams } from "../../src/protocol/shapes.ts";
 import type { NewJob } from "../../src/queue/queue.ts";
 import { createRedactor } from "../../src/redact.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "../../src/runner/heartbeat-tokens.ts";
@@ -51,7 +51,7 @@ export interface RunnerRig {
   start(cell: CellSpec, run?: number, prompt?: RunPrompt): Promise<void>;
   /** Starts a run and waits until its end was reported. */
   runToEnd(cell: CellSpec, run?: number, prompt?: RunPrompt): Promise<JobPayload<"run-ended">>;
-  collect(cell: CellSpec, run?: number): Promise<Harvest>;
+  collect(cell: CellSpec, run?: number, seams?: Seams): Promise<Harvest>;
   /** Seals a cell as a closing does; the same key is the same sealing. */
   seal(cell: CellSpec, key?: string): Promise<void>;
   /** Brings an archived cell back for a run. */
@@ -196,7 +196,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       if (end === undefined) throw new Error(`refused: ${rig.said("run-refused")[0]?.why}`);
       return end;
     },
-    async collect(cell, run = 1) {
+    async collect(cell, run = 1, seams = []) {
       const { id: cellId, repository, user, branch, baseCommit } = cell;
       await rig.perform("collect", {
         cellId,
@@ -208,6 +208,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         baseCommit,
         handle: null,
         endedAt: null,
+        seams,
       });
       const harvest = rig.said("collected").at(-1)?.harvest;
       if (harvest === undefined) throw new Error("nothing was collected");

@@ -52,6 +52,7 @@ it("makes a cell, runs the agent in it, and brings its commit to the forge", asy
     branch: cell.branch,
     tip,
     lease: null,
+    theirs: null,
   });
   expect(rig.said("pushed")).toEqual([
     { cellId: cell.id, run: 1, branch: cell.branch, tip, divertedFrom: null },

@@ -43,6 +43,7 @@ const cellRow = z.object({
   pull_request_repository: z.string().nullable(),
   published_branch: z.string().nullable(),
   published_tip: z.string().nullable(),
+  people_tip: z.string().nullable(),
   harvest: json(harvest).nullable(),
   push_refused: z.string().nullable(),
   released_tip: z.string().nullable(),
@@ -91,6 +92,7 @@ export function cellFromRow(row: unknown): Cell {
     pullRequestRepository: r.pull_request_repository,
     publishedBranch: r.published_branch,
     publishedTip: r.published_tip,
+    peopleTip: r.people_tip,
     harvest: r.harvest,
     pushRefused: r.push_refused,
     releasedTip: r.released_tip,
@@ -133,6 +135,7 @@ export type NewCell = Omit<
   | "pullRequestRepository"
   | "publishedBranch"
   | "publishedTip"
+  | "peopleTip"
   | "harvest"
   | "pushRefused"
   | "releasedTip"

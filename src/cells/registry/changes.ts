@@ -1,4 +1,4 @@
-import type { AgentBeat, Harvest } from "../../protocol/shapes.ts";
+import type { AgentBeat, Harvest, PeoplePush } from "../../protocol/shapes.ts";
 import type { Cell, Closing, Outcome, RunState } from "../cell.ts";
 import type { ExitClass } from "../exit.ts";
 
@@ -13,6 +13,7 @@ export interface CellChange {
   readonly pullRequestRepository?: string | null;
   readonly publishedBranch?: string | null;
   readonly publishedTip?: string | null;
+  readonly peopleTip?: string | null;
   readonly harvest?: Harvest | null;
   readonly pushRefused?: string | null;
   readonly releasedTip?: string | null;
@@ -42,6 +43,7 @@ export interface RunChange {
   readonly leftovers?: readonly string[];
   readonly refusedHosts?: readonly string[];
   readonly notBefore?: number | null;
+  readonly people?: PeoplePush | null;
   readonly exitClass?: ExitClass | null;
   readonly exitWhy?: string | null;
   readonly resetsAt?: number | null;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { peoplePush } from "../../protocol/shapes.ts";
 import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES } from "../cell.ts";
 import { EXIT_CLASSES } from "../exit.ts";
 import type { NewPrompt } from "../prompt.ts";
@@ -23,6 +24,7 @@ const runRow = z.object({
   collected_at: z.number().nullable(),
   leftovers: json(z.array(z.string())),
   refused_hosts: json(z.array(z.string())),
+  people: json(peoplePush).nullable(),
   not_before: z.number().nullable(),
   automatic: flag,
   exit_class: z.enum(EXIT_CLASSES).nullable(),
@@ -51,6 +53,7 @@ export function runFromRow(row: unknown): Run {
     collectedAt: r.collected_at,
     leftovers: r.leftovers,
     refusedHosts: r.refused_hosts,
+    people: r.people,
     notBefore: r.not_before,
     isAutomatic: r.automatic,
     exitClass: r.exit_class,

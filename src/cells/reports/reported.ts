@@ -41,7 +41,7 @@ export function createReported(deps: ReportedDeps) {
     }): void {
       const cell = registry.mustCell(job.cellId);
       if (cell.state === "destroyed") return;
-      if (job.retryAt === null && (job.kind === "start" || job.kind === "admit") && job.run !== null) {
+      if (job.retryAt === null && ["start", "admit", "take-in"].includes(job.kind) && job.run !== null) {
         runs.onRunRefused({ cellId: cell.id, run: job.run, why: job.why });
         return;
       }

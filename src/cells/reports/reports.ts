@@ -14,6 +14,7 @@ type Reports = Pick<
   | "push-refused"
   | "sealed"
   | "restored"
+  | "taken-in"
   | "restore-refused"
   | "scrubbed"
 >;
@@ -41,6 +42,7 @@ export function createReportHandlers(
     "push-refused": async (job) => () => reported.onPushRefused(job.payload),
     sealed: async (job) => () => reported.onSealed(job.payload),
     restored: async (job) => () => reported.onRestored(job.payload),
+    "taken-in": async (job) => () => reported.onTakenIn(job.payload),
     "restore-refused": async (job) => () => reported.onRestoreRefused(job.payload),
     scrubbed: async (job) => () => reported.onScrubbed(job.payload),
   };

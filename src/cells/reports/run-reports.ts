@@ -1,5 +1,7 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
+import type { PeoplePush } from "../../protocol/shapes.ts";
 import type { Cell, Run } from "../cell.ts";
+import type { CellChange } from "../registry/changes.ts";
 import { rememberRevival } from "../registry/revival.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportedDeps } from "./deps.ts";
@@ -19,7 +21,7 @@ export function createRunReports(deps: ReportedDeps) {
       from: cell.state,
       to: "active",
       who: run.isAutomatic ? "lazarus" : run.requester.login,
-      why: `working: ${run.agent}`,
+      why: `working: ${run.agent}${pushedBefore(run)}`,
     });
   };
   return {
@@ -122,6 +124,19 @@ export function createRunReports(deps: ReportedDeps) {
       else steps.putAway(run);
     },
 
+    /** What people pushed is theirs from now on: the next push goes on top of it. */
+    onTakenIn(report: JobPayload<"taken-in">): void {
+      const { people } = report;
+      const cell = registry.mustCell(report.cellId);
+      const run = registry.mustRun(report.cellId, report.run);
+      if (cell.state === "destroyed" || cell.closing?.thenDestroy) return;
+      if (people !== null) registry.updateRun(cell.id, run.n, { people });
+      if (people?.isTaken) registry.update(cell.id, onTopOf(cell, people));
+      if (run.state === "admitted")
+        steps.startNow(registry.mustCell(cell.id), registry.mustRun(cell.id, run.n));
+      else if (cell.state === "archived") steps.putAway(run);
+    },
+
     /** The archive is damaged, or the forge no longer has what the cell borrows: it stays as it is, and the run with it. */
     onRestoreRefused(report: JobPayload<"restore-refused">): void {
       const cell = registry.mustCell(report.cellId);
@@ -153,4 +168,21 @@ function endOf(report: Pick<JobPayload<"run-ended">, "code" | "signal" | "stoppe
   if (report.stopped !== null) return report.stopped;
   if (report.signal !== null) return `ended by signal ${report.signal}`;
   return report.code === null ? "gone without a trace" : `exit ${report.code}`;
+}
+
+function pushedBefore({ people }: Run): string {
+  if (people === null || !people.isTaken) return "";
+  return `, on top of ${people.count === 1 ? "a commit" : `${people.count} commits`} that people pushed`;
+}
+
+/** What people made of a cell's work stands where that work stood, also for what was let go of it. */
+function onTopOf(cell: Cell, { branch, from, tip }: PeoplePush): CellChange {
+  const { harvest, releasedTip } = cell;
+  return {
+    peopleTip: tip,
+    publishedTip: tip,
+    publishedBranch: branch,
+    ...(harvest?.tip === from ? { harvest: { ...harvest, tip } } : {}),
+    ...(releasedTip === from ? { releasedTip: tip } : {}),
+  };
 }

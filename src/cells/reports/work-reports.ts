@@ -22,7 +22,10 @@ export function createWorkReports(deps: ReportedDeps) {
         run,
         preset: config.agents.get(run.agent)?.preset ?? null,
         harvest,
-        isNew: harvest.tip === null ? harvest.changed : harvest.tip !== cell.harvest?.tip,
+        isNew:
+          harvest.tip === null
+            ? harvest.changed
+            : harvest.tip !== cell.harvest?.tip && harvest.tip !== cell.peopleTip,
       });
       registry.updateRun(report.cellId, report.run, {
         collectedAt: clock.now(),

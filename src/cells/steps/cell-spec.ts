@@ -1,6 +1,7 @@
 import { toIso } from "../../clock.ts";
-import type { CellSpec, MissionUpdate, RunPrompt } from "../../protocol/shapes.ts";
+import type { CellSpec, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
 import { type Cell, type Run, targetOf } from "../cell.ts";
+import { pushText } from "../prompt.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 
@@ -31,7 +32,16 @@ export function specOf(
 export function promptOf(run: Run, registry: Pick<Registry, "prompts" | "runs">): RunPrompt {
   const { kind, text } = registry.prompts.of(run);
   const begun = registry.runs(run.cellId).filter((one) => one.n < run.n && one.startedAt !== null);
-  return { kind, text: kind === "brief" ? "" : text, earlier: [...new Set(begun.map((one) => one.agent))] };
+  const earlier = [...new Set(begun.map((one) => one.agent))];
+  if (kind === "brief") return { kind, text: "", earlier };
+  return { kind, text: run.people === null ? text : `${pushText(run.people)}\n\n${text}`, earlier };
+}
+
+/** Where what people pushed lies between what the agents of a cell made. */
+export function seamsOf(runs: readonly Pick<Run, "people">[]): Seams {
+  return runs.flatMap(({ people }) =>
+    people === null ? [] : [{ from: people.from, to: people.tip, isTaken: people.isTaken }],
+  );
 }
 
 /** How a cell stands, as `meta/mission.json` tells it. */

@@ -1,4 +1,4 @@
-import type { CellSpec, CellUserNumbers, MissionUpdate, RunPrompt } from "../../protocol/shapes.ts";
+import type { CellSpec, CellUserNumbers, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
 
@@ -27,6 +27,24 @@ export const stepJobs = {
     payload: { cell, run: run.n, agent: run.agent, role: run.role, prompt },
   }),
 
+  /** `on`: what the forge has of the cell. */
+  takeIn: (cell: Cell, run: Run, on: { branch: string; tip: string; user: User }): NewJob<"take-in"> => ({
+    kind: "take-in",
+    key: `${cell.id}:${run.n}:take-in`,
+    maxAttempts: CELL_ATTEMPTS,
+    lane: laneOf(cell.id),
+    payload: {
+      cellId: cell.id,
+      run: run.n,
+      repository: cell.repository,
+      user: on.user,
+      agent: run.agent,
+      branch: on.branch,
+      tip: on.tip,
+      baseCommit: cell.baseCommit,
+    },
+  }),
+
   /** Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all. */
   stop: (run: Run, user: User, why: string): NewJob<"stop"> => ({
     kind: "stop",
@@ -41,14 +59,14 @@ export const stepJobs = {
     },
   }),
 
-  collect: (cell: Cell, run: Run, user: User): NewJob<"collect"> => ({
+  collect: (cell: Cell, run: Run, how: { user: User; seams: Seams }): NewJob<"collect"> => ({
     kind: "collect",
     key: `${cell.id}:${run.n}:collect`,
     maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(cell.id),
     payload: {
       cellId: cell.id,
-      user,
+      ...how,
       run: run.n,
       repository: cell.repository,
       agent: run.agent,
@@ -78,7 +96,8 @@ export const stepJobs = {
       repository: cell.repository,
       branch: cell.publishedBranch ?? cell.branch,
       tip: what.tip,
-      lease: cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null),
+      lease: knownTip(cell),
+      theirs: cell.peopleTip,
     },
     maxAttempts: PUBLISH_ATTEMPTS,
   }),
@@ -197,6 +216,11 @@ export const stepJobs = {
     payload: { cellId: cell.id, user, repository: cell.repository, handle: null },
   }),
 };
+
+/** What the cell's branch holds on the forge as far as we know; null: it does not exist there. */
+export function knownTip(cell: Pick<Cell, "publishedTip" | "delivery" | "baseCommit">): string | null {
+  return cell.publishedTip ?? (cell.delivery === "branch" ? cell.baseCommit : null);
+}
 
 /** The lane in which everything that touches a cell's directory waits. */
 export function laneOf(cellId: string): string {

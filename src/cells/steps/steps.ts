@@ -6,9 +6,9 @@ import type { Cell, Run } from "../cell.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
-import { missionOf, promptOf, specOf } from "./cell-spec.ts";
+import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
-import { laneOf, stepJobs } from "./step-jobs.ts";
+import { knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 export interface StepDeps {
   readonly registry: Registry;
@@ -72,8 +72,20 @@ export class Steps {
     else this.startRestored(cell, run);
   }
 
-  /** The same for a cell whose directory is as the run needs it. */
+  /** The same for a cell whose directory is there. What people pushed to its branch is taken in first. */
   startRestored(cell: Cell, run: Run): void {
+    const tip = knownTip(cell);
+    const isFirst = cell.state === "proposed";
+    if (isFirst || tip === null) {
+      this.startNow(cell, run);
+      return;
+    }
+    const [branch, user] = [cell.publishedBranch ?? cell.branch, this.#deps.uids.of(cell.id)];
+    this.#put(stepJobs.takeIn(cell, run, { branch, tip, user }));
+  }
+
+  /** The same for a cell whose directory is as the run needs it. */
+  startNow(cell: Cell, run: Run): void {
     this.#put(stepJobs.start(run, specOf(cell, this.#deps), promptOf(run, this.#registry)));
   }
 
@@ -88,7 +100,7 @@ export class Steps {
    */
   putStop(cell: Cell, run: Run, why: string): void {
     if (run.state === "admitted")
-      this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit", "restore"] }, why);
+      this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit", "restore", "take-in"] }, why);
     this.#put(stepJobs.stop(run, this.#deps.uids.of(cell.id), why));
   }
 
@@ -122,7 +134,12 @@ export class Steps {
         this.putStop(cell, step.run, `closed by ${cell.closing?.by ?? "lazarus"}`);
         return;
       case "collect":
-        this.#putStep(stepJobs.collect(cell, step.run, this.#deps.uids.of(cellId)));
+        this.#putStep(
+          stepJobs.collect(cell, step.run, {
+            user: this.#deps.uids.of(cellId),
+            seams: seamsOf(this.#registry.runs(cellId)),
+          }),
+        );
         return;
       case "push":
         this.#putStep(stepJobs.publish(step.run, step.tip, String(this.#moves(cellId))));
@@ -213,7 +230,10 @@ export class Steps {
 
   /** Puts an archived cell away again that had been, or was being, brought back for a run which came to nothing. */
   putAway(run: Run): void {
-    this.#deps.queue.end({ lane: laneOf(run.cellId), kinds: ["restore"] }, "the run came to nothing");
+    this.#deps.queue.end(
+      { lane: laneOf(run.cellId), kinds: ["restore", "take-in"] },
+      "the run came to nothing",
+    );
     this.#put(stepJobs.pruneAgain(run, this.#mission(run.cellId)));
   }
 
@@ -250,5 +270,5 @@ const CALM_MS = 30_000;
 const MOST_DEAD = 10_000;
 
 const BEFORE_SCRUB: readonly JobKind[] = [
-  ...(["start", "admit", "stop", "collect", "seal", "restore", "prune", "mark"] as const),
+  ...(["start", "admit", "stop", "collect", "seal", "restore", "take-in", "prune", "mark"] as const),
 ];

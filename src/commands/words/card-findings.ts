@@ -1,6 +1,7 @@
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
+import type { PeoplePush } from "../../protocol/shapes.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
 import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
 import { saidLines } from "./said-words.ts";
@@ -30,6 +31,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
     found.push(
       md`It was left in the middle of a ${harvest.unfinished}: the files as they lay are in the last commit.`,
     );
+  if (run !== null && run.people !== null && cell.state !== "archived") found.push(pushes(run.people));
   if (run !== null && run.refusedHosts.length > 0) {
     found.push(md`It asked for hosts it may not reach: ${run.refusedHosts.join(", ")}.`);
   }
@@ -45,6 +47,14 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   if (harvest !== null && isWorthALook && harvest.logTail !== "")
     found.push(details("The end of its log", fenced(harvest.logTail, 4_000, "end")));
   return cell.state === "destroyed" ? [] : found;
+}
+
+/** What people had pushed to its branch before the last run. */
+function pushes({ branch, tip, count, isTaken, why }: PeoplePush): Markdown {
+  const what = `${count === 1 ? "a commit" : `${count} commits`} that people pushed to `;
+  const at = md`${code(branch)} (${code(tip.slice(0, 10))})`;
+  if (isTaken) return md`The last run went on from ${what}${at}.`;
+  return md`The last run began without ${what}${at}: ${why ?? "they could not be taken in"}. Its agent was told to merge them; else its work goes to a branch of its own.`;
 }
 
 /** The warning before the end of its TTL. */

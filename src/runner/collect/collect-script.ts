@@ -1,7 +1,7 @@
 /**
  * What takes a run's work out of its cell, and leaves the tree ready for the next run: nothing in it is uncommitted then. It runs as the agent would, in the worktree,
  * so whatever the agent planted there (hooks, filters, fsmonitor) gains nothing it did not have. Arguments: mode (`git`, `salvage` or `replace`), base commit, mirror,
- * agent's name, the cell's branch, number of the run. The bundle goes to standard output; what is to be known goes to standard error, a line each: `lazarus: <word>[ <text>]`.
+ * agent's name, the cell's branch, number of the run, what people pushed to the branch last (empty: nothing). The bundle goes to standard output; what is to be known goes to standard error, a line each: `lazarus: <word>[ <text>]`.
  *
  * `git`: leaves code 3 and `lazarus: unusable <why>` where `.git` cannot be used. An index that cannot be read is made anew. A detached HEAD is put on the cell's branch
  * where that only lags behind. An unfinished merge or rebase is photographed through an index of its own, so that the next run can go on with it; the
@@ -12,7 +12,7 @@
 export const COLLECT_SCRIPT = `
 set -u
 umask 077
-mode=$1 base=$2 mirror=$3 agent=$4 branch=$5 run=$6
+mode=$1 base=$2 mirror=$3 agent=$4 branch=$5 run=$6 theirs=$7
 say() { printf 'lazarus: %s\\n' "$*" >&2; }
 unusable() { say "unusable $*"; exit 3; }
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES
@@ -37,8 +37,12 @@ bundle() {
   if [ "$tip" = "$base" ]; then say nothing; exit 0; fi
   if run merge-base --is-ancestor "$tip" "$base"; then say behind; exit 0; fi
   run update-ref refs/lazarus/tip "$tip" || exit 5
+  # What people pushed came from the forge, and is taken from there.
+  known=
+  if [ -n "$theirs" ] && run merge-base --is-ancestor "$theirs" "$tip"; then known=^$theirs; fi
+  if [ "$tip" = "$theirs" ]; then say theirs; exit 0; fi
   say "tip $tip"
-  run bundle create --quiet - refs/lazarus/tip "^$base" || exit 5
+  run bundle create --quiet - refs/lazarus/tip "^$base" $known || exit 5
 }
 
 # The cell's branch at what was saved, in a repository that the next run can use. Killed half-way it is done again: what is set aside stays aside.
@@ -60,15 +64,16 @@ if [ "$mode" != git ]; then
   printf '%s\\n' "$mirror/objects" >"$dir/objects/info/alternates"
   mkdir -p "$dir/info"
   printf '/.git.unusable-*\\n/.git.lazarus-new\\n' >"$dir/info/exclude"
-  run read-tree "$base" || exit 5
+  onto=\${theirs:-$base}
+  run read-tree "$onto" || exit 5
   run ls-files -z --cached --others --exclude-standard | run update-index -z --add --remove --stdin 2>"$scratch/why" ||
     say "partial $(tr -dc '[:print:]' <"$scratch/why" | cut -c1-200)"
   tree=$(run write-tree) || exit 5
-  if [ "$tree" = "$(run rev-parse "$base^{tree}")" ]; then
-    tip=$base
+  if [ "$tree" = "$(run rev-parse "$onto^{tree}")" ]; then
+    tip=$onto
   else
     say uncommitted
-    tip=$(run commit-tree "$tree" -p "$base" -m "wip: left by $agent, whose .git was unusable") || exit 5
+    tip=$(run commit-tree "$tree" -p "$onto" -m "wip: left by $agent, whose .git was unusable") || exit 5
   fi
   (bundle "$tip") || exit 5
   if [ "$mode" = replace ]; then replace "$tip" >/dev/null 2>&1; fi
@@ -128,6 +133,8 @@ export interface Said {
   readonly tip: string | null;
   readonly nothing: boolean;
   readonly behind: boolean;
+  /** HEAD is what people pushed last. */
+  readonly theirs: boolean;
   readonly uncommitted: boolean;
   readonly unfinished: string | null;
   readonly unusable: string | null;
@@ -139,7 +146,7 @@ export function parseSaid(stderr: string): Said {
   const words = new Map<string, string>();
   for (const line of stderr.split("\n")) {
     const match =
-      /^lazarus: (tip|nothing|behind|uncommitted|unfinished|unusable|partial)(?: ([\x20-\x7e]{0,200}))?$/.exec(
+      /^lazarus: (tip|nothing|behind|theirs|uncommitted|unfinished|unusable|partial)(?: ([\x20-\x7e]{0,200}))?$/.exec(
         line,
       );
     if (match?.[1] !== undefined) words.set(match[1], (match[2] ?? "").trim());
@@ -150,6 +157,7 @@ export function parseSaid(stderr: string): Said {
     tip: /^[0-9a-f]{40,64}$/.test(tip) ? tip : null,
     nothing: words.has("nothing"),
     behind: words.has("behind"),
+    theirs: words.has("theirs"),
     uncommitted: words.has("uncommitted"),
     unfinished: ["merge", "rebase", "cherry-pick", "revert"].includes(unfinished) ? unfinished : null,
     unusable: words.get("unusable") ?? null,

@@ -2,13 +2,14 @@ import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend, ChildEnd, Handle, Surroundings } from "../../backends/backend.ts";
 import { LazarusError, systemCode } from "../../errors.ts";
-import type { Harvest } from "../../protocol/shapes.ts";
+import type { Harvest, Seams } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
 import { readReport } from "../disk/log-tail.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { inspect } from "../git/inspect.ts";
-import { measure, type Quarantine } from "../git/quarantine.ts";
+import { measure, sinceTheirs } from "../git/measure.ts";
+import type { Quarantine } from "../git/quarantine.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
 import { readQuestion, readSaid, readSigns } from "./evidence.ts";
 
@@ -34,6 +35,8 @@ export interface CollectPlan {
   readonly handle: Handle | null;
   /** Epoch ms. */
   readonly endedAt: number;
+  /** What people pushed in between, oldest first. */
+  readonly seams: Seams;
   /** Whether it was an agent whose stream of events is known. */
   readonly isKnown: boolean;
 }
@@ -121,24 +124,36 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
       heldBack: ["HEAD was moved back to before the commit the cell started from"],
     };
   if (said.nothing) return { ...NOTHING, ...seen };
+  const { mirror } = plan.surroundings.dirs;
+  const { maxFileBytes } = deps;
+  const span = { base: plan.baseCommit, seams: plan.seams, maxFileBytes };
+  const theirs = takenTip(plan);
+  if (said.theirs && theirs !== undefined) {
+    const whole = await measure(deps.git, { ...span, repository: mirror, tip: theirs });
+    return whole.commitCount === 0
+      ? { ...NOTHING, ...seen }
+      : { ...NOTHING, ...seen, ...whole, changed: true, tip: theirs };
+  }
 
   const checked = await deps.quarantine.admit({
     cellId,
-    mirror: plan.surroundings.dirs.mirror,
+    mirror,
     baseCommit: plan.baseCommit,
   });
   await keepBundle(join(deps.quarantine.dir(cellId), "branch.bundle"), plan.paths.cell);
   if (checked.tip === null) return { ...NOTHING, ...seen, changed: true, heldBack: [checked.why] };
-  const { maxFileBytes } = deps;
-  const measured = await measure(deps.git, {
-    repository: checked.repository,
-    base: plan.baseCommit,
-    tip: checked.tip,
-    maxFileBytes,
-  });
-  const range = { repository: checked.repository, base: plan.baseCommit, tip: checked.tip };
+  const { repository, tip } = checked;
+  const measured = await measure(deps.git, { ...span, repository, tip });
+  // All that people have of it already was looked at before, or is their own.
+  const base = await sinceTheirs(deps.git, { ...span, repository, tip });
+  const range = { repository, base, tip };
   const findings = await inspect({ git: deps.git, redact: deps.redact }, range);
   return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings };
+}
+
+/** What the tree was moved to before a run, because people had pushed it. */
+function takenTip({ seams }: Pick<CollectPlan, "seams">): string | undefined {
+  return seams.findLast((one) => one.isTaken)?.to;
 }
 
 function salvagedText(salvaged: string | null, said: Said): string | null {
@@ -169,7 +184,7 @@ async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
 }
 
 function isAnswer(said: Said): boolean {
-  return said.nothing || said.behind || said.tip !== null;
+  return said.nothing || said.behind || said.theirs || said.tip !== null;
 }
 
 function endOf(end: ChildEnd): string {
@@ -202,6 +217,7 @@ async function runChild(
       agent,
       plan.branch,
       String(plan.run),
+      takenTip(plan) ?? "",
     ],
     stdoutPath,
     timeoutMs: CHILD_MS,

@@ -30,7 +30,9 @@ export interface Mirrors {
   ): Promise<string>;
   /** Keeps what a cell borrows. */
   keep(repository: RepositoryRef, cellId: string, commit: string): Promise<void>;
-  /** Lets go of it; no error where there is no mirror. */
+  /** The same for what people pushed to the cell's branch last. */
+  keepTheirs(repository: RepositoryRef, cellId: string, commit: string): Promise<void>;
+  /** Lets go of both; no error where there is no mirror. */
   release(repository: RepositoryRef, cellId: string): Promise<void>;
   /** Every reference that is kept for a cell; none where there is no mirror. */
   keptFor(repository: RepositoryRef, cellId: string): Promise<string[]>;
@@ -158,6 +160,12 @@ export function createMirrors(options: MirrorOptions): Mirrors {
     return line;
   };
 
+  const keep = async (repository: RepositoryRef, name: string, commit: string): Promise<void> => {
+    const doing = `keeping ${commit.slice(0, 10)} of ${repository.fullName}`;
+    const args = ["update-ref", `refs/lazarus/${name}`, commit];
+    await options.git({ dir: path(repository), args, doing });
+  };
+
   return {
     path,
     cloneUrl,
@@ -177,19 +185,15 @@ export function createMirrors(options: MirrorOptions): Mirrors {
         `fetching ${repository.fullName}: the forge no longer sends commit ${want.commit.slice(0, 10)} with ${want.ref}; was it rewritten or deleted?`,
       );
     },
-    async keep(repository, cellId, commit) {
-      const args = ["update-ref", `refs/lazarus/${cellId}/base`, commit];
-      await options.git({
-        dir: path(repository),
-        args,
-        doing: `keeping ${commit.slice(0, 10)} of ${repository.fullName}`,
-      });
-    },
+    keep: (repository, cellId, commit) => keep(repository, `${cellId}/base`, commit),
+    keepTheirs: (repository, cellId, commit) => keep(repository, `${cellId}/people`, commit),
     async release(repository, cellId) {
       if ((await whatIs(path(repository))) === "nothing") return;
       await open(repository);
-      const args = ["update-ref", "-d", `refs/lazarus/${cellId}/base`];
-      await options.git({ dir: path(repository), args, doing: `letting go of ${repository.fullName}` });
+      for (const name of ["base", "people"]) {
+        const args = ["update-ref", "-d", `refs/lazarus/${cellId}/${name}`];
+        await options.git({ dir: path(repository), args, doing: `letting go of ${repository.fullName}` });
+      }
     },
     async keptFor(repository, cellId) {
       if ((await whatIs(path(repository))) === "nothing") return [];

@@ -9,6 +9,8 @@ export interface PushPlan {
   readonly tip: string;
   /** The tip the branch has on the forge as far as we know; null: it is not there. */
   readonly lease: string | null;
+  /** What people pushed last: a tip without it is never pushed over it. */
+  readonly theirs: string | null;
 }
 
 export type PushEnd =
@@ -50,9 +52,10 @@ function pushed(plan: PushPlan, branch: string): PushEnd {
   return { kind: "pushed", branch, divertedFrom: branch === plan.branch ? null : plan.branch };
 }
 
-async function remoteTips(
-  deps: PushDeps,
-  plan: PushPlan,
+/** What the forge has of a branch and its detours, by name; or its refusal. */
+export async function remoteTips(
+  deps: Pick<PushDeps, "git" | "redact" | "askFrom">,
+  plan: Pick<PushPlan, "repository" | "url" | "branch">,
   signal: AbortSignal,
 ): Promise<Map<string, string> | PushEnd> {
   const doing = `asking ${plan.repository.fullName} for ${plan.branch}`;
@@ -108,9 +111,10 @@ async function chooseTarget(deps: PushDeps, plan: PushPlan, tips: Map<string, st
   );
   const already = names.find((name) => tips.get(name) === plan.tip);
   if (already !== undefined) return { branch: already, there: true, lease: plan.tip };
+  const keepsTheirs = plan.theirs === null || (await isContained(deps, plan.theirs, plan.tip));
   for (const branch of names) {
     const tip = tips.get(branch) ?? null;
-    const isOurs = tip === null || (branch === plan.branch && tip === plan.lease);
+    const isOurs = tip === null || (branch === plan.branch && tip === plan.lease && keepsTheirs);
     if (isOurs || (await isContained(deps, tip, plan.tip))) return { branch, there: false, lease: tip };
   }
   throw new LazarusError(
@@ -185,7 +189,7 @@ function serverWords(stderr: string): string | null {
   return telling.length === 0 ? null : telling.join(" ").slice(0, 500);
 }
 
-function refusalOf(plan: PushPlan, end: GitEnd): PushEnd | null {
+function refusalOf(plan: Pick<PushPlan, "repository">, end: GitEnd): PushEnd | null {
   const refusal = end.code === 0 ? null : httpRefusal(end.stderr);
   return refusal === null
     ? null

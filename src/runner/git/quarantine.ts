@@ -1,7 +1,6 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError } from "../../errors.ts";
-import type { Harvest } from "../../protocol/shapes.ts";
 import { type Git, usefulLine } from "./git.ts";
 
 /** What a cell made, as one bundle, and what it is measured against. */
@@ -26,8 +25,6 @@ export interface Quarantine {
   admit(delivery: Delivery): Promise<Checked>;
   remove(cellId: string): Promise<void>;
 }
-
-const MAX_LISTED_COMMITS = 50;
 
 /** Quarantine repositories below one directory. */
 export function createQuarantine(options: {
@@ -155,110 +152,4 @@ function refuse(what: string, stderr: string): Checked {
       .at(0) ?? stderr,
   );
   return { tip: null, why: `${what}${line === "" ? "" : ` (${line})`}` };
-}
-
-type Measured = Pick<Harvest, "commits" | "commitCount" | "files" | "added" | "removed" | "heldBack">;
-
-/** Measures what lies between the base and the tip, and names what must not be pushed: files over `maxFileBytes`, in any of its commits. */
-export async function measure(
-  git: Git,
-  range: {
-    readonly repository: string;
-    readonly base: string;
-    readonly tip: string;
-    readonly maxFileBytes: number;
-  },
-): Promise<Measured> {
-  const { repository, base, tip, maxFileBytes } = range;
-  const ask = async (args: readonly string[]) =>
-    (
-      await git({
-        dir: repository,
-        args,
-        doing: "measuring what a cell made",
-        config: { "core.bigFileThreshold": String(maxFileBytes), "core.quotePath": "false" },
-      })
-    ).stdout;
-  const span = `${base}..${tip}`;
-  const log = await ask([
-    "log",
-    "-z",
-    `--max-count=${MAX_LISTED_COMMITS}`,
-    "--format=%H%x01%an%x01%ct%x01%s",
-    span,
-    "--",
-  ]);
-  const count = Number((await ask(["rev-list", "--count", span, "--"])).trim());
-  const numstat = await ask([
-    "diff",
-    "--numstat",
-    "-z",
-    "--no-renames",
-    "--no-ext-diff",
-    "--no-textconv",
-    base,
-    tip,
-    "--",
-  ]);
-  const changed = numstat.split("\0").filter((line) => line !== "");
-  const sum = (column: number) =>
-    changed.reduce((total, line) => total + (Number.parseInt(line.split("\t")[column] ?? "", 10) || 0), 0);
-  return {
-    commits: log
-      .split("\0")
-      .filter((line) => line !== "")
-      .map(parseCommit),
-    commitCount: count,
-    files: changed.length,
-    added: sum(0),
-    removed: sum(1),
-    heldBack: await tooLarge(ask, span, maxFileBytes),
-  };
-}
-
-function parseCommit(line: string): Harvest["commits"][number] {
-  const [hash = "", author = "", at = "", ...subject] = line.trim().split("\x01");
-  return {
-    hash,
-    author: author.slice(0, 100),
-    at: Number(at) * 1_000 || 0,
-    subject: subject.join(" ").slice(0, 300),
-  };
-}
-
-async function tooLarge(
-  ask: (args: readonly string[]) => Promise<string>,
-  span: string,
-  maxBytes: number,
-): Promise<string[]> {
-  const filter = `--filter=blob:limit=${maxBytes + 1}`;
-  const listed = await ask([
-    "rev-list",
-    "--objects",
-    filter,
-    "--filter-print-omitted",
-    "--no-object-names",
-    span,
-    "--",
-  ]);
-  const omitted = listed
-    .split("\n")
-    .filter((line) => line.startsWith("~"))
-    .map((line) => line.slice(1));
-  if (omitted.length === 0) return [];
-  const names = new Map<string, string>();
-  for (const line of (await ask(["rev-list", "--objects", span, "--"])).split("\n")) {
-    const at = line.indexOf(" ");
-    if (at > 0) names.set(line.slice(0, at), line.slice(at + 1));
-  }
-  const say = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MB`;
-  const sentences: string[] = [];
-  for (const hash of omitted.slice(0, 10)) {
-    const bytes = Number((await ask(["cat-file", "-s", hash])).trim());
-    sentences.push(
-      `${names.get(hash) ?? hash.slice(0, 10)} is ${say(bytes)}, larger than ${say(maxBytes)} (publish.max_file)`,
-    );
-  }
-  if (omitted.length > 10) sentences.push(`${omitted.length - 10} more files are too large`);
-  return sentences;
 }

@@ -23,6 +23,7 @@ export async function collectRun(parts: Parts, job: Job<"collect">): Promise<Fin
     agent: name,
     baseCommit,
     branch: job.payload.branch,
+    seams: job.payload.seams,
     run,
     log: logNameOf(name, run),
     // File times are those of the kernel's tick, which may be a little behind.

@@ -12,7 +12,7 @@ import { pushTip } from "../git/push.ts";
 import { note } from "../journal.ts";
 
 export async function push(parts: Parts, job: Job<"push">, context: JobContext): Promise<Finish> {
-  const { cellId, run, repository, branch, tip, lease } = job.payload;
+  const { cellId, run, repository, branch, tip, lease, theirs } = job.payload;
   let source: Promise<string> | null = null;
   const deps = {
     ...parts,
@@ -22,7 +22,7 @@ export async function push(parts: Parts, job: Job<"push">, context: JobContext):
       return source;
     },
   };
-  const plan = { repository, url: parts.mirrors.cloneUrl(repository), branch, tip, lease };
+  const plan = { repository, url: parts.mirrors.cloneUrl(repository), branch, tip, lease, theirs };
   const end = await pushTip(deps, plan, context.signal);
   if (end.kind === "refused") {
     await note(parts, cellId, { what: "push refused", run, why: end.why });

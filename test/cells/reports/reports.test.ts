@@ -79,6 +79,7 @@ function reports(run: number, tip = TIP): Act[] {
     ["drafted", () => lifecycle.reported.onDrafted(ID, 271, "acme/app")],
     ["sealed", () => lifecycle.reported.onSealed({ cellId: ID, bytes: 1 })],
     ["restored", () => lifecycle.reported.onRestored(about)],
+    ["taken-in", () => lifecycle.reported.onTakenIn({ ...about, people: null })],
     ["restore-refused", () => lifecycle.reported.onRestoreRefused({ ...about, why: "damaged" })],
     ["scrubbed", () => lifecycle.reported.onScrubbed({ cellId: ID })],
     ...(
@@ -91,6 +92,7 @@ function reports(run: number, tip = TIP): Act[] {
         "push",
         "seal",
         "restore",
+        "take-in",
         "prune",
         "scrub",
         "draft",

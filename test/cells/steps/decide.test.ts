@@ -39,6 +39,7 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     collectedAt: null,
     leftovers: [],
     refusedHosts: [],
+    people: null,
     notBefore: null,
     isAutomatic: false,
     exitClass: null,

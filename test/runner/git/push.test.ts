@@ -33,6 +33,7 @@ function push(lease: string | null = null): Promise<void> {
     branch: cell.branch,
     tip,
     lease,
+    theirs: null,
   });
 }
 
