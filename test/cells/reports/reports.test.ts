@@ -217,6 +217,7 @@ it("each kind of report changes the registry only in its finish", async () => {
     "run-started",
     "scrubbed",
     "sealed",
+    "taken-in",
   ]);
   const { job, context } = jobOf("run-started", started(ID, 1, rig.clock.now()));
   const finish = await handlers["run-started"]?.(job, context);
