@@ -126,6 +126,17 @@ export class Stage {
     await this.server.stop();
   }
 
+  /** Puts other values at the top of the configuration, for the next start of `serve`. */
+  async reconfigure(more: Readonly<Record<string, unknown>>): Promise<void> {
+    const { server, lazarus, bot } = this;
+    await lazarus.configure({
+      forgeUrl: server.url,
+      token: bot.token,
+      agents: {},
+      more: { server: { listen: lazarus.listen }, ...more },
+    });
+  }
+
   /** Where the hooks of this stage deliver to. */
   get hookUrl(): string {
     return `http://${this.lazarus.listen}/webhooks/gitea`;

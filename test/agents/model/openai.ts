@@ -2,9 +2,9 @@ import type { Fault, Refusal } from "./conversation.ts";
 
 /** How OpenAI refuses, on both of its APIs. @see https://platform.openai.com/docs/guides/error-codes */
 export function openaiFault(fault: Fault): Refusal {
-  const refuse = (status: number, error: Record<string, unknown>, headers = {}) => ({
+  const refuse = (status: number, error: Record<string, unknown>) => ({
     status,
-    headers,
+    headers: {},
     body: { error: { param: null, ...error } },
   });
   switch (fault) {
@@ -14,11 +14,7 @@ export function openaiFault(fault: Fault): Refusal {
     }
     case "limited": {
       const message = "Rate limit reached for requests per day. Please try again in 1h0m0s.";
-      return refuse(
-        429,
-        { message, type: "requests", code: "rate_limit_exceeded" },
-        { "retry-after": "3600", "x-ratelimit-reset-requests": "1h0m0s" },
-      );
+      return refuse(429, { message, type: "requests", code: "rate_limit_exceeded" });
     }
     case "no-credit": {
       const message = "You exceeded your current quota, please check your plan and billing details.";

@@ -61,7 +61,17 @@ export const responses: Protocol = {
     };
   },
 
-  fault: openaiFault,
+  fault(fault) {
+    // The limit of a subscription, which is what most people meet with codex.
+    if (fault !== "limited") return openaiFault(fault);
+    const resets = { resets_at: Math.floor(Date.now() / 1_000) + 3_600, resets_in_seconds: 3_600 };
+    const error = {
+      type: "usage_limit_reached",
+      message: "The usage limit has been reached",
+      plan_type: "plus",
+    };
+    return { status: 429, headers: {}, body: { error: { ...error, ...resets } } };
+  },
 };
 
 function toolOf(tool: unknown): Tool {
