@@ -111,6 +111,66 @@ const TABLE: [string, Left, ExitClass][] = [
     "not-logged-in",
   ],
   [
+    "claude over its rate, as 2.1.197 says it",
+    {
+      preset: "claude",
+      log: claude({
+        ...{ is_error: true, api_error_status: 429 },
+        result:
+          "API Error: Request rejected (429) · This request would exceed your organization's rate limit",
+      }),
+      code: 1,
+    },
+    "quota",
+  ],
+  [
+    "claude with a key that is refused, as 2.1.197 says it",
+    {
+      preset: "claude",
+      log: claude({
+        is_error: true,
+        api_error_status: 401,
+        result: "Failed to authenticate. Fix external API key",
+      }),
+      code: 1,
+    },
+    "not-logged-in",
+  ],
+  [
+    "claude whose model is overloaded",
+    {
+      preset: "claude",
+      log: claude({
+        ...{ is_error: true, api_error_status: 529 },
+        result:
+          "API Error: Repeated 529 Overloaded errors. The API is at capacity: this is usually temporary.",
+      }),
+      code: 1,
+    },
+    "crashed",
+  ],
+  [
+    "claude whose request was refused for want of money",
+    {
+      preset: "claude",
+      log: claude({ is_error: true, api_error_status: 400, result: "Credit balance is too low" }),
+      code: 1,
+    },
+    "no-credit",
+  ],
+  [
+    "gemini whose prepaid credits are gone",
+    {
+      preset: "gemini",
+      log: event({
+        ...{ type: "result", status: "error" },
+        error: { type: "unknown", message: "Your prepayment credits are depleted. Please go to billing." },
+      }),
+      code: 1,
+    },
+    "no-credit",
+  ],
+  [
     "claude not logged in, in words",
     { preset: "claude", log: "Not logged in · Please run /login\n", code: 1 },
     "not-logged-in",

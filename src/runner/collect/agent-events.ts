@@ -7,6 +7,8 @@ export interface LastEvent {
   readonly words: string;
   /** It came to a limit of its own: turns, money. */
   readonly ownLimit: string | null;
+  /** The HTTP status of the model's refusal, where the agent tells it as a number. */
+  readonly status: number | null;
 }
 
 const line = z.looseObject({ type: z.string() });
@@ -20,7 +22,7 @@ const EVENTS: Readonly<Record<string, (event: Record<string, unknown>) => LastEv
   error: (event) => failed(textOf(event.error) || textOf(event)),
 };
 
-const WELL: LastEvent = { ok: true, words: "", ownLimit: null };
+const WELL: LastEvent = { ok: true, words: "", ownLimit: null, status: null };
 
 /**
  * The last event in the end of a log that says how the run went, and the lines that are no events. Of a command that is no known agent (`isKnown`
@@ -60,15 +62,17 @@ function ofResult(event: Record<string, unknown>): LastEvent | null {
   const limit = /^error_max_(turns|budget\w*)$/.exec(kind)?.[1];
   if (limit !== undefined) {
     const what = limit === "turns" ? "its own limit of turns" : "its own budget";
-    return { ok: false, words, ownLimit: what };
+    return { ok: false, words, ownLimit: what, status: null };
   }
   const went = isError !== true && status !== "error" && !kind.startsWith("error");
   // qwen says success and puts the error where the answer would be.
-  return went && !words.startsWith("[API Error") ? WELL : failed(words || kind);
+  if (went && !words.startsWith("[API Error")) return WELL;
+  const refusal = event.api_error_status;
+  return failed(words || kind, typeof refusal === "number" ? refusal : null);
 }
 
-function failed(words: string): LastEvent {
-  return { ok: false, words, ownLimit: null };
+function failed(words: string, status: number | null = null): LastEvent {
+  return { ok: false, words, ownLimit: null, status };
 }
 
 /** The text of an error, however deep the agent keeps it. */

@@ -31,6 +31,7 @@ const CREDIT = [
   /\bcredit balance is too low\b|\binsufficient_quota\b|\bbilling\b.{0,30}\b(?:inactive|not active|hard limit)\b/i,
   /\b(?:insufficient|no|not enough|out of)\b.{0,20}\b(?:credits?|funds|balance)\b(?! card)|\bpayment required\b/i,
   /\bcredits?\b.{0,20}\b(?:depleted|exhausted|used up)\b/i,
+  /\bcredits? (?:is|are|has been|have been) (?:depleted|exhausted|used up)\b/i,
   /\b(?:status|error|code|http|api error)\W{0,4}402\b|^(?:error: )?quota exceeded\. check your plan and billing details/i,
 ];
 
@@ -50,7 +51,10 @@ export function signsIn(
   const { last, plain } = readEvents(log, how.isKnown);
   const ofEvent = last === null || last.ok ? [] : last.words.split("\n").reverse();
   const lines = [...ofEvent, ...plain.slice(-LINES).reverse()];
-  const told = lines.flatMap((line) => meaningOf(line, how.at)).at(0);
+  const read = (some: readonly string[]) => some.flatMap((line) => meaningOf(line, how.at));
+  // claude's words for a refusal change; the number beside them does not.
+  const ofStatus = last === null || last.ok ? [] : meaningOfStatus(last.status, last.words);
+  const told = [...read(ofEvent), ...ofStatus, ...read(lines)].at(0);
   return {
     event: last === null ? null : last.ok ? "ok" : "failed",
     says: last === null || last.ok ? "" : cut(last.words.split("\n")[0] ?? ""),
@@ -79,6 +83,14 @@ function meaningOf(line: string, at: number): Meaning[] {
   if (isQuota && ((!isLogin && !isCredit) || resetsAt !== null))
     return [{ kind: "quota", words: cut(text), resetsAt }];
   return [{ kind: isCredit ? "credit" : "login", words: cut(text) }];
+}
+
+/** @see RFC 9110 for 401 to 403, RFC 6585 for 429 */
+function meaningOfStatus(status: number | null, says: string): Meaning[] {
+  const words = cut(says.split("\n")[0] || `status ${status}`);
+  if (status === 401 || status === 403) return [{ kind: "login", words }];
+  if (status === 402) return [{ kind: "credit", words }];
+  return status === 429 ? [{ kind: "quota", words, resetsAt: null }] : [];
 }
 
 /** `Retry-After` and the like often stand on a line of their own. */
