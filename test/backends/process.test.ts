@@ -66,6 +66,21 @@ describe("the shim", () => {
     ([shell = ""]) => spawnSync(shell, ["-c", "true"]).error === undefined,
   );
 
+  it.each([
+    [145, null],
+    [173, null],
+    [247, null],
+    [137, "KILL"],
+  ])("takes an exit of %i for the signal %s", (code, signal) => {
+    const rig = createCellRig();
+    onTestFinished(() => rig.remove());
+    const words = [rig.path("state"), "1", '  "run": 1', '  "started_at": ""', "c:0", "lzs_dir PWD"];
+    spawnSync("sh", ["-c", SHIM, "shim", ...words, "/bin/sh", "-c", `exit ${code}`], {
+      cwd: rig.path("worktree"),
+    });
+    expect(JSON.parse(rig.text("state/exit.json"))).toMatchObject({ code, signal });
+  });
+
   it.each(shells)("is understood by %s", (shell = "", ...options) => {
     const rig = createCellRig();
     onTestFinished(() => rig.remove());

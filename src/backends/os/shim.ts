@@ -75,7 +75,8 @@ lzs_signal=null
 if [ "$lzs_code" -gt 128 ]; then
   lzs_name=$(kill -l $((lzs_code - 128)))
   case $lzs_name in
-    CHLD | CONT | STOP | TSTP | TTIN | TTOU | URG | WINCH) ;;
+    # No program dies of the first; the others nobody sends: gemini ends with 173 for a 429.
+    CHLD | CONT | STOP | TSTP | TTIN | TTOU | URG | WINCH | RT* | SIGRT*) ;;
     [A-Z]*) lzs_signal="\\"\${lzs_name#SIG}\\"" ;;
   esac
 fi
