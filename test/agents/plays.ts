@@ -47,6 +47,8 @@ export interface Seen {
   readonly isResumed: boolean;
   /** What people read of it first. */
   readonly words: string;
+  /** For whoever looks why it went wrong. */
+  readonly logEnd: string;
   /** What else is wrong. */
   readonly faults: readonly string[];
 }

@@ -49,7 +49,10 @@ export async function setStage(scene: Scene): Promise<Stage> {
     agents,
     limits: { grace: "2s", revives: 0, cells: 50, per_repository: 50, per_person: 50 },
   });
-  await stage.lazarus.serve({ env: secrets });
+  await stage.lazarus.serve({ env: secrets }).catch(async (error: unknown) => {
+    await stage.strike();
+    throw error;
+  });
   scene.say(`${stage.server.name} ${stage.server.version} and a Lazarus with the ${backend} are up`);
   return stage;
 }

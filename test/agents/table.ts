@@ -10,7 +10,7 @@ const HEAD = ["agent", "backend", "what", "class", "commands", "commits", "resum
 function rowsOf(all: readonly Seen[]): string[][] {
   const rows = new Map<string, { seen: Seen; backends: string[] }>();
   for (const seen of all) {
-    const { backend, ...rest } = seen;
+    const { backend, logEnd: _, ...rest } = seen;
     const key = JSON.stringify(rest);
     const row = rows.get(key) ?? { seen, backends: [] };
     row.backends.push(backend);

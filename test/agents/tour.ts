@@ -7,7 +7,7 @@ import { explain } from "../../src/errors.ts";
 import type { Stage, Thread } from "../e2e/stage.ts";
 import type { Play } from "./model/script.ts";
 import type { PretendedModel } from "./model/server.ts";
-import type { Seen } from "./plays.ts";
+import { type Seen, wrongIn } from "./plays.ts";
 
 /** Real agents take their time, and a busy machine many times that. */
 const PATIENCE_MS = 900_000;
@@ -50,7 +50,14 @@ export async function tour(booking: Booking, plays: ReadonlySet<Play>): Promise<
   const wanted = parts.filter(([play]) => plays.has(play));
   const ends = wanted.map(([play, part]) =>
     booking
-      .turn(() => part((run) => seen.push(run)))
+      .turn(() =>
+        part((run) => {
+          seen.push(run);
+          const wrong = wrongIn(run).map((what) => `, WRONG: ${what}`);
+          if (wrong.length > 0) booking.say(`the end of its log: ${run.logEnd}`);
+          booking.say(`${run.agent} in ${run.backend}: ${run.play} is ${run.exit}${wrong.join("")}`);
+        }),
+      )
       .catch((error: unknown) => {
         broken.push(`${booking.agent} in ${booking.backend}, ${play}: ${explain(error)}`);
       }),
@@ -63,26 +70,27 @@ type Note = (run: Seen) => void;
 
 /** Work, then the archive, then new words in the same session. */
 async function workAndRevive(booking: Booking, note: Note): Promise<void> {
-  const { stage } = booking;
-  const { issue, cellId } = await summon(booking, "work", booking.agent);
-  note(await look(booking, { play: "work", run: 1, cellId, issue }));
+  const { stage, agent } = booking;
+  const { issue, cellId } = await summon(booking, "work", agent);
+  note(await look(booking, { play: "work", run: 1, agent, cellId, issue }));
   await command(booking, issue, "/lazarus close");
   await settled(stage, cellId, (cell) => cell.state === "archived");
   await command(booking, issue, "/lazarus revive -- Do one thing more. play: again");
-  note(await look(booking, { play: "again", run: 2, cellId, issue }));
+  note(await look(booking, { play: "again", run: 2, agent, cellId, issue }));
 }
 
 /** A question, and its answer in the same cell and session. */
 async function questionAndAnswer(booking: Booking, note: Note): Promise<void> {
-  const { issue, cellId } = await summon(booking, "question", booking.agent);
-  note(await look(booking, { play: "question", run: 1, cellId, issue }));
+  const { agent } = booking;
+  const { issue, cellId } = await summon(booking, "question", agent);
+  note(await look(booking, { play: "question", run: 1, agent, cellId, issue }));
   await command(booking, issue, `/lazarus revive ${cellId.slice(0, 8)} -- It should be blue. play: answer`);
-  note(await look(booking, { play: "answer", run: 2, cellId, issue }));
+  note(await look(booking, { play: "answer", run: 2, agent, cellId, issue }));
 }
 
 async function one(booking: Booking, play: Play, agent: string): Promise<Seen> {
   const { issue, cellId } = await summon(booking, play, agent);
-  return look(booking, { play, run: 1, cellId, issue });
+  return look(booking, { play, run: 1, agent, cellId, issue });
 }
 
 async function summon({ stage, say, backend }: Booking, play: Play, agent: string) {
@@ -107,6 +115,8 @@ async function command({ stage }: Booking, issue: Thread, text: string): Promise
 }
 
 interface RunOf {
+  /** Its name in the configuration. */
+  readonly agent: string;
   readonly play: Play;
   readonly run: number;
   readonly cellId: string;
@@ -133,6 +143,7 @@ async function look(booking: Booking, of: RunOf): Promise<Seen> {
     commands: results.length,
     commits: subjects.filter((one) => !/left uncommitted/.test(one)).length,
     isResumed: scenes.some((scene) => scene.isResumed),
+    logEnd: (await stage.lazarus.readCell(of.cellId, `logs/${of.agent}-${of.run}.log`)).trim().slice(-600),
     words: headline((await stage.cards(of.issue)).at(-1)?.body ?? "", of.cellId),
   };
 }
