@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { adopt, watchStarted } from "./adoption.ts";
 import type { Backend, BackendName } from "./backends/backend.ts";
 import { tick } from "./cells/clock-jumps.ts";
 import { lookAtTime } from "./cells/expiry.ts";
@@ -127,7 +128,7 @@ export function openParts(config: Config, options: { log: Log; adapters?: Adapte
   const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
   const rights = createRights({ forge, config });
   const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
-  return { asRoot, clock, redactor, db, queue, registry, forge, heard, lifecycle, rights, deps };
+  return { asRoot, clock, redactor, db, queue, registry, uids, forge, heard, lifecycle, rights, deps };
 }
 
 async function compose(given: Config, options: OpenOptions & { lock: Lock }): Promise<App> {
@@ -157,7 +158,7 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
   const { repositories: patterns, pollMs } = config.forge;
   const looking = { forge, db, queue, handled, clock, log, isServed: rights.isServed };
   const catchUp = createCatchUp({ ...looking, patterns, pollMs });
-  const adopted = await adopt(runner, registry);
+  const adopted = await adopt(runner, parts);
 
   const reach = createReach({
     clock,
@@ -184,9 +185,7 @@ async function compose(given: Config, options: OpenOptions & { lock: Lock }): Pr
   const handlers = {
     ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
     ...createCommandHandlers({ ...postDeps, log }),
-    ...createReportHandlers(lifecycle.reported, ({ cellId, run }) =>
-      runner.watch(running(registry).filter((one) => one.cellId === cellId && one.run === run)),
-    ),
+    ...createReportHandlers(lifecycle.reported, (run) => watchStarted(runner, parts, run)),
     ...createTailHandler(postDeps),
     ...createReplyHandlers(deps),
     ...runner.handlers,
@@ -254,24 +253,6 @@ export function addressOf({ host, port }: { readonly host: string; readonly port
 
 /** Within the 10 s that a service manager is promised. */
 const DRAIN_MS = 8_000;
-
-/** Runs that an earlier process started are watched on; half-made and half-removed directories go. */
-async function adopt(runner: Runner, registry: Registry): Promise<number> {
-  const runs = running(registry);
-  await runner.sweep(registry.list().map((cell) => cell.id));
-  runner.watch(runs);
-  return runs.length;
-}
-
-function running(registry: Registry): Parameters<Runner["watch"]>[0] {
-  return registry.openRuns(["running"]).flatMap((run) => {
-    if (run.handle === null || run.startedAt === null) return [];
-    const { cellId, n, agent, handle, startedAt } = run;
-    const { health, healthSince: since, beat } = registry.mustCell(cellId);
-    const before = health === null || since === null ? null : { health, since, beat };
-    return [{ cellId, run: n, agent, handle, startedAt, before }];
-  });
-}
 
 /** Deadlines move with a wall clock that was set, before anybody looks at them. */
 function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): void {

@@ -17,10 +17,14 @@ type Teller<K extends JobKind> = (job: Job<K>, deps: FactDeps) => void;
  * `commands/dispatch.ts`, failures by `queue/attempt.ts`, the end of a process by the runner that saw it.
  */
 const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
-  start({ payload: { cell, run, agent } }, { log }) {
-    if (run !== 1) return;
+  start({ payload: { cell, run, agent, isSetUp } }, { log }) {
+    if (run !== 1 || isSetUp) return;
     const { target, requestedBy: who, branch, baseCommit: base } = cell;
     log.info({ cell: cell.id, target, agent, who, branch, base }, "cell made");
+  },
+  "setup-started"({ payload: { cellId, run, setup } }, deps) {
+    const { command, source } = setup;
+    deps.log.info({ ...ofRun(cellId, run, deps), command, source }, "cell is being set up");
   },
   "run-started"({ payload: { cellId, run } }, deps) {
     deps.log.info(ofRun(cellId, run, deps), "run started");

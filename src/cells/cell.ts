@@ -1,4 +1,11 @@
-import type { AgentBeat, Harvest, PeoplePush, RepositoryRef } from "../protocol/shapes.ts";
+import type {
+  AgentBeat,
+  Harvest,
+  PeoplePush,
+  RepositoryRef,
+  SetupBegun,
+  SetupEnd,
+} from "../protocol/shapes.ts";
 import type { ExitClass } from "./exit.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */
@@ -73,6 +80,8 @@ export interface Cell {
   readonly baseName: string;
   readonly baseRef: string;
   readonly baseCommit: string;
+  /** Where the repository's own `.lazarus.yml` is read; null: at the base commit. */
+  readonly rules: { readonly ref: string; readonly commit: string } | null;
   readonly branch: string;
   /** `draft`: a pull request of our own; `branch`: the branch of the pull request the cell is about. */
   readonly delivery: "draft" | "branch";
@@ -111,6 +120,8 @@ export interface Cell {
   readonly ttlWarnedFor: number | null;
   /** When an archived cell is destroyed by itself; null: never. */
   readonly keepUntil: number | null;
+  /** Digest of the setup that its tree, as it is, was set up with; null: of none, or the tree was brought back since. */
+  readonly setUpWith: string | null;
 }
 
 export interface Closing {
@@ -161,6 +172,21 @@ export interface Run {
   readonly exitWhy: string | null;
   /** When a quota resets, as the agent said. */
   readonly resetsAt: number | null;
+  /** How its cell was set up for it; null: it was not. */
+  readonly setup: Setup | null;
+}
+
+/** The setup of a cell for one run; `end` is null while it is at work. */
+export type Setup = SetupBegun & { readonly end: SetupEnd | null };
+
+/** Whether the cell is being set up for a run just now. */
+export function isBeingSetUp(run: Pick<Run, "state" | "setup"> | null): boolean {
+  return run?.state === "admitted" && run.setup !== null && run.setup.end === null;
+}
+
+/** Whether a setup did all it had to. */
+export function isSetupDone(end: SetupEnd): boolean {
+  return end.code === 0 && end.stopped === null && end.leftovers.length === 0;
 }
 
 export interface HistoryRow {

@@ -10,3 +10,6 @@ export function sessionIdOf(cellId: string, agent: string): string {
 export function logNameOf(agent: string, run: number): string {
   return `${agent}-${run}.log`;
 }
+
+/** What stands for an agent's name in the name of a setup's log: no agent can be called so. */
+export const SETUP_LOG = "setup";

@@ -1,4 +1,4 @@
-import type { Run } from "../cells/cell.ts";
+import { isBeingSetUp, type Run } from "../cells/cell.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import { decide, isRetryInLine } from "../cells/steps/decide.ts";
 import { systemClock, toIso } from "../clock.ts";
@@ -62,7 +62,8 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
 }
 
 function isRunning(cellId: string, registry: Registry): boolean {
-  return registry.lastRun(cellId)?.state === "running";
+  const run = registry.lastRun(cellId);
+  return run?.state === "running" || isBeingSetUp(run);
 }
 
 /** Done as far as this machine goes: the rest is in the job log. */
@@ -85,7 +86,7 @@ function goesOn(run: Run | null): string {
 function hasBegun(verb: string, cellId: string, registry: Registry): boolean {
   if (verb !== "summon" && verb !== "revive") return false;
   const run = registry.lastRun(cellId);
-  return run === null || run.state !== "admitted";
+  return run === null || run.state !== "admitted" || isBeingSetUp(run);
 }
 
 /** Nothing is in progress and nothing follows by itself. */

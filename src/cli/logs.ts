@@ -17,6 +17,7 @@ export interface LogsTerminal {
 interface LogsFlags {
   readonly follow?: boolean;
   readonly raw?: boolean;
+  readonly setup?: boolean;
   readonly tail: string;
 }
 
@@ -29,6 +30,7 @@ export function addLogs(program: Command, terminal: LogsTerminal): void {
     .option("-f, --follow", "go on with what is added while the run lasts")
     .option("--tail <lines>", "how many lines", "50")
     .option("--raw", "the file as the agent wrote it, and not what it says in words")
+    .option("--setup", "of what set the cell up, also where a run followed")
     .addHelpText("after", "\nExamples:\n  lazarus logs 4f1c0b7e\n  lazarus logs 4f1c0b7e -f --raw")
     .action((cell: string, flags: LogsFlags) => run(cell, flags, terminal));
 }
@@ -39,7 +41,13 @@ async function run(cell: string, flags: LogsFlags, terminal: LogsTerminal): Prom
     throw new LazarusError("usage", `--tail takes a number of lines, not ${flags.tail}`);
   let log = "";
   const printed = await printLog(terminal.load(), {
-    ...{ cell, lines, raw: flags.raw === true, follow: flags.follow === true },
+    ...{
+      cell,
+      lines,
+      raw: flags.raw === true,
+      follow: flags.follow === true,
+      isOfSetup: flags.setup === true,
+    },
     signal: terminal.interruption(),
     print: (text) => {
       if (terminal.isJson()) log += text;

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { openParts } from "../app.ts";
+import { isBeingSetUp } from "../cells/cell.ts";
 import { logNameOf } from "../cells/names.ts";
 import { findCell } from "../commands/access/find-cell.ts";
+import { loggedRun, logOwner } from "../commands/logs.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Config } from "../config/config.ts";
@@ -23,6 +25,8 @@ export interface LogRequest {
   /** The file as the agent wrote it. */
   readonly raw: boolean;
   readonly follow: boolean;
+  /** Of what set the cell up, also where a run followed. */
+  readonly isOfSetup: boolean;
   readonly signal: AbortSignal;
   print(text: string): void;
 }
@@ -51,25 +55,33 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
         : refusedAnswer("failed", "");
     }
     const { id, state } = found.cell;
-    const run = parts.registry.runs(id).findLast((one) => one.startedAt !== null);
-    if (run === undefined || state === "archived" || state === "destroyed")
-      return refusedAnswer("failed", replies.noLog(found.cell).text);
+    const { isOfSetup } = request;
+    const run = loggedRun(found.cell, { deps: parts.deps, isOfSetup });
+    if (run === undefined || state === "archived") {
+      const none = isOfSetup ? replies.noSetup(found.cell) : replies.noLog(found.cell);
+      return refusedAnswer("failed", none.text);
+    }
+    const agent = logOwner(run, isOfSetup);
+    const isWritten = () => {
+      const now = parts.registry.run(id, run.n);
+      return agent === run.agent ? now?.state === "running" : isBeingSetUp(now);
+    };
     const dir = join(config.missionsDir, id);
-    const read = (maxBytes: number) => readLogEnd(dir, logNameOf(run.agent, run.n), { maxBytes, redact });
+    const read = (maxBytes: number) => readLogEnd(dir, logNameOf(agent, run.n), { maxBytes, redact });
     const printer = createPrinter(request, redact);
     let shown = await read(FIRST_BYTES);
     const truncated = printer.begin(shown);
     let isOver = !request.follow;
     while (!isOver) {
       // Asked before the log is read: what was written until then is read once more.
-      isOver = parts.registry.run(id, run.n)?.state !== "running";
+      isOver = !isWritten();
       if (!isOver) await sleepOr(request.signal);
       const now = await read(WINDOW_BYTES);
       printer.goOn(added(shown.text, now.text), now);
       shown = now;
     }
     printer.end();
-    return { id, run: run.n, agent: run.agent, truncated };
+    return { id, run: run.n, agent, truncated };
   } finally {
     parts.db.close();
   }

@@ -33,6 +33,8 @@ interface Base {
   readonly commit: string;
   readonly delivery: NewCell["delivery"];
   readonly mergeInto: NewCell["mergeInto"];
+  /** The base branch of a pull request: never its head, which anybody may have written. */
+  readonly rules: NewCell["rules"];
   /** The branch of the pull request, where the cell delivers to it. */
   readonly branch: string | null;
 }
@@ -86,6 +88,7 @@ export async function planCell(
     branch,
     delivery: base.delivery,
     mergeInto: base.mergeInto,
+    rules: base.rules,
     brief: brief.text,
     briefSha256: brief.sha256,
     createdAt: now,
@@ -118,6 +121,7 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
     commit: branch.commit,
     delivery: "draft",
     mergeInto: { repository: repository.fullName, branch: branch.name },
+    rules: null,
     branch: null,
   };
 }
@@ -137,6 +141,7 @@ function pullRequestBase(pullRequest: PullRequest, target: Target): Base | { ref
     commit: head.commit,
     delivery: isHere ? "branch" : "draft",
     mergeInto: { repository: isHere ? target.repository.fullName : head.fullName, branch: head.ref },
+    rules: { ref: `refs/heads/${pullRequest.base.ref}`, commit: pullRequest.base.commit },
     branch: isHere ? head.ref : null,
   };
 }

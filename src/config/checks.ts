@@ -2,6 +2,7 @@ import { accessSync, constants } from "node:fs";
 import { resolve, sep } from "node:path";
 import { nearest } from "../nearest.ts";
 import { isLoopback, loopbackPort } from "./network.ts";
+import { isOurs, REPOSITORIES } from "./repository-checks.ts";
 import { AGENT_NAME, CONFIG_KEYS, type FileConfig, fileSchema, show } from "./schema.ts";
 import { at, type Environment, isTree, type Need, type Tree, why } from "./source.ts";
 
@@ -20,7 +21,9 @@ export function checkSchema(tree: Tree, fault: Fault): FileConfig | null {
 }
 
 function unknownKey(section: string, key: string): string {
-  const inTable = section.replace(/^agents\.[^.]*/, "agents.NAME");
+  const inTable = section
+    .replace(/^agents\.[^.]*/, "agents.NAME")
+    .replace(/^checks\..*(?=\.setup$)/, "checks.REPOSITORIES");
   const prefix = inTable ? `${inTable}.` : "";
   const siblings = CONFIG_KEYS.filter((each) => each.path.startsWith(prefix)).map(
     (each) => each.path.slice(prefix.length).split(".")[0] ?? "",
@@ -41,8 +44,12 @@ interface Circumstances {
 export function checkContradictions(tree: Tree, around: Circumstances): void {
   checkForge(tree, around);
   checkDirectories(tree, around);
+  checkSetups(tree, around);
   const agents = at(tree, "agents");
   for (const [name, agent] of Object.entries(isTree(agents) ? agents : {})) {
+    // As the log of a cell's setup is.
+    if (name === "setup")
+      around.fault(`agents.${name}`, "is how a cell's setup is called: choose another name");
     if (!AGENT_NAME.test(name)) {
       around.fault(
         `agents.${name}`,
@@ -51,6 +58,25 @@ export function checkContradictions(tree: Tree, around: Circumstances): void {
     }
     if (isTree(agent))
       checkAgent(`agents.${name}`, agent, { env: around.env, secrets: secretsOf(tree), fault: around.fault });
+  }
+}
+
+/** What the setups of `checks` lack, and what they must not be given. */
+function checkSetups(tree: Tree, { needs, fault }: Circumstances): void {
+  const checks = at(tree, "checks");
+  for (const [pattern, entry] of Object.entries(isTree(checks) ? checks : {})) {
+    const path = `checks.${pattern}`;
+    if (!REPOSITORIES.test(pattern)) fault(path, `${show(pattern)} is not owner/repo or owner/*`);
+    if (!isTree(entry) || !isTree(entry.setup)) continue;
+    if (needs.includes("agents") && entry.setup.run === undefined && entry.from !== "branch")
+      fault(`${path}.setup.run`, "is missing: the command, unless from is branch");
+    const set = isTree(entry.setup.set) ? entry.setup.set : {};
+    const ours = Object.keys(set).find((name) => isOurs(name));
+    if (ours !== undefined) fault(`${path}.setup.set`, `${ours} is Lazarus' own`);
+    const secrets = secretsOf(tree);
+    for (const [name, value] of Object.entries(set))
+      if (secrets.has(value))
+        fault(`${path}.setup.set`, `${name} holds a secret of the forge, which no cell is ever given`);
   }
 }
 
@@ -113,12 +139,17 @@ export function checkLoopback(file: FileConfig, fault: Fault): void {
   const { host, port } = file.server.listen;
   const isHere = isLoopback(host) || host === "0.0.0.0" || host === "::";
   const forge = file.forge.url === undefined ? null : new URL(file.forge.url);
-  for (const [name, { network }] of Object.entries(file.agents)) {
+  const networks = [
+    ...Object.entries(file.agents).map(([name, { network }]) => [`agents.${name}.network`, network] as const),
+    ...Object.entries(file.checks).map(
+      ([name, { setup }]) => [`checks.${name}.setup.network`, setup?.network ?? "none"] as const,
+    ),
+  ];
+  for (const [path, network] of networks) {
     const ports =
       typeof network === "string" ? [] : network.map((entry) => [entry, loopbackPort(entry)] as const);
     for (const [entry, at] of ports) {
       if (at === null) continue;
-      const path = `agents.${name}.network`;
       if (isHere && at === port)
         fault(
           path,

@@ -3,6 +3,7 @@ import { LazarusError } from "../errors.ts";
 import { type AgentConfig, buildAgent, secretsOf } from "./agents.ts";
 import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
 import { proxies } from "./proxies.ts";
+import { buildChecks, type RepositoryChecks, secretsOfChecks, withLongSetups } from "./repository-checks.ts";
 import type { FileConfig } from "./schema.ts";
 import {
   at,
@@ -49,6 +50,8 @@ export interface Config {
     readonly stalledMs: number;
   };
   readonly publish: { readonly skipCi: boolean; readonly maxFileBytes: number; readonly prune: boolean };
+  /** The first whose pattern matches a repository holds for it. */
+  readonly checks: readonly RepositoryChecks[];
   readonly container: { readonly engine: string; readonly args: readonly string[] };
   readonly uids: { readonly first: number; readonly last: number };
   readonly limits: {
@@ -137,7 +140,9 @@ export function loadConfig(options: LoadOptions): Config {
   for (const path of SECRETS.filter((each) => at(tree, each) != null && at(tree, `${each}_file`) != null)) {
     fault(`${path}_file`, `${path} is given as well: one of them must go`);
   }
-  tree = substitute(tree, "", { env, needed: (path) => isNeeded(path, needs), fault }) as Tree;
+  tree = withLongSetups(
+    substitute(tree, "", { env, needed: (path) => isNeeded(path, needs), fault }) as Tree,
+  );
   for (const path of SECRETS) {
     if (isNeeded(path, needs)) tree = readSecretFile(tree, path, { base, fault });
   }
@@ -155,7 +160,7 @@ function isNeeded(path: string, needs: readonly Need[]): boolean {
   if (/^(data|missions|pit)\b/.test(path)) return true;
   if (path.startsWith("server.") || path.startsWith("forge.webhook_secret")) return needs.includes("server");
   if (path.startsWith("forge.")) return needs.includes("forge") || needs.includes("server");
-  if (path.startsWith("agents.")) return needs.includes("agents");
+  if (/^(agents|checks)\./.test(path)) return needs.includes("agents");
   return needs.some((need) => need !== "pit");
 }
 
@@ -200,7 +205,9 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   );
   for (const [key, why] of NOT_YET)
     if (isGiven(key)) notices.push(`${key}: does not hold, ${why} in this version`);
+  const checks = buildChecks(file.checks, notices);
   const secrets = [
+    ...secretsOfChecks(checks),
     forge.token ?? "",
     ...(forge.webhook_secret ?? []),
     ...[...agents.values()].flatMap(secretsOf),
@@ -228,6 +235,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       stalledMs: pit.stalled,
     },
     publish: { skipCi: publish.skip_ci, maxFileBytes: publish.max_file, prune: publish.prune },
+    checks,
     container: file.container,
     uids: file.uids,
     limits: {

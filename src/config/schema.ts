@@ -134,6 +134,39 @@ const agent = section({
   }).prefault({}),
 });
 
+/** How the command of a check is run; also what `.lazarus.yml` of a repository says of one. */
+export const check = section({
+  run: optional(text, "the command, for `sh -e`; needed unless `from` is branch"),
+  network: optional(
+    network,
+    "as an agent's: none, full, or a list; with `from: branch` the most that the file may ask for",
+    "none",
+  ),
+  limit: optional(
+    span,
+    "after so long it is ended; with `from: branch` the longest that the file may ask for",
+    "10m",
+  ),
+  set: key(variables, {}, "variables set to these values"),
+});
+/** Of one pattern of repositories. What else stands there is a check of later versions. */
+const checks = z
+  .object(
+    {
+      from: key(
+        oneOf(["here", "branch"]),
+        "here",
+        "here: only what stands here; branch: also `.lazarus.yml` of the target's base branch, which comes first",
+      ),
+      setup: check.optional(),
+    },
+    {
+      error: (issue) =>
+        issue.code === "invalid_type" ? `${show(issue.input)} is not a section of keys` : undefined,
+    },
+  )
+  .catchall(z.unknown());
+
 const later: Kind<"local"> = {
   what: "local (redis:// is not in this version: it would hold nothing)",
   read: (input) => (input === "local" ? "local" : undefined),
@@ -186,6 +219,11 @@ export const fileSchema = section({
       "removes the branch of an archived cell once its pull request is merged or closed",
     ),
   }).prefault({}),
+  checks: z
+    .record(z.string(), checks, {
+      error: (issue) => `${show(issue.input)} is not a section of checks by pattern of repositories`,
+    })
+    .prefault({}),
   container: section({
     engine: key(text, "podman", "podman or docker"),
     args: key(
@@ -237,8 +275,10 @@ export const CONFIG_KEYS: readonly ConfigKey[] = keysOf(fileSchema, "");
 function keysOf(schema: z.core.$ZodType, path: string): ConfigKey[] {
   const note = notes.get(schema);
   if (note) return [{ path, ...note }];
-  if (schema instanceof z.ZodPrefault) return keysOf(schema.def.innerType, path);
-  if (schema instanceof z.ZodRecord) return keysOf(schema.valueType, `${path}.NAME`);
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional)
+    return keysOf(schema.def.innerType, path);
+  if (schema instanceof z.ZodRecord)
+    return keysOf(schema.valueType, `${path}.${path === "checks" ? "REPOSITORIES" : "NAME"}`);
   if (!(schema instanceof z.ZodObject)) return [];
   return Object.entries(schema.shape).flatMap(([name, inner]) =>
     keysOf(inner, path ? `${path}.${name}` : name),

@@ -32,7 +32,7 @@ export function readSource({ file, env, cwd }: Lookup): Source {
   const places = named === undefined ? ["lazarus.yaml", "/etc/lazarus/lazarus.yaml"] : [named];
   for (const place of places.map((each) => resolve(cwd, each))) {
     try {
-      return { file: place, ...parse(readLimited(place)) };
+      return { file: place, ...parseTree(readLimited(place)) };
     } catch (error) {
       if (named === undefined && systemCode(error) === "ENOENT") continue;
       return { file: place, tree: {}, faults: [`${place} cannot be read: ${why(error)}`] };
@@ -61,8 +61,8 @@ export function why(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** YAML, of which JSON is a part. Only the first line of a parser's message is kept: the others quote the file, secrets and all. */
-function parse(text: string): Omit<Source, "file"> {
+/** YAML, of which JSON is a part, as a mapping of keys. Only the first line of a parser's message is kept: the others quote the file, secrets and all. */
+export function parseTree(text: string): Omit<Source, "file"> {
   const document = parseDocument(text);
   const problems = [...document.errors, ...document.warnings];
   if (problems.length > 0) return { tree: {}, faults: problems.map((each) => firstLine(each.message)) };

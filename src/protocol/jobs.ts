@@ -12,6 +12,8 @@ import {
   repository,
   runPrompt,
   seams,
+  setupBegun,
+  setupEnd,
   user,
 } from "./shapes.ts";
 
@@ -71,6 +73,10 @@ export const JOBS = {
       role: z.enum(["observer", "executor", "director"]),
       /** Where an older version put the job there is none: the brief. */
       prompt: runPrompt.default({ kind: "brief", text: "", earlier: [] }),
+      /** Digest of the setup that the tree, as it is, was set up with; none: of none. */
+      setUpWith: z.string().nullable().optional(),
+      /** Its setup has just ended well: no other one now. */
+      isSetUp: z.boolean().optional(),
     }),
   },
   stop: {
@@ -178,6 +184,9 @@ export const JOBS = {
       prompt: givenPrompt.nullable().default(null),
     }),
   },
+  /** Its cell is being set up first. */
+  "setup-started": { queue: "reports", payload: z.object({ ...runRef, setup: setupBegun }) },
+  "setup-ended": { queue: "reports", payload: z.object({ ...runRef, end: setupEnd }) },
   /** It cannot be started, and trying again will not help. */
   "run-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
   "run-ended": {

@@ -49,6 +49,8 @@ export const cellSpec = z.object({
   /** What to fetch when the base commit is not in the mirror yet: `refs/heads/main`, `refs/pull/7/head`. */
   baseRef: z.string(),
   baseCommit: z.string(),
+  /** Where `.lazarus.yml` is read; null: at the base commit. A pull request's head is never the place: anybody may have written it. */
+  rules: z.object({ ref: z.string(), commit: z.string() }).nullable().default(null),
   brief: z.string(),
   briefSha256: z.string(),
 });
@@ -89,6 +91,39 @@ export type MissionUpdate = z.infer<typeof mission>;
 
 export const processName = z.object({ pid: z.number(), command: z.string() });
 export type ProcessName = z.infer<typeof processName>;
+
+/** A setup that was begun in a cell, for one of its runs. */
+export const setupBegun = z.object({
+  command: z.string(),
+  /** Which command it is, with its network and variables: the same is not run twice in one tree. */
+  digest: z.string(),
+  /** `.lazarus.yml at a1b2c3d` where the command stands there; null: in lazarus.yaml. */
+  source: z.string().nullable(),
+  network: z.union([z.enum(["none", "full"]), z.array(z.string())]),
+  limitMs: z.number(),
+  handle,
+  startedAt: z.number(),
+});
+export type SetupBegun = z.infer<typeof setupBegun>;
+
+/** How a setup ended. */
+export const setupEnd = z.object({
+  endedAt: z.number(),
+  /** Null where nobody saw it end. */
+  code: z.number().nullable(),
+  signal: z.string().nullable(),
+  /** Why Lazarus ended it: `over its limit of 5m`; null when it ended by itself. */
+  stopped: z.string().nullable(),
+  /** The end of its output, redacted; only where it failed. */
+  tail: z.string(),
+  refusedHosts: z.array(z.string()),
+  leftovers: z.array(z.string()),
+  /** Files that git tracks and that it changed. */
+  changed: z.array(z.string()),
+  /** What it left that git does not know, and that is kept out of the work. */
+  untracked: z.array(z.string()),
+});
+export type SetupEnd = z.infer<typeof setupEnd>;
 
 const commit = z.object({ hash: z.string(), subject: z.string(), author: z.string(), at: z.number() });
 /** What the end of a run's log and the machine say of how it went: signs, no proof; an agent writes its log itself. */

@@ -12,11 +12,21 @@ import { createMirrors, type Mirrors } from "./git/mirror.ts";
 import { createQuarantine, type Quarantine } from "./git/quarantine.ts";
 import { type Report, Watch } from "./health/watch.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
+import { SetupWatch } from "./setup/setup-watch.ts";
 
 export interface RunnerDeps {
   readonly config: Pick<
     Config,
-    "dataDir" | "missionsDir" | "forge" | "agents" | "limits" | "publish" | "pit" | "childPath" | "proxyFor"
+    | "dataDir"
+    | "missionsDir"
+    | "forge"
+    | "agents"
+    | "checks"
+    | "limits"
+    | "publish"
+    | "pit"
+    | "childPath"
+    | "proxyFor"
   >;
   /** Whether Lazarus is root, and cells run as users of their own. */
   readonly asRoot: boolean;
@@ -38,6 +48,7 @@ export interface Parts extends RunnerDeps {
   readonly mirrors: Mirrors;
   readonly quarantine: Quarantine;
   readonly watch: Watch;
+  readonly setups: SetupWatch;
   readonly gates: Gates;
   cellDir(cellId: string): string;
 }
@@ -76,14 +87,16 @@ export function createParts(deps: RunnerDeps): Parts {
     redact,
     report,
   });
+  const mirrors = createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git });
   return {
     ...deps,
     git,
     gitHome,
     cellDir,
     watch,
+    setups: new SetupWatch({ ...deps, cellDir, gates, mirrors }),
     gates,
-    mirrors: createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git }),
+    mirrors,
     quarantine: createQuarantine({
       dir: join(config.dataDir, "quarantine"),
       git,

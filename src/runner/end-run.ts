@@ -3,6 +3,7 @@ import { readLock } from "../backends/os/state-files.ts";
 import { LazarusError } from "../errors.ts";
 import { backendNamed, type Parts } from "./context.ts";
 import { pathsOf } from "./disk/directory.ts";
+import { setupStateOf } from "./setup/start-setup.ts";
 
 export interface EndedRun {
   readonly handle: Handle;
@@ -34,12 +35,19 @@ export async function endAll(
     const backend = backendNamed(parts, known.backend);
     return { handle: known, backend, leftovers: await backend.stop(known, graceMs), began: true };
   }
+  const settingUp = parts.setups.find(cellId)?.handle;
+  if (settingUp !== undefined) {
+    const backend = backendNamed(parts, settingUp.backend);
+    return { handle: settingUp, backend, leftovers: await backend.stop(settingUp, graceMs), began: false };
+  }
   // No process has the number 0: only the cell's marker and its user are looked for.
   const nobody = (backend: BackendName): Handle => ({
     ...{ backend, cellId, run, bootId: "", pid: 0, startTicks: 0 },
     ...{ stateDir, startedAt: 0, uid: cell.user?.uid ?? null },
   });
   const began = readLock(stateDir, run) !== undefined;
+  // A setup that was begun for this run and told to nobody: what lives is that.
+  const isSetup = !began && readLock(setupStateOf({ state: stateDir }), run) !== undefined;
   let ended: EndedRun | null = null;
   for (const backend of parts.backends.values()) {
     const handle = nobody(backend.name);
@@ -49,7 +57,7 @@ export async function endAll(
       handle,
       backend,
       leftovers: await backend.stop(handle, graceMs),
-      began: began || living.length > 0,
+      began: began || (living.length > 0 && !isSetup),
     };
   }
   if (ended !== null) return ended;

@@ -8,7 +8,7 @@ import { pathsOf } from "./disk/directory.ts";
 /** The ways of running sandboxes to the hosts that their agents may reach: one a cell, opened before a start and when a run is adopted. */
 export interface Gates {
   /** Opens the gate of a run where its agent has listed hosts; nothing to do for others, or where it is open. */
-  open(cellId: string, agent: AgentConfig): Promise<void>;
+  open(cellId: string, agent: Pick<AgentConfig, "name" | "backend" | "network">): Promise<void>;
   /** Closes it, and answers what was refused: `host:port`, each once. */
   close(cellId: string): Promise<string[]>;
   closeAll(): Promise<void>;

@@ -1,11 +1,17 @@
-import { toIso } from "../clock.ts";
+import { type Clock, toIso } from "../clock.ts";
 import { explain } from "../errors.ts";
-import type { Parts } from "./context.ts";
+import type { Log } from "../log.ts";
 import { noteInDaemonLog, writeHeartbeat } from "./disk/directory.ts";
+
+export interface JournalDeps {
+  readonly cellDir: (cellId: string) => string;
+  readonly clock: Clock;
+  readonly log: Pick<Log, "warn">;
+}
 
 /** Writes the heartbeat at each scan while `fn` is at work: other tools take silence for death. */
 export async function whileBeating<T>(
-  parts: Parts,
+  parts: JournalDeps & { readonly config: { readonly pit: { readonly scanMs: number } } },
   cellId: string,
   state: string,
   fn: () => Promise<T>,
@@ -29,7 +35,7 @@ export async function whileBeating<T>(
 
 /** Adds a line to the cell's `logs/daemon.log`; where that cannot be, our own log says so. */
 export async function note(
-  parts: Parts,
+  parts: JournalDeps,
   cellId: string,
   facts: { readonly what: string } & Record<string, unknown>,
 ): Promise<void> {

@@ -1,4 +1,3 @@
-import type { AgentConfig } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import type { Handlers } from "../queue/queue.ts";
 import { createParts, type Parts, parseHandle, type RunnerDeps } from "./context.ts";
@@ -16,6 +15,8 @@ import { start } from "./jobs/start.ts";
 import { stop } from "./jobs/stop.ts";
 import { tail } from "./jobs/tail.ts";
 import { takeIn } from "./jobs/take-in.ts";
+import type { SettingUp } from "./setup/setup-watch.ts";
+import { setupGate } from "./setup/start-setup.ts";
 import { sweep } from "./sweep.ts";
 
 export type { RunnerDeps } from "./context.ts";
@@ -40,6 +41,10 @@ export interface Runner {
   readonly handlers: Required<Pick<Handlers, CellJobs>>;
   /** Adopts runs that an earlier process started; each start adds its own, and what is watched already is left alone. Handles come from the registry. */
   watch(runs: readonly (Omit<Running, "handle"> & { readonly handle: Record<string, unknown> })[]): void;
+  /** The same for setups: what they are for starts when they have ended well. */
+  watchSetups(
+    all: readonly (Omit<SettingUp, "handle"> & { readonly handle: Record<string, unknown> })[],
+  ): void;
   /** Takes a heartbeat of a cell's agent; false where no run of it is at work here. */
   hear(cellId: string, words: BeatWords): boolean;
   /** Before anything else, once: removes what an earlier process left half-made or half-deleted, and quarantines of cells that are not known. */
@@ -76,17 +81,27 @@ export function createRunner(deps: RunnerDeps): Runner {
         if (agent !== undefined) openAgain(parts, run.cellId, agent);
       }
     },
+    watchSetups(all) {
+      for (const one of all) {
+        if (parts.setups.find(one.cell.id)?.run === one.run) continue;
+        const handle = parseHandle({ ...one.handle });
+        if (handle === null) continue;
+        parts.setups.add({ ...one, handle });
+        openAgain(parts, one.cell.id, setupGate(handle, one.setup));
+      }
+    },
     hear: (cellId, words) => parts.watch.hear(cellId, words),
     sweep: (knownIds) => sweep(parts, knownIds),
     async close() {
       await parts.watch.close();
+      await parts.setups.close();
       await parts.gates.closeAll();
     },
   };
 }
 
 /** An agent that outlived us finds its way out again. */
-function openAgain(parts: Parts, cellId: string, agent: AgentConfig): void {
+function openAgain(parts: Parts, cellId: string, agent: Parameters<Parts["gates"]["open"]>[1]): void {
   parts.gates.open(cellId, agent).catch((error: unknown) => {
     parts.log.warn(
       { cell: cellId, why: explain(error) },

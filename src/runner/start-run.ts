@@ -9,6 +9,7 @@ import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { GivenPrompt } from "../protocol/shapes.ts";
 import { surroundingsOf } from "./confinement.ts";
+import type { Parts } from "./context.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
 import { ensureHome } from "./disk/home.ts";
 import { checkPassable, lendCell } from "./disk/owner.ts";
@@ -20,11 +21,18 @@ import type { Gates } from "./gates.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
 import { promptText } from "./prompt.ts";
+import { type SetupPlan, setupPlanOf } from "./setup/setup-plan.ts";
+import { SETUP_HOME, startSetup } from "./setup/start-setup.ts";
 
-export interface StartDeps extends WorkspaceDeps {
+export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDir"> {
   readonly gates: Gates;
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
 }
+
+/** What was started: the run itself, or, where its cell is to be set up first, that. */
+export type Started =
+  | { readonly kind: "run"; readonly handle: Handle; readonly prompt: GivenPrompt }
+  | { readonly kind: "setup"; readonly handle: Handle; readonly plan: SetupPlan };
 
 export interface StartPlan {
   readonly payload: JobPayload<"start">;
@@ -32,17 +40,11 @@ export interface StartPlan {
   readonly backend: Backend;
 }
 
-/** A run that lives, and what it was given to start with. */
-export interface Begun {
-  readonly handle: Handle;
-  readonly prompt: GivenPrompt;
-}
-
 /**
- * Starts a run, making its cell first where it is not there; every step finds what an earlier attempt did.
+ * Starts a run, making its cell first where it is not there, or the setup of that cell where it is due; every step finds what an earlier attempt did.
  * @throws LazarusError `agent-missing`, `backend`, `git`, `directory`, `disk-full`, `configuration`.
  */
-export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Begun> {
+export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Started> {
   const { cell, run } = plan.payload;
   const paths = pathsOf(join(deps.missionsDir, cell.id));
   if (cell.user !== null) {
@@ -54,6 +56,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     paths,
     session: { id: cell.id, isNew: true },
     text: textOf(plan, false),
+    setupHome: null,
   });
   const usable = await plan.backend.check();
   if (!usable.ok)
@@ -82,6 +85,15 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     files: wanted.files.map(({ path, fill }) => ({ path, fill: (text) => fill(text, wanted.spec.env) })),
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
+  const setup = await dueSetup(deps, plan.payload, signal);
+  if (setup !== null) {
+    signal.throwIfAborted();
+    return {
+      kind: "setup",
+      plan: setup,
+      handle: await startSetup(deps, { cell, run, agent, backend, plan: setup }),
+    };
+  }
   const session = await findSession({ cellId: cell.id, cellDir: paths.cell, run, agent });
   const text = textOf(plan, !session.isNew);
   const sha256 = await keepPrompt(paths, run, text);
@@ -90,8 +102,10 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
   if (keyPath !== null) await lendSigningKey(paths, { path: keyPath, user: cell.user });
   signal.throwIfAborted();
   await deps.gates.open(cell.id, agent);
-  const { spec } = prepare(deps, plan, { paths, session, text });
-  return { handle: await backend.start(spec), prompt: { sha256, isResumed: !session.isNew } };
+  const setupHome = await setupHomeOf(paths, plan.payload);
+  const { spec } = prepare(deps, plan, { paths, session, text, setupHome });
+  const prompt = { sha256, isResumed: !session.isNew };
+  return { kind: "run", handle: await backend.start(spec), prompt };
 }
 
 /** What the run starts with; an agent that takes it as an argument can take no more than that. */
@@ -114,6 +128,27 @@ function checkSigning({ agent, backend, payload }: StartPlan, spec: RunSpec): vo
   resolveCommand("git's signing (on Debian: apt-get install openssh-client)", ["ssh-keygen"], spec);
 }
 
+/** Null where there is none, or the tree has it already. */
+async function dueSetup(
+  deps: StartDeps,
+  { cell, setUpWith, isSetUp }: JobPayload<"start">,
+  signal: AbortSignal,
+): Promise<SetupPlan | null> {
+  if (isSetUp === true) return null;
+  const setup = await setupPlanOf(deps, cell, signal);
+  return setup?.digest === (setUpWith ?? undefined) ? null : setup;
+}
+
+/** Where the setup of the tree kept its own things, which its agent may read; null where it had none. */
+async function setupHomeOf(
+  paths: CellPaths,
+  { setUpWith, isSetUp }: JobPayload<"start">,
+): Promise<string | null> {
+  if (isSetUp !== true && setUpWith == null) return null;
+  const home = join(paths.home, SETUP_HOME);
+  return (await whatIs(home)) === "directory" ? home : null;
+}
+
 function toLimits(agent: AgentConfig): Record<string, unknown> {
   const { runMs, memoryBytes, processes, logBytes, fileBytes } = agent.limits;
   return { run_ms: runMs, memory_bytes: memoryBytes, processes, log_bytes: logBytes, file_bytes: fileBytes };
@@ -122,18 +157,28 @@ function toLimits(agent: AgentConfig): Record<string, unknown> {
 function prepare(
   deps: StartDeps,
   { payload, agent, backend }: StartPlan,
-  at: { readonly paths: CellPaths; readonly session: Session; readonly text: string },
+  at: {
+    readonly paths: CellPaths;
+    readonly session: Session;
+    readonly text: string;
+    readonly setupHome: string | null;
+  },
 ): { spec: RunSpec; directories: string[]; files: readonly HomeFile[] } {
   const { cell, run, role } = payload;
-  const { paths } = at;
+  const { paths, setupHome } = at;
   const mirror = deps.mirrors.path(cell.repository);
   const prompt = join(paths.prompts, promptFileOf(run));
-  const surroundings = surroundingsOf({ id: cell.id, paths, mirror, user: cell.user }, agent, {
-    role,
-    path: deps.childPath,
-    ...(agent.git.keyPath === null ? {} : { signingKey: signingKeyIn(paths) }),
-    prompt,
-  });
+  const surroundings = surroundingsOf(
+    { id: cell.id, paths, mirror, user: cell.user },
+    setupHome === null ? agent : { ...agent, paths: [...agent.paths, setupHome] },
+    {
+      role,
+      path: deps.childPath,
+      ...(agent.git.keyPath === null ? {} : { signingKey: signingKeyIn(paths) }),
+      prompt,
+    },
+  );
+  const ofSetup = setupHome === null ? {} : { LAZARUS_SETUP_HOME: setupHome };
   const context: LaunchContext = {
     briefPath: prompt,
     briefText: at.text,
@@ -147,7 +192,7 @@ function prepare(
   const spec: RunSpec = {
     ...surroundings,
     env: agentEnvironment(
-      { ...surroundings.env, ...deps.heartbeats.environmentOf(cell.id, agent) },
+      { ...surroundings.env, ...ofSetup, ...deps.heartbeats.environmentOf(cell.id, agent) },
       launch.env,
     ),
     run,

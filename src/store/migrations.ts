@@ -126,7 +126,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX cells_pull_request ON cells (pull_request) WHERE pull_request IS NOT NULL;
   CREATE INDEX cells_kept ON cells (keep_until) WHERE state = 'archived';
   `,
-  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers.
+  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers;
+  // where a repository's own rules are read, what a cell was set up with, and how it was set up for a run.
   `
   ALTER TABLE jobs ADD COLUMN outages INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE jobs ADD COLUMN in_outage INTEGER NOT NULL DEFAULT 0;
@@ -145,5 +146,8 @@ export const MIGRATIONS: readonly string[] = [
   -- What people pushed to a cell's branch: JSON with the run that found it, their last tip that is in the tree with the cell.
   ALTER TABLE runs ADD COLUMN people TEXT;
   ALTER TABLE cells ADD COLUMN people_tip TEXT;
+  ALTER TABLE cells ADD COLUMN rules TEXT;
+  ALTER TABLE cells ADD COLUMN set_up_with TEXT;
+  ALTER TABLE runs ADD COLUMN setup TEXT;
   `,
 ];

@@ -1,9 +1,18 @@
 import { expect, it } from "vitest";
+import { isBeingSetUp, type Run } from "../../src/cells/cell.ts";
 import { tick } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime } from "../../src/cells/expiry.ts";
 import { isStuckReason } from "../../src/cells/steps/stuck.ts";
 import { LazarusError } from "../../src/errors.ts";
-import { type ControlRig, createControl, ended, harvest, started } from "../fakes/control-rig.ts";
+import {
+  type ControlRig,
+  createControl,
+  ended,
+  harvest,
+  setupEnded,
+  setupStarted,
+  started,
+} from "../fakes/control-rig.ts";
 
 const IDS = [1, 2, 3].map((n) => `${n}f1c0b7e-1111-4222-8333-444455556666`);
 const DEV = { id: 3, login: "dev" };
@@ -63,10 +72,12 @@ function world(rig: ControlRig, seed: number) {
         };
         return reported.onTakenIn({ cellId, run, people: roll() < 0.5 ? null : people });
       }
-      case "start":
-        return isBad
-          ? reported.onRunRefused({ cellId, run, why: "no" })
-          : reported.onRunStarted(started(cellId, run, clock.now()));
+      case "start": {
+        if (isBad) return reported.onRunRefused({ cellId, run, why: "no" });
+        if (!payload.isSetUp && payload.setUpWith === null && roll() < 0.4)
+          return reported.onSetupStarted(setupStarted(cellId, run, clock.now()));
+        return reported.onRunStarted(started(cellId, run, clock.now()));
+      }
       case "stop":
         return reported.onRunEnded({
           ...ended(cellId, run, clock.now()),
@@ -99,6 +110,8 @@ function world(rig: ControlRig, seed: number) {
   const end = (cellId: string, code: number) => {
     const run = registry.lastRun(cellId);
     if (run?.state === "running") reported.onRunEnded(ended(cellId, run.n, clock.now(), { code }));
+    else if (run !== null && isBeingSetUp(run))
+      reported.onSetupEnded(setupEnded(cellId, run.n, clock.now(), { code }));
   };
 
   return {
@@ -171,6 +184,11 @@ function world(rig: ControlRig, seed: number) {
   };
 }
 
+/** Its cell is being set up for it, or was just now. */
+function isReady(run: Run | undefined): boolean {
+  return run?.state === "admitted" && run.setup !== null;
+}
+
 /** What must hold at any moment. */
 function faultsNow(rig: ControlRig): string[] {
   const { registry } = rig;
@@ -185,7 +203,7 @@ function faultsNow(rig: ControlRig): string[] {
       [open.length > 1, "two open runs"],
       [open.length === 1 && open[0]?.n !== runs.at(-1)?.n, "an open run that is not the last"],
       [cell.state === "destroyed" && open.length > 0, "a run of a destroyed cell"],
-      [cell.state === "active" && state !== "running", "active without a run"],
+      [cell.state === "active" && state !== "running" && !isReady(open[0]), "active without a run"],
       [state === "running" && cell.state !== "active" && !isEnding, "a run in a cell that is not active"],
       [state === "waiting" && isEnding, "a run waits in a cell that closes"],
       [cell.state === "closing" && cell.closing === null, "closing for no reason"],

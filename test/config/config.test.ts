@@ -94,7 +94,9 @@ describe("the example", () => {
         ? [path]
         : Object.entries(value).flatMap(([key, each]) => shown(each, path ? `${path}.${key}` : key));
     };
-    const paths = shown(parse(EXAMPLE), "").map((each) => each.replace("agents.allegro", "agents.NAME"));
+    const paths = shown(parse(EXAMPLE), "").map((each) =>
+      each.replace("agents.allegro", "agents.NAME").replace("checks.acme/*", "checks.REPOSITORIES"),
+    );
     const keys = CONFIG_KEYS.map((each) => each.path).filter((each) => !/(token|secret)_file$/.test(each));
     expect([...paths, "agents.NAME.command"].sort()).toEqual(keys.sort());
   });

@@ -191,6 +191,7 @@ export function newCell(now: number, more: Partial<NewCell> = {}): NewCell {
     branch: `lazarus/${id.slice(0, 8)}`,
     delivery: "draft",
     mergeInto: { repository: "acme/app", branch: "main" },
+    rules: null,
     brief: "# Mission: Make the parser accept empty input\n",
     briefSha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     createdAt: now,
@@ -250,6 +251,42 @@ export function started(cellId: string, run: number, startedAt: number): JobPayl
     startedAt,
     logPath: `/x/logs/allegro-${run}.log`,
     prompt: null,
+  };
+}
+
+/** A setup begins for a run of a cell. */
+export function setupStarted(cellId: string, run: number, startedAt: number): JobPayload<"setup-started"> {
+  return {
+    cellId,
+    run,
+    setup: {
+      command: "npm ci --ignore-scripts",
+      digest: "d".repeat(64),
+      source: null,
+      network: ["registry.npmjs.org"],
+      limitMs: 300_000,
+      handle: { pid: 4712 },
+      startedAt,
+    },
+  };
+}
+
+/** It ends, well unless told otherwise. */
+export function setupEnded(
+  cellId: string,
+  run: number,
+  endedAt: number,
+  more: Partial<JobPayload<"setup-ended">["end"]> = {},
+): JobPayload<"setup-ended"> {
+  return {
+    cellId,
+    run,
+    end: {
+      endedAt,
+      ...{ code: 0, signal: null, stopped: null, tail: "" },
+      ...{ refusedHosts: [], leftovers: [], changed: [], untracked: [] },
+      ...more,
+    },
   };
 }
 
@@ -362,4 +399,5 @@ export const NOTHING_YET = {
   breaker: null,
   ttlWarnedFor: null,
   keepUntil: null,
+  setUpWith: null,
 } as const satisfies Partial<Cell>;

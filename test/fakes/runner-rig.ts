@@ -7,6 +7,7 @@ import { asUser } from "../../src/backends/os/user.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
+import type { RepositoryChecks } from "../../src/config/repository-checks.ts";
 import { silentLog } from "../../src/log.ts";
 import type { JobKind, JobPayload } from "../../src/protocol/jobs.ts";
 import type { CellSpec, Harvest, RunPrompt, Seams } from "../../src/protocol/shapes.ts";
@@ -36,6 +37,8 @@ export interface RunnerRig {
   deps: RunnerDeps;
   /** The agent `allegro` is a shell script from now on. */
   agent(script: string, more?: Partial<AgentConfig>): void;
+  /** Sets acme/app up from now on; null: not. */
+  setUpWith(setup: RepositoryChecks["setup"], from?: RepositoryChecks["from"]): void;
   /** A fresh runner on the same directories, as after a restart. */
   restart(more?: Partial<RunnerDeps>): void;
   /** Commits to the forge's branch and answers the commit. */
@@ -76,6 +79,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
   rmSync(join(forgeRepository, "hooks"), { recursive: true });
   const server = await serveGit(join(root, "forge"), TOKEN);
   const agents = new Map<string, AgentConfig>();
+  const checks: RepositoryChecks[] = [];
   const reports: NewJob<JobKind>[] = [];
   const missions = join(root, "missions");
   const data = join(root, "data");
@@ -91,6 +95,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       missionsDir: missions,
       forge: { url: server.url, token: TOKEN, webhookSecrets: [], repositories: [], caFile: null, pollMs: 0 },
       agents,
+      checks,
       limits: {
         cells: 8,
         perRepository: 4,
@@ -135,6 +140,9 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       chmodSync(path, 0o755);
       agents.set("allegro", agentOf(path, more));
     },
+    setUpWith(setup, from = "here") {
+      checks.splice(0, 1, { pattern: "acme/*", from, setup });
+    },
     restart(more = {}) {
       void rig.runner.close();
       rig.deps = { ...deps(), ...more };
@@ -168,6 +176,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         branch: `lazarus/${id.slice(0, 8)}`,
         baseRef: "refs/heads/main",
         baseCommit: base,
+        rules: null,
         brief: "# Brief\n\nDo it: äöü\n",
         briefSha256: "0".repeat(64),
         ...more,

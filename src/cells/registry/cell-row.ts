@@ -57,6 +57,8 @@ const cellRow = z.object({
   breaker: z.string().nullable(),
   ttl_warned_for: z.number().nullable(),
   keep_until: z.number().nullable(),
+  rules: json(z.object({ ref: z.string(), commit: z.string() })).nullable(),
+  set_up_with: z.string().nullable(),
 });
 
 /** A row of `cells` as a Cell; throws where the file was tampered with. */
@@ -106,6 +108,8 @@ export function cellFromRow(row: unknown): Cell {
     breaker: r.breaker,
     ttlWarnedFor: r.ttl_warned_for,
     keepUntil: r.keep_until,
+    rules: r.rules,
+    setUpWith: r.set_up_with,
   };
 }
 
@@ -149,6 +153,7 @@ export type NewCell = Omit<
   | "breaker"
   | "ttlWarnedFor"
   | "keepUntil"
+  | "setUpWith"
 >;
 
 /** The parameters of the statement that inserts a cell. */
@@ -162,6 +167,7 @@ export function bindCell(cell: NewCell): Record<string, unknown> {
     requesterLogin: cell.requester.login,
     waitsForApproval: Number(cell.waitsForApproval),
     mergeInto: JSON.stringify(cell.mergeInto),
+    rules: cell.rules === null ? null : JSON.stringify(cell.rules),
   };
 }
 
@@ -169,7 +175,7 @@ export function bindCell(cell: NewCell): Record<string, unknown> {
 export const INSERT_CELL = `
   INSERT INTO cells (id, seq, state, reason, repository, full_name, number, is_pull_request, title, issue_url,
     requester_id, requester_login, asked_in_comment, agent, waits_for_approval, base_name, base_ref, base_commit,
-    branch, delivery, merge_into, brief, brief_sha256, created_at, expires_at)
+    branch, delivery, merge_into, rules, brief, brief_sha256, created_at, expires_at)
   VALUES (@id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM cells), 'proposed', @reason, @repository, @fullName, @number, @isPullRequest,
     @title, @issueUrl, @requesterId, @requesterLogin, @askedInComment, @agent, @waitsForApproval, @baseName, @baseRef,
-    @baseCommit, @branch, @delivery, @mergeInto, @brief, @briefSha256, @createdAt, @expiresAt)`;
+    @baseCommit, @branch, @delivery, @mergeInto, @rules, @brief, @briefSha256, @createdAt, @expiresAt)`;

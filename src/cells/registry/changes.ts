@@ -1,5 +1,5 @@
 import type { AgentBeat, Harvest, PeoplePush } from "../../protocol/shapes.ts";
-import type { Cell, Closing, Outcome, RunState } from "../cell.ts";
+import type { Cell, Closing, Outcome, RunState, Setup } from "../cell.ts";
 import type { ExitClass } from "../exit.ts";
 
 /** What may be written about a cell besides its state, which only `move` writes. */
@@ -28,6 +28,7 @@ export interface CellChange {
   readonly breaker?: string | null;
   readonly ttlWarnedFor?: number | null;
   readonly keepUntil?: number | null;
+  readonly setUpWith?: string | null;
 }
 
 export interface RunChange {
@@ -47,4 +48,5 @@ export interface RunChange {
   readonly exitClass?: ExitClass | null;
   readonly exitWhy?: string | null;
   readonly resetsAt?: number | null;
+  readonly setup?: Setup;
 }

@@ -37,13 +37,8 @@ export class Registry {
     this.transaction(() => {
       this.#db.sql.prepare(INSERT_CELL).run(bindCell(cell));
       for (const member of members) this.addMember(cell.id, member);
-      this.#remember(cell.id, {
-        at: cell.createdAt,
-        from: null,
-        to: "proposed",
-        who: cell.requester.login,
-        why,
-      });
+      const [at, who] = [cell.createdAt, cell.requester.login];
+      this.remember(cell.id, { at, from: null, to: "proposed", who, why });
     });
   }
 
@@ -72,11 +67,12 @@ export class Registry {
         .run({ cellId, from: step.from, to: step.to });
       if (changes !== 1)
         throw new LazarusError("internal", `moving cell ${cellId}: it is no longer ${step.from}`);
-      this.#remember(cellId, { at: this.#clock.now(), ...step });
+      this.remember(cellId, { at: this.#clock.now(), ...step });
     });
   }
 
-  #remember(cellId: string, row: HistoryRow): void {
+  /** Writes down what happened; where it moved nothing `from` and `to` are the same. */
+  remember(cellId: string, row: HistoryRow): void {
     this.#db.sql
       .prepare(
         'INSERT INTO history (cell, at, "from", "to", who, why) VALUES (@cellId, @at, @from, @to, @who, @why)',

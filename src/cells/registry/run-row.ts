@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { peoplePush } from "../../protocol/shapes.ts";
+import { peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
 import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES } from "../cell.ts";
 import { EXIT_CLASSES } from "../exit.ts";
 import type { NewPrompt } from "../prompt.ts";
@@ -30,6 +30,7 @@ const runRow = z.object({
   exit_class: z.enum(EXIT_CLASSES).nullable(),
   exit_why: z.string().nullable(),
   resets_at: z.number().nullable(),
+  setup: json(setupBegun.extend({ end: setupEnd.nullable() })).nullable(),
 });
 
 /** A row of `runs` as a Run. */
@@ -59,6 +60,7 @@ export function runFromRow(row: unknown): Run {
     exitClass: r.exit_class,
     exitWhy: r.exit_why,
     resetsAt: r.resets_at,
+    setup: r.setup,
   };
 }
 

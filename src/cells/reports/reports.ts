@@ -4,6 +4,8 @@ import type { Reported } from "./reported.ts";
 type Reports = Pick<
   Handlers,
   | "run-started"
+  | "setup-started"
+  | "setup-ended"
   | "run-refused"
   | "run-ended"
   | "over-limit"
@@ -32,6 +34,11 @@ export function createReportHandlers(
       reported.onRunStarted(job.payload);
       onStarted(job.payload);
     },
+    "setup-started": async (job) => () => {
+      reported.onSetupStarted(job.payload);
+      onStarted(job.payload);
+    },
+    "setup-ended": async (job) => () => reported.onSetupEnded(job.payload),
     "run-refused": async (job) => () => reported.onRunRefused(job.payload),
     "run-ended": async (job) => () => reported.onRunEnded(job.payload),
     "over-limit": async (job) => () => reported.onOverLimit(job.payload),

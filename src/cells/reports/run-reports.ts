@@ -1,17 +1,18 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
-import type { Cell, Run } from "../cell.ts";
+import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
 import type { CellChange } from "../registry/changes.ts";
 import { rememberRevival } from "../registry/revival.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportedDeps } from "./deps.ts";
+import { createSetupReports, cutShort } from "./setup-reports.ts";
 
 /** What follows from what runners report of a run: it started, was refused, ended, went over a limit. */
 export function createRunReports(deps: ReportedDeps) {
   const { registry, steps, clock, config } = deps;
   const afterExit = createAfterExit(deps);
   /** A run has begun in it. One that came back from its archive lives as long as a new one. */
-  const wake = (cell: Cell, run: Run): void => {
+  const wake = (cell: Cell, run: Run, why = workingOn(run)): void => {
     if (cell.state === "archived") {
       const expiresAt = clock.now() + config.limits.ttlMs;
       registry.update(cell.id, { expiresAt, ttlWarnedFor: null, keepUntil: null });
@@ -21,8 +22,12 @@ export function createRunReports(deps: ReportedDeps) {
       from: cell.state,
       to: "active",
       who: run.isAutomatic ? "lazarus" : run.requester.login,
-      why: `working: ${run.agent}${pushedBefore(run)}`,
+      why,
     });
+  };
+  const rest = (cell: Cell, step: { who: string; why: string }): void => {
+    registry.move(cell.id, { from: "active", to: "idle", ...step });
+    steps.mark(cell.id);
   };
   return {
     onRunStarted(report: JobPayload<"run-started">): void {
@@ -42,10 +47,18 @@ export function createRunReports(deps: ReportedDeps) {
         registry.update(cell.id, { health: "healthy", reason: null });
         wake(cell, run);
         steps.mark(cell.id);
+      } else if (cell.state === "active") {
+        // It was set up for this very run, and has been active since.
+        registry.update(cell.id, { health: "healthy", reason: null });
+        const what = { who: run.requester.login, why: workingOn(run) };
+        registry.remember(cell.id, { at: clock.now(), from: "active", to: "active", ...what });
+        steps.mark(cell.id);
       }
       steps.advance(cell.id);
       steps.card(cell.id);
     },
+
+    ...createSetupReports({ ...deps, wake, rest }),
 
     onRunRefused(report: JobPayload<"run-refused">): void {
       const cell = registry.mustCell(report.cellId);
@@ -66,6 +79,7 @@ export function createRunReports(deps: ReportedDeps) {
         steps.keep(cell.id);
         steps.sweepDirectory(cell);
       }
+      if (cell.state === "active") rest(cell, { who: "lazarus", why: report.why });
       if (run.isAutomatic && cell.state === "idle") afterExit.refused(cell.id, run, report.why);
       steps.card(cell.id);
       steps.advance(cell.id);
@@ -86,6 +100,7 @@ export function createRunReports(deps: ReportedDeps) {
         stopped: report.stopped,
         leftovers,
         refusedHosts: report.refusedHosts,
+        ...(isBeingSetUp(run) && run.setup !== null ? { setup: cutShort(run.setup, report) } : {}),
       });
       registry.update(cell.id, { health: null, reason: null });
       const isArchived = cell.state === "archived" && !cell.closing?.thenDestroy;
@@ -97,8 +112,7 @@ export function createRunReports(deps: ReportedDeps) {
         wake(cell, run);
       else if (isArchived) steps.putAway(run);
       if (registry.mustCell(cell.id).state === "active") {
-        registry.move(cell.id, { from: "active", to: "idle", who: run.agent, why: endOf(report) });
-        steps.mark(cell.id);
+        rest(cell, { who: run.agent, why: endOf(report) });
       }
       if (registry.mustCell(cell.id).state === "proposed") {
         registry.update(cell.id, { outcome: "discarded", reason: report.stopped });
@@ -120,7 +134,8 @@ export function createRunReports(deps: ReportedDeps) {
       const cell = registry.mustCell(report.cellId);
       const run = registry.mustRun(report.cellId, report.run);
       if (cell.state !== "archived" || cell.closing?.thenDestroy) return;
-      if (run.state === "admitted") steps.startRestored(cell, run);
+      registry.update(cell.id, { setUpWith: null });
+      if (run.state === "admitted") steps.startRestored(registry.mustCell(cell.id), run);
       else steps.putAway(run);
     },
 
@@ -170,9 +185,9 @@ function endOf(report: Pick<JobPayload<"run-ended">, "code" | "signal" | "stoppe
   return report.code === null ? "gone without a trace" : `exit ${report.code}`;
 }
 
-function pushedBefore({ people }: Run): string {
-  if (people === null || !people.isTaken) return "";
-  return `, on top of ${people.count === 1 ? "a commit" : `${people.count} commits`} that people pushed`;
+function workingOn({ agent, people }: Run): string {
+  if (people === null || !people.isTaken) return `working: ${agent}`;
+  return `working: ${agent}, on top of ${people.count === 1 ? "a commit" : `${people.count} commits`} that people pushed`;
 }
 
 /** What people made of a cell's work stands where that work stood, also for what was let go of it. */

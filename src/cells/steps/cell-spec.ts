@@ -23,6 +23,7 @@ export function specOf(
     branch: cell.branch,
     baseRef: cell.baseRef,
     baseCommit: cell.baseCommit,
+    rules: cell.rules,
     brief: cell.brief,
     briefSha256: cell.briefSha256,
   };

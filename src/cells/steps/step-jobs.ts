@@ -19,12 +19,21 @@ export const stepJobs = {
     payload: { cellId: run.cellId, run: run.n },
   }),
 
-  start: (run: Run, cell: CellSpec, prompt: RunPrompt): NewJob<"start"> => ({
+  /** Asked for a second time once its cell is set up. */
+  start: (
+    run: Run,
+    cell: CellSpec,
+    has: { readonly prompt: RunPrompt; readonly setUpWith: string | null },
+  ): NewJob<"start"> => ({
     kind: "start",
-    key: `${run.cellId}:${run.n}:start`,
+    key: `${run.cellId}:${run.n}:start${run.setup === null ? "" : ":set-up"}`,
     maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(run.cellId),
-    payload: { cell, run: run.n, agent: run.agent, role: run.role, prompt },
+    payload: {
+      ...{ cell, run: run.n, agent: run.agent, role: run.role },
+      ...has,
+      isSetUp: run.setup !== null,
+    },
   }),
 
   /** `on`: what the forge has of the cell. */

@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { JobKind, JobPayload } from "../../protocol/jobs.ts";
 import type { NewJob, Queue } from "../../queue/queue.ts";
-import type { Cell, Run } from "../cell.ts";
+import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
@@ -86,7 +86,8 @@ export class Steps {
 
   /** The same for a cell whose directory is as the run needs it. */
   startNow(cell: Cell, run: Run): void {
-    this.#put(stepJobs.start(run, specOf(cell, this.#deps), promptOf(run, this.#registry)));
+    const has = { prompt: promptOf(run, this.#registry), setUpWith: cell.setUpWith };
+    this.#put(stepJobs.start(run, specOf(cell, this.#deps), has));
   }
 
   /** A cell that was never made leaves nothing on disk, not even half of it. */
@@ -99,6 +100,8 @@ export class Steps {
    * in the same lane looks for whatever lives in the cell.
    */
   putStop(cell: Cell, run: Run, why: string): void {
+    // Its setup may end by itself before the stop comes to it: then nothing more is to begin.
+    if (isBeingSetUp(run)) this.#registry.updateRun(cell.id, run.n, { stopped: why });
     if (run.state === "admitted")
       this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["start", "admit", "restore", "take-in"] }, why);
     this.#put(stepJobs.stop(run, this.#deps.uids.of(cell.id), why));

@@ -5,6 +5,7 @@ import type { PeoplePush } from "../../protocol/shapes.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
 import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
 import { saidLines } from "./said-words.ts";
+import { aboutSetup, failedSetup } from "./setup-words.ts";
 
 /** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
 export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
@@ -21,6 +22,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   if (isWarned && (cell.state === "proposed" || cell.state === "active" || cell.state === "idle"))
     found.push(ending(cell));
   if (cell.state === "idle") found.push(...aboutExit(cell, runs, now));
+  found.push(...aboutSetup(cell, run));
   if (cell.state === "idle" && run !== null && run.collectedAt !== null) found.push(...saidLines(cell, run));
   for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
   if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
@@ -44,7 +46,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   if (harvest !== null && !harvest.changed && harvest.report !== null)
     found.push(details(`What ${cell.agent} reports`, quote(harvest.report, 8_000)));
   const isWorthALook = cell.outcome === "failed" || (harvest?.changed === false && harvest.report === null);
-  if (harvest !== null && isWorthALook && harvest.logTail !== "")
+  if (harvest !== null && isWorthALook && failedSetup(run) === null && harvest.logTail !== "")
     found.push(details("The end of its log", fenced(harvest.logTail, 4_000, "end")));
   return cell.state === "destroyed" ? [] : found;
 }

@@ -6,6 +6,7 @@ import { ailment } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
 import { day, endOfRun, span, timeUtc } from "./run-words.ts";
 import { whyNothing } from "./said-words.ts";
+import { endOfSetup, failedSetup, notSetUp, settingUp } from "./setup-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
 
@@ -18,7 +19,9 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
       return waiting(cell, run, deps);
     case "active":
       return (
-        ailment(cell, agent, deps.clock.now()) ?? md`**${agent} is working** on ${raw(`#${cell.number}`)}`
+        settingUp(cell, run) ??
+        ailment(cell, agent, deps.clock.now()) ??
+        md`**${agent} is working** on ${raw(`#${cell.number}`)}`
       );
     case "idle":
       return idle(cell, run, deps);
@@ -63,6 +66,8 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
   if (run?.state === "ended" && run.startedAt !== null && run.collectedAt === null) {
     return md`**${agent} has ended** (${endOfRun(run)}): what it left is being looked at`;
   }
+  const unready = notSetUp(run);
+  if (unready !== null) return unready;
   const harvest = cell.harvest;
   const ended = run === null ? "" : endOfRun(run);
   if (harvest === null) return md`**${agent} could not go on**`;
@@ -88,6 +93,7 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
 
 /** What of a run's end a person must see to; null where it is none of these. */
 export function needOf(run: Run): string | null {
+  if (failedSetup(run) !== null) return `${run.agent}'s cell could not be set up (${endOfSetup(run)})`;
   if (run.exitClass === "question") return `${run.agent} asks a question`;
   if (run.exitClass === "not-logged-in") return `${run.agent} is not logged in`;
   if (run.exitClass === "no-credit") return `${run.agent} has no credit left with its model`;

@@ -1,5 +1,4 @@
-import type { Cell, HistoryRow, Run } from "../../cells/cell.ts";
-import { shortId } from "../../cells/cell.ts";
+import { type Cell, type HistoryRow, isBeingSetUp, type Run, shortId } from "../../cells/cell.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
 import { actions, findings } from "./card-findings.ts";
@@ -45,6 +44,12 @@ function confines(agent: AgentConfig | undefined): string {
 }
 
 function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
+  if (cell.state === "active" && run?.setup != null && isBeingSetUp(run)) {
+    const { startedAt, limitMs, network } = run.setup;
+    const agent = deps.config.agents.get(run.agent);
+    const held = confines(agent === undefined ? undefined : { ...agent, network });
+    return ` · ${span(deps.clock.now() - startedAt)} of ${span(limitMs)} · ${held}`;
+  }
   if (cell.state === "active" && run?.startedAt != null) {
     const agent = deps.config.agents.get(run.agent);
     return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${confines(agent)}`;

@@ -1,11 +1,13 @@
-import { type Cell, type Run, shortId, targetOf } from "../../cells/cell.ts";
+import { type Cell, isBeingSetUp, isSetupDone, type Run, shortId, targetOf } from "../../cells/cell.ts";
 import type { ExitClass } from "../../cells/exit.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
+import { howSetupEnded, shortCommand } from "../../cells/reports/setup-reports.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { toIso } from "../../clock.ts";
 import { briefly, healthOf } from "./health-words.ts";
 import { timeUtc } from "./run-words.ts";
 import { plainText } from "./sentence.ts";
+import { failedSetup } from "./setup-words.ts";
 
 /** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
 export interface CellView {
@@ -56,6 +58,17 @@ export interface CellView {
   readonly next_run_at: string | null;
   /** Why nothing is tried again by itself. */
   readonly breaker: string | null;
+  /** How its cell was set up for the last run; null: it was not. */
+  readonly setup: {
+    readonly run: number;
+    readonly command: string;
+    readonly started_at: string;
+    /** Null while it is at work. */
+    readonly ended_at: string | null;
+    readonly code: number | null;
+    /** Why it failed; null where it did not, or is at work. */
+    readonly failed: string | null;
+  } | null;
 }
 
 /** What `status` tells programs of a cell. */
@@ -88,6 +101,20 @@ export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
     breaker: cell.breaker,
+    setup: setupOf(last),
+  };
+}
+
+function setupOf(run: Run | null): CellView["setup"] {
+  if (run?.setup == null) return null;
+  const { command, startedAt, end } = run.setup;
+  return {
+    run: run.n,
+    command,
+    started_at: toIso(startedAt),
+    ended_at: end === null ? null : toIso(end.endedAt),
+    code: end?.code ?? null,
+    failed: end === null || isSetupDone(end) ? null : howSetupEnded(end),
   };
 }
 
@@ -109,7 +136,7 @@ export function rowOf(cell: Cell, last: Run | null, now: number): string[] {
     targetOf(cell),
     healthWords(cell, now),
     age(now - cell.createdAt),
-    cut(plainText(resultOf(cell, last, now))),
+    cut(plainText(setupResult(last) ?? resultOf(cell, last, now))),
   ];
 }
 
@@ -119,6 +146,12 @@ function healthWords(cell: Cell, now: number): string {
   if (seen === null) return cell.health ?? "-";
   if (seen.health === "healthy") return seen.health;
   return `${seen.health} ${age(now - seen.since)}: ${briefly(seen.health)}`;
+}
+
+/** Of a run whose cell is being set up, or could not be. */
+function setupResult(last: Run | null): string | null {
+  if (last?.setup != null && isBeingSetUp(last)) return `setting up: ${shortCommand(last.setup)}`;
+  return failedSetup(last) === null ? null : (last?.stopped ?? "not set up");
 }
 
 /** What came of it, and what it waits for: what a person must see to comes first. */

@@ -153,6 +153,7 @@ export const replies = {
     if (cell.state === "destroyed") return say`Cell ${c(shortId(cell.id))} is destroyed, its logs with it.`;
     return say`Cell ${c(shortId(cell.id))} has no log yet: no run has started.`;
   },
+  noSetup: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was not set up: there is no such log.`,
   badTail: (typed: string) => say`${c("--tail")} takes a number of lines from 1 to 1000, not ${c(typed)}.`,
   withdrawn: () => "withdrawn: its comment was deleted",
   deadJob: (verb: string, why: string) => say`${c(verb)} could not be carried out: ${why}.`,

@@ -33,7 +33,12 @@ export async function inspect(deps: InspectDeps, range: Range): Promise<Findings
 }
 
 /** Directories and files that decide what CI, hooks or Lazarus itself run next; compared without case, since some disks are. */
-const PROTECTED = [/^\.(gitea|github|forgejo)\//, /^\.woodpecker/, /^lazarus\.ya?ml$/, /(^|\/)\.gitmodules$/];
+const PROTECTED = [
+  /^\.(gitea|github|forgejo)\//,
+  /^\.woodpecker/,
+  /^\.?lazarus\.ya?ml$/,
+  /(^|\/)\.gitmodules$/,
+];
 
 /** Whether a changed path needs a director's word by its name alone. */
 export function isProtected(path: string): boolean {

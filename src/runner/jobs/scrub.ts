@@ -9,6 +9,7 @@ import { sealingOf } from "./seal.ts";
 export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
   const { cellId, repository, user } = job.payload;
   const release = await parts.watch.hold(cellId, "the cell was destroyed");
+  const letGo = await parts.setups.hold(cellId);
   try {
     const handle = parseHandle(job.payload.handle);
     const { leftovers } = await endAll(parts, {
@@ -30,6 +31,7 @@ export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
     await parts.mirrors.release(repository, cellId);
     await proveGone(parts, job);
     parts.watch.remove(cellId);
+    parts.setups.remove(cellId);
     return () =>
       parts.report({
         kind: "scrubbed",
@@ -39,6 +41,7 @@ export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
       });
   } finally {
     release();
+    letGo();
   }
 }
 

@@ -4,10 +4,13 @@ import { logNameOf } from "../../cells/names.ts";
 import { toIso } from "../../clock.ts";
 import { explain, explainToPeople, isRetryable } from "../../errors.ts";
 import type { JobPayload } from "../../protocol/jobs.ts";
+import type { SetupBegun } from "../../protocol/shapes.ts";
 import type { Finish, Job, JobContext } from "../../queue/queue.ts";
 import { backendNamed, type Parts } from "../context.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, writeHeartbeat } from "../disk/directory.ts";
-import { startRunOf } from "../start-run.ts";
+import { note } from "../journal.ts";
+import type { SetupPlan } from "../setup/setup-plan.ts";
+import { type Started, startRunOf } from "../start-run.ts";
 
 export async function start(parts: Parts, job: Job<"start">, context: JobContext): Promise<Finish> {
   const { cell, run, agent: name } = job.payload;
@@ -33,6 +36,10 @@ export async function start(parts: Parts, job: Job<"start">, context: JobContext
     const deps = { ...parts, missionsDir: parts.config.missionsDir, childPath: parts.config.childPath };
     const killed = oomKills();
     const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, context.signal);
+    if (begun.kind === "setup") {
+      callOff();
+      return await setupStarted(parts, job.payload, begun);
+    }
     const handle = { ...begun.handle, oomKills: killed };
     const { prompt } = begun;
     const { startedAt } = handle;
@@ -54,6 +61,31 @@ export async function start(parts: Parts, job: Job<"start">, context: JobContext
     if (isRetryable(error)) throw error;
     return refused(explainToPeople(error));
   }
+}
+
+/** Its cell is being set up: the run is asked for again when that has ended well. */
+async function setupStarted(
+  parts: Parts,
+  { cell, run, agent }: JobPayload<"start">,
+  { plan, handle }: Extract<Started, { kind: "setup" }>,
+): Promise<Finish> {
+  const { run: command, digest, source, network, limitMs } = plan;
+  const { startedAt } = handle;
+  const setup = { command: parts.redact(command), digest, source, network, limitMs, startedAt };
+  await note(parts, cell.id, { what: "setup started", run, command: setup.command, source });
+  return () => {
+    parts.report({
+      kind: "setup-started",
+      key: `${cell.id}:${run}:setup-started`,
+      lane: `cell:${cell.id}`,
+      payload: { cellId: cell.id, run, setup: { ...setup, network: listOf(network), handle: { ...handle } } },
+    });
+    parts.setups.add({ cell, run, agent, setup: { ...setup, network: listOf(network) }, handle });
+  };
+}
+
+function listOf(network: SetupPlan["network"]): SetupBegun["network"] {
+  return typeof network === "string" ? network : [...network];
 }
 
 /** The agent runs: whatever goes wrong here is no reason to say it does not. */

@@ -11,6 +11,7 @@ import { endKey, endOf, noteEnd } from "../health/watch.ts";
 export async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
   const { cellId, run, user, why } = job.payload;
   const release = await parts.watch.hold(cellId, why);
+  const letGo = await parts.setups.hold(cellId);
   try {
     const ended = await endAll(parts, { cellId, run, user, handle: parseHandle(job.payload.handle) });
     const seen = await ended.backend.observe(ended.handle);
@@ -39,9 +40,11 @@ export async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
     return () => {
       parts.report({ kind: "run-ended", key: endKey(cellId, run), lane: `cell:${cellId}`, payload });
       parts.watch.remove(cellId, run);
+      parts.setups.remove(cellId);
     };
   } finally {
     release();
+    letGo();
   }
 }
 

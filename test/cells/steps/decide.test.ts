@@ -45,6 +45,7 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     exitClass: null,
     exitWhy: null,
     resetsAt: null,
+    setup: null,
     ...more,
   };
 }

@@ -14,6 +14,8 @@ import {
   harvest,
   ID,
   nothingLeft,
+  setupEnded,
+  setupStarted,
   started,
   TIP,
 } from "../../fakes/control-rig.ts";
@@ -30,6 +32,12 @@ const minutes = (count: number) => rig.clock.advance(count * 60_000);
 const end = (more = {}) => rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), more));
 const collect = (left = {}) =>
   rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+
+const setsUp = (more = {}) => {
+  const { setup, ...of } = setupStarted(ID, 1, rig.clock.now());
+  rig.lifecycle.reported.onSetupStarted({ ...of, setup: { ...setup, ...more } });
+};
+const setUp = (more = {}) => rig.lifecycle.reported.onSetupEnded(setupEnded(ID, 1, rig.clock.now(), more));
 
 const SILENT = "no output, no change, process alive";
 const ago = (seconds: number) => rig.clock.now() - seconds * 1_000;
@@ -147,6 +155,42 @@ const cards: Record<string, () => void | Promise<void>> = {
     rig.create({ waitsForApproval: true, reason: "its author has no write permission" });
     await minutes(23 * 60 + 1);
     lookAtTime(rig.deps);
+  },
+  "is-being-set-up": async () => {
+    rig.create();
+    setsUp();
+    await rig.clock.advance(12_000);
+  },
+  "is-set-up-and-works": async () => {
+    rig.create();
+    setsUp();
+    await rig.clock.advance(12_000);
+    const changed = ["package-lock.json"];
+    setUp({ changed, untracked: [".venv/", "odd `name`.txt"], refusedHosts: ["example.org:443"] });
+    rig.lifecycle.reported.onRunStarted(started(ID, 1, rig.clock.now()));
+    await minutes(3);
+  },
+  "could-not-be-set-up": async () => {
+    rig.create();
+    setsUp({ command: "npm ci\nnpm run build", source: ".lazarus.yml at a1b2c3d" });
+    await rig.clock.advance(12_000);
+    const tail = "npm error code ECONNREFUSED\nnpm error network request to https://example.org/x failed";
+    setUp({ code: 1, tail, refusedHosts: ["example.org:443"] });
+  },
+  "could-not-be-set-up-again": async () => {
+    await drafted();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
+    rig.lifecycle.reported.onSetupStarted(setupStarted(ID, 2, rig.clock.now()));
+    await minutes(5);
+    const end = { signal: "TERM", code: null, stopped: "over its limit of 5m", tail: "added 12 packages" };
+    rig.lifecycle.reported.onSetupEnded(setupEnded(ID, 2, rig.clock.now(), end));
+  },
+  "stopped-while-set-up": async () => {
+    rig.create();
+    setsUp();
+    await rig.clock.advance(12_000);
+    rig.lifecycle.stop(rig.cell(), "dev");
+    end({ began: false, code: null, stopped: "stopped by dev" });
   },
   "works-log-cut": () => {
     rig.active();

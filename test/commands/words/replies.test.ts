@@ -8,7 +8,15 @@ const PROBLEMS = ["missing-value", "unexpected-value", "repeated-flag", "open-qu
 import { problemReply } from "../../../src/commands/parsing/problem.ts";
 import { ordinal, replies } from "../../../src/commands/words/replies.ts";
 import type { Sentence } from "../../../src/commands/words/sentence.ts";
-import { type ControlRig, createControl, harvest, operator, TIP } from "../../fakes/control-rig.ts";
+import {
+  type ControlRig,
+  createControl,
+  harvest,
+  operator,
+  setupEnded,
+  setupStarted,
+  TIP,
+} from "../../fakes/control-rig.ts";
 import { expectGolden, sections } from "../../fakes/golden.ts";
 
 let rig: ControlRig;
@@ -98,6 +106,7 @@ it("says each refusal in one calm sentence", () => {
     approved: replies.approved(cell),
     declined: replies.declined(cell),
     noLog: replies.noLog(cell),
+    noSetup: replies.noSetup(cell),
     badTail: replies.badTail("many"),
     deadJob: replies.deadJob("summon", "reading repository acme/app: no answer in time"),
   };
@@ -163,6 +172,16 @@ it("asks a person once, and says what for", async () => {
     "a quota that resets too late": [
       { exitClass: "quota", exitWhy: "limit reached" },
       { breaker: "its quota resets only after the end of its TTL, at 2026-11-29 00:00 UTC" },
+    ],
+    "a setup that failed": [
+      {
+        stopped: "not set up: exit 1",
+        startedAt: null,
+        setup: {
+          ...setupStarted(cell.id, 1, 0).setup,
+          end: setupEnded(cell.id, 1, 12_000, { code: 1, tail: "no such package" }).end,
+        },
+      },
     ],
     "asked by the operator": [
       { exitClass: "cannot-run", code: 126, requester: { id: null, login: "operator root" } },

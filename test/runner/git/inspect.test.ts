@@ -96,6 +96,9 @@ it.each([
   ["src/lazarus.yml", false],
   [".gitignore", false],
   ["a/.gitmodules", true],
+  [".lazarus.yml", true],
+  [".Lazarus.YAML", true],
+  ["sub/.lazarus.yml", false],
 ])("tells by its name whether %s is protected: %s", (path, expected) => {
   expect(isProtected(path)).toBe(expected);
 });
