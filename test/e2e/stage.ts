@@ -32,6 +32,10 @@ export interface StageOptions {
   readonly directors?: readonly string[];
   /** How the stand-in behaves where no real server is named. */
   readonly standIn?: StandInOptions;
+  /** The configuration's `checks`. */
+  readonly checks?: Readonly<Record<string, unknown>>;
+  /** Merged over each agent. */
+  readonly agentMore?: Readonly<Record<string, unknown>>;
   /** {@link AGENTS} where untold. */
   readonly agents?: Readonly<Record<string, string>>;
   /** Keys that every agent has in the configuration. */
@@ -102,6 +106,7 @@ export class Stage {
           // Nothing is tried again by itself, but where that is what is looked at.
           limits: { grace: "2s", revives: 0, ...options.limits },
           ...(options.pit === undefined ? {} : { pit: options.pit }),
+          ...(options.checks === undefined ? {} : { checks: options.checks }),
           ...(options.publish === undefined ? {} : { publish: options.publish }),
         },
       });
