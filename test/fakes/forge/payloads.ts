@@ -85,7 +85,7 @@ export function repositoryJson(world: World, repo: Repository, rights: Rights): 
     private: repo.isPrivate,
     fork: false,
     template: false,
-    parent: null,
+    ...(world.ways.fieldsOf2025 ? {} : { parent: null }),
     mirror: repo.isMirror,
     size: 27,
     language: "",
@@ -109,7 +109,17 @@ export function repositoryJson(world: World, repo: Repository, rights: Rights): 
     updated_at: stamp(repo.updatedAt),
     archived_at: repo.isArchived ? stamp(repo.updatedAt) : EPOCH,
     permissions: rights,
+    ...unitsJson(world.ways.fieldsOf2025),
+  };
+}
+
+function unitsJson(isNewer: boolean): Json {
+  return {
+    ...(isNewer ? { has_code: true } : {}),
     ...UNITS,
+    ...(isNewer ? { allow_manual_merge: false, autodetect_manual_merge: false } : {}),
+    ...MORE_UNITS,
+    ...(isNewer ? { topics: [], licenses: [] } : { repo_transfer: null, topics: null, licenses: null }),
   };
 }
 
@@ -134,6 +144,9 @@ const UNITS: Json = {
   allow_squash_merge: true,
   allow_fast_forward_only_merge: true,
   allow_rebase_update: true,
+};
+
+const MORE_UNITS: Json = {
   default_delete_branch_after_merge: false,
   default_merge_style: "merge",
   default_allow_maintainer_edit: false,
@@ -142,9 +155,6 @@ const UNITS: Json = {
   mirror_interval: "",
   object_format_name: "sha1",
   mirror_updated: NEVER,
-  repo_transfer: null,
-  topics: null,
-  licenses: null,
 };
 
 /** The page of an issue or a pull request. */
@@ -208,6 +218,7 @@ export function issueJson(world: World, at: { repo: Repository; thread: Thread }
     updated_at: stamp(thread.updatedAt),
     closed_at: thread.closedAt === null ? null : stamp(thread.closedAt),
     due_date: null,
+    ...(world.ways.fieldsOf2025 ? { time_estimate: 0 } : {}),
     pull_request: thread.pull && {
       merged: thread.pull.merged !== null,
       merged_at: thread.pull.merged && stamp(thread.pull.merged.at),

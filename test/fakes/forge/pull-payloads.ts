@@ -145,6 +145,7 @@ export async function pullJson(
   const rights: Json = { ...rightsOf(world, repo, viewer) };
   const url = threadUrl(world, repo, thread);
   const asked = requestedReviewers(world, pull).map((id) => world.user(id));
+  const given = pull.reviews.filter((one) => one.state !== "REQUEST_REVIEW").length;
   const headRef = pull.hasHeadBranch ? pull.headBranch : `refs/pull/${thread.number}/head`;
   const head = { label: pull.headBranch, ref: headRef, sha: commits.head, rights };
   return {
@@ -157,6 +158,7 @@ export async function pullJson(
     labels: labelsJson(world, repo, thread),
     milestone: null,
     ...assigneesJson(world, thread, viewer),
+    ...(world.ways.fieldsOf2025 && thread.assignees.length === 0 ? { assignees: [] } : {}),
     requested_reviewers:
       asked.length > 0 ? asked.map((user) => userJson(world, user, null)) : world.ways.nobodyRequested,
     requested_reviewers_teams: world.ways.nobodyRequested,
@@ -164,7 +166,7 @@ export async function pullJson(
     draft: isDraft,
     is_locked: thread.isLocked,
     comments: commentCount(world, repo, thread),
-    review_comments: pull.reviews.length,
+    ...(world.ways.fieldsOf2025 && given === 0 ? {} : { review_comments: given }),
     additions: files.reduce((sum, file) => sum + file.additions, 0),
     deletions: files.reduce((sum, file) => sum + file.deletions, 0),
     changed_files: files.length,

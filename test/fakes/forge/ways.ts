@@ -19,6 +19,8 @@ export interface Ways {
   readonly remarkingIsRequested: boolean;
   /** What stands where nobody was asked for a review. */
   readonly nobodyRequested: readonly [] | null;
+  /** Whether payloads have the fields of 2025: `has_code`, `time_estimate`, empty lists in place of nulls. */
+  readonly fieldsOf2025: boolean;
 }
 
 const GITEA_1_23: Ways = {
@@ -30,6 +32,7 @@ const GITEA_1_23: Ways = {
   refusal: "Gitea: ",
   remarkingIsRequested: false,
   nobodyRequested: null,
+  fieldsOf2025: false,
 };
 
 const WAYS = {
@@ -43,6 +46,7 @@ const WAYS = {
     refusal: "error: ",
     remarkingIsRequested: true,
     nobodyRequested: [],
+    fieldsOf2025: true,
   },
   "forgejo-10": { ...GITEA_1_23, refusal: "Forgejo: " },
 } as const satisfies Record<string, Ways>;
