@@ -41,6 +41,8 @@ export async function startModel(): Promise<PretendedModel> {
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
+  // An agent that waits before it tries again must not meet a connection that is just being closed.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
