@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,6 +17,8 @@ const asked: string[] = [];
 
 beforeAll(async () => {
   flags = mkdtempSync(join(tmpdir(), "lazarus-setup-"));
+  // Cells' own users look into it.
+  chmodSync(flags, 0o755);
   registry = createServer((request, answer) => {
     asked.push(request.url ?? "");
     answer.end("left-pad\n");
@@ -184,7 +186,7 @@ describe("in a sandbox", needs("sandbox"), () => {
     stage = await Stage.set({
       files: FILES,
       agents: { worker: worker(`http://127.0.0.1:${port}`) },
-      agentMore: { backend: "sandbox", network: "none" },
+      agentMore: { backend: "sandbox", network: "none", paths: ["./agents"] },
       checks: {
         "acme/*": {
           setup: {

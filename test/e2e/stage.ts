@@ -34,8 +34,6 @@ export interface StageOptions {
   readonly standIn?: StandInOptions;
   /** The configuration's `checks`. */
   readonly checks?: Readonly<Record<string, unknown>>;
-  /** Merged over each agent. */
-  readonly agentMore?: Readonly<Record<string, unknown>>;
   /** {@link AGENTS} where untold. */
   readonly agents?: Readonly<Record<string, string>>;
   /** What lies in the repository besides the README. */
