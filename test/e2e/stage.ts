@@ -36,6 +36,8 @@ export interface StageOptions {
   readonly checks?: Readonly<Record<string, unknown>>;
   /** {@link AGENTS} where untold. */
   readonly agents?: Readonly<Record<string, string>>;
+  /** Keys that every agent has in the configuration. */
+  readonly agentMore?: Readonly<Record<string, unknown>>;
   /** What lies in the repository besides the README. */
   readonly files?: Readonly<Record<string, string>>;
   /** False: nothing serves yet. */
