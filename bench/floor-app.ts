@@ -25,6 +25,7 @@ app.use(
     isServed: () => true,
     holdsCommand: (text) => parseText(text).length > 0,
     botId: () => 0,
+    heard: () => {},
   }),
 );
 const server = createServer(app).listen(0, "127.0.0.1", () => {

@@ -118,8 +118,8 @@ the registry   ${join(demo.dir, "data", "lazarus.db")}
 serve's log    ${join(demo.dir, "serve.log")}
 
 The server and the stand-in have ended; this still works:
-  npx lazarus --config ${demo.configPath} status
-  npx lazarus --config ${demo.configPath} logs ${cells[0]?.id.slice(0, 8) ?? ""}
+  ./bin/lazarus --config ${demo.configPath} status
+  ./bin/lazarus --config ${demo.configPath} logs ${cells[0]?.id.slice(0, 8) ?? ""}
 
 Remove all of it:
   rm -rf ${demo.dir}
@@ -132,7 +132,7 @@ const OWN_GITEA = `1. Make an account for the bot, give it the repository's admi
    with the scopes write:issue, write:repository, read:user, read:organization.
 2. Write lazarus.yaml (the README has the smallest one) and start the server, where Gitea can reach it:
      export LAZARUS_FORGE_TOKEN=… LAZARUS_WEBHOOK_SECRET="$(openssl rand -hex 32)"
-     LAZARUS_LISTEN=0.0.0.0:8420 npx lazarus --config lazarus.yaml serve
+     LAZARUS_LISTEN=0.0.0.0:8420 ./bin/lazarus --config lazarus.yaml serve
 3. Add a webhook of type Gitea to the repository: http://<this host>:8420/webhooks/gitea, JSON,
    that secret, the events of issues, pull requests and pushes. Gitea sends nothing to private
    addresses unless [webhook] ALLOWED_HOST_LIST in its app.ini names them.

@@ -76,7 +76,9 @@ function settle(
 /** What a plain process does not give, said for each agent that is one. */
 function plainNotices(agent: AgentConfig, why: string): string[] {
   const path = `agents.${agent.name}`;
-  const said = [`${path}: runs as a plain process, ${why}: it is not isolated from what Lazarus can read`];
+  // As root every cell has a user of its own, which cannot read what is Lazarus' alone.
+  const reach = process.getuid?.() === 0 ? "everybody on this machine may read" : "Lazarus can read";
+  const said = [`${path}: runs as a plain process, ${why}: it is not isolated from what ${reach}`];
   if (agent.network !== "full")
     said.push(`${path}.network: does not hold in process, where the network is not limited`);
   if (agent.paths.length > 0) said.push(`${path}.paths: does not hold in process, which limits no reading`);

@@ -20,6 +20,7 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
     brief: null,
     homeTemplate: null,
     env: {},
+    unsetEnv: [],
     set: {},
     git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,

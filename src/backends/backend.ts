@@ -1,7 +1,7 @@
 /**
  * Where agent processes live. A Handle is plain JSON, so that a restarted runner can observe and stop what it did not start.
  *
- * **start** spawns a tiny shell parent (the shim) in a session and process group of its own, its output going to `logPath` (appended), its
+ * **start** spawns a tiny shell parent (the shim, whose script is a file without a name) in a session and process group of its own, its output going to `logPath` (appended), its
  * input from `stdinPath`. The shim first takes `<stateDir>/run-<n>.lock` (O_EXCL) and leaves if it exists, then writes `<stateDir>/run.json`, runs the agent
  * and writes `<stateDir>/exit.json` last. The starter may be killed at any instant: nothing of this dies with it, and a second `start` of the same
  * run finds the first process (proven by /proc, never by the file alone) or its end. Throws `LazarusError("agent-missing")` when

@@ -13,7 +13,8 @@ import { runChild } from "./os/child.ts";
 import { resolveCommand } from "./os/executable.ts";
 import { endProcesses, type IsAsked } from "./os/kill.ts";
 import { bootId, isAlive, processesOf, readStat, toInfo } from "./os/proc.ts";
-import { CHILD_SHIM, shellNoise, shimLimits } from "./os/shim.ts";
+import { execText } from "./os/shell-text.ts";
+import { childScript, shellNoise, shimLimits } from "./os/shim.ts";
 import { startRun } from "./os/spawn.ts";
 import { readExitFile, writeKilled } from "./os/state-files.ts";
 import { asUser } from "./os/user.ts";
@@ -21,6 +22,9 @@ import { asUser } from "./os/user.ts";
 const NOTE =
   "agents run with Lazarus' own rights: each can read what Lazarus can, its token too; " +
   "the network is not limited, nor the number of processes";
+const NOTE_AS_ROOT =
+  "each cell runs as a user of its own (uids): it reads what everybody on this machine may read, and nothing of Lazarus; " +
+  "the network is not limited";
 
 /**
  * Agents as plain processes: a session and group of their own, an environment of their own, limits, nothing more (safety.md, degrees of
@@ -32,7 +36,7 @@ export function processBackend(clock: Clock = systemClock): Backend {
     name: "process",
     check: async () => checkHost(),
     start: async (spec) => {
-      const command = asUser(spec.user, resolveCommand(spec.agent, spec.command, spec));
+      const command = execText(asUser(spec.user, resolveCommand(spec.agent, spec.command, spec)));
       const limits = shimLimits(spec.limits, spec.user !== null);
       return startRun({ backend: "process", spec, command, limits, clock });
     },
@@ -46,7 +50,8 @@ export function processBackend(clock: Clock = systemClock): Backend {
 function checkHost(): BackendCheck {
   try {
     accessSync("/bin/sh", constants.X_OK);
-    if (bootId() !== "" && readStat(process.pid) !== null) return { ok: true, note: NOTE };
+    if (bootId() !== "" && readStat(process.pid) !== null)
+      return { ok: true, note: process.getuid?.() === 0 ? NOTE_AS_ROOT : NOTE };
   } catch {
     // Said below.
   }
@@ -87,6 +92,7 @@ export async function stopRun(
 function runToEnd(spec: ChildSpec): Promise<ChildEnd> {
   const command = resolveCommand(spec.command[0] ?? "a command", spec.command, spec);
   const limits = shimLimits(spec.limits, spec.user !== null);
-  const words = [CHILD_SHIM, "lazarus-child", limits, shellNoise(spec.env), ...asUser(spec.user, command)];
-  return runChild({ spec, words, tellsLeader: false });
+  const { text, data } = execText(asUser(spec.user, command));
+  const script = { text: childScript({ limits, unset: shellNoise(spec.env) }, text), data };
+  return runChild({ spec, script, tellsLeader: false });
 }

@@ -5,6 +5,7 @@ import type { Verb } from "../commands/command.ts";
 import { VERBS } from "../commands/index.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { type Config, ConfigFault, loadConfig, type Need, readEnvironment } from "../config/config.ts";
+import { warnOfAgents } from "../doctor/agents.ts";
 import { examine } from "../doctor/doctor.ts";
 import { lineOfFinding } from "../doctor/finding.ts";
 import { explain, LazarusError } from "../errors.ts";
@@ -87,6 +88,7 @@ program
     const ready = `listening on ${server.url}, ${count(config.agents.size, "agent")}, ${count(app.adopted, "cell")} adopted`;
     process.stdout.write(`lazarus ${ready}\n`);
     await manager.ready(ready);
+    setImmediate(() => warnOfAgents(app.config, config, log));
     await new Promise<void>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
     });

@@ -41,6 +41,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
   if ("refusal" in found) return found.refusal;
   const card = cardContent(found.cell, deps);
   const last = deps.registry.lastRun(found.cell.id);
+  const view = viewOf(found.cell, deps.registry);
   const detail = [
     columns([[...COLUMNS], rowOf(found.cell, last, deps.clock.now())]),
     `id       ${found.cell.id}`,
@@ -53,6 +54,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     ...healthLines(found.cell),
     ...saidText(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),
+    ...(view.refused_hosts.length === 0 ? [] : [`refused  ${view.refused_hosts.slice(0, 10).join(", ")}`]),
     ...deps.registry
       .history(found.cell.id)
       .map((row) => `${new Date(row.at).toISOString()}  ${row.to}  ${row.why}`),
@@ -61,7 +63,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     kind: "done",
     reply: { markdown: card, text: detail.join("\n") },
     line: { markdown: card, text: detail.join("\n") },
-    data: { cells: [viewOf(found.cell, deps.registry)] },
+    data: { cells: [view] },
   };
 }
 

@@ -6,6 +6,7 @@ import { toIso } from "../clock.ts";
 import { findCell } from "./access/find-cell.ts";
 import type { Deps, Verb } from "./command.ts";
 import { healthOf } from "./words/health-words.ts";
+import { refusedHosts } from "./words/refused-hosts.ts";
 import { ordinal } from "./words/replies.ts";
 import { endOfRun } from "./words/run-words.ts";
 import { whyNothing } from "./words/said-words.ts";
@@ -90,7 +91,8 @@ function nothingReasons(cell: Cell): Sentence[] {
 
 function exitReasons(run: Run): Sentence[] {
   const said = [say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`];
-  if (run.exitClass === null || run.stopped !== null) return said;
-  const words = EXITS[run.exitClass].words;
-  return [...said, say`That counts as ${words}: ${run.exitWhy ?? ""}.`];
+  if (run.exitClass !== null && run.stopped === null)
+    said.push(say`That counts as ${EXITS[run.exitClass].words}: ${run.exitWhy ?? ""}.`);
+  const refused = refusedHosts(run);
+  return refused === null ? said : [...said, refused];
 }

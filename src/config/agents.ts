@@ -18,6 +18,8 @@ export interface AgentConfig {
   readonly homeTemplate: string | null;
   /** The names of `env` that are set, with their values: secrets. */
   readonly env: Readonly<Record<string, string>>;
+  /** The names of `env` that are not set. */
+  readonly unsetEnv: readonly string[];
   readonly set: Readonly<Record<string, string>>;
   /** Who its commits are from; null: Lazarus chooses. */
   readonly git: {
@@ -79,6 +81,7 @@ export function buildAgent(
     env: Object.fromEntries(
       agent.env.flatMap((each) => (env[each] === undefined ? [] : [[each, env[each]]])),
     ),
+    unsetEnv: agent.env.filter((each) => env[each] === undefined),
     set: agent.set,
     git: {
       name: agent.git.name ?? null,

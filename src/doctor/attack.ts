@@ -1,21 +1,10 @@
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend, CellUser, ChildSpec } from "../backends/backend.ts";
-import { closedDirectory } from "../backends/os/user.ts";
+import type { Backend } from "../backends/backend.ts";
 import type { Config } from "../config/config.ts";
-import { explain } from "../errors.ts";
 import type { Finding } from "./finding.ts";
+import { childOn, onScene, type Scene } from "./scene.ts";
 
-const PATIENCE_MS = 20_000;
 /** Says the number of each file of which it could read a byte; what is in them goes nowhere. */
 const THIEF =
   'n=0; for file in "$@"; do n=$((n + 1)); head -c 1 "$file" >/dev/null 2>&1 && echo "$n"; done; echo tried';
@@ -26,44 +15,12 @@ const THIEF =
  */
 export async function tryToGetOut(backend: Backend, config: Config): Promise<Finding[]> {
   const what = `attack on ${backend.name}`;
-  let root: string;
-  try {
-    root = mkdtempSync(join(config.missionsDir, ".doctor-"));
-  } catch (error) {
-    return [
-      { level: "FAIL", what, detail: `nothing can be made in ${config.missionsDir}: ${explain(error)}` },
-    ];
-  }
-  try {
-    const { user, warning } = userFor(root, config);
-    return [...warning, { what, ...(await steal(backend, { root, user, config })) }];
-  } catch (error) {
-    return [{ level: "FAIL", what, detail: explain(error) }];
-  } finally {
-    rmSync(root, { recursive: true, force: true });
-  }
-}
-
-/** As cells have one where Lazarus is root, unless it could not come to its own directory. */
-function userFor(root: string, { uids }: Config): { user: CellUser | null; warning: Finding[] } {
-  chmodSync(root, 0o711);
-  if (process.getuid?.() !== 0) return { user: null, warning: [] };
-  const user = { uid: uids.last, gid: uids.last, groups: [] };
-  const closed = closedDirectory(root, user);
-  if (closed === null) return { user, warning: [] };
-  const detail = `a user of a cell's own cannot enter ${closed}: chmod o+x it, or put missions elsewhere`;
-  return { user: null, warning: [{ level: "warn", what: "users of cells", detail }] };
-}
-
-interface Scene {
-  readonly root: string;
-  readonly user: CellUser | null;
-  readonly config: Config;
+  return onScene(what, config, async (scene) => [{ what, ...(await steal(backend, scene)) }]);
 }
 
 async function steal(backend: Backend, scene: Scene): Promise<Pick<Finding, "level" | "detail">> {
   const treasures = treasuresOf(scene);
-  const spec = specOf(scene, ["/bin/sh", "-c", THIEF, "thief", ...treasures.map(([, path]) => path)]);
+  const spec = childOn(scene, ["/bin/sh", "-c", THIEF, "thief", ...treasures.map(([, path]) => path)]);
   const end = await backend.runToEnd(spec);
   const said = readFileSync(spec.stdoutPath, "utf8").trim().split("\n");
   if (said.at(-1) !== "tried") {
@@ -83,7 +40,7 @@ async function steal(backend: Backend, scene: Scene): Promise<Pick<Finding, "lev
   }
   return {
     level: "FAIL",
-    detail: `AN AGENT COULD READ ${got.join(", ")}: see who may read these (others need no right to); if nobody else may, report this as a bug`,
+    detail: `AN AGENT COULD READ ${got.join(", ")}: make these unreadable for others (chmod o-r); if they are already, report this as a bug`,
   };
 }
 
@@ -105,36 +62,4 @@ function treasuresOf({ root, user, config }: Scene): (readonly [name: string, pa
     ["the environment of Lazarus", `/proc/${process.pid}/environ`],
   ];
   return all.flatMap(([name, path]) => (path !== null && existsSync(path) ? [[name, path] as const] : []));
-}
-
-function specOf({ root, user }: Scene, command: readonly string[]): ChildSpec {
-  const cell = join(root, "cell");
-  const [worktree, artifacts, home] = ["worktree", "artifacts", "home"].map((name) => join(cell, name)) as [
-    string,
-    string,
-    string,
-  ];
-  mkdirSync(cell, { mode: 0o711 });
-  for (const dir of [worktree, artifacts, home]) {
-    mkdirSync(dir, { mode: 0o700 });
-    if (user !== null) chownSync(dir, user.uid, user.gid);
-  }
-  chmodSync(cell, 0o711);
-  return {
-    cellId: "doctor",
-    dirs: {
-      cell,
-      worktree,
-      artifacts,
-      home,
-      brief: join(cell, "brief.md"),
-      prompt: null,
-      mirror: join(root, "mirror"),
-    },
-    env: { LAZARUS_CELL: "doctor", PATH: "/usr/local/bin:/usr/bin:/bin", HOME: home },
-    role: "executor",
-    limits: { memoryBytes: null, processes: null, fileBytes: null, openFiles: null },
-    ...{ network: "none" as const, paths: [], image: null, user, command },
-    ...{ stdoutPath: join(root, "said"), timeoutMs: PATIENCE_MS, stderrBytes: 1_000 },
-  };
 }

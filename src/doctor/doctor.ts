@@ -9,6 +9,7 @@ import { createRedactor } from "../redact.ts";
 import { prepareRoot } from "../runner/disk/directory.ts";
 import { openDb } from "../store/db.ts";
 import { prepareDataDir } from "../store/lock.ts";
+import { examineAgents } from "./agents.ts";
 import { tryToGetOut } from "./attack.ts";
 import { type Finding, finding } from "./finding.ts";
 import { examineForge } from "./forge.ts";
@@ -23,6 +24,16 @@ const OLDEST_GIT = [2, 31] as const;
  * @param load reads the configuration; what it throws is a finding.
  */
 export async function examine(load: () => Config): Promise<Finding[]> {
+  // Nothing else does while a call to the forge waits for its next try: the program would end without a word.
+  const alive = setInterval(() => {}, 1_000);
+  try {
+    return await examineAll(load);
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+async function examineAll(load: () => Config): Promise<Finding[]> {
   const machine = [examineNode(), await examineGit(), examineSqlite()];
   const config = loaded(load);
   if (!("dataDir" in config)) return [...machine, ...config];
@@ -110,13 +121,15 @@ async function examineBackends(config: Config, directories: readonly Finding[]):
   for (const backend of backends.values()) findings.push(await examineBackend(backend, config));
   findings.push(...(await examineImages(config)));
   if (directories.some((one) => one.level === "FAIL")) return findings;
+  findings.push(...(await examineAgents(agents, backends, config)));
   for (const name of new Set([...agents.values()].map((agent) => agent.backend))) {
     const backend = backends.get(name);
     // What a container shows is in its image; whether it starts was found out above.
     if (backend === undefined || name === "container" || !(await backend.check()).ok) continue;
     findings.push(...(await tryToGetOut(backend, config)));
   }
-  return findings;
+  // What is said of the machine at each agent is said once.
+  return [...new Map(findings.map((one) => [JSON.stringify(one), one])).values()];
 }
 
 async function examineBackend(backend: Backend, config: Config): Promise<Finding> {

@@ -6,10 +6,10 @@ import { createForge, parseRepositoryName } from "../gitea/client.ts";
 import type { Forge, RepositoryName } from "../gitea/port.ts";
 import { createRedactor } from "../redact.ts";
 import type { Finding } from "./finding.ts";
+import { examineHook } from "./hook.ts";
 
-const HOOK_PATH = "/webhooks/gitea";
-
-/** Whether the forge answers, who the token is, and what it may do on each repository that is named; read only. */
+/** Whether the forge answers, who the token is, and what it may do on each repository that is named. It changes nothing, and has each hook
+ * deliver a test where a server runs. */
 export async function examineForge(config: Config): Promise<Finding[]> {
   const { url, token, caFile, repositories } = config.forge;
   let forge: Forge;
@@ -32,8 +32,7 @@ export async function examineForge(config: Config): Promise<Finding[]> {
     const name = parseRepositoryName(pattern);
     if (name !== null)
       findings.push(...(await guarded(pattern, () => examineRepository(forge, name, config))));
-    else
-      findings.push({ level: "ok", what: pattern, detail: "not one repository by its name: not looked at" });
+    else findings.push({ level: "ok", what: pattern, detail: "a pattern, not a repository: not checked" });
   }
   for (const entry of config.directors.filter((each) => each.includes("/"))) {
     findings.push(...(await guarded(entry, () => examineTeam(forge, entry))));
@@ -74,18 +73,6 @@ async function examineRepository(forge: Forge, name: RepositoryName, config: Con
     ? { level: "warn", what, detail: "it is archived or a mirror: nothing can be pushed to it" }
     : { level: "ok", what, detail: "the bot may read, push and ask for permissions" };
   return [rights, await examineHook(forge, name, config)];
-}
-
-async function examineHook(forge: Forge, name: RepositoryName, config: Config): Promise<Finding> {
-  const what = `${name.owner}/${name.name}: hook`;
-  const ours = `${config.server.url}${HOOK_PATH}`;
-  const hook = (await forge.hooks(name))?.find((each) => each.url === ours);
-  if (hook?.isActive === true) return { level: "ok", what, detail: `delivers to ${ours}` };
-  const detail =
-    hook === undefined
-      ? `none delivers to ${ours} (one of the organization or the whole forge is not seen): README, step 5`
-      : `the one to ${ours} is not active`;
-  return { level: "warn", what, detail };
 }
 
 async function examineTeam(forge: Forge, entry: string): Promise<Finding[]> {

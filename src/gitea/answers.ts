@@ -49,8 +49,8 @@ export const people = z
 
 export const hooks = z.array(
   z
-    .object({ active: flag, config: z.object({ url: text }).nullish() })
-    .transform((seen): Hook => ({ url: seen.config?.url ?? "", isActive: seen.active })),
+    .object({ id: z.number().int(), active: flag, config: z.object({ url: text }).nullish() })
+    .transform((seen): Hook => ({ id: seen.id, url: seen.config?.url ?? "", isActive: seen.active })),
 );
 
 export const version = z.object({ version: z.string() });

@@ -207,6 +207,11 @@ export function createForge(options: ForgeOptions): Forge {
       return check(doing, answer.data, answers.hooks);
     },
 
+    async testHook(name, id) {
+      const send = () => api.repos.repoTestHook(...segments(name), id);
+      await calls.write({ doing: `asking for a test delivery of ${label(name)}`, send });
+    },
+
     branch: (name, branch) =>
       find(
         {

@@ -58,6 +58,11 @@ export interface Forge {
   isTeamVisible(org: string, team: string): Promise<boolean>;
   /** The hooks of a repository; `null` where the forge will not tell (it needs admin rights). */
   hooks(name: RepositoryName): Promise<Hook[] | null>;
+  /**
+   * Has the forge send a push event to a hook, as its *Test Delivery* does. It says nothing of whether that arrives, and sends none where the hook does not listen to pushes, or the
+   * repository has no commit.
+   */
+  testHook(name: RepositoryName, id: number): Promise<void>;
 
   postComment(name: RepositoryName, number: number, body: Markdown): Promise<Comment>;
   editComment(name: RepositoryName, id: number, body: Markdown): Promise<void>;
@@ -188,6 +193,7 @@ export interface PullRequest {
 }
 
 export interface Hook {
+  readonly id: number;
   readonly url: string;
   readonly isActive: boolean;
 }

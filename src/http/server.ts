@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler } from "express";
 import { type App, addressOf } from "../app.ts";
 import { LazarusError, systemCode } from "../errors.ts";
+import { createHeard } from "../webhooks/heard.ts";
 import { parseText } from "../webhooks/read-text.ts";
 import { createReceiver } from "../webhooks/receiver.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
@@ -49,6 +50,7 @@ export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<H
       isServed: app.deps.rights.isServed,
       holdsCommand: (text) => parseText(text).length > 0,
       botId: app.botId,
+      heard: createHeard({ registry: app.deps.registry, clock: app.deps.clock, log: app.log }),
     }),
   );
   web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));

@@ -44,6 +44,23 @@ export function openDb(path: string): Db {
   return new SqliteDb(sql);
 }
 
+/**
+ * A fact of a registry that another process may have open, read and nothing else: no file is made, no schema brought up to date. Null where there is none.
+ */
+export function peekFact(path: string, name: string): string | null {
+  let sql: Database.Database | undefined;
+  try {
+    sql = new Database(path, { readonly: true, fileMustExist: true, timeout: 1_000 });
+    const row = sql.prepare("SELECT value FROM facts WHERE name = @name").get({ name });
+    return (row as { value: string } | undefined)?.value ?? null;
+  } catch {
+    // No registry yet, or one of before there were facts.
+    return null;
+  } finally {
+    sql?.close();
+  }
+}
+
 /** What kept us from opening the registry, or from the first write to it, as LazarusError `registry-unusable`; our own errors as they are. */
 export function registryError(path: string, error: unknown): LazarusError {
   if (error instanceof LazarusError) return error;

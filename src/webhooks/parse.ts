@@ -70,6 +70,12 @@ export function senderOf(payload: Payload): number | null {
   return parsed.success ? parsed.data.sender.id : null;
 }
 
+/** Of which repository a delivery is; null where it names none. */
+export function repositoryNameOf(payload: Payload): string | null {
+  const parsed = z.object({ repository: z.object({ full_name: z.string() }) }).safeParse(payload);
+  return parsed.success ? parsed.data.repository.full_name : null;
+}
+
 function repositoryOf(raw: z.infer<typeof repository>) {
   return { id: raw.id, fullName: raw.full_name };
 }

@@ -6,7 +6,7 @@ import type { Log } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import type { Event } from "./event.ts";
-import { senderOf } from "./parse.ts";
+import { repositoryNameOf, senderOf } from "./parse.ts";
 import { readBody, refuseBody } from "./read-body.ts";
 import { route } from "./route.ts";
 import { threadTick } from "./thread.ts";
@@ -23,6 +23,8 @@ export interface ReceiverDeps {
   holdsCommand(text: string): boolean;
   /** The bot's user id, null while the forge has not told it. */
   botId(): number | null;
+  /** Told of each signed delivery of a repository that is served, whatever is in it. */
+  heard(fullName: string): void;
 }
 
 /**
@@ -72,6 +74,8 @@ async function receive(request: Request, response: Response, deps: Verifying): P
   } catch {
     return answer(response, 400, "the body is not JSON");
   }
+  const from = repositoryNameOf(payload);
+  if (from !== null && deps.isServed(from)) deps.heard(from);
   const type = request.get("x-gitea-event-type") ?? "";
   const event = keepOnlyOurs(route(type, payload), deps);
   if (event.kind === "ignored") {

@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { argumentsOf, bootId, isAlive, processesOf, readStat } from "../../src/backends/os/proc.ts";
-import { SHIM } from "../../src/backends/os/shim.ts";
+import { execText } from "../../src/backends/os/shell-text.ts";
+import { shimScript } from "../../src/backends/os/shim.ts";
 import { backendError } from "../../src/backends/os/spawn.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { backendContract } from "../contracts/backend.contract.ts";
@@ -62,6 +63,34 @@ describe("the process backend", () => {
 });
 
 describe("the shim", () => {
+  it("of an earlier version, whose script stands in its arguments, is found alive", async () => {
+    const rig = createCellRig();
+    const script = 'echo "$$" >"$1/run-$2.lock"; while :; do sleep 0.1; done';
+    const words = ["-c", script, "lazarus-shim", rig.path("state"), "1", '"cell": "c"'];
+    const earlier = spawn("/bin/sh", words, { detached: true, stdio: "ignore", env: rig.around.env });
+    const backend = processBackend();
+    await until(
+      "it has the lock",
+      () => existsSync(rig.path("state/run-1.lock")) && rig.text("state/run-1.lock") !== "",
+    );
+    const handle = await backend.start(rig.run(["false"]));
+    expect(handle.pid).toBe(earlier.pid);
+    expect(await backend.stop(handle, 0)).toEqual([]);
+    rig.remove();
+  });
+
+  it("is not taken for that of another run, or of another cell", async () => {
+    const rig = createCellRig();
+    const backend = processBackend();
+    const first = await backend.start(rig.script("sleep 30"));
+    const second = await backend.start(rig.script("sleep 30", { run: 2 }));
+    expect(second.pid).not.toBe(first.pid);
+    writeFileSync(rig.path("state/run-3.lock"), `${first.pid}\n`);
+    expect(await backend.start(rig.script("true", { run: 3 }))).toMatchObject({ pid: 0 });
+    for (const handle of [first, second]) await backend.stop(handle, 0);
+    rig.remove();
+  });
+
   const shells = [["dash"], ["bash", "--norc", "--posix"], ["busybox", "sh"]].filter(
     ([shell = ""]) => spawnSync(shell, ["-c", "true"]).error === undefined,
   );
@@ -84,22 +113,21 @@ describe("the shim", () => {
   it.each(shells)("is understood by %s", (shell = "", ...options) => {
     const rig = createCellRig();
     onTestFinished(() => rig.remove());
-    const facts = `  "cell": "c",\n  "run": 1,\n  "agent": "a"`;
-    const words = [
-      rig.path("state"),
-      "1",
-      facts,
-      '  "started_at": "2026-01-01T00:00:00.000Z"',
-      "c:0",
-      "lzs_dir PWD",
-    ];
-    const run = (script: string) =>
-      spawnSync(shell, [...options, "-c", SHIM, "shim", ...words, "/bin/sh", "-c", script], {
+    const facts = {
+      ...{ stateDir: rig.path("state"), run: 1, limits: "c:0", unset: "lzs_dir PWD" },
+      first: `  "cell": "c",\n  "run": 1,\n  "agent": "it's"`,
+      last: '  "started_at": "2026-01-01T00:00:00.000Z"',
+    };
+    const run = (script: string) => {
+      const file = rig.path("state", "script");
+      writeFileSync(file, shimScript(facts, execText(["/bin/sh", "-c", script]).text));
+      return spawnSync(shell, [...options, file], {
         cwd: rig.path("worktree"),
         env: { ONLY: "this" },
         encoding: "utf8",
         input: "brief",
       });
+    };
     const first = run("cat; kill -TERM $$");
     expect([first.status, first.stdout, first.stderr]).toEqual([0, "brief", ""]);
     expect(JSON.parse(rig.text("state/exit.json"))).toMatchObject({ run: 1, code: 143, signal: "TERM" });

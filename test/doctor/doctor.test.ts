@@ -1,7 +1,8 @@
-import { chmod, readdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Stage } from "../e2e/stage.ts";
+import { until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
 
 interface Found {
@@ -137,5 +138,127 @@ describe("the doctor", () => {
     expect(of("backend container")).toMatchObject([
       { level: "FAIL", detail: expect.stringContaining("no-such-engine") },
     ]);
+  });
+
+  it(
+    "looks at each agent: its program, what is around it, and its version in its own sandbox",
+    needs("sandbox"),
+    async () => {
+      const bin = join(stage.lazarus.dir, "bin");
+      await mkdir(bin, { recursive: true });
+      await chmod(bin, 0o755);
+      // It tells what it sees: no key, and nothing of this machine.
+      const claude = join(bin, "claude");
+      await writeFile(
+        claude,
+        '#!/bin/sh\necho "3.1.4 [$1][$KEY][$LAZARUS_FORGE_TOKEN]"; ls /root 2>/dev/null\n',
+      );
+      await chmod(claude, 0o755);
+      const sandboxed = { backend: "sandbox", network: "full" };
+      const { code, of } = await examined({
+        agents: {
+          whole: { ...sandboxed, preset: "claude", command: [claude], paths: [bin], set: { KEY: "set" } },
+          hidden: { ...sandboxed, preset: "claude", command: [claude] },
+          lost: { ...sandboxed, command: ["no-such-agent"], paths: [join(bin, "none")] },
+          homeless: { ...sandboxed, command: ["true"], home: join(bin, "no-home") },
+          lacking: {
+            ...sandboxed,
+            command: ["true"],
+            env: ["LAZARUS_TEST_UNSET"],
+            network: ["127.0.0.1:9999", "no.invalid"],
+          },
+          failing: { ...sandboxed, preset: "codex", command: ["false"] },
+          lists: { command: ["true"], backend: "container", image: "x", network: ["a.org"] },
+        },
+      });
+      expect(code).toBe(1);
+      expect(of("agent whole")).toEqual([
+        { level: "ok", what: "agent whole", detail: `${claude}: 3.1.4 [--version][set][], in its sandbox` },
+      ]);
+      expect(of("agent hidden")).toMatchObject([
+        {
+          level: "FAIL",
+          detail: expect.stringMatching(
+            /cannot be seen inside the sandbox: add its directory to the agent's paths/,
+          ),
+        },
+      ]);
+      expect(of("agent lost").map((one) => [one.level, one.detail])).toEqual([
+        ["FAIL", expect.stringContaining("no no-such-agent on its PATH")],
+        ["FAIL", `paths: ${join(bin, "none")} does not exist`],
+      ]);
+      expect(of("agent homeless")).toMatchObject([
+        { level: "FAIL", detail: "its home template cannot be read: no such file" },
+      ]);
+      expect(of("agent lacking").map((one) => [one.level, one.detail])).toEqual([
+        ["ok", expect.stringMatching(/^true: .*, in its sandbox$/)],
+        ["warn", "env: LAZARUS_TEST_UNSET not set where Lazarus runs, so the agent does not get it"],
+        ["warn", "network: nobody listens at 127.0.0.1:9999 now: start the model that should"],
+        ["warn", "network: no.invalid has no address here"],
+      ]);
+      expect(of("agent failing")).toMatchObject([
+        { level: "warn", detail: "false --version, run in its sandbox, ended with exit 1. Try it by hand" },
+      ]);
+      expect(of("agent lists").at(-1)).toMatchObject({ level: "FAIL" });
+    },
+  );
+
+  it("says that a hook delivers only where a test delivery came", async () => {
+    await stage.createRepository("acme/elsewhere", { hook: "http://127.0.0.1:9/webhooks/gitea" });
+    const hooks = async () => {
+      const { of } = await examined(agent("process"), { repositories: ["acme/app", "acme/elsewhere"] });
+      return [...of("acme/app: hook"), ...of("acme/elsewhere: hook")].map((one) => [one.level, one.detail]);
+    };
+    const ours = stage.hookUrl;
+    expect(await hooks()).toEqual([
+      ["warn", expect.stringMatching(`^is set to ${ours}, not seen: no server runs here`)],
+      ["warn", expect.stringMatching(`^none is set to ${ours}`)],
+    ]);
+    await stage.lazarus.serve();
+    expect(await hooks()).toEqual([
+      ["ok", `delivers to ${ours}: a test delivery came`],
+      ["warn", expect.stringMatching(`^none is set to ${ours}`)],
+    ]);
+    await stage.lazarus.end();
+    expect((await hooks())[0]).toEqual([
+      "ok",
+      expect.stringMatching(`^delivers to ${ours}: the last one came 20..-.*; no server runs here`),
+    ]);
+  });
+
+  it("says that a hook is set and not seen where the server knows another secret", async () => {
+    await stage.createRepository("acme/other-secret", { hook: null });
+    await stage.server.createHook("acme/other-secret", stage.hookUrl, "some-other-secret");
+    const { of } = await examined(agent("process"), { repositories: ["acme/other-secret"] });
+    await stage.lazarus.serve();
+    const { stdout } = await stage.lazarus.cli("doctor", "--json");
+    await stage.lazarus.end();
+    expect(of("acme/other-secret: hook")).toHaveLength(1);
+    const found = (JSON.parse(stdout) as { findings: Found[] }).findings.find((one) =>
+      one.what.endsWith(": hook"),
+    );
+    expect(found).toMatchObject({
+      level: "warn",
+      detail: expect.stringMatching(
+        /not seen: a test delivery did not come within 10 s.*a secret that is not/,
+      ),
+    });
+  });
+
+  it("has serve say in one line of each agent that it cannot work", async () => {
+    await examined({
+      agents: {
+        plain: { command: ["true"], backend: "process" },
+        lost: { command: ["no-such-agent"], backend: "process" },
+      },
+    });
+    await stage.lazarus.serve();
+    await until("it was said", () => stage.lazarus.log.includes("an agent cannot work as it is configured"));
+    await stage.lazarus.end();
+    const said = stage.lazarus.log
+      .split("\n")
+      .filter((line) => line.includes("cannot work as it is configured"));
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(/lost.*no no-such-agent on its PATH|no no-such-agent on its PATH.*lost/);
   });
 });

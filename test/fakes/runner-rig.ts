@@ -300,6 +300,7 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     brief: "stdin",
     homeTemplate: null,
     env: {},
+    unsetEnv: [],
     set: {},
     git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,

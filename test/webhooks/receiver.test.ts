@@ -34,6 +34,7 @@ async function serve(more: Partial<ReceiverDeps> = {}): Promise<void> {
       isServed: (name) => isServed(["acme/*"], name),
       holdsCommand: (text) => parseText(text).length > 0,
       botId: () => botId,
+      heard: () => {},
       ...more,
     }),
   );

@@ -1,11 +1,14 @@
 import { closeSync, constants, createWriteStream } from "node:fs";
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ChildEnd, ChildSpec } from "../backend.ts";
+import { CHILD_NAME } from "../os/child.ts";
 import { endProcesses } from "../os/kill.ts";
 import { processesOf } from "../os/proc.ts";
-import { CHILD_SHIM } from "../os/shim.ts";
+import { execText } from "../os/shell-text.ts";
+import { childScript } from "../os/shim.ts";
 import { openRegular, spawnShell } from "../os/spawn.ts";
 import { type Engine, removeContainers } from "./engine.ts";
 
@@ -31,9 +34,12 @@ export async function runContainerToEnd(plan: ChildPlan): Promise<ChildEnd> {
   const { spec } = plan;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
   const output = openRegular(spec.stdoutPath, flags);
-  const words = [CHILD_SHIM, "lazarus-child", "c:0", "lzs_dir", ...plan.command];
-  const where = { dirs: spec.dirs, env: plan.env };
-  const { child, identity } = await spawnShell(words, where, ["ignore", "pipe", "pipe"]).catch((cause) => {
+  const { text, data } = execText(plan.command);
+  const { child, identity } = await spawnShell({
+    script: { text: childScript({ limits: "c:0", unset: "lzs_dir" }, text), data },
+    ...{ words: [CHILD_NAME], where: { dirs: spec.dirs, env: plan.env }, ownDir: dirname(spec.stdoutPath) },
+    stdio: ["ignore", "pipe", "pipe"],
+  }).catch((cause) => {
     closeSync(output);
     throw cause;
   });

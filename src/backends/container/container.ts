@@ -6,6 +6,7 @@ import { LazarusError } from "../../errors.ts";
 import type { Backend, BackendCheck, Handle, ProcessInfo, RunSpec, Surroundings } from "../backend.ts";
 import { endProcesses } from "../os/kill.ts";
 import { processesOf } from "../os/proc.ts";
+import { execText } from "../os/shell-text.ts";
 import { backendError, startRun } from "../os/spawn.ts";
 import { readLock, writeKilled } from "../os/state-files.ts";
 import { leftoversOf, observeRun } from "../process.ts";
@@ -105,7 +106,13 @@ async function start(launch: Launcher, spec: RunSpec, clock: Clock): Promise<Han
     command: [path, ...spec.command.slice(1)],
     interactive: spec.stdinPath !== null,
   });
-  return startRun({ backend: "container", spec: { ...spec, env }, command, limits: CLIENT_LIMITS, clock });
+  return startRun({
+    backend: "container",
+    spec: { ...spec, env },
+    command: execText(command),
+    limits: CLIENT_LIMITS,
+    clock,
+  });
 }
 
 /** Looks for the agent where it will run. @throws LazarusError `agent-missing`, or `backend` when that could not be done. */

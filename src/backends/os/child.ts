@@ -1,18 +1,21 @@
 import { closeSync, constants } from "node:fs";
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ChildEnd, ChildSpec } from "../backend.ts";
 import { endProcesses } from "./kill.ts";
 import { bootId, type Identity, processesOf, readStat } from "./proc.ts";
+import type { ShellText } from "./shell-text.ts";
 import { backendError, openRegular, spawnShell } from "./spawn.ts";
 
+/** For people who list processes. */
+export const CHILD_NAME = "lazarus-child";
 const PIPE_DRAIN_MS = 1_000;
 const INFO_BYTES = 4_096;
 
 export interface ChildLaunch {
   readonly spec: ChildSpec;
-  /** For `sh -c`. */
-  readonly words: readonly string[];
+  readonly script: ShellText;
   /** Whether it says on file descriptor 3 who leads its namespace (bubblewrap's `--info-fd`). */
   readonly tellsLeader: boolean;
 }
@@ -22,17 +25,15 @@ export interface ChildLaunch {
  * @throws LazarusError `backend` or `disk-full` where we could not run it.
  */
 export async function runChild(launch: ChildLaunch): Promise<ChildEnd> {
-  const { spec, words, tellsLeader } = launch;
+  const { spec, script, tellsLeader } = launch;
   const what = `running ${spec.command[0] ?? "nothing"} in cell ${spec.cellId}`;
   let output: number | null = null;
   try {
     output = openRegular(spec.stdoutPath, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL);
-    const spawned = await spawnShell(words, spec, [
-      "ignore",
-      output,
-      "pipe",
-      ...(tellsLeader ? (["pipe"] as const) : []),
-    ]);
+    const spawned = await spawnShell({
+      ...{ script, words: [CHILD_NAME], where: spec, ownDir: dirname(spec.stdoutPath) },
+      ...{ stdio: ["ignore", output, "pipe"] as const, isTold: tellsLeader },
+    });
     return await waitForEnd(spec, spawned);
   } catch (cause) {
     throw backendError(what, cause);

@@ -1,27 +1,57 @@
+import { quoted, SCRIPT_FD } from "./shell-text.ts";
+
 /** The letter for the number of processes is `u` in bash and busybox, `p` in dash, where bash has something else. */
 const SET_LIMITS = `for lzs_limit in $lzs_limits; do
     lzs_value=\${lzs_limit#*:} lzs_limit=\${lzs_limit%%:*}
     ulimit -"$lzs_limit" "$lzs_value" || [ "$lzs_limit" != u ] || ulimit -p "$lzs_value"
   done`;
 
+/** What the shim of a run writes down and sets. */
+export interface ShimFacts {
+  readonly stateDir: string;
+  readonly run: number;
+  /** First and last lines of run.json. */
+  readonly first: string;
+  readonly last: string;
+  /** `d:1024 n:256`. */
+  readonly limits: string;
+  /** Names that the shell itself puts into the environment. */
+  readonly unset: string;
+}
+
 /**
- * The tiny parent of every agent, for `sh -c`: `$1` state directory, `$2` run, `$3` first lines of run.json, `$4` its last lines, `$5` limits
- * (`d:1024 n:256`), `$6` names that the shell itself puts into the environment, then the command. Names that might be in the agent's
- * environment are not used as variables: assigning to one would change what the agent sees.
+ * The tiny parent of every agent, a script whose last lines, run in a child, are `command`. All of it is read before any is run. Names that might be in the agent's environment are not
+ * used as variables: assigning to one would change what the agent sees.
  *
  * It needs nothing but POSIX sh, mv, rm and date. It leaves with 0 when another shim had the run, with 73 when it could not write.
  */
-export const SHIM = `
+export function shimScript(facts: ShimFacts, command: string): string {
+  return `{
+exec ${SCRIPT_FD}<&-
 umask 077
 exec 3>&2 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2
-lzs_dir=$1 lzs_run=$2 lzs_first=$3 lzs_last=$4 lzs_limits=$5 lzs_unset=$6
-shift 6
+lzs_dir=${quoted(facts.stateDir)} lzs_run=${facts.run} lzs_limits=${quoted(facts.limits)}
+lzs_first=${quoted(facts.first)}
+lzs_last=${quoted(facts.last)}
 lzs_lock=$lzs_dir/run-$lzs_run.lock
 lzs_path=$PATH
 PATH=/usr/bin:/bin:$PATH
+${SHIM_BEFORE}
+(
+  ${SET_LIMITS}
+  PATH=$lzs_path
+  unset ${facts.unset}
+  exec 2>&3 3>&-
+${command}
+)
+${SHIM_AFTER}
+exit
+}
+`;
+}
 
-lzs_write() {
+const SHIM_BEFORE = `lzs_write() {
   printf '%s\\n' "$2" >"$lzs_dir/.$1.$$" || return 1
   sync "$lzs_dir/.$1.$$" || :
   mv -f "$lzs_dir/.$1.$$" "$lzs_dir/$1"
@@ -61,15 +91,9 @@ $lzs_first,
 $lzs_ids,
 $lzs_last
 }" || lzs_fail run.json
+`;
 
-(
-  ${SET_LIMITS}
-  PATH=$lzs_path
-  unset $lzs_unset
-  exec 2>&3 3>&-
-  exec "$@"
-)
-lzs_code=$?
+const SHIM_AFTER = `lzs_code=$?
 
 lzs_signal=null
 if [ "$lzs_code" -gt 128 ]; then
@@ -88,18 +112,25 @@ lzs_end="{
   \\"ended_at\\": \\"$lzs_at\\"
 }"
 # A signal for the whole session may have hit mv.
-lzs_write exit.json "$lzs_end" || lzs_write exit.json "$lzs_end"
-`;
+lzs_write exit.json "$lzs_end" || lzs_write exit.json "$lzs_end"`;
 
-/** The same for a short command that is waited for: `$1` limits, `$2` names to take out of the environment, then the command. */
-export const CHILD_SHIM = `
-umask 077
-lzs_limits=$1 lzs_unset=$2
-shift 2
-{ ${SET_LIMITS}; } 2>/dev/null
-unset $lzs_unset
-exec "$@"
+/** The same for a short command that is waited for. */
+export function childScript(facts: Pick<ShimFacts, "limits" | "unset">, command: string): string {
+  return `{
+exec 3<&- ${SCRIPT_FD}<&-
+${childLines(facts, command)}
+}
 `;
+}
+
+/** What is inside of a child's script, for where it is not a script of its own. */
+export function childLines(facts: Pick<ShimFacts, "limits" | "unset">, command: string): string {
+  return `umask 077
+lzs_limits=${quoted(facts.limits)}
+{ ${SET_LIMITS}; } 2>/dev/null
+unset ${facts.unset}
+${command}`;
+}
 
 export interface ShimLimits {
   readonly memoryBytes: number | null;

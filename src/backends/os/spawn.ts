@@ -6,7 +6,8 @@ import { type Clock, toIso } from "../../clock.ts";
 import { LazarusError, systemCode } from "../../errors.ts";
 import type { BackendName, Handle, RunSpec, Surroundings } from "../backend.ts";
 import { argumentsOf, bootId, type Identity, inheritedFds, isAlive, marksOf, readStat } from "./proc.ts";
-import { SHIM, shellNoise } from "./shim.ts";
+import { openUnnamed, SCRIPT_FD, type ShellText } from "./shell-text.ts";
+import { shellNoise, shimScript } from "./shim.ts";
 import { readExitFile, readLock, readRunFile } from "./state-files.ts";
 
 const LOCK_POLL_MS = 1;
@@ -21,7 +22,7 @@ export interface Launch {
   readonly backend: BackendName;
   readonly spec: RunSpec;
   /** What the shim runs: `spec.command`, resolved, or something around it. */
-  readonly command: readonly string[];
+  readonly command: ShellText;
   /** In the words of the shim. */
   readonly limits: string;
   readonly clock: Clock;
@@ -56,26 +57,41 @@ export function openRegular(path: string, flags: number): number {
   throw new Error(`${path} is not a regular file`);
 }
 
+/** What a shell is started with. */
+export interface Spawn {
+  /** A whole script, and what it reads. */
+  readonly script: ShellText;
+  /** Words after it, for people who list processes, and for us. */
+  readonly words: readonly string[];
+  readonly where: Pick<Surroundings, "dirs" | "env">;
+  /** Where only we may write: script and data are made there, without a name. */
+  readonly ownDir: string;
+  readonly stdio: readonly [Stream, Stream, Stream];
+  /** Whether descriptor 3 is a pipe to us. */
+  readonly isTold?: boolean;
+}
+
 /**
  * A shell with a script, in a session and group of its own, and its identity. It is read in the turn of the spawn: until the next one a child
  * that has already ended cannot have been reaped.
  */
-export async function spawnShell(
-  words: readonly string[],
-  where: Pick<Surroundings, "dirs" | "env">,
-  stdio: readonly [Stream, Stream, Stream, ...Stream[]],
-): Promise<{ child: ChildProcess; identity: Identity }> {
-  const nothing = openSync(devNull, constants.O_RDWR);
+export async function spawnShell(plan: Spawn): Promise<{ child: ChildProcess; identity: Identity }> {
+  const { script, words, where, ownDir, stdio } = plan;
+  const opened: number[] = [];
   let child: ChildProcess;
   try {
-    child = spawn(SHELL, ["-c", ...words], {
+    const nothing = openSync(devNull, constants.O_RDWR);
+    opened.push(nothing);
+    for (const text of [script.text, ...script.data]) opened.push(openUnnamed(ownDir, text));
+    const given: Stream[] = [...stdio, plan.isTold === true ? "pipe" : "ignore", ...opened.slice(1)];
+    child = spawn(SHELL, [`/proc/self/fd/${SCRIPT_FD}`, ...words], {
       cwd: where.dirs.worktree,
       env: { ...where.env },
       detached: true,
-      stdio: [...stdio, ...plugs(nothing).slice(stdio.length - 3)],
+      stdio: [...given, ...plugs(nothing).slice(given.length - 3)],
     });
   } finally {
-    closeSync(nothing);
+    for (const fd of opened) closeSync(fd);
   }
   const { pid } = child;
   if (pid === undefined) {
@@ -101,6 +117,8 @@ function plugs(nothing: number): Stream[] {
 
 /** What we could not do, told apart by whether it may work later. */
 export function backendError(what: string, cause: unknown): LazarusError {
+  if (cause instanceof LazarusError)
+    return new LazarusError(cause.code, what, { retryable: cause.retryable, cause });
   const code = systemCode(cause);
   if (code === "ENOSPC" || code === "EDQUOT")
     return new LazarusError("disk-full", what, { retryable: true, cause });
@@ -123,7 +141,13 @@ async function spawnShim(
   try {
     const input = spec.stdinPath === null ? "ignore" : open(spec.stdinPath, O_RDONLY);
     const log = open(spec.logPath, O_WRONLY | O_APPEND | O_CREAT);
-    const started = await spawnShell(shimWords(launch, startedAt), spec, [input, log, log]);
+    const started = await spawnShell({
+      script: { text: shimText(launch, startedAt), data: launch.command.data },
+      words: [SHIM_NAME, spec.stateDir, String(spec.run)],
+      where: spec,
+      ownDir: spec.stateDir,
+      stdio: [input, log, log],
+    });
     started.child.unref();
     return started;
   } finally {
@@ -131,20 +155,16 @@ async function spawnShim(
   }
 }
 
-function shimWords({ spec, command, limits }: Launch, startedAt: number): string[] {
+function shimText({ spec, command, limits }: Launch, startedAt: number): string {
   const facts = { cell: spec.cellId, run: spec.run, agent: spec.agent };
   const first = Object.entries(facts).map(([key, value]) => `  "${key}": ${JSON.stringify(value)}`);
-  return [
-    SHIM,
-    SHIM_NAME,
-    spec.stateDir,
-    String(spec.run),
-    first.join(",\n"),
-    `  "started_at": "${toIso(startedAt)}"`,
-    limits,
-    shellNoise(spec.env),
-    ...command,
-  ];
+  const written = {
+    stateDir: spec.stateDir,
+    run: spec.run,
+    first: first.join(",\n"),
+    last: `  "started_at": "${toIso(startedAt)}"`,
+  };
+  return shimScript({ ...written, limits, unset: shellNoise(spec.env) }, command.text);
 }
 
 /** Whether the shim we spawned is the one that has the run. */
@@ -195,8 +215,10 @@ function livingShim({ spec }: Launch): Identity | null {
   if (typeof pid !== "number") return null;
   const stat = readStat(pid);
   if (stat === null || stat.session !== pid || !marksOf(pid).includes(spec.cellId)) return null;
-  const words = argumentsOf(pid);
-  if (words[3] !== SHIM_NAME || words[4] !== spec.stateDir || words[5] !== String(spec.run)) return null;
+  // After the script; one word later where an earlier version started it, which had the script itself there.
+  const words = argumentsOf(pid).slice(2);
+  const [name, stateDir, run] = words[0] === SHIM_NAME ? words : words.slice(1);
+  if (name !== SHIM_NAME || stateDir !== spec.stateDir || run !== String(spec.run)) return null;
   const identity = { pid, startTicks: stat.startTicks, bootId: bootId() };
   return isAlive(identity) ? identity : null;
 }

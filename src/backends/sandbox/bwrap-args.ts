@@ -38,13 +38,17 @@ export const ETC_SHOWN_DEEPER = [
   "pki/ca-trust/extracted",
 ] as const;
 
-/** File descriptors from which bubblewrap reads the files that we make up, in the order of `madeUpFiles`. */
+/** File descriptors from which bubblewrap reads its own words, the text that begins inside, and the files that we make up, in the order of `madeUpFiles`. */
+export const ARGS_FD = 5;
+export const INSIDE_FD = 6;
 export const FILE_FDS = [7, 8, 9] as const;
 const MADE_UP = ["/etc/passwd", "/etc/group", "/etc/hosts"] as const;
 
 /** Where the gate's directory and Node are seen inside. */
 export const GATE_INSIDE = "/run/lazarus/gate";
 export const NODE_INSIDE = "/run/lazarus/node";
+/** The text that begins inside. */
+export const BEGIN_INSIDE = "/run/lazarus/begin";
 /** Where the relay to the gate listens inside. */
 export const RELAY_PORT = 3128;
 
@@ -63,6 +67,7 @@ export function bwrapArguments(plan: SandboxPlan): string[] {
     ...system(plan),
     ...plan.paths.flatMap((path) => ["--ro-bind", path, path]),
     ...cell(plan),
+    ...["--perms", "0444", "--ro-bind-data", String(INSIDE_FD), BEGIN_INSIDE],
     ...network(plan),
     // /proc too: to the host's root, also without any capability, the kernel's own settings are files like others.
     ...SEALED.flatMap((path) => ["--remount-ro", path]),

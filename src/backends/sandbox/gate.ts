@@ -1,5 +1,15 @@
 import { lookup } from "node:dns/promises";
-import { chmodSync, closeSync, constants, lstatSync, mkdirSync, openSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
 import { dirname, join } from "node:path";
@@ -9,6 +19,7 @@ import type { Log } from "../../log.ts";
 import { asListed, isPublicAddress, judge, nameOfTarget, parseTarget, type Target } from "./gate-rules.ts";
 
 const SOCKET = "socket";
+const REFUSED = "refused";
 const MOST_CONNECTIONS = 256;
 const MOST_REFUSED = 100;
 const CONNECT_MS = 20_000;
@@ -39,7 +50,7 @@ export interface GatePlan {
 export interface Gate {
   /** Ends what is open, and leaves the directory empty. */
   close(): Promise<void>;
-  /** `host:port` of what was refused, each once, at most a hundred. */
+  /** `host:port` of what was refused, each once, at most a hundred; also by a gate of the same run that was never closed. */
   refused(): string[];
 }
 
@@ -49,7 +60,7 @@ export interface Gate {
  * @throws LazarusError `backend` where the socket cannot be made.
  */
 export async function openGate(plan: GatePlan): Promise<Gate> {
-  const refused = new Set<string>();
+  const refused = recallRefused(plan.dir);
   const open = new Set<Duplex>();
   const keep = (socket: Duplex) => {
     open.add(socket);
@@ -65,15 +76,38 @@ export async function openGate(plan: GatePlan): Promise<Gate> {
   });
   server.on("clientError", (_, socket) => socket.destroy());
   const directory = await listen(server, plan);
+  const close = async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    for (const socket of open) socket.destroy();
+    await closed;
+    closeSync(directory);
+    rmSync(join(plan.dir, REFUSED), { force: true });
+  };
+  let closing: Promise<void> | null = null;
   return {
     refused: () => [...refused],
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      for (const socket of open) socket.destroy();
-      await closed;
-      closeSync(directory);
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
+}
+
+/** What a gate of this run refused before its program was killed. The sandbox sees the file, and cannot write it. */
+function recallRefused(dir: string): Set<string> {
+  try {
+    return new Set(readFileSync(join(dir, REFUSED), "utf8").split("\n").slice(0, -1).slice(0, MOST_REFUSED));
+  } catch {
+    return new Set();
+  }
+}
+
+function keepRefused(dir: string, name: string): void {
+  try {
+    appendFileSync(join(dir, REFUSED), `${name}\n`, { mode: 0o600 });
+  } catch {
+    // A full disk: it is in memory all the same.
+  }
 }
 
 /**
@@ -119,6 +153,7 @@ function createReach(plan: GatePlan, refused: Set<string>): Reach {
     const name = nameOfTarget(target);
     if (!refused.has(name) && refused.size < MOST_REFUSED) {
       refused.add(name);
+      keepRefused(plan.dir, name);
       plan.log.info({ cell: plan.cellId, host: name, why }, "a host was refused");
     }
     return { status: 403, why: `${name} ${why}` };

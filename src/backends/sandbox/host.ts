@@ -58,7 +58,14 @@ export function checkBinds(what: string, around: Surroundings): void {
     );
 }
 
-function faultOfPath(path: string, { dirs, user }: Surroundings): string | null {
+/** Why a path of the agent's cannot be shown; null where it can. */
+export function faultOfPath(
+  path: string,
+  {
+    dirs,
+    user,
+  }: { readonly user: Surroundings["user"]; readonly dirs: Pick<Surroundings["dirs"], "cell" | "mirror"> },
+): string | null {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return "does not exist";
   const real = realpathSync(path);
@@ -75,7 +82,17 @@ function faultOfPath(path: string, { dirs, user }: Surroundings): string | null 
  * Sees to it that a command found on the host is there inside as well, also where it is a link.
  * @throws LazarusError `agent-missing` naming what to add to `paths`.
  */
-export function checkVisible(what: string, executable: string, { dirs, paths }: Surroundings): void {
+export function checkVisible(
+  what: string,
+  executable: string,
+  {
+    dirs,
+    paths,
+  }: {
+    readonly paths: readonly string[];
+    readonly dirs: Pick<Surroundings["dirs"], "worktree" | "artifacts" | "home">;
+  },
+): void {
   const shown = ["/usr", ...ROOTS, ...paths, dirs.worktree, dirs.artifacts, dirs.home];
   const roots = shown.flatMap((path) => [path, realOf(path) ?? path]);
   for (const path of [executable, realOf(executable) ?? executable]) {

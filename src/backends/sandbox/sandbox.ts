@@ -5,6 +5,7 @@ import type { Backend, BackendCheck, ChildSpec, RunSpec, Surroundings } from "..
 import { runChild } from "../os/child.ts";
 import { resolveCommand } from "../os/executable.ts";
 import type { IsAsked } from "../os/kill.ts";
+import { SCRIPT_FD, type ShellText } from "../os/shell-text.ts";
 import { startRun } from "../os/spawn.ts";
 import { findTool } from "../os/tools.ts";
 import { closedDirectory } from "../os/user.ts";
@@ -12,7 +13,7 @@ import { leftoversOf, observeRun, stopRun } from "../process.ts";
 import type { HostLayout, SandboxPlan } from "./bwrap-args.ts";
 import { checkSandbox } from "./check.ts";
 import { checkBinds, checkVisible, readHost } from "./host.ts";
-import { type SandboxedCommand, sandboxWords } from "./scripts.ts";
+import { type SandboxedCommand, sandboxText } from "./scripts.ts";
 
 /**
  * Agents in namespaces of their own, by bubblewrap: each sees the system's programs read-only, its own cell, and nothing else (safety.md, degrees of isolation). The shim is
@@ -26,22 +27,22 @@ export function sandboxBackend(clock: Clock = systemClock): Backend {
     return wrapped(around, what, { ...more, host });
   };
   const runToEnd = async (spec: ChildSpec) => {
-    const words = wrap(spec, spec.command[0] ?? "a command", {
+    const { text, data } = wrap(spec, spec.command[0] ?? "a command", {
       command: spec.command,
       inputPath: null,
       options: ["--info-fd", "3"],
       gate: null,
     });
-    return runChild({ spec, words, tellsLeader: true });
+    return runChild({ spec, script: { text: `exec ${SCRIPT_FD}<&-\n${text}`, data }, tellsLeader: true });
   };
   const start = async (spec: RunSpec) => {
     const inputPath = spec.stdinPath === spec.dirs.prompt ? spec.stdinPath : null;
     const gate = typeof spec.network === "string" ? null : gatePlan(spec);
-    const words = wrap(spec, spec.agent, { command: spec.command, inputPath, options: [], gate });
+    const command = wrap(spec, spec.agent, { command: spec.command, inputPath, options: [], gate });
     return startRun({
       backend: "sandbox",
       spec: inputPath === null ? spec : { ...spec, stdinPath: null },
-      command: ["/bin/sh", "-c", ...words],
+      command,
       limits: "c:0",
       clock,
     });
@@ -70,7 +71,7 @@ export function gateDirOf(dirs: Pick<Surroundings["dirs"], "cell" | "home">): st
 
 type Wrapping = Pick<SandboxedCommand, "command" | "inputPath" | "options"> & Pick<SandboxPlan, "gate">;
 
-function wrapped(around: Surroundings, what: string, how: Wrapping & { host: HostLayout }): string[] {
+function wrapped(around: Surroundings, what: string, how: Wrapping & { host: HostLayout }): ShellText {
   const bwrap = findTool("bwrap");
   if (bwrap === null) throw new LazarusError("backend", `starting ${what}: bubblewrap is not installed`);
   const command = resolveCommand(what, how.command, around);
@@ -78,7 +79,7 @@ function wrapped(around: Surroundings, what: string, how: Wrapping & { host: Hos
   checkBinds(`starting ${what} in cell ${around.cellId}`, around);
   const ids = around.user ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const plan: SandboxPlan = { ...around, host: how.host, ids, gate: how.gate };
-  return sandboxWords({ ...how, bwrap, plan, around, command });
+  return sandboxText({ ...how, bwrap, plan, around, command });
 }
 
 /** The relay runs on our own Node: no other program is sure to be there. */

@@ -1,32 +1,37 @@
 import type { Surroundings } from "../backend.ts";
-import { CHILD_SHIM, shellNoise, shimLimits } from "../os/shim.ts";
+import { execText, nulSeparated, quoted, type ShellText } from "../os/shell-text.ts";
+import { childLines, shellNoise, shimLimits } from "../os/shim.ts";
 import { asUser, countsProcessesPerNamespace } from "../os/user.ts";
-import { bwrapArguments, FILE_FDS, madeUpFiles, NODE_INSIDE, type SandboxPlan } from "./bwrap-args.ts";
+import {
+  ARGS_FD,
+  BEGIN_INSIDE,
+  bwrapArguments,
+  FILE_FDS,
+  madeUpFiles,
+  NODE_INSIDE,
+  type SandboxPlan,
+} from "./bwrap-args.ts";
 import { forwardsOf } from "./gate-rules.ts";
 import { relayText } from "./relay.ts";
 
 /**
- * Around bubblewrap: three texts go to file descriptors that it copies from, then the rest of the words is run. Outside, as Lazarus, before the user changes.
+ * First inside: the relay, then standard input, opened here so that a brief cannot be written through /proc (its mount is read-only), then limits and the agent. Leaves with 73 where it
+ * could not begin. The relay's text comes to Node by its standard input, and no list of arguments has it.
  */
-const OUTSIDE = `
-exec ${FILE_FDS.map((fd) => `${fd}<<LAZARUS_${fd}`).join(" ")}
-${FILE_FDS.map((fd, at) => `$${at + 1}\nLAZARUS_${fd}`).join("\n")}
-shift ${FILE_FDS.length}
-exec "$@"
-`;
-
-/**
- * First inside: `$1` file for standard input, `$2` Node for the relay, `$3` the relay (each may be empty), then the words of the children's
- * shim. Opened here, a brief cannot be written through /proc: its mount is read-only. Leaves with 73 where it could not begin.
- */
-const INSIDE = `
-if [ -n "$2" ]; then
-  lzs_ready=$(exec env -i "$2" -e "$3" </dev/null 2>/dev/null &)
-  [ "$lzs_ready" = ready ] || { echo 'lazarus: the relay to the listed hosts did not start, the agent was not started' >&2; exit 73; }
-fi
-if [ -n "$1" ]; then exec <"$1" || exit 73; fi
-shift 3
-${CHILD_SHIM}`;
+function insideText(plan: SandboxPlan, inputPath: string | null, lines: string): string {
+  const hosts = typeof plan.network === "string" ? [] : plan.network;
+  const relay = `
+lzs_ready=$(exec env -i ${NODE_INSIDE} - lazarus-relay 2>/dev/null <<'LAZARUS_RELAY' &
+${relayText(forwardsOf(hosts))}
+LAZARUS_RELAY
+)
+[ "$lzs_ready" = ready ] || { echo 'lazarus: the relay to the listed hosts did not start, the agent was not started' >&2; exit 73; }`;
+  return [
+    ...(plan.gate === null ? [] : [relay]),
+    ...(inputPath === null ? [] : [`exec <${quoted(inputPath)} || exit 73`]),
+    lines,
+  ].join("\n");
+}
 
 export interface SandboxedCommand {
   readonly bwrap: string;
@@ -41,22 +46,24 @@ export interface SandboxedCommand {
 }
 
 /**
- * A command and all that is put around it, as words for `sh -c`: the made-up files, the user, the namespaces, the limits. Limits are set inside: bubblewrap and the
- * relay are ours, and processes are counted there.
+ * A command and all that is put around it: the made-up files, the user, the namespaces, the limits. Limits are set inside: bubblewrap and the relay are ours, and processes are counted there.
  * @throws LazarusError `backend` where the cell's user cannot be had.
  */
-export function sandboxWords(sandboxed: SandboxedCommand): string[] {
+export function sandboxText(sandboxed: SandboxedCommand): ShellText {
   const { bwrap, plan, around, inputPath, command, options } = sandboxed;
   const counted = around.user !== null || countsProcessesPerNamespace();
-  const hosts = typeof plan.network === "string" ? [] : plan.network;
-  const relay = plan.gate === null ? ["", ""] : [NODE_INSIDE, relayText(forwardsOf(hosts))];
-  const inner = [
-    ...["/bin/sh", "-c", INSIDE, "lazarus-inside", inputPath ?? "", ...relay],
-    ...[shimLimits(around.limits, counted), shellNoise(around.env)],
-    ...command,
-  ];
-  return [
-    ...[OUTSIDE, "lazarus-sandbox", ...madeUpFiles(plan)],
-    ...asUser(around.user, [bwrap, ...options, ...bwrapArguments(plan), "--", ...inner]),
-  ];
+  const facts = { limits: shimLimits(around.limits, counted), unset: shellNoise(around.env) };
+  const inside = insideText(plan, inputPath, childLines(facts, execText(command).text));
+  const args = nulSeparated([...options, ...bwrapArguments(plan)]);
+  const files = madeUpFiles(plan);
+  const outside = execText(
+    asUser(around.user, [bwrap, "--args", String(ARGS_FD), "--", "/bin/sh", BEGIN_INSIDE]),
+  );
+  const text = [
+    ...FILE_FDS.map((fd, at) => `lzs_${fd}=${quoted(files[at] ?? "")}`),
+    `exec ${FILE_FDS.map((fd) => `${fd}<<LAZARUS_${fd}`).join(" ")}`,
+    ...FILE_FDS.map((fd) => `$lzs_${fd}\nLAZARUS_${fd}`),
+    outside.text,
+  ].join("\n");
+  return { text, data: [args, inside] };
 }

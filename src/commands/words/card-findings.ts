@@ -3,6 +3,7 @@ import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
+import { refusedHosts } from "./refused-hosts.ts";
 import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
 import { saidLines } from "./said-words.ts";
 import { aboutSetup, failedSetup } from "./setup-words.ts";
@@ -34,9 +35,8 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
       md`It was left in the middle of a ${harvest.unfinished}: the files as they lay are in the last commit.`,
     );
   if (run !== null && run.people !== null && cell.state !== "archived") found.push(pushes(run.people));
-  if (run !== null && run.refusedHosts.length > 0) {
-    found.push(md`It asked for hosts it may not reach: ${run.refusedHosts.join(", ")}.`);
-  }
+  const refused = run === null ? null : refusedHosts(run);
+  if (refused !== null) found.push(refused.markdown);
   if (run !== null && run.leftovers.length > 0) {
     found.push(md`These processes could not be ended: ${run.leftovers.join("; ")}.`);
   }

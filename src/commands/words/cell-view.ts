@@ -56,6 +56,8 @@ export interface CellView {
   } | null;
   /** When the next run starts by itself. */
   readonly next_run_at: string | null;
+  /** `host:port` of what the last run asked for and may not reach. */
+  readonly refused_hosts: readonly string[];
   /** Why nothing is tried again by itself. */
   readonly breaker: string | null;
   /** How its cell was set up for the last run; null: it was not. */
@@ -72,7 +74,10 @@ export interface CellView {
 }
 
 /** What `status` tells programs of a cell. */
-export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun" | "runs">): CellView {
+export function viewOf(
+  cell: Cell,
+  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs">,
+): CellView {
   const seen = healthOf(cell);
   const last = registry.lastRun(cell.id);
   const retryAt = last !== null && isRetryInLine(last) ? last.notBefore : null;
@@ -100,6 +105,7 @@ export function viewOf(cell: Cell, registry: Pick<Registry, "members" | "lastRun
     exit: registry.runs(cell.id).findLast((run) => run.exitClass !== null)?.exitClass ?? null,
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
+    refused_hosts: [...new Set((registry.lastKeptRun(cell.id) ?? last)?.refusedHosts ?? [])],
     breaker: cell.breaker,
     setup: setupOf(last),
   };

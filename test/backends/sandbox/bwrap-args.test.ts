@@ -69,6 +69,8 @@ it("names everything that exists inside, and nothing else", () => {
     --bind /m/c/worktree /m/c/worktree
     --bind /m/c/artifacts /m/c/artifacts
     --bind /m/c/home/allegro /m/c/home/allegro
+    --perms 0444
+    --ro-bind-data 6 /run/lazarus/begin
     --remount-ro /proc
     --remount-ro /dev
     --remount-ro /

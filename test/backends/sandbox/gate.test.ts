@@ -82,6 +82,16 @@ describe("the gate to listed hosts", () => {
     expect(asked).toEqual([]);
   });
 
+  it("remembers what one before it refused that was never closed, and not what a closed one did", async () => {
+    await open(["api.example.org"]);
+    expect(await tunnel("evil.example:443")).toMatch(/^HTTP\/1\.1 403 /);
+    const next = await open(["api.example.org"]);
+    expect(await tunnel("evil.example:80")).toMatch(/^HTTP\/1\.1 403 /);
+    expect(next.refused()).toEqual(["evil.example:443", "evil.example:80"]);
+    await next.close();
+    expect((await open(["api.example.org"])).refused()).toEqual([]);
+  });
+
   it.each([["127.0.0.1"], ["10.0.0.7"], ["169.254.169.254"], ["::1"], ["::ffff:127.0.0.1"]])(
     "refuses a listed name that leads to %s",
     async (address) => {

@@ -18,6 +18,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { CellUser, RunSpec } from "../../../src/backends/backend.ts";
+import { argumentsOf, processesOf } from "../../../src/backends/os/proc.ts";
+import { findTool } from "../../../src/backends/os/tools.ts";
 import { countsProcessesPerNamespace } from "../../../src/backends/os/user.ts";
 import { type Gate, openGate } from "../../../src/backends/sandbox/gate.ts";
 import { gateDirOf, sandboxBackend } from "../../../src/backends/sandbox/sandbox.ts";
@@ -66,12 +68,34 @@ function keepsItsPromises(user: CellUser | null): void {
         "/:\ndev\netc\nproc\nrun\ntmp\nusr\nvar",
       );
       expect(seen.slice(1).map((each) => each.trim())).toEqual([
-        "/run:",
+        "/run:\nlazarus",
         `${rig.root}:\nbin\ncell`,
         `${rig.path()}:\nartifacts\nconfig\nhome\nworktree`,
         `${rig.path("config")}:\nbrief.md\nprompts`,
         `${rig.path("home")}:\nallegro`,
       ]);
+    });
+
+    it("is a short line in a list of processes: no path that it sees, no prompt, and nothing of the way to its hosts", async () => {
+      const gate = await openGate({
+        ...{ cellId: rig.cellId, dir: gateDirOf(rig.around.dirs), log: silentLog },
+        hosts: ["127.0.0.1:11434"],
+      });
+      onTestFinished(() => gate.close());
+      const agent = rig.executable("agent", "#!/bin/sh\n: >ready; cat >/dev/null; exec sleep 30\n");
+      const handle = await backend.start(rig.run([agent, "the prompt"], { network: ["127.0.0.1:11434"] }));
+      await until("it has begun", () => existsSync(rig.path("worktree/ready")));
+      const found = processesOf({ cellId: rig.cellId, leader: handle, byMarker: true, uid: user?.uid });
+      const lists = found.map((one) => argumentsOf(one.pid).join(" "));
+      expect(await backend.stop(handle, 0)).toEqual([]);
+      const ours = lists.filter((list) => !/^(sleep 30|\/bin\/sh .*\/agent the prompt)$/.test(list)).sort();
+      const bwrap = findTool("bwrap");
+      expect(ours).toEqual([
+        `/bin/sh /proc/self/fd/4 lazarus-shim ${rig.path("state")} 1`,
+        "/run/lazarus/node - lazarus-relay",
+        ...Array(2).fill(`${bwrap} --args 5 -- /bin/sh /run/lazarus/begin`),
+      ]);
+      expect(readdirSync(rig.path("state")).sort()).toEqual(["exit.json", "run-1.lock", "run.json"]);
     });
 
     it("has nothing of /etc that could be a secret", async () => {
@@ -346,12 +370,14 @@ function keepsItsPromises(user: CellUser | null): void {
         await new Promise((resolve) => taken.close(resolve));
         const hosts = [`localhost:${port}`];
         await open(hosts);
-        const ask = rig.executable(
+        const client = rig.executable(
           "ask",
-          '#!/bin/bash\nexec 5<>/dev/tcp/127.0.0.1/$1\nprintf "GET / HTTP/1.0\\r\\n\\r\\n" >&5; cat <&5; echo end\n',
+          '#!/bin/bash\nexec 5<>/dev/tcp/127.0.0.1/$1\nprintf "GET / HTTP/1.0\\r\\n\\r\\n" >&5; cat <&5\n',
         );
+        // It may be killed while it writes to a way that was just closed.
+        const ask = `${client} ${port}; echo end`;
         const wait = (name: string) => `while [ ! -e ${name} ]; do sleep 0.05; done`;
-        const script = `${ask} ${port}; : >first; ${wait("gone")}; ${ask} ${port}; : >second; ${wait("back")}; ${ask} ${port}`;
+        const script = `${ask}; : >first; ${wait("gone")}; ${ask}; : >second; ${wait("back")}; ${ask}`;
         const handle = await backend.start(rig.run(["bash", "-c", script], { network: hosts }));
         await until("it has asked", () => existsSync(rig.path("worktree/first")));
         await gate.close();

@@ -241,6 +241,8 @@ const cards: Record<string, () => void | Promise<void>> = {
       harvest: nothingLeft({ report: "The parser already accepts it.\n\nfixes #1, says @dev" }),
     });
   },
+  "asked-for-hosts": () =>
+    worked(nothingLeft(), { refusedHosts: ["registry.npmjs.org:443", "127.0.0.1:6379"] }),
   stopped: async () => {
     const left = nothingLeft({ logTail: "reading config\nout of luck" });
     await crashed(left);
@@ -411,7 +413,7 @@ it.each(Object.keys(cards))("says how a cell is that %s", async (name) => {
 it("lets nobody's words do anything", async () => {
   const evil = "@dev fixes #1 <!-- lazarus:card:x --> **b** https://evil.example \n| a | b |\n```";
   rig.active({ title: evil, requester: { id: 9, login: "dev" } });
-  end({ code: 1, leftovers: [{ pid: 1, command: evil }] });
+  end({ code: 1, leftovers: [{ pid: 1, command: evil }], refusedHosts: [evil] });
   collect({ report: evil, logTail: evil, heldBack: [evil], salvaged: evil, unfinished: evil });
   const { text } = renderCard(rig.cell(), rig.deps);
   expect(text.match(/<!--/g)).toHaveLength(1);
@@ -422,7 +424,7 @@ it("lets nobody's words do anything", async () => {
 
 it("stays small however long a life was", () => {
   rig.active({ title: "t".repeat(100_000), brief: "b".repeat(1_000_000) } as Partial<Cell>);
-  end({ code: 1 });
+  end({ code: 1, refusedHosts: Array.from({ length: 100 }, (_, n) => `${n}${"h".repeat(250)}:443`) });
   collect({ logTail: "l".repeat(100_000), heldBack: [] });
   for (let n = 2; n < 60; n++) {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });

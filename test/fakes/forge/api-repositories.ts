@@ -1,5 +1,6 @@
 import { createRepository } from "./acts.ts";
-import { eventTypes, subscribe } from "./events.ts";
+import { eventTypes, pushPayload, subscribe } from "./events.ts";
+import { branches } from "./git.ts";
 import {
   bare,
   type Call,
@@ -199,6 +200,24 @@ function deleteHook(call: Call): Reply {
   return bare(204);
 }
 
+/** As Gitea does it: the newest commit as a push, to this hook alone, and 204 also where none is sent. */
+async function testHook(call: Call): Promise<Reply> {
+  const repo = repoOf(call, "admin");
+  const hook = repo.hooks.find((one) => one.id === Number(call.params.id));
+  if (hook === undefined) throw notFound(call);
+  const tip = (await branches(repo.dir)).get(repo.defaultBranch);
+  if (tip === undefined || !hook.active || !eventTypes(hook).includes("push")) return bare(204);
+  const by = mustUser(call);
+  const payload = await pushPayload(call.world, repo, {
+    by,
+    branch: repo.defaultBranch,
+    before: tip,
+    after: tip,
+  });
+  call.world.deliveries.put(hook, "push", payload);
+  return bare(204);
+}
+
 function createLabel(call: Call): Reply {
   const repo = repoToWrite(call, "write");
   const color = needText(call, "color").replace(/^#/, "");
@@ -263,6 +282,7 @@ export const REPOSITORY_ROUTES: readonly Route[] = [
   { method: "GET", path: "/repos/:owner/:repo/hooks", handler: listHooks },
   { method: "POST", path: "/repos/:owner/:repo/hooks", handler: createHook },
   { method: "DELETE", path: "/repos/:owner/:repo/hooks/:id", handler: deleteHook },
+  { method: "POST", path: "/repos/:owner/:repo/hooks/:id/tests", handler: testHook },
   {
     method: "GET",
     path: "/repos/:owner/:repo/labels",

@@ -161,10 +161,20 @@ export async function emitPush(
     const payload = { sha: move.after, ref: move.branch, ref_type: "branch", repository, sender: person };
     emit(world, repo, { type: "create", payload });
   }
+  emit(world, repo, { type: "push", payload: await pushPayload(world, repo, move) });
+}
+
+/** What a push tells; of a test delivery, in which nothing moved, too. */
+export async function pushPayload(
+  world: World,
+  repo: Repository,
+  move: { by: User; branch: string; before: string; after: string },
+): Promise<Json> {
+  const person = userJson(world, move.by, null);
   const ids = await pushedCommits(repo, move);
   const commits = await Promise.all(ids.slice(0, 5).map((id) => commitJson(world, repo, id)));
   const url = `${world.url}/${world.fullName(repo)}`;
-  const payload = {
+  return {
     ref: `refs/heads/${move.branch}`,
     before: move.before,
     after: move.after,
@@ -177,7 +187,6 @@ export async function emitPush(
     pusher: person,
     sender: person,
   };
-  emit(world, repo, { type: "push", payload });
 }
 
 async function pushedCommits(
