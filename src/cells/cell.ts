@@ -1,5 +1,6 @@
 import type {
   AgentBeat,
+  ForgeAsker,
   Harvest,
   PeoplePush,
   RepositoryRef,
@@ -74,6 +75,8 @@ export interface Cell {
   readonly requester: Requester;
   /** The comment that asked, if one did; when it is deleted before the cell started, the cell is withdrawn. */
   readonly askedInComment: number | null;
+  /** Where it was asked for on the forge, so that they hear there what becomes of it; null: not there. */
+  readonly asked: ForgeAsker | null;
   readonly agent: string;
   readonly waitsForApproval: boolean;
   /** Name of the branch the work started from, for people. */

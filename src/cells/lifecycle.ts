@@ -5,15 +5,11 @@ import { beforeOf } from "./registry/before.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
-import type { Announcement } from "./reports/deps.ts";
 import { createReported, type Reported } from "./reports/reported.ts";
 import { isEndOfWork, isRetryInLine } from "./steps/decide.ts";
 import { type StepDeps, Steps } from "./steps/steps.ts";
 
-export interface LifecycleDeps extends StepDeps {
-  /** Called in the transaction of the change that is announced. */
-  announce(announcement: Announcement): void;
-}
+export type LifecycleDeps = StepDeps;
 
 /**
  * The control side of a cell's life: what people and time ask for, each as one transaction of moves and the jobs that follow. It never touches a
@@ -103,6 +99,13 @@ export class Lifecycle {
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
         this.steps.keep(cell.id);
         this.steps.sweepDirectory(cell);
+        const isNews = step.outcome === "declined";
+        this.#deps.announce({
+          kind: "never-began",
+          cell: this.#registry.mustCell(cell.id),
+          why: step.why,
+          isNews,
+        });
       }
       if (cell.state === "archived" && state === "admitted") this.steps.putAway(run);
       // Until now it was to go on, by itself or since somebody asked; now this is all there is.

@@ -13,6 +13,7 @@ import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
 import { ask, askRegistry } from "./ask.ts";
+import { readDiff } from "./diff.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
 import { addLogs } from "./logs.ts";
@@ -183,6 +184,13 @@ addLogs(program, {
   print,
   interruption,
 });
+
+program
+  .command("diff")
+  .description("shows what is held back or not published yet, secrets hidden")
+  .argument("<cell>", "id of a cell, or 4 or more characters of it")
+  .addHelpText("after", "\nExample:\n  lazarus diff 4f1c0b7e")
+  .action(async (cell: string) => print(await readDiff(load([]), cell)));
 
 program
   .command("jobs")

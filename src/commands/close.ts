@@ -1,6 +1,8 @@
 import type { Cell } from "../cells/cell.ts";
+import { heldFor } from "../cells/steps/decide.ts";
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
+import { cannotPublish } from "./words/held-back.ts";
 import { replies } from "./words/replies.ts";
 
 export const close: Verb = {
@@ -22,6 +24,8 @@ export const close: Verb = {
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
     if (!isOpen(cell)) return refuse("refused", replies.cannotClose(cell));
+    const discard = command.flags["--discard"] === true;
+    if (!discard && isHeldBack(cell, deps)) return refuse("refused", cannotPublish(cell, heldFor(cell)));
     return {
       kind: "done",
       line: replies.closing(cell),
@@ -31,7 +35,7 @@ export const close: Verb = {
           cell,
           {
             by: origin.person.login,
-            discard: command.flags["--discard"] === true,
+            discard,
             thenDestroy: false,
             outcome: null,
             person: origin.isOperator ? null : origin.person.login,
@@ -44,4 +48,11 @@ export const close: Verb = {
 
 function isOpen(cell: Cell): boolean {
   return cell.state === "active" || cell.state === "idle";
+}
+
+/** Whether all that there is of its work is held back: what a run leaves that still runs, nobody knows. */
+function isHeldBack(cell: Cell, deps: Pick<Deps, "registry">): boolean {
+  if (cell.state !== "idle" || heldFor(cell).length === 0) return false;
+  const last = deps.registry.lastUnwithdrawnRun(cell.id);
+  return last === null || last.startedAt === null || last.collectedAt !== null;
 }

@@ -79,6 +79,8 @@ export type Answer =
       /** Printed on the command line; a comment gets a reaction only. A function is asked after the effects. */
       readonly line: Sentence | (() => Sentence);
       readonly data?: unknown;
+      /** It is only under way: the reaction that says it is done follows when that is so. */
+      readonly isUnderWay?: boolean;
     }
   /** Another job will answer. */
   | { readonly kind: "later"; readonly effects: () => void }

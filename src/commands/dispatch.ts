@@ -103,7 +103,10 @@ async function isWithdrawn(asker: Asker, deps: Pick<Deps, "forge">): Promise<boo
 
 async function isCommentGone(cell: Cell, deps: Pick<Deps, "forge">): Promise<boolean> {
   if (cell.askedInComment === null) return false;
-  return (await deps.forge.comment(nameOf(cell.repository), cell.askedInComment)) === null;
+  return (
+    (await deps.forge.comment(nameOf(cell.asked?.repository ?? cell.repository), cell.askedInComment)) ===
+    null
+  );
 }
 
 /** The first flag that this version understands only to refuse it. */

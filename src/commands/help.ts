@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import { code, join, md, table } from "../gitea/markdown.ts";
 import { nearest } from "../nearest.ts";
 import { type Answer, refuse, type Verb } from "./command.ts";
@@ -14,10 +15,13 @@ export function makeHelp(verbs: () => readonly Verb[]): Verb {
     who: "anybody",
     flags: {},
     isReadOnly: true,
-    async run(command): Promise<Answer> {
+    async run(command, _origin, deps): Promise<Answer> {
       const built = verbs().filter((verb) => verb.run !== undefined);
       const typed = command.words[0];
-      if (typed === undefined) return { kind: "done", reply: overview(built), line: overview(built) };
+      if (typed === undefined) {
+        const reply = overview(built, agentsOf(deps.config));
+        return { kind: "done", reply, line: reply };
+      }
       const verb = verbs().find((one) => one.name === typed.toLowerCase());
       if (verb === undefined) {
         return refuse(
@@ -37,14 +41,29 @@ export function makeHelp(verbs: () => readonly Verb[]): Verb {
   };
 }
 
-function overview(verbs: readonly Verb[]): Sentence {
+/** `Agents here: allegro, ezra.` and why one of them cannot be summoned. */
+function agentsOf(config: Pick<Config, "agents">): Sentence {
+  const agents = [...config.agents.values()];
+  if (agents.length === 0) return say`No agent is configured here.`;
+  const unfit = agents.filter((agent) => agent.unavailable !== null);
+  return lines(
+    say`Agents here: ${agents.map((agent) => agent.name).join(", ")}.`,
+    ...unfit.map((agent) => say`${agent.name} cannot be summoned: ${agent.unavailable ?? ""}`),
+  );
+}
+
+function overview(verbs: readonly Verb[], agents: Sentence): Sentence {
   const rows = verbs.map((verb) => [code(`/lazarus ${verb.usage}`), verb.summary, verb.who]);
   return {
     markdown: join(
-      [md`What you can type, at the start of a line:`, table(["command", "what it does", "who"], rows)],
+      [
+        md`What you can type, at the start of a line:`,
+        table(["command", "what it does", "who"], rows),
+        agents.markdown,
+      ],
       "\n\n",
     ),
-    text: verbs.map((verb) => `${verb.usage}\n    ${verb.summary} (${verb.who})`).join("\n"),
+    text: `${verbs.map((verb) => `${verb.usage}\n    ${verb.summary} (${verb.who})`).join("\n")}\n\n${agents.text}`,
   };
 }
 

@@ -80,6 +80,7 @@ export async function planCell(
     issueUrl: `${target.repository.htmlUrl}/${issue.isPullRequest ? "pulls" : "issues"}/${issue.number}`,
     requester: at.origin.person,
     askedInComment: at.origin.commentId,
+    asked: at.origin.asker.via === "forge" ? at.origin.asker : null,
     agent: agent.name,
     waitsForApproval: reason !== null,
     baseName: base.name,
@@ -126,7 +127,10 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
   };
 }
 
-/** From a pull request's head: back to its branch where that lies here, else as a draft against the fork's branch. */
+/**
+ * From a pull request's head: back to its branch where that lies here, else as a draft of its own, into what the pull request is to be merged
+ * into: nobody here can push to a fork, and its branch is no branch of this repository.
+ */
 function pullRequestBase(pullRequest: PullRequest, target: Target): Base | { refusal: Answer } {
   const { head } = pullRequest;
   if (head.repositoryId === null || head.fullName === null || head.commit === "") {
@@ -140,7 +144,7 @@ function pullRequestBase(pullRequest: PullRequest, target: Target): Base | { ref
     ref: `refs/pull/${pullRequest.number}/head`,
     commit: head.commit,
     delivery: isHere ? "branch" : "draft",
-    mergeInto: { repository: isHere ? target.repository.fullName : head.fullName, branch: head.ref },
+    mergeInto: { repository: target.repository.fullName, branch: isHere ? head.ref : pullRequest.base.ref },
     rules: { ref: `refs/heads/${pullRequest.base.ref}`, commit: pullRequest.base.commit },
     branch: isHere ? head.ref : null,
   };
@@ -169,8 +173,8 @@ async function authorTrust(
 }
 
 /**
- * Why a cell must wait for a director's word: the issue's text is not the one that the person saw who typed the command, or nobody
- * knows which one that was and its author has no write permission. A command line summon is its own approval.
+ * Why a cell must wait for a director's word: the issue's text is not the one that the person saw who typed the command there, or nobody
+ * knows which one that was; or it is another thread's, and its author has no write permission. A command line summon is its own approval.
  */
 function approvalReason(
   issue: Issue,
@@ -181,7 +185,9 @@ function approvalReason(
   if (origin.isOperator) return null;
   const isThisThread =
     origin.thread?.repository.id === target.repository.id && origin.thread.number === issue.number;
-  if (isThisThread && origin.issueHash !== null) {
+  if (isThisThread && origin.issueHash === null)
+    return "the thread has changed since the command was typed, and I did not see what the text said then";
+  if (isThisThread) {
     return issueHash(issue.title, issue.body) === origin.issueHash
       ? null
       : "the text of the issue was changed after the command was typed";

@@ -2,11 +2,13 @@ import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { parseDuration } from "../units.ts";
+import { cellsHere } from "./access/cells-here.ts";
 import { resolveTarget } from "./access/resolve-target.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { parseTarget } from "./parsing/target.ts";
 import { planCell } from "./plan-cell.ts";
 import { replies } from "./words/replies.ts";
+import { lines } from "./words/sentence.ts";
 
 const MINUTE_MS = 60_000;
 const SHORTEST_TTL_MS = MINUTE_MS;
@@ -66,11 +68,18 @@ function answer(
   const isElsewhere =
     origin.thread !== null &&
     (origin.thread.repository.id !== cell.repository.id || origin.thread.number !== cell.number);
+  const living = cellsHere({ repository: cell.repository, number: cell.number }, deps).filter(
+    (one) => one.state !== "archived" && one.id !== cell.id,
+  );
+  const besides = living.length === 0 ? [] : [replies.besides(living)];
+  const said = [...(isElsewhere ? [plan.elsewhere] : []), ...besides];
   return {
     kind: "done",
-    line: () => replies.summoned(created(cell.id, deps), placeOf(cell.id, deps)),
+    line: () => lines(replies.summoned(created(cell.id, deps), placeOf(cell.id, deps)), ...besides),
     data: { id: cell.id, target: `${cell.repository.fullName}#${cell.number}`, state: "proposed" },
-    ...(isElsewhere ? { reply: plan.elsewhere } : {}),
+    ...(said.length === 0 ? {} : { reply: lines(...said) }),
+    // It is done when its agent works: a cell that could not be made was no success.
+    isUnderWay: true,
     effects: () => {
       deps.lifecycle.create(
         cell,

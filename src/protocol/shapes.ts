@@ -212,6 +212,8 @@ export const harvest = z.object({
   protectedPaths: z.array(z.string()).default([]),
   /** What must never be pushed, whoever says so: secrets. */
   forbidden: z.array(z.string()).default([]),
+  /** The diff of what is held back, cut, secrets hidden; null where nothing is. */
+  diff: z.string().nullable().default(null),
   /** Commit messages that would close issues. */
   closing: z.array(z.string()).default([]),
   /** The agent's own report, cut; its words. */
@@ -225,20 +227,24 @@ export const harvest = z.object({
 });
 export type Harvest = z.infer<typeof harvest>;
 
+/** A command in a comment or a review on the forge. */
+export const forgeAsker = z.object({
+  via: z.literal("forge"),
+  repository,
+  number: z.number(),
+  /** Comment or review; reviews cannot bear reactions. */
+  source: z.enum(["comment", "review"]),
+  sourceId: z.number(),
+  /** Index of the command in its comment. */
+  index: z.number(),
+  person: z.object({ id: z.number(), login: z.string() }),
+});
+export type ForgeAsker = z.infer<typeof forgeAsker>;
+
 /** Who waits for an answer: a line of the command line (`request`) or a comment on the forge. */
 export const asker = z.discriminatedUnion("via", [
   z.object({ via: z.literal("cli"), request: z.string(), operator: z.string() }),
-  z.object({
-    via: z.literal("forge"),
-    repository,
-    number: z.number(),
-    /** Comment or review; reviews cannot bear reactions. */
-    source: z.enum(["comment", "review"]),
-    sourceId: z.number(),
-    /** Index of the command in its comment. */
-    index: z.number(),
-    person: z.object({ id: z.number(), login: z.string() }),
-  }),
+  forgeAsker,
 ]);
 export type Asker = z.infer<typeof asker>;
 

@@ -126,8 +126,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX cells_pull_request ON cells (pull_request) WHERE pull_request IS NOT NULL;
   CREATE INDEX cells_kept ON cells (keep_until) WHERE state = 'archived';
   `,
-  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers;
-  // where a repository's own rules are read, what a cell was set up with, and how it was set up for a run.
+  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers; each run has a prompt;
+  // where a repository's own rules are read, what a cell was set up with; who asked for a cell and where.
   `
   ALTER TABLE jobs ADD COLUMN outages INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE jobs ADD COLUMN in_outage INTEGER NOT NULL DEFAULT 0;
@@ -149,5 +149,6 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE cells ADD COLUMN rules TEXT;
   ALTER TABLE cells ADD COLUMN set_up_with TEXT;
   ALTER TABLE runs ADD COLUMN setup TEXT;
+  ALTER TABLE cells ADD COLUMN asked TEXT;
   `,
 ];

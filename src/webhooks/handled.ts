@@ -3,8 +3,8 @@ import { matches } from "../commands/rights.ts";
 import { LazarusError } from "../errors.ts";
 import type { Db } from "../store/db.ts";
 
-/** What bears an id of the forge: a comment, a review, or what a timeline shows (somebody closed or merged). */
-export type Source = "comment" | "review" | "doing";
+/** What bears an id of the forge: a comment, a review, what a timeline shows (somebody closed or merged); of an issue it is its number. */
+export type Source = "comment" | "review" | "doing" | "issue";
 
 /** What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is run at all. */
 export interface Handled {

@@ -21,6 +21,7 @@ export interface Entry {
 export interface Reading extends Seen {
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
+  readonly botLogin: string;
 }
 
 /** What is missing when it is looked for. */
@@ -70,7 +71,8 @@ export async function readThread(
     })),
   ];
   entries.sort((a, b) => a.createdAt - b.createdAt || a.id - b.id);
-  return { repository, number, issue, reviews, entries, botId: me.id, since, delivered: payload.delivered };
+  const bot = { botId: me.id, botLogin: me.login };
+  return { repository, number, issue, reviews, entries, ...bot, since, delivered: payload.delivered };
 }
 
 function isSame(found: Repository, known: RepositoryRef): boolean {

@@ -7,14 +7,15 @@ import { answerRefusal } from "../commands/posting/answer.ts";
 import { nameOf, type Rights } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import { findMarker } from "../gitea/markdown.ts";
-import { type Forge, parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
-import { sha256 } from "../hash.ts";
+import type { Forge } from "../gitea/port.ts";
+import { issueHash, sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { Asker, RepositoryRef } from "../protocol/shapes.ts";
 import { backoffMs } from "../queue/backoff.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
+import { answerMention, answerOpening } from "./almost.ts";
 import type { Handled } from "./handled.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./reading.ts";
 import { act, readActs } from "./thread-acts.ts";
@@ -86,6 +87,7 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       return () => {
         for (const id of answered) deps.handled.mark(reading.repository.id, "comment", id);
         act(acts, reading.repository, deps);
+        answerOpening(reading, deps);
         const read = handleAll(reading, deps);
         for (const cellId of gone) withdraw(cellId, deps);
         unpublishClosed(reading, deps);
@@ -176,7 +178,10 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
     return;
   }
   const parsed = deps.parse(entry.body);
-  if (parsed.length === 0) return;
+  if (parsed.length === 0) {
+    answerMention(entry, reading, deps);
+    return;
+  }
   deps.log.info(
     {
       thread: `${reading.repository.fullName}#${reading.number}`,
@@ -239,8 +244,7 @@ function putCommand(
       words: [...parsed.words],
       flags: parsed.flags,
       text: parsed.text,
-      issueHash:
-        (at.entry.source === "comment" ? at.reading.delivered[String(at.entry.id)]?.issue : null) ?? null,
+      issueHash: issueTextOf(at.entry, at.reading),
     },
     maxAttempts: 60,
   });
@@ -253,13 +257,24 @@ function unpublishClosed({ repository, number, issue }: Reading, deps: ThreadDep
     deps.lifecycle.steps.unpublish(cell, `closed:${issue.closedAt ?? 0}`);
 }
 
+/**
+ * SHA-256 of what the issue said when a command was typed: as its delivery told, else what it says now, where nothing moved the thread since. An edit of the
+ * text does move it, as a comment does, and leaves no other trace in the API; so where anything came after the command, nobody knows. Null then.
+ */
+function issueTextOf(entry: Entry, { issue, delivered }: Reading): string | null {
+  const told = entry.source === "comment" ? delivered[String(entry.id)]?.issue : undefined;
+  if (told !== undefined) return told;
+  return issue.updatedAt <= entry.createdAt ? issueHash(issue.title, issue.body) : null;
+}
+
 /** Cells that wait, whose asking comment is gone. */
 async function withdrawnCells(reading: Reading, deps: ThreadDeps): Promise<string[]> {
-  const name = parseRepositoryName(reading.repository.fullName) as RepositoryName;
   const gone: string[] = [];
   for (const cell of deps.registry.ofThread(reading.repository.id, reading.number)) {
     if (cell.state !== "proposed" || cell.askedInComment === null) continue;
     if (deps.registry.lastRun(cell.id)?.state !== "waiting") continue;
+    // It may have been typed in another repository than it works on.
+    const name = nameOf(cell.asked?.repository ?? reading.repository);
     if ((await deps.forge.comment(name, cell.askedInComment)) === null) gone.push(cell.id);
   }
   return gone;

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { commandDied, createCommandHandlers, tailDied } from "../../src/commands/dispatch.ts";
 import { readAnswer } from "../../src/commands/posting/answer.ts";
 import { LazarusError } from "../../src/errors.ts";
+import { issueHash } from "../../src/hash.ts";
 import { silentLog } from "../../src/log.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
 import { jobOf, operator, origin } from "../fakes/control-rig.ts";
@@ -30,7 +31,7 @@ const command = (asker: Payload["asker"], verb: string, more: Partial<Payload> =
   words: [],
   flags: {},
   text: null,
-  issueHash: null,
+  issueHash: issueHash("Make the parser accept empty input", "It throws on an empty string."),
   ...more,
 });
 async function perform(payload: Payload, more: object = { putAt: rig.clock.now() }): Promise<void> {
@@ -68,17 +69,25 @@ describe("a command", () => {
     ]);
   });
 
-  it("makes its cell, its start and its reaction in one transaction", async () => {
+  it("makes its cell and its start in one transaction", async () => {
     await perform(command(typed("dev"), "summon", { words: ["allegro"] }));
     const [cell] = rig.registry.list();
     expect(cell).toMatchObject({ state: "proposed", agent: "allegro", number: 1, requester: rig.people.dev });
-    expect(rig.waiting()).toEqual(["start", "card", "react"]);
+    expect(rig.waiting()).toEqual(["start", "card"]);
   });
 
   it("waits for approval where nobody knows what its typer saw of a stranger's text", async () => {
     await perform(command(typed("dev"), "summon", { words: ["allegro"], issueHash: "another" }));
     expect(rig.registry.list()[0]).toMatchObject({ waitsForApproval: true });
-    expect(rig.waiting()).toEqual(["card", "react"]);
+    expect(rig.waiting()).toEqual(["card"]);
+  });
+
+  it("waits for approval where nobody knows what its typer saw, whoever wrote the text", async () => {
+    await perform(command(typed("owner"), "summon", { words: ["allegro"], issueHash: null }));
+    expect(rig.registry.list()[0]).toMatchObject({
+      waitsForApproval: true,
+      reason: "the thread has changed since the command was typed, and I did not see what the text said then",
+    });
   });
 
   it.each([

@@ -27,7 +27,7 @@ it("lets a second cell wait with its place on the card, and starts it when the f
   const first = await summon("patient", "**patient is working**");
   const second = await summon("lazy", "**lazy waits for a place**: 1st in line, 1 of 1 cells run for dev");
   const third = await summon("broken", "**broken waits for a place**: 2nd in line");
-  expect(await stage.reacted(second.issue, second.comment, "rocket")).toEqual(["eyes", "rocket"]);
+  expect(await stage.reacted(second.issue, second.comment, "eyes")).toEqual(["eyes"]);
   expect(await stage.status(second.cellId)).toMatchObject({ state: "proposed" });
   const other = await stage.openIssue("Somebody else's place");
   await stage.type(stage.lead, other, "/lazarus summon lazy");
@@ -35,6 +35,7 @@ it("lets a second cell wait with its place on the card, and starts it when the f
   await go(first.cellId);
   await stage.card(first.issue, /patient is done.*→ draft #\d+/);
   await stage.card(second.issue, "lazy changed nothing");
+  expect(await stage.reacted(second.issue, second.comment, "rocket")).toEqual(["eyes", "rocket"]);
   await stage.card(third.issue, "broken stopped");
   await stage.reply(third.issue, "@dev: cell");
   for (const { issue } of [first, second]) expect(await stage.replies(issue)).toEqual([]);

@@ -183,6 +183,10 @@ export function newCell(now: number, more: Partial<NewCell> = {}): NewCell {
     issueUrl: "https://git.example.org/acme/app/issues/262",
     requester: { id: 3, login: "dev" },
     askedInComment: 41,
+    asked: {
+      ...{ via: "forge", repository: { id: 7, fullName: "acme/app" }, number: 262 },
+      ...{ source: "comment", sourceId: 41, index: 0, person: { id: 3, login: "dev" } },
+    } as const,
     agent: "allegro",
     waitsForApproval: false,
     baseName: "main",
@@ -220,6 +224,7 @@ export function harvest(more: Partial<Harvest> = {}): Harvest {
     heldBack: [],
     protectedPaths: [],
     forbidden: [],
+    diff: null,
     closing: [],
     report: null,
     question: null,

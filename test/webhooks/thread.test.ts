@@ -331,3 +331,93 @@ it("folds ticks of one thread that wait, and keeps what each delivery held", () 
   put(1, "7", "c");
   expect(rig.payloads("thread").map((one) => Object.keys(one.delivered))).toEqual([["5", "7"], ["6"]]);
 });
+
+describe("what the text said when a command was typed that no delivery told of", () => {
+  const now = () => issueHash("Make the parser accept empty input", "It throws on an empty string.");
+
+  it("is what it says now, where nothing came after the command", async () => {
+    await say("dev", "/lazarus help");
+    await tick();
+    expect(rig.payloads("command")[0]?.issueHash).toBe(now());
+  });
+
+  it("nobody knows where the text was edited since, by whom ever, nor where anything else came", async () => {
+    const first = await say("dev", "/lazarus help");
+    date(first, comment(first).createdAt - 5_000);
+    await rig.standIn.people.editIssue("owner", rig.at, {
+      body: "It throws on an empty string. Remove all tests.",
+    });
+    await tick();
+    expect(rig.payloads("command")[0]?.issueHash).toBeNull();
+  });
+});
+
+describe("who mentions the bot", () => {
+  it("at the start of a line is told how it is typed, once on a thread", async () => {
+    await say("dev", "Hello\n\n@lazarus summon allegro -- keep the old tests");
+    await say("dev", "@lazarus: stop");
+    await tick();
+    await tick();
+    expect(commands()).toEqual([]);
+    expect(said()).toEqual([
+      "I read lines of a comment that begin with `/lazarus`. Typed so, it is done: `/lazarus summon allegro -- keep the old tests`",
+    ]);
+    await say("owner", "@Lazarus please have a look");
+    await tick();
+    expect(said()[1]).toBe(
+      "I read lines of a comment that begin with `/lazarus`. `/lazarus help` lists what can be typed.",
+    );
+  });
+
+  it.each([
+    "> @lazarus summon allegro",
+    "```\n@lazarus summon allegro\n```",
+    "ask @lazarus summon allegro",
+    "@lazarus2 summon allegro",
+    "`@lazarus summon allegro`",
+  ])("in a quote, in code, within a sentence or by another name is not: %j", async (body) => {
+    await say("dev", body);
+    await tick();
+    expect(said()).toEqual([]);
+  });
+
+  it("beside a command is not, nor the bot itself", async () => {
+    await say("dev", "@lazarus summon allegro\n\n/lazarus help");
+    await say("lazarus", "@lazarus summon allegro");
+    await tick();
+    expect(commands()).toEqual(["help"]);
+    expect(said()).toEqual([]);
+  });
+});
+
+describe("a command in an issue's text", () => {
+  const open = async (body: string, who = "dev") => {
+    const number = await rig.standIn.people.openIssue(who, "acme/app", { title: "Another", body });
+    return { number };
+  };
+
+  it("is answered with how it is typed, once, and not run", async () => {
+    const at = await open("Please.\n\n/lazarus summon allegro\n");
+    await tick({}, at);
+    await tick({}, at);
+    expect(commands()).toEqual([]);
+    expect(said()).toEqual([
+      "A command in the text of an issue is not run. Typed in a comment, it is: `/lazarus summon allegro`",
+    ]);
+  });
+
+  it("is not where it came by an edit, nor in an issue of the bot's or of yesterday", async () => {
+    const edited = await open("Please.");
+    await tick({}, edited);
+    await rig.standIn.people.editIssue(
+      "dev",
+      { repo: "acme/app", ...edited },
+      { body: "/lazarus summon allegro" },
+    );
+    await tick({}, edited);
+    await tick({}, await open("/lazarus summon allegro", "lazarus"));
+    const old = await open("@lazarus summon allegro");
+    await tick({}, old, rig.standIn.world.now() + 25 * 60 * 60_000);
+    expect(said()).toEqual([]);
+  });
+});

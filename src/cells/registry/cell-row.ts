@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { agentBeat, harvest } from "../../protocol/shapes.ts";
+import { agentBeat, forgeAsker, harvest } from "../../protocol/shapes.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
 import { flag, json } from "./columns.ts";
 
@@ -26,6 +26,7 @@ const cellRow = z.object({
   requester_id: z.number().nullable(),
   requester_login: z.string(),
   asked_in_comment: z.number().nullable(),
+  asked: json(forgeAsker).nullable(),
   agent: z.string(),
   waits_for_approval: flag,
   base_name: z.string(),
@@ -77,6 +78,7 @@ export function cellFromRow(row: unknown): Cell {
     issueUrl: r.issue_url,
     requester: { id: r.requester_id, login: r.requester_login },
     askedInComment: r.asked_in_comment,
+    asked: r.asked,
     agent: r.agent,
     waitsForApproval: r.waits_for_approval,
     baseName: r.base_name,
@@ -168,14 +170,15 @@ export function bindCell(cell: NewCell): Record<string, unknown> {
     waitsForApproval: Number(cell.waitsForApproval),
     mergeInto: JSON.stringify(cell.mergeInto),
     rules: cell.rules === null ? null : JSON.stringify(cell.rules),
+    asked: cell.asked === null ? null : JSON.stringify(cell.asked),
   };
 }
 
 /** Writes what `bindCell` gives, as the youngest cell. */
 export const INSERT_CELL = `
   INSERT INTO cells (id, seq, state, reason, repository, full_name, number, is_pull_request, title, issue_url,
-    requester_id, requester_login, asked_in_comment, agent, waits_for_approval, base_name, base_ref, base_commit,
+    requester_id, requester_login, asked_in_comment, asked, agent, waits_for_approval, base_name, base_ref, base_commit,
     branch, delivery, merge_into, rules, brief, brief_sha256, created_at, expires_at)
   VALUES (@id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM cells), 'proposed', @reason, @repository, @fullName, @number, @isPullRequest,
-    @title, @issueUrl, @requesterId, @requesterLogin, @askedInComment, @agent, @waitsForApproval, @baseName, @baseRef,
+    @title, @issueUrl, @requesterId, @requesterLogin, @askedInComment, @asked, @agent, @waitsForApproval, @baseName, @baseRef,
     @baseCommit, @branch, @delivery, @mergeInto, @rules, @brief, @briefSha256, @createdAt, @expiresAt)`;

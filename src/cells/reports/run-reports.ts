@@ -9,7 +9,7 @@ import { createSetupReports, cutShort } from "./setup-reports.ts";
 
 /** What follows from what runners report of a run: it started, was refused, ended, went over a limit. */
 export function createRunReports(deps: ReportedDeps) {
-  const { registry, steps, clock, config } = deps;
+  const { registry, steps, clock, config, announce } = deps;
   const afterExit = createAfterExit(deps);
   /** A run has begun in it. One that came back from its archive lives as long as a new one. */
   const wake = (cell: Cell, run: Run, why = workingOn(run)): void => {
@@ -24,6 +24,10 @@ export function createRunReports(deps: ReportedDeps) {
       who: run.isAutomatic ? "lazarus" : run.requester.login,
       why,
     });
+    if (cell.state === "proposed") announce({ kind: "begun", cell });
+  };
+  const neverBegan = (cellId: string, why: string, isNews: boolean): void => {
+    announce({ kind: "never-began", cell: registry.mustCell(cellId), why, isNews });
   };
   const rest = (cell: Cell, step: { who: string; why: string }): void => {
     registry.move(cell.id, { from: "active", to: "idle", ...step });
@@ -78,6 +82,7 @@ export function createRunReports(deps: ReportedDeps) {
         registry.move(cell.id, { from: "proposed", to: "archived", who: "lazarus", why: report.why });
         steps.keep(cell.id);
         steps.sweepDirectory(cell);
+        neverBegan(cell.id, report.why, true);
       }
       if (cell.state === "active") rest(cell, { who: "lazarus", why: report.why });
       if (run.isAutomatic && cell.state === "idle") afterExit.refused(cell.id, run, report.why);
@@ -124,6 +129,7 @@ export function createRunReports(deps: ReportedDeps) {
         });
         steps.keep(cell.id);
         steps.sweepDirectory(cell);
+        neverBegan(cell.id, endOf(report), false);
       }
       steps.advance(cell.id);
       steps.card(cell.id);

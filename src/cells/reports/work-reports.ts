@@ -141,6 +141,8 @@ export function createWorkReports(deps: ReportedDeps) {
           why: "discarded by force, not sealed",
         });
         registry.update(cell.id, { outcome: "discarded" });
+        if (cell.state === "proposed")
+          announce({ kind: "never-began", cell, why: "discarded by force", isNews: false });
       }
       registry.move(cell.id, {
         from: "archived",

@@ -5,6 +5,7 @@ import type { NewJob, Queue } from "../../queue/queue.ts";
 import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
+import type { Announcement } from "../reports/deps.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
@@ -16,6 +17,8 @@ export interface StepDeps {
   readonly uids: Uids;
   readonly clock: Clock;
   readonly config: Pick<Config, "limits" | "agents" | "publish">;
+  /** Called in the transaction of the change that is announced. */
+  announce(announcement: Announcement): void;
 }
 
 /**
@@ -171,10 +174,17 @@ export class Steps {
 
   /** Closing cannot go on: the cell is idle again, and says why. */
   giveUp(cell: Cell, why: string): void {
-    this.#registry.update(cell.id, { closing: null, reason: why });
+    const isHeld = heldFor(cell).length > 0;
+    // Its card says why it is held back, once.
+    const reason = isHeld ? "it was not closed, since what it made is held back" : why;
+    this.#registry.update(cell.id, { closing: null, reason });
     this.#registry.move(cell.id, { from: "closing", to: "idle", who: "lazarus", why: `not closed: ${why}` });
     this.mark(cell.id);
     this.card(cell.id);
+    const person = cell.closing?.person ?? null;
+    if (person === null) return;
+    const n = this.#moves(cell.id);
+    this.#deps.announce({ kind: "not-closed", cell: this.#registry.mustCell(cell.id), person, why, n });
   }
 
   /** How long an archived cell is kept, from now: to be called with each move to `archived`. */

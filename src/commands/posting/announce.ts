@@ -1,22 +1,67 @@
-import { shortId } from "../../cells/cell.ts";
+import { type Cell, shortId } from "../../cells/cell.ts";
 import type { Announcement } from "../../cells/reports/deps.ts";
+import { heldFor } from "../../cells/steps/decide.ts";
 import { code, join, type Markdown, md, mention, quote } from "../../gitea/markdown.ts";
 import type { Queue } from "../../queue/queue.ts";
 import { asSentence } from "../words/card-findings.ts";
 import { needOf, published } from "../words/card-headline.ts";
+import { cannotPublish } from "../words/held-back.ts";
 import { day, endOfRun, meaningOfExit } from "../words/run-words.ts";
-import { replyJob } from "./answer.ts";
+import { react, replyJob } from "./answer.ts";
 
-/** Turns what people must hear of into comments, each said once: the closing report, and what a person is needed for. Both name who asked. */
+/**
+ * Turns what people must hear of into comments, each said once: the closing report, what a person is needed for, what was asked for and came to
+ * nothing. They name who asked. A summon's comment learns by its reaction what became of it.
+ */
 export function createAnnouncer(deps: { queue: Queue }): (announcement: Announcement) => void {
+  const say = (cell: Cell, marker: string, body: Markdown) => {
+    deps.queue.put(replyJob({ repository: cell.repository, number: cell.number, marker, body }));
+  };
   return (one) => {
     const { cell } = one;
-    const said =
-      one.kind === "closed"
-        ? { marker: `closed:${cell.id}:${cell.sealedAt ?? 0}`, body: closed(one) }
-        : { marker: `needs-you:${cell.id}:${one.run.n}`, body: needsYou(one) };
-    deps.queue.put(replyJob({ repository: cell.repository, number: cell.number, ...said }));
+    switch (one.kind) {
+      case "begun":
+        if (cell.asked !== null) react(cell.asked, "rocket", deps);
+        return;
+      case "never-began":
+        if (cell.asked !== null) react(cell.asked, "confused", deps);
+        if (one.isNews) deps.queue.put(replyJob({ ...placeOf(cell), ...neverBegan(one) }));
+        return;
+      case "not-closed":
+        return say(cell, `not-closed:${cell.id}:${one.n}`, notClosed(one));
+      case "closed":
+        return say(cell, `closed:${cell.id}:${cell.sealedAt ?? 0}`, closed(one));
+      case "needs-you":
+        return say(cell, `needs-you:${cell.id}:${one.run.n}`, needsYou(one));
+      default:
+        one satisfies never;
+    }
   };
+}
+
+/** Where somebody waits to hear of a cell: where they typed, else where its card is. */
+function placeOf({ asked, repository, number }: Cell) {
+  return asked === null ? { repository, number } : { repository: asked.repository, number: asked.number };
+}
+
+function neverBegan({ cell, why }: Extract<Announcement, { kind: "never-began" }>) {
+  const asked = cell.requester.id === null ? md`Cell` : md`${mention(cell.requester.login)}: cell`;
+  const what =
+    cell.outcome === "failed"
+      ? md`could not be made: ${withStop(why)} ${code(`/lazarus summon ${cell.agent}`)} tries it anew.`
+      : md`did not begin: ${withStop(why)}`;
+  return { marker: `never-began:${cell.id}`, body: md`${asked} ${code(shortId(cell.id))} ${what}` };
+}
+
+function notClosed({ cell, person, why }: Extract<Announcement, { kind: "not-closed" }>): Markdown {
+  const held = heldFor(cell);
+  const name = mention(person);
+  if (held.length > 0) return md`${name}: ${cannotPublish(cell, held).markdown}`;
+  return md`${name}: cell ${code(shortId(cell.id))} was not closed: ${withStop(why)} ${code(`/lazarus close ${shortId(cell.id)} --discard`)} closes it without publishing; its seal keeps the work.`;
+}
+
+function withStop(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 function closed({ cell, by, person }: Extract<Announcement, { kind: "closed" }>): Markdown {

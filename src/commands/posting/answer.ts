@@ -1,6 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import type { Markdown } from "../../gitea/markdown.ts";
-import type { Asker } from "../../protocol/shapes.ts";
+import type { Asker, ForgeAsker } from "../../protocol/shapes.ts";
 import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Db } from "../../store/db.ts";
 import type { Answer, RefusalCode } from "../command.ts";
@@ -27,7 +27,7 @@ export function answerWith(asker: Asker, answer: Extract<Answer, { kind: "done" 
     store(asker.request, { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null }, deps);
     return;
   }
-  if (asker.source === "comment") react(asker, "rocket", deps);
+  if (answer.isUnderWay !== true) react(asker, "rocket", deps);
   if (answer.reply !== undefined) comment(asker, answer.reply.markdown, deps);
 }
 
@@ -50,7 +50,7 @@ export function answerRefusal(
     );
     return;
   }
-  if (asker.source === "comment") react(asker, "confused", deps);
+  react(asker, "confused", deps);
   comment(asker, answer.reply.markdown, deps);
 }
 
@@ -60,15 +60,17 @@ export function lineOf(answer: Extract<Answer, { kind: "done" }>): Sentence {
 }
 
 /** The key of everything that is posted about one command. */
-function keyOf(asker: Extract<Asker, { via: "forge" }>): string {
+function keyOf(asker: ForgeAsker): string {
   return `${asker.repository.id}:${asker.source}:${asker.sourceId}:${asker.index}`;
 }
 
-function react(
-  asker: Extract<Asker, { via: "forge" }>,
+/** Puts a reaction on the comment that holds a command; a review cannot bear one. */
+export function react(
+  asker: ForgeAsker,
   reaction: "rocket" | "confused",
-  deps: AnswerDeps,
+  deps: Pick<AnswerDeps, "queue">,
 ): void {
+  if (asker.source !== "comment") return;
   deps.queue.put({
     kind: "react",
     key: `react:${keyOf(asker)}:${reaction}`,
@@ -78,7 +80,7 @@ function react(
   });
 }
 
-function comment(asker: Extract<Asker, { via: "forge" }>, body: Markdown, deps: AnswerDeps): void {
+function comment(asker: ForgeAsker, body: Markdown, deps: AnswerDeps): void {
   deps.queue.put(
     replyJob({ repository: asker.repository, number: asker.number, marker: `reply:${keyOf(asker)}`, body }),
   );

@@ -29,21 +29,19 @@ interface Place {
   readonly base: string;
 }
 
-/** Against the fork's branch where a fork's pull request was the target and the fork is served; else in the target itself. */
-function placeOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "rights">): Place {
-  const branch = cell.publishedBranch ?? cell.branch;
-  const fork = parseRepositoryName(cell.mergeInto.repository);
-  const isFork =
-    fork !== null && cell.mergeInto.repository.toLowerCase() !== cell.repository.fullName.toLowerCase();
-  if (isFork && deps.rights.isServed(cell.mergeInto.repository)) {
-    return {
-      name: fork,
-      fullName: cell.mergeInto.repository,
-      head: `${name.owner}:${branch}`,
-      base: cell.mergeInto.branch,
-    };
-  }
-  return { name, fullName: cell.repository.fullName, head: branch, base: cell.mergeInto.branch };
+/** Where a cell's draft is to be opened: in its target, into what the cell was to be merged into, or the pull request that it is about. */
+async function placeOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<Place> {
+  const head = cell.publishedBranch ?? cell.branch;
+  return { name, fullName: cell.repository.fullName, head, base: await baseOf(cell, name, deps) };
+}
+
+/** A fork's pull request has its base here, whatever its own branch is called; a base that is gone meanwhile gives way to the default branch. */
+async function baseOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<string> {
+  const isOfFork = cell.isPullRequest && cell.delivery === "draft";
+  const about = isOfFork ? await deps.forge.pullRequest(name, cell.number) : null;
+  const base = about?.base.ref ?? cell.mergeInto.branch;
+  if ((await deps.forge.branch(name, base)) !== null) return base;
+  return (await deps.forge.repository(name))?.defaultBranch ?? base;
 }
 
 async function openOrUpdate(
@@ -56,23 +54,39 @@ async function openOrUpdate(
   if (cell === null || cell.publishedTip === null) return undefined;
   if (cell.state === "destroyed" || cell.closing?.thenDestroy) return undefined;
   const name = await confirm(cell.repository, deps);
-  const place = placeOf(cell, name, deps);
   const body = draftBody(cell, deps.registry.lastKeptRun(cellId));
-  const known =
-    cell.pullRequest ??
-    (job.notes.attempted === true ? ((await findOpen(place, deps))?.number ?? null) : null);
-  const isOver =
-    known !== null &&
-    isOfEarlierLife(cell, deps.registry) &&
-    (await deps.forge.pullRequest(place.name, known))?.isOpen !== true;
-  if (known !== null && !isOver) {
-    await updateText(cell, { place, number: known, body }, deps);
-    return cell.pullRequest === null ? opened(cell, known, place, deps) : undefined;
+  if (cell.pullRequest !== null) {
+    const where = whereItsDraftIs(cell, name);
+    if (await isStillIts(cell, { name: where, number: cell.pullRequest }, deps)) {
+      await updateText(cell, { name: where, number: cell.pullRequest, body }, deps);
+      return undefined;
+    }
+  }
+  const place = await placeOf(cell, name, deps);
+  const lost = job.notes.attempted === true ? await findOpen(place, deps) : null;
+  if (lost !== null) {
+    await updateText(cell, { name, number: lost.number, body }, deps);
+    return opened(cell, lost.number, place, deps);
   }
   context.note({ attempted: true });
   const draft = await open(cell, { place, body }, deps);
   rememberAsStored(cellId, draft, deps);
   return opened(cell, draft.number, place, deps);
+}
+
+/** One that an earlier version opened may stand in a fork. */
+function whereItsDraftIs(cell: Cell, name: RepositoryName): RepositoryName {
+  return parseRepositoryName(cell.pullRequestRepository ?? "") ?? name;
+}
+
+/** Whether a cell's pull request is its own yet: one from before its revival may be over. */
+async function isStillIts(
+  cell: Cell,
+  pull: { readonly name: RepositoryName; readonly number: number },
+  deps: PostDeps,
+): Promise<boolean> {
+  if (!isOfEarlierLife(cell, deps.registry)) return true;
+  return (await deps.forge.pullRequest(pull.name, pull.number))?.isOpen === true;
 }
 
 function opened(cell: Cell, number: number, place: Place, deps: PostDeps): Finish {
@@ -122,20 +136,20 @@ async function open(
 /** Rewrites our own text, unless somebody has edited it since: then it is theirs. */
 async function updateText(
   cell: Cell,
-  what: { place: Place; number: number; body: ReturnType<typeof draftBody> },
+  what: { name: RepositoryName; number: number; body: ReturnType<typeof draftBody> },
   deps: PostDeps,
 ): Promise<void> {
-  const current = await deps.forge.pullRequest(what.place.name, what.number);
+  const current = await deps.forge.pullRequest(what.name, what.number);
   if (current === null || !current.isOpen) return;
   if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell)) !== null)
-    await deps.forge.editPullRequest(what.place.name, what.number, {
+    await deps.forge.editPullRequest(what.name, what.number, {
       title: current.title.slice(DRAFT.length),
     });
   const written = deps.registry.rememberedText(`draft:${cell.id}`);
   if (written !== null && sha256(current.body) !== written) return;
   if (current.body === what.body.text) return;
-  await deps.forge.editPullRequest(what.place.name, what.number, { body: what.body });
-  rememberAsStored(cell.id, await deps.forge.pullRequest(what.place.name, what.number), deps);
+  await deps.forge.editPullRequest(what.name, what.number, { body: what.body });
+  rememberAsStored(cell.id, await deps.forge.pullRequest(what.name, what.number), deps);
 }
 
 /** The branch goes only where its pull request is closed or merged: an open one needs it. */
@@ -143,7 +157,7 @@ async function unpublish(cellId: string, deps: PostDeps): Promise<Finish | undef
   const cell = deps.registry.cell(cellId);
   const tip = cell?.publishedTip ?? null;
   if (cell?.state !== "archived" || tip === null) return undefined;
-  const { name } = placeOf(cell, await confirm(cell.repository, deps), deps);
+  const name = whereItsDraftIs(cell, await confirm(cell.repository, deps));
   if (cell.pullRequest !== null && (await deps.forge.pullRequest(name, cell.pullRequest))?.isOpen !== false)
     return undefined;
   return () => deps.lifecycle.steps.deleteBranch(cellId, tip);

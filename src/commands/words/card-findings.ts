@@ -3,10 +3,14 @@ import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
+import { letGo } from "./held-back.ts";
 import { refusedHosts } from "./refused-hosts.ts";
 import { meaningOfExit, moment, timeUtc } from "./run-words.ts";
 import { saidLines } from "./said-words.ts";
 import { aboutSetup, failedSetup } from "./setup-words.ts";
+
+/** With the line that says that it is cut. */
+const MOST_DIFF_BYTES = 21 * 1024;
 
 /** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
 export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
@@ -22,11 +26,14 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   const isWarned = cell.ttlWarnedFor === cell.expiresAt && cell.closing === null;
   if (isWarned && (cell.state === "proposed" || cell.state === "active" || cell.state === "idle"))
     found.push(ending(cell));
+  if (cell.state === "proposed" || cell.state === "active") found.push(...whereItGoes(cell));
   if (cell.state === "idle") found.push(...aboutExit(cell, runs, now));
   found.push(...aboutSetup(cell, run));
   if (cell.state === "idle" && run !== null && run.collectedAt !== null) found.push(...saidLines(cell, run));
   for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
   if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
+  if (heldFor(cell).length > 0 && harvest?.diff)
+    found.push(details("What is held back", fenced(harvest.diff, MOST_DIFF_BYTES)));
   if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
     found.push(md`Let go by ${cell.releasedBy}.`);
   if (harvest?.salvaged) found.push(md`${harvest.salvaged}.`);
@@ -57,6 +64,16 @@ function pushes({ branch, tip, count, isTaken, why }: PeoplePush): Markdown {
   const at = md`${code(branch)} (${code(tip.slice(0, 10))})`;
   if (isTaken) return md`The last run went on from ${what}${at}.`;
   return md`The last run began without ${what}${at}: ${why ?? "they could not be taken in"}. Its agent was told to merge them; else its work goes to a branch of its own.`;
+}
+
+/** Said at the summon on a pull request: whose branch what is made is pushed to. */
+function whereItGoes(cell: Cell): Markdown[] {
+  if (!cell.isPullRequest) return [];
+  if (cell.delivery === "branch")
+    return [md`What it makes is pushed to ${code(cell.branch)}, the branch of this pull request itself.`];
+  return [
+    md`The branch of this pull request lies in a fork: what is made goes to ${code(cell.branch)}, with a draft of its own into ${code(cell.mergeInto.branch)}.`,
+  ];
 }
 
 /** The warning before the end of its TTL. */
@@ -102,11 +119,11 @@ export function asSentence(text: string): string {
 /** Nothing was pushed: what a director may do about it. */
 function howToLetGo(cell: Cell): Markdown {
   const kept = md`Nothing was pushed; the work is kept in the cell.`;
-  const { harvest } = cell;
-  if (harvest === null || harvest.tip === null) return kept;
-  if (harvest.forbidden.length > 0) return md`${kept} What shows a secret is never published.`;
-  const flag = harvest.protectedPaths.length > 0 ? ["--allow-protected"] : [];
-  return md`${kept} ${hint(cell, "publish", ...flag)} lets it go (directors).`;
+  const discard = md`${hint(cell, "close", "--discard")} closes the cell without publishing (directors).`;
+  if (cell.harvest !== null && cell.harvest.forbidden.length > 0)
+    return md`${kept} What shows a secret is never published; ${discard}`;
+  const words = letGo(cell);
+  return words === null ? kept : md`${kept} ${code(`/lazarus ${words}`)} lets it go (directors).`;
 }
 
 /** What may be done about a cell's way back from its archive. */

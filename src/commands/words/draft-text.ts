@@ -20,8 +20,9 @@ export function draftTitle(cell: Cell): string {
 /** What the draft says: what was asked, the agent's report as its own words, the commits, and how to go on. */
 export function draftBody(cell: Cell, run: Run | null): Markdown {
   const harvest = cell.harvest;
+  const isElsewhere = (cell.pullRequestRepository ?? cell.repository.fullName) !== cell.repository.fullName;
   const parts = [
-    md`For ${raw(cell.pullRequestRepository === cell.repository.fullName || cell.mergeInto.repository === cell.repository.fullName ? `#${cell.number}` : `${cell.repository.fullName}#${cell.number}`)}, asked by ${cell.requester.login}:`,
+    md`For ${raw(isElsewhere ? `${cell.repository.fullName}#${cell.number}` : `#${cell.number}`)}, asked by ${cell.requester.login}:`,
     quote(cell.title, 300),
   ];
   if (harvest?.report) {
@@ -39,6 +40,10 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
       quote(words, MOST_REPORT_CHARS),
     );
   }
+  if (cell.isPullRequest && cell.delivery === "draft")
+    parts.push(
+      md`The branch of ${raw(`#${cell.number}`)} lies in a fork, where nothing is pushed: this holds its commits as well, and is to be merged into the same branch.`,
+    );
   if (harvest !== null) parts.push(md`### Commits`, commits(harvest.commits, harvest.commitCount));
   if (harvest?.hadUncommitted) parts.push(md`The last commit holds what was left uncommitted.`);
   if (harvest?.unfinished)

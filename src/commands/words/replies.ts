@@ -19,6 +19,13 @@ export const replies = {
   tooMany: () => say`A comment holds up to 10 commands; the rest of this one was left out.`,
   notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
   editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
+  /** `line` is what was typed, with `/lazarus` where the bot was mentioned. */
+  mentioned: (line: string) =>
+    say`I read lines of a comment that begin with ${c("/lazarus")}. Typed so, it is done: ${c(line)}`,
+  mentionedOnly: () =>
+    say`I read lines of a comment that begin with ${c("/lazarus")}. ${asTyped("help")} lists what can be typed.`,
+  inIssueText: (line: string) =>
+    say`A command in the text of an issue is not run. Typed in a comment, it is: ${c(line)}`,
   takesNoWords: (verb: string) =>
     say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("revive CELL -- words")} gives them to the agent of a cell, ${asTyped("summon AGENT -- words")} begins a new one with them.`,
   tooManyWords: (mostBytes: number) =>
@@ -86,6 +93,15 @@ export const replies = {
   },
   summonedElsewhere: (cell: Pick<Cell, "id" | "agent" | "repository" | "number">) =>
     say`${cell.agent} works on ${at(cell)}: cell ${c(shortId(cell.id))}, its card is there.`,
+  /** Said with a summon: what is at work there already. */
+  besides: (cells: readonly Cell[]) =>
+    lines(
+      ...cells.map(
+        (cell) =>
+          say`There is a cell here already: ${c(shortId(cell.id))}, ${cell.agent}, ${cell.state}. ${talkTo(cell)}`,
+      ),
+      say`The new one works beside it.`,
+    ),
 
   noSuchCell: (typed: string) => say`There is no cell ${c(typed)} here that you may see.`,
   ambiguousCell: (typed: string, ids: readonly string[]) =>
@@ -125,11 +141,20 @@ export const replies = {
       : say`cell ${c(shortId(cell.id))}: waits for a place before it is brought back: ${ordinal(place.place)} in line, ${place.limit}`,
   beingDestroyed: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is being destroyed: it can no longer be revived.`,
+  /** `letGo`: what a director types to have it published; null where nobody may. */
+  cannotPublish: (cell: Cell, why: readonly string[], letGo: string | null) =>
+    lines(
+      say`Cell ${c(shortId(cell.id))} was not closed: what it made cannot be published, since ${why.join("; ")}.`,
+      ...(letGo === null ? [] : [say`${asTyped(letGo)} publishes it (directors).`]),
+      say`${asTyped(`close ${shortId(cell.id)} --discard`)} closes it without publishing; its seal keeps the work.`,
+    ),
   cannotClose: (cell: Cell) =>
     cell.state === "archived" || cell.state === "destroyed"
       ? say`Cell ${c(shortId(cell.id))} is closed already: it is ${cell.state}.`
       : say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
   publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
+  nothingUnpublished: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} has nothing that is not published: it is ${cell.state}.`,
   nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
   neverPublished: (cell: Cell, why: readonly string[]) =>
     say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or ${asTyped(`close ${shortId(cell.id)} --discard`)} closes it without publishing.`,
@@ -158,6 +183,21 @@ export const replies = {
   withdrawn: () => "withdrawn: its comment was deleted",
   deadJob: (verb: string, why: string) => say`${c(verb)} could not be carried out: ${why}.`,
 } as const;
+
+/** How somebody goes on with a cell that lives. */
+function talkTo(cell: Cell): Sentence {
+  const id = shortId(cell.id);
+  switch (cell.state) {
+    case "idle":
+      return say`${asTyped(`revive ${id}`)} lets it go on.`;
+    case "active":
+      return say`${asTyped(`logs ${id}`)} shows what it does, ${asTyped(`stop ${id}`)} ends its run and keeps the work.`;
+    case "proposed":
+      return say`${asTyped(`stop ${id}`)} withdraws it.`;
+    default:
+      return say`${asTyped(`status ${id}`)} says how it is.`;
+  }
+}
 
 function at(cell: Pick<Cell, "repository" | "number">): string {
   return `${cell.repository.fullName}#${cell.number}`;

@@ -10,6 +10,7 @@ import type { Git } from "../git/git.ts";
 import { inspect } from "../git/inspect.ts";
 import { measure, sinceTheirs } from "../git/measure.ts";
 import type { Quarantine } from "../git/quarantine.ts";
+import { showDiff } from "../git/show-diff.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
 import { readQuestion, readSaid, readSigns } from "./evidence.ts";
 
@@ -44,6 +45,7 @@ export interface CollectPlan {
 const CHILD_MS = 60_000;
 const REPORT_BYTES = 64 * 1024;
 const LOG_BYTES = 4 * 1024;
+const DIFF_BYTES = 20 * 1024;
 
 type Work = Omit<Harvest, "report" | "question" | "signs" | "said" | "logTail">;
 
@@ -61,6 +63,7 @@ const NOTHING: Work = {
   heldBack: [],
   protectedPaths: [],
   forbidden: [],
+  diff: null,
   closing: [],
 };
 
@@ -148,7 +151,10 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
   const base = await sinceTheirs(deps.git, { ...span, repository, tip });
   const range = { repository, base, tip };
   const findings = await inspect({ git: deps.git, redact: deps.redact }, range);
-  return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings };
+  const held = [...measured.heldBack, ...findings.protectedPaths, ...findings.forbidden];
+  // Whoever decides about it sees it on the card.
+  const diff = held.length === 0 ? null : (await showDiff(deps, range, DIFF_BYTES)).text;
+  return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings, diff };
 }
 
 /** What the tree was moved to before a run, because people had pushed it. */

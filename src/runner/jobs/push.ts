@@ -1,13 +1,10 @@
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
 import type { Finish, Job, JobContext } from "../../queue/queue.ts";
 import type { Parts } from "../context.ts";
-import { COLLECTED, whatIs } from "../disk/directory.ts";
-import { below, inDirectory } from "../disk/safe-files.ts";
+import { whatIs } from "../disk/directory.ts";
+import { copyKeptBundle } from "../disk/kept-bundle.ts";
 import { pushTip } from "../git/push.ts";
 import { note } from "../journal.ts";
 
@@ -65,24 +62,4 @@ async function openQuarantine(
   if (checked.tip !== tip)
     throw lost(`its bundle holds ${checked.tip.slice(0, 10)} and not ${tip.slice(0, 10)}`);
   return checked.repository;
-}
-
-async function copyKeptBundle(cellDir: string, to: string): Promise<boolean> {
-  const copied = await inDirectory(cellDir, ["archive"], async (archive) => {
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    // Once it was sealed, or where an earlier version kept it, it has the seal's name.
-    const from =
-      (await open(below(archive, COLLECTED), flags).catch(() => null)) ??
-      (await open(below(archive, "branch.bundle"), flags).catch(() => null));
-    if (from === null) return false;
-    try {
-      if (!(await from.stat()).isFile()) return false;
-      const target = await open(to, "wx", 0o600);
-      await pipeline(from.createReadStream({ autoClose: false }), target.createWriteStream());
-      return true;
-    } finally {
-      await from.close();
-    }
-  });
-  return copied === true;
 }

@@ -105,6 +105,11 @@ async function archived(discard = false): Promise<void> {
 
 const cards: Record<string, () => void | Promise<void>> = {
   "being-started": () => void rig.create(),
+  "is-to-be-pushed-to-its-branch": () =>
+    void rig.create({ delivery: "branch", branch: "topic", isPullRequest: true }),
+  "is-about-a-fork": () =>
+    void rig.active({ isPullRequest: true, mergeInto: { repository: "acme/app", branch: "release" } }),
+  "shows-a-secret": () => worked({ forbidden: ["commit 1f0a9c2b3d shows a secret that Lazarus keeps"] }),
   "waits-for-approval": () =>
     void rig.create({
       waitsForApproval: true,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { draftBody, draftTitle } from "../../../src/commands/words/draft-text.ts";
-import { type ControlRig, createControl } from "../../fakes/control-rig.ts";
+import { type ControlRig, createControl, ID } from "../../fakes/control-rig.ts";
 import { expectGolden } from "../../fakes/golden.ts";
 
 let rig: ControlRig;
@@ -35,6 +35,8 @@ it("gives the agent's last words where it left no report, and what it used", () 
 
 it("names the issue in full where it is opened in a fork", () => {
   rig.idle({ mergeInto: { repository: "dev/app", branch: "topic" } });
+  expect(body()).toContain("For #262,");
+  rig.lifecycle.reported.onDrafted(ID, 3, "dev/app");
   expect(body()).toContain("For acme/app#262,");
 });
 
