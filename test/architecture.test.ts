@@ -91,7 +91,7 @@ const FOR_RUNNERS_ONLY = ["node:fs", "node:fs/promises", "node:child_process"];
 
 const MOST_LINES = 300;
 /** Files that are still to be split: they may not grow, and the entry goes when they are. */
-const TOO_LONG: Readonly<Record<string, number>> = { "src/cells/registry/registry.ts": 302 };
+const TOO_LONG: Readonly<Record<string, number>> = {};
 
 const ENVIRONMENT = /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b/;
 const PRINTING = /\bconsole\s*\.|\bprocess\s*\.\s*(?:stdout|stderr)\b/;

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
+import { logs } from "../commands/logs.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import { printLog } from "./print-log.ts";
+import { helpAfter } from "./verb-words.ts";
 
 /** What the command line lends it. */
 export interface LogsTerminal {
@@ -25,13 +27,13 @@ interface LogsFlags {
 export function addLogs(program: Command, terminal: LogsTerminal): void {
   program
     .command("logs")
-    .description("shows the end of the current or last run's log in words, secrets hidden")
+    .description(logs.summary)
     .argument("<cell>", "id of a cell, or 4 or more characters of it")
     .option("-f, --follow", "go on with what is added while the run lasts")
     .option("--tail <lines>", "how many lines", "50")
     .option("--raw", "the file as the agent wrote it, and not what it says in words")
     .option("--setup", "of what set the cell up, also where a run followed")
-    .addHelpText("after", "\nExamples:\n  lazarus logs 4f1c0b7e\n  lazarus logs 4f1c0b7e -f --raw")
+    .addHelpText("after", helpAfter(logs))
     .action((cell: string, flags: LogsFlags) => run(cell, flags, terminal));
 }
 

@@ -1,8 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { openApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
-import type { Verb } from "../commands/command.ts";
-import { VERBS } from "../commands/index.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { type Config, ConfigFault, loadConfig, type Need, readEnvironment } from "../config/config.ts";
 import { warnOfAgents } from "../doctor/agents.ts";
@@ -12,7 +10,6 @@ import { explain, LazarusError } from "../errors.ts";
 import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
-import { ask, askRegistry } from "./ask.ts";
 import { readDiff } from "./diff.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
@@ -20,8 +17,8 @@ import { addLogs } from "./logs.ts";
 import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { createNotifier } from "./service-manager.ts";
+import { addVerbs, notInThisVersion } from "./verbs.ts";
 import { VERSION } from "./version.ts";
-import { wordsOf } from "./words.ts";
 
 interface Globals {
   readonly config?: string;
@@ -30,7 +27,8 @@ interface Globals {
   readonly verbose?: boolean;
 }
 
-const program = new Command("lazarus")
+/** The command line: its commands are added below, each file adds its own. */
+export const program = new Command("lazarus")
   .description("Runs coding agents on the repositories of your own Gitea or Forgejo, in supervised cells.")
   .option("--config <file>", "configuration (else LAZARUS_CONFIG, ./lazarus.yaml, /etc/lazarus/lazarus.yaml)")
   .option("--json", "print one JSON document for programs")
@@ -39,6 +37,7 @@ const program = new Command("lazarus")
   .helpOption("-h, --help", "help, with examples: lazarus COMMAND --help")
   .showHelpAfterError("(lazarus --help lists the commands)")
   .version(VERSION, "--version", "prints the version")
+  .configureHelp({ showGlobalOptions: true })
   .exitOverride()
   .configureOutput({ writeErr: (text) => process.stderr.write(text) });
 
@@ -65,7 +64,7 @@ function interruption(): AbortSignal {
   const controller = new AbortController();
   process.once("SIGINT", () =>
     controller.abort(
-      new LazarusError("usage", "interrupted; an agent that runs goes on, `lazarus status` finds it"),
+      new LazarusError("usage", "interrupted; an agent that runs goes on, lazarus status finds it"),
     ),
   );
   return controller.signal;
@@ -74,7 +73,7 @@ function interruption(): AbortSignal {
 program
   .command("serve")
   .description("receives deliveries, runs cells; SIGTERM drains within 10 s and leaves agents running")
-  .addHelpText("after", "\nExample:\n  lazarus --config /etc/lazarus/lazarus.yaml serve")
+  .addHelpText("after", "\nExamples:\n  lazarus serve\n  lazarus --config /etc/lazarus/lazarus.yaml serve")
   .action(async () => {
     const config = load(["server", "forge", "agents"]);
     const log = makeLog(config);
@@ -101,81 +100,20 @@ program
     process.exit(0);
   });
 
-for (const verb of VERBS) if (verb.name !== "help" && verb.name !== "logs") addVerb(verb);
-
-function addVerb(verb: Verb): void {
-  const command = program
-    .command(verb.name)
-    .description(verb.run === undefined ? "not in this version" : verb.summary)
-    .argument("[words...]", verb.usage.replace(/^\S+ ?/, ""))
-    .addHelpText(
-      "after",
-      verb.examples.length === 0
-        ? ""
-        : `\nExamples:\n${verb.examples.map((one) => `  lazarus ${one}`).join("\n")}`,
-    );
-  for (const [name, flag] of Object.entries(verb.flags)) {
-    command.option(
-      flag.takes === "value" ? `${name} <value>` : name,
-      flag.isLater ? "not in this version" : flag.help,
-    );
-  }
-  if (verb.name === "summon" || verb.name === "revive")
-    command.option("--wait", "with a server running: follow the run to its end");
-  if (verb.name === "status") command.option("--all", "also cells that were destroyed");
-  command.action(async (words: string[], options: Record<string, string | boolean>) =>
-    runVerb(verb, words, options),
-  );
-}
-
 /** The whole line, as it was typed. */
 let typed: readonly string[] = [];
 
-async function runVerb(
-  verb: Verb,
-  words: readonly string[],
-  options: Readonly<Record<string, string | boolean>>,
-): Promise<void> {
-  const flags: Record<string, string | boolean> = {};
-  for (const [name, value] of Object.entries(options))
-    flags[`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`] = value;
-  delete flags["--wait"];
-  const later =
-    verb.run === undefined ? verb.name : Object.keys(flags).find((name) => verb.flags[name]?.isLater);
-  if (later !== undefined)
-    return print({
-      exitCode: EXIT.refused,
-      text: `${later}: not in this version.`,
-      data: failure("refused", `${later}: not in this version.`),
-    });
-  const [own, text] = wordsOf(verb, words, typed);
-  const command = { verb: verb.name, words: own, flags, text };
-  if (verb.isReadOnly) return print(await askRegistry(load([]), command));
-  const config = load(["forge", "agents"]);
-  const isTerminal = process.stderr.isTTY === true && !globals().json;
-  const answer = await ask(config, command, {
-    wait: options.wait === true,
-    log: globals().verbose ? makeLog(config) : silentLog,
-    progress: (line) => isTerminal && process.stderr.write(`  ${line}\n`),
-    notice: (line) => void process.stderr.write(`lazarus: ${line}\n`),
-    signal: interruption(),
-  });
-  if (answer.exitCode === 0 && (verb.name === "summon" || verb.name === "revive"))
-    return printOutcome(config, answer);
-  print(answer);
-}
-
-/** After a summon or revive: how the cell is now. */
-async function printOutcome(config: Config, answer: StoredAnswer): Promise<void> {
-  const id =
-    typeof answer.data === "object" && answer.data !== null && "id" in answer.data
-      ? String(answer.data.id)
-      : "";
-  const after = await askRegistry(config, { verb: "status", words: [id], flags: {}, text: null });
-  const cells = after.data as { cells: { outcome: string | null; state: string }[] } | null;
-  const failed = cells?.cells.some((cell) => cell.outcome === "failed") === true;
-  print({ ...after, text: `${answer.text}\n${after.text}`, exitCode: failed ? EXIT.failed : 0 });
-}
+addVerbs(program, {
+  load,
+  makeLog: (config) => (globals().verbose ? makeLog(config) : silentLog),
+  progress: (line) => {
+    if (process.stderr.isTTY === true && !globals().json) process.stderr.write(`  ${line}\n`);
+  },
+  notice: (line) => void process.stderr.write(`lazarus: ${line}\n`),
+  print,
+  interruption,
+  typed: () => typed,
+});
 
 addLogs(program, {
   load: () => load([]),
@@ -205,7 +143,10 @@ program
   .description(
     "looks for what is missing on this machine and on the forge, and lets an agent try to get out of its cell",
   )
-  .addHelpText("after", "\nExample:\n  lazarus --config /etc/lazarus/lazarus.yaml doctor")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  lazarus doctor\n  lazarus --config /etc/lazarus/lazarus.yaml doctor --json",
+  )
   .action(async () => {
     const findings = await examine(() => load(["server", "forge", "agents"]));
     const isWell = findings.every((one) => one.level !== "FAIL");
@@ -220,7 +161,10 @@ program
   .argument("<file>", 'a recorded delivery: {"headers": {…}, "body": "…"}')
   .option("--to <url>", "where to; else the configured server.url")
   .option("--secret <secret>", "what to sign with; else the first of forge.webhook_secret")
-  .addHelpText("after", "\nExample:\n  lazarus hook test/fixtures/gitea/gitea/12-comment-created-api.json")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  lazarus hook delivery.json\n  lazarus hook delivery.json --to http://127.0.0.1:8420/webhooks/gitea --secret a-secret",
+  )
   .action(async (file: string, options: { to?: string; secret?: string }) => {
     const config = options.to !== undefined && options.secret !== undefined ? null : load(["server"]);
     const url = options.to ?? `${config?.server.url ?? ""}/webhooks/gitea`;
@@ -246,13 +190,7 @@ for (const name of ["setup", "runner"]) {
     .description("not in this version")
     .allowUnknownOption()
     .argument("[words...]")
-    .action(() =>
-      print({
-        exitCode: EXIT.refused,
-        text: `${name}: not in this version.`,
-        data: failure("refused", `${name}: not in this version.`),
-      }),
-    );
+    .action(() => print(notInThisVersion(name)));
 }
 
 /** Prints an answer for people or programs, and sets the exit code. */

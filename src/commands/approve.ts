@@ -7,7 +7,7 @@ export const approve: Verb = {
   name: "approve",
   summary: "lets a cell that waits for approval start, with the brief it shows",
   usage: "approve [CELL]",
-  examples: ["approve"],
+  examples: ["approve", "approve 4f1c0b7e"],
   who: "director",
   flags: {},
   async run(command, origin, deps) {

@@ -3,7 +3,7 @@ import { code, join, md, table } from "../gitea/markdown.ts";
 import { nearest } from "../nearest.ts";
 import { type Answer, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
-import { c, lines, type Sentence, say } from "./words/sentence.ts";
+import { asTyped, c, lines, type Sentence, say } from "./words/sentence.ts";
 
 /** Makes the verb `help` of the table of all verbs, so that it can say nothing else than what the parser knows. */
 export function makeHelp(verbs: () => readonly Verb[]): Verb {
@@ -70,9 +70,9 @@ function overview(verbs: readonly Verb[], agents: Sentence): Sentence {
 function details(verb: Verb): Sentence {
   const flags = Object.entries(verb.flags).filter(([, flag]) => !flag.isLater);
   return lines(
-    say`${c(`/lazarus ${verb.usage}`)} ${verb.summary}. Who may: ${verb.who}.`,
+    say`${asTyped(verb.usage)} ${verb.summary}. Who may: ${verb.who}.`,
     ...flags.map(([name, flag]) => say`${c(name)}: ${flag.help}.`),
     ...(verb.examples.length === 0 ? [] : [say`For example:`]),
-    ...verb.examples.map((example) => say`${c(`/lazarus ${example}`)}`),
+    ...verb.examples.map((example) => say`${asTyped(example)}`),
   );
 }

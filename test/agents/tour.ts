@@ -3,6 +3,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import Database from "better-sqlite3";
 import { explain } from "../../src/errors.ts";
 import type { Stage, Thread } from "../e2e/stage.ts";
 import type { Play } from "./model/script.ts";
@@ -126,9 +127,8 @@ interface RunOf {
 /** Waits for a run's end and says what there is to see of it. */
 async function look(booking: Booking, of: RunOf): Promise<Seen> {
   const { stage, model, agent, version, backend } = booking;
-  const cell = await settled(stage, of.cellId, (one) => {
-    return Number(one.runs) >= of.run && one.exit !== null && one.state === "idle";
-  });
+  const exit = await exitOf(stage, of);
+  await settled(stage, of.cellId, (one) => one.state === "idle");
   const scenes = model.asked
     .filter((one) => one.tag === `${agent}-${backend}`)
     .flatMap((one) => (one.scene?.play === of.play ? [one.scene] : []));
@@ -139,7 +139,7 @@ async function look(booking: Booking, of: RunOf): Promise<Seen> {
   if (of.play === "work") faults.push(...(await faultsOfWork(stage, of.cellId, results)));
   return {
     ...{ agent, version, backend, play: of.play, faults },
-    exit: String(cell.exit),
+    exit,
     commands: results.length,
     commits: subjects.filter((one) => !/left uncommitted/.test(one)).length,
     isResumed: scenes.some((scene) => scene.isResumed),
@@ -181,6 +181,21 @@ function headline(card: string, cellId: string): string {
     .replace(/ · cell `.*/, "")
     .replaceAll(cellId.slice(0, 8), "CELL")
     .replace(/\d+(?= s\b)/g, "n");
+}
+
+/** What a run turned out to be. `status` tells that of the last one that ended, which may be the one before. */
+async function exitOf({ lazarus }: Stage, { cellId, run }: RunOf): Promise<string> {
+  const registry = new Database(join(lazarus.dataDir, "lazarus.db"), { readonly: true });
+  try {
+    const ask = registry.prepare("SELECT exit_class FROM runs WHERE cell = ? AND n = ?").pluck();
+    for (const end = performance.now() + PATIENCE_MS; ; await pause(LOOK_MS)) {
+      const exit = ask.get(cellId, run);
+      if (typeof exit === "string") return exit;
+      if (performance.now() > end) throw new Error(`run ${run} of cell ${cellId} did not end`);
+    }
+  } finally {
+    registry.close();
+  }
 }
 
 type Cell = Record<string, unknown>;

@@ -91,7 +91,7 @@ describe("a command", () => {
   });
 
   it.each([
-    ["an unknown agent", ["alegro"], {}, "Did you mean `allegro`?", 4],
+    ["an unknown agent", ["alegro"], {}, "Did you mean allegro?", 4],
     ["a repository that is not there", ["allegro", "acme/gone#1"], {}, "There is no repository acme/gone", 4],
     ["one that is not served", ["allegro", "other/app#1"], {}, "There is no repository other/app", 4],
     ["an issue that is not there", ["allegro", "acme/app#99"], {}, "no issue or pull request acme/app#99", 4],
@@ -99,7 +99,7 @@ describe("a command", () => {
       "a branch that is not there",
       ["allegro", "acme/app#1"],
       { "--base": "gone" },
-      "There is no branch `gone`",
+      "There is no branch gone",
       4,
     ],
     ["a TTL beyond 90 days", ["allegro", "acme/app#1"], { "--ttl": "91d" }, "from 1m to 90d", 2],
@@ -135,7 +135,7 @@ describe("what is given up", () => {
     commandDied(jobOf("command", command(asker, "summon")).job, error, deps());
     expect(answerOf(asker)).toMatchObject({
       exitCode: 5,
-      text: "`summon` could not be carried out: asking with [redacted].",
+      text: "summon could not be carried out: asking with [redacted].",
     });
     tailDied(
       jobOf("tail", { cellId: "x", run: 1, agent: "allegro", lines: 1, raw: false, asker: typed("dev") }).job,

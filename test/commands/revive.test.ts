@@ -48,11 +48,11 @@ it("brings an archived cell back for directors, and for nobody else", async () =
   archive();
   expect(await type("reader", "revive")).toContain("reader has read permission");
   const refused = await type("dev", "revive");
-  expect(refused).toContain("dev has write permission on acme/app, `revive` needs a director (admin rights)");
+  expect(refused).toContain("dev has write permission on acme/app, revive needs a director (admin rights)");
   expect(refused).toContain("People who can: ");
   expect(rig.waiting()).toEqual([]);
   expect(await type("owner", "revive")).toBe(
-    "cell `4f1c0b7e`: being brought back from its archive, then allegro goes on",
+    "cell 4f1c0b7e: being brought back from its archive, then allegro goes on",
   );
   expect(rig.waiting()).toEqual(["restore", "card"]);
 });
@@ -67,10 +67,10 @@ it("says that it waits for a place, and that it waits already", async () => {
   rig.active({ id: "9ab24c11-1111-4222-8333-444455556666", branch: "lazarus/9ab24c11", number: 999 });
   rig.clearJobs();
   expect(await type("owner", "revive")).toBe(
-    "cell `4f1c0b7e`: waits for a place before it is brought back: 1st in line, 1 of 1 cells run",
+    "cell 4f1c0b7e: waits for a place before it is brought back: 1st in line, 1 of 1 cells run",
   );
   expect(await type("owner", "revive")).toBe(
-    "Cell `4f1c0b7e` has a run in line already: `stop 4f1c0b7e` takes it out of the line, then type this again.",
+    "Cell 4f1c0b7e has a run in line already: 'stop 4f1c0b7e' takes it out of the line, then type this again.",
   );
 });
 
@@ -78,12 +78,12 @@ it("does not destroy by a slip what somebody is bringing back", async () => {
   archive();
   await type("owner", "revive");
   expect(await type("owner", "destroy")).toBe(
-    "Cell `4f1c0b7e` is being brought back for a run: type `lazarus stop 4f1c0b7e` first, or `lazarus destroy 4f1c0b7e --force`.",
+    "Cell 4f1c0b7e is being brought back for a run: type 'lazarus stop 4f1c0b7e' first, or 'lazarus destroy 4f1c0b7e --force'.",
   );
-  expect(await type("owner", "destroy", { "--force": true })).toBe("cell `4f1c0b7e`: destroying");
+  expect(await type("owner", "destroy", { "--force": true })).toBe("cell 4f1c0b7e: destroying");
   expect(rig.payloads("restore")).toEqual([]);
   expect(await type("owner", "revive")).toBe(
-    "Cell `4f1c0b7e` is being destroyed: it can no longer be revived.",
+    "Cell 4f1c0b7e is being destroyed: it can no longer be revived.",
   );
 });
 
@@ -92,11 +92,11 @@ it("leaves it archived where it is stopped while it waits, and destroys it then"
   rig.active({ id: "9ab24c11-1111-4222-8333-444455556666", branch: "lazarus/9ab24c11", number: 999 });
   await type("owner", "revive");
   rig.clearJobs();
-  expect(await type("dev", "stop")).toBe("cell `4f1c0b7e`: stopping allegro");
+  expect(await type("dev", "stop")).toBe("cell 4f1c0b7e: stopping allegro");
   expect(rig.cell().state).toBe("archived");
   expect(rig.run().state).toBe("withdrawn");
   expect(rig.waiting()).toEqual(["card"]);
-  expect(await type("owner", "destroy")).toBe("cell `4f1c0b7e`: destroying");
+  expect(await type("owner", "destroy")).toBe("cell 4f1c0b7e: destroying");
 });
 
 it("does not bring it back where its director is none any more when its turn comes", async () => {
@@ -125,7 +125,7 @@ const lastPrompt = () => rig.registry.prompts.of({ cellId: rig.cell().id, n: rig
 
 it("gives words to the agent of an idle cell, and of an archived one", async () => {
   rig.idle({ repository: rig.repository, number: rig.at.number });
-  expect(await type("dev", "revive", {}, { text: "use numbers" })).toBe("cell `4f1c0b7e`: allegro goes on");
+  expect(await type("dev", "revive", {}, { text: "use numbers" })).toBe("cell 4f1c0b7e: allegro goes on");
   expect(lastPrompt()).toMatchObject({ kind: "words", from: { login: "dev" }, said: "use numbers" });
   expect(rig.payloads("start").at(-1)?.prompt.text).toContain("~~~\nuse numbers\n~~~");
 });

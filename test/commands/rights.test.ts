@@ -99,7 +99,7 @@ describe("the matrix of permission and verb", () => {
       );
     const [there, not] = [await ask("4f1c0b7e"), await ask("deadbeef")];
     const text = (one: typeof there) => (one?.kind === "refused" ? one.reply.text : one?.kind);
-    expect(text(there)).toBe("There is no cell `4f1c0b7e` here that you may see.");
+    expect(text(there)).toBe("There is no cell 4f1c0b7e here that you may see.");
     expect(text(not)?.replace("deadbeef", "4f1c0b7e")).toBe(text(there));
     const asOperator = await status?.run?.(
       { verb: "status", words: ["4f1c"], flags: {}, text: null },

@@ -7,6 +7,7 @@ import { createDraftHandlers } from "../../src/commands/posting/post-draft.ts";
 import { nameOf } from "../../src/commands/rights.ts";
 import type { Issue, PullRequest, Repository } from "../../src/gitea/port.ts";
 import { issueHash } from "../../src/hash.ts";
+import { silentLog } from "../../src/log.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
 import { harvest, jobOf, origin, started, TIP } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
@@ -25,7 +26,10 @@ async function type(verb: string, more: Partial<Payload> = {}, by: "dev" | "owne
   const seen = issueHash("Make the parser accept empty input", "It throws on an empty string.");
   const payload = { asker, verb, words: [], flags: {}, text: null, issueHash: seen, ...more };
   const { job, context } = jobOf("command", payload, { putAt: rig.clock.now() });
-  const finish = await createCommandHandlers({ ...rig.deps, db: rig.db }).command?.(job, context);
+  const finish = await createCommandHandlers({ ...rig.deps, db: rig.db, log: silentLog }).command?.(
+    job,
+    context,
+  );
   if (finish !== undefined) rig.db.transaction(finish);
 }
 const summon = async () => {
@@ -84,7 +88,7 @@ describe("a summon where a cell lives", () => {
     await type("summon", { words: ["allegro"] });
     expect(rig.registry.list()).toHaveLength(2);
     expect(said()).toEqual([
-      "There is a cell here already: `4f1c0b7e`, ezra, idle. `/lazarus revive 4f1c0b7e` lets it go on.\nThe new one works beside it.",
+      "There is a cell here already: `4f1c0b7e`, ezra, idle. `/lazarus revive 4f1c0b7e -- your words` lets it go on with them.\nThe new one works beside it.",
     ]);
   });
 });

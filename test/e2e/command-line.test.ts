@@ -38,7 +38,7 @@ describe("without a server", () => {
     cellId = await stage.cellId(issue);
     const pull = /→ draft (#\d+)/.exec(card)?.[1];
     const [said, head, row] = stdout.split("\n");
-    expect(said).toBe(`cell \`${cellId.slice(0, 8)}\`: allegro starts on ${target(issue)}`);
+    expect(said).toBe(`cell ${cellId.slice(0, 8)}: allegro starts on ${target(issue)}`);
     expect(head).toMatch(/^CELL +STATE +AGENT +TARGET +HEALTH +AGE +RESULT$/);
     expect(row).toMatch(
       new RegExp(`^${cellId.slice(0, 8)} +idle +allegro +${target(issue)} +- +\\d+s +draft ${pull}$`),
@@ -81,13 +81,13 @@ describe("without a server", () => {
   });
 
   it.each([
-    [2, "usage", ["summon", "allegro", "acme/app#1", "--ttl", "bad"], "`--ttl` takes a duration"],
+    [2, "usage", ["summon", "allegro", "acme/app#1", "--ttl", "bad"], "--ttl takes a duration"],
     [2, "usage", ["status", "--colour"], ""],
     [3, "refused", ["invite", "x", "bot:kimi", "observer"], "invite: not in this version."],
     [4, "not-found", ["extend", "beef1234", "4h"], "beef1234"],
     [2, "usage", ["extend", "beef1234", "soon"], "takes a duration"],
-    [4, "not-found", ["summon", "alegro", "acme/app#1"], "No agent `alegro` here. Did you mean `allegro`?"],
-    [4, "not-found", ["stop", "00000000"], "There is no cell `00000000` here that you may see."],
+    [4, "not-found", ["summon", "alegro", "acme/app#1"], "No agent alegro here. Did you mean allegro?"],
+    [4, "not-found", ["stop", "00000000"], "There is no cell 00000000 here that you may see."],
     [4, "not-found", ["summon", "allegro", "acme/nothing#1"], "There is no repository acme/nothing"],
   ])("exits %i (%s) for %j", async (code, kind, words, said) => {
     const answer = await lazarus.cli(...words);
@@ -113,7 +113,7 @@ describe("without a server", () => {
       const answer = await lost.cli("summon", "lazy", "acme/app#1");
       expect([answer.code, answer.stderr]).toEqual([
         5,
-        expect.stringMatching(/^lazarus: .*cannot be reached/),
+        expect.stringMatching(/^lazarus: [\s\S]*cannot be reached/),
       ]);
     } finally {
       await lost.remove();

@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
+import type { Announcement } from "../../src/cells/announcement.ts";
 import type { Cell, Run } from "../../src/cells/cell.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import type { NewCell } from "../../src/cells/registry/cell-row.ts";
 import { createDeadlines, type Deadlines } from "../../src/cells/registry/deadlines.ts";
 import { Registry } from "../../src/cells/registry/registry.ts";
 import { createUids } from "../../src/cells/registry/uids.ts";
-import type { Announcement } from "../../src/cells/reports/deps.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Deps, Origin } from "../../src/commands/command.ts";
 import { createAnnouncer } from "../../src/commands/posting/announce.ts";
@@ -100,7 +100,8 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     clock,
     config,
     announce(one) {
-      announced.push(one);
+      // That a first run has begun is a reaction, which nobody is told of.
+      if (one.kind !== "begun") announced.push(one);
       announce(one);
     },
   });

@@ -1,5 +1,5 @@
+import type { Announcement } from "../../cells/announcement.ts";
 import { type Cell, shortId } from "../../cells/cell.ts";
-import type { Announcement } from "../../cells/reports/deps.ts";
 import { heldFor } from "../../cells/steps/decide.ts";
 import { code, join, type Markdown, md, mention, quote } from "../../gitea/markdown.ts";
 import type { Queue } from "../../queue/queue.ts";

@@ -189,7 +189,7 @@ function talkTo(cell: Cell): Sentence {
   const id = shortId(cell.id);
   switch (cell.state) {
     case "idle":
-      return say`${asTyped(`revive ${id}`)} lets it go on.`;
+      return say`${asTyped(`revive ${id} -- your words`)} lets it go on with them.`;
     case "active":
       return say`${asTyped(`logs ${id}`)} shows what it does, ${asTyped(`stop ${id}`)} ends its run and keeps the work.`;
     case "proposed":

@@ -6,7 +6,7 @@ export interface Sentence {
   readonly text: string;
 }
 
-/** Words to be shown as code on the forge, and in backquotes in a terminal. */
+/** Words to be shown as code on the forge, and as they are in a terminal. */
 export interface CodeWord {
   readonly code: string;
   /** How it reads in a terminal, where that differs. */
@@ -34,12 +34,17 @@ export function say(
   });
   const forText = values.map((value) => {
     if (typeof value !== "object") return plainText(String(value));
-    return "code" in value ? `\`${plainText(value.inTerminal ?? value.code)}\`` : value.text;
+    return "code" in value ? marked(plainText(value.inTerminal ?? value.code)) : value.text;
   });
   return {
     markdown: md(parts, ...forMarkdown),
     text: parts.reduce((text, part, index) => text + (forText[index - 1] ?? "") + part),
   };
+}
+
+/** No Markdown in a terminal: one word stands as it is, several in quotes. */
+function marked(words: string): string {
+  return /\s|^$/.test(words) ? `'${words}'` : words;
 }
 
 /** Several sentences as one, each on a line of its own. */

@@ -1,0 +1,24 @@
+import type { Cell, Run } from "./cell.ts";
+
+/** What people must hear of in a new comment, besides the card. */
+export type Announcement =
+  | {
+      readonly kind: "closed";
+      readonly cell: Cell;
+      readonly by: string;
+      readonly person: string | null;
+    }
+  /** The first run of a cell has begun: what was asked for is done. */
+  | { readonly kind: "begun"; readonly cell: Cell }
+  /** It ended before it began. `isNews`: nobody did that on purpose whom they could have watched, so they are told. */
+  | { readonly kind: "never-began"; readonly cell: Cell; readonly why: string; readonly isNews: boolean }
+  /** Somebody wanted it closed, and that could not be; `n` tells one time from the next. */
+  | {
+      readonly kind: "not-closed";
+      readonly cell: Cell;
+      readonly person: string;
+      readonly why: string;
+      readonly n: number;
+    }
+  /** It does not go on by itself: its run says why. */
+  | { readonly kind: "needs-you"; readonly cell: Cell; readonly run: Run };

@@ -1,0 +1,35 @@
+import type { Verb } from "../commands/command.ts";
+
+/** What can be typed in a terminal, where there is no thread: two examples for each verb. `test/cli/help.test.ts` parses every one of them. */
+export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...string[]]>> = {
+  summon: [
+    "summon allegro acme/app#262 --ttl 4h",
+    "summon allegro acme/app --base release/2 -- keep the old tests",
+  ],
+  status: ["status", "status 4f1c0b7e --json"],
+  logs: ["logs 4f1c0b7e --tail 200", "logs 4f1c0b7e -f --raw"],
+  diff: ["diff 4f1c0b7e", "diff 4f1c0b7e --json"],
+  stop: ["stop 4f1c0b7e", "stop 4f1c --json"],
+  revive: ["revive 4f1c0b7e ezra --wait", "revive 4f1c0b7e -- keep the old tests"],
+  approve: ["approve 4f1c0b7e", "approve 4f1c --json"],
+  decline: ["decline 4f1c0b7e", "decline 4f1c0b7e out of scope"],
+  publish: ["publish 4f1c0b7e", "publish 4f1c0b7e --allow-protected"],
+  extend: ["extend 4f1c0b7e 4h", "extend 4f1c0b7e 2d"],
+  close: ["close 4f1c0b7e", "close 4f1c0b7e --discard"],
+  destroy: ["destroy 4f1c0b7e", "destroy 4f1c0b7e --force"],
+  why: ["why 4f1c0b7e", "why 4f1c0b7e --json"],
+};
+
+/** What a verb takes there: what a thread would tell must be typed. */
+export function terminalUsage(verb: Verb): string {
+  const words = verb.usage.split(" ").slice(1).join(" ").replace("[TARGET]", "TARGET");
+  return verb.name === "status" ? words : words.replace("[CELL]", "CELL");
+}
+
+/** What stands below a verb's flags in its help. */
+export function helpAfter(verb: Verb): string {
+  const examples = EXAMPLES[verb.name] ?? [];
+  const who = `\nWho may: whoever runs this command line. On a thread: ${verb.who}.`;
+  if (verb.run === undefined || examples.length === 0) return verb.run === undefined ? "" : who;
+  return `${who}\n\nExamples:\n${examples.map((one) => `  lazarus ${one}`).join("\n")}`;
+}

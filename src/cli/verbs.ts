@@ -1,0 +1,95 @@
+import type { Command } from "commander";
+import type { Verb } from "../commands/command.ts";
+import { VERBS } from "../commands/index.ts";
+import type { StoredAnswer } from "../commands/posting/answer.ts";
+import type { Config, Need } from "../config/config.ts";
+import type { Log } from "../log.ts";
+import { type AskOptions, ask, askRegistry } from "./ask.ts";
+import { EXIT, failure } from "./exit-codes.ts";
+import { helpAfter, terminalUsage } from "./verb-words.ts";
+import { wordsOf } from "./words.ts";
+
+/** What the command line lends them. */
+export interface VerbsTerminal extends Pick<AskOptions, "progress" | "notice"> {
+  load(needs: readonly Need[]): Config;
+  makeLog(config: Config): Log;
+  print(answer: StoredAnswer): void;
+  /** Aborted by Ctrl-C. */
+  interruption(): AbortSignal;
+  /** The whole line, as it was typed. */
+  typed(): readonly string[];
+}
+
+/** Adds the verbs that people type on threads, too. */
+export function addVerbs(program: Command, terminal: VerbsTerminal): void {
+  // `help` is the parser's own here, and `logs` reads the file itself.
+  for (const verb of VERBS)
+    if (verb.name !== "help" && verb.name !== "logs") addVerb(program, verb, terminal);
+}
+
+function addVerb(program: Command, verb: Verb, terminal: VerbsTerminal): void {
+  const command = program
+    .command(verb.name)
+    .description(verb.run === undefined ? "not in this version" : verb.summary)
+    .usage(`[options] ${terminalUsage(verb)}`)
+    .argument("[words...]")
+    .addHelpText("after", helpAfter(verb));
+  for (const [name, flag] of Object.entries(verb.flags)) {
+    command.option(
+      flag.takes === "value" ? `${name} <value>` : name,
+      flag.isLater ? "not in this version" : flag.help,
+    );
+  }
+  if (verb.name === "summon" || verb.name === "revive")
+    command.option("--wait", "with a server running: follow the run to its end");
+  if (verb.name === "status") command.option("--all", "also cells that were destroyed");
+  command.action(async (words: string[], options: Record<string, string | boolean>) =>
+    runVerb(verb, { words, options }, terminal),
+  );
+}
+
+interface Typed {
+  readonly words: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean>>;
+}
+
+async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTerminal): Promise<void> {
+  const flags: Record<string, string | boolean> = {};
+  for (const [name, value] of Object.entries(options))
+    flags[`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`] = value;
+  delete flags["--wait"];
+  const later =
+    verb.run === undefined ? verb.name : Object.keys(flags).find((name) => verb.flags[name]?.isLater);
+  if (later !== undefined) return terminal.print(notInThisVersion(later));
+  const [own, text] = wordsOf(verb, words, terminal.typed());
+  const command = { verb: verb.name, words: own, flags, text };
+  if (verb.isReadOnly) return terminal.print(await askRegistry(terminal.load([]), command));
+  const config = terminal.load(["forge", "agents"]);
+  const answer = await ask(config, command, {
+    wait: options.wait === true,
+    log: terminal.makeLog(config),
+    progress: terminal.progress,
+    notice: terminal.notice,
+    signal: terminal.interruption(),
+  });
+  const isFollowed = answer.exitCode === 0 && (verb.name === "summon" || verb.name === "revive");
+  terminal.print(isFollowed ? await withOutcome(config, answer) : answer);
+}
+
+/** A word of the contract that this version lacks. */
+export function notInThisVersion(what: string): StoredAnswer {
+  const text = `${what}: not in this version.`;
+  return { exitCode: EXIT.refused, text, data: failure("refused", text) };
+}
+
+/** After a summon or revive: how the cell is now. */
+async function withOutcome(config: Config, answer: StoredAnswer): Promise<StoredAnswer> {
+  const id =
+    typeof answer.data === "object" && answer.data !== null && "id" in answer.data
+      ? String(answer.data.id)
+      : "";
+  const after = await askRegistry(config, { verb: "status", words: [id], flags: {}, text: null });
+  const cells = after.data as { cells: { outcome: string | null; state: string }[] } | null;
+  const failed = cells?.cells.some((cell) => cell.outcome === "failed") === true;
+  return { ...after, text: `${answer.text}\n${after.text}`, exitCode: failed ? EXIT.failed : 0 };
+}
