@@ -133,7 +133,7 @@ function keepsItsPromises(user: CellUser | null): void {
       const script =
         "cat; chmod 600 /proc/self/fd/0 && echo changed; (echo evil >>/proc/self/fd/0) && echo wrote";
       const seen = await sh(script, { stdinPath: rig.path("config/prompts/1.md") });
-      expect(seen).toMatch(/^# Brief\n/);
+      expect(seen).toMatch(/^# Prompt\n/);
       expect(seen).not.toMatch(/^(changed|wrote)$/m);
       expect(rig.text("config/prompts/1.md")).toBe("# Prompt\n");
     });
@@ -269,7 +269,7 @@ function keepsItsPromises(user: CellUser | null): void {
       };
       for (const mode of ["git", "salvage"]) {
         const stdoutPath = rig.path("state", `${mode}.bundle`);
-        const words = ["collect", mode, base, mirror, "allegro", "lazarus/4f1c0b7e", "1"];
+        const words = ["collect", mode, base, mirror, "allegro", "lazarus/4f1c0b7e", "1", ""];
         const command = ["/bin/sh", "-c", COLLECT_SCRIPT, ...words];
         const end = await backend.runToEnd(rig.child(command, { env, stdoutPath }));
         expect(end).toMatchObject({ code: 0, signal: null });
