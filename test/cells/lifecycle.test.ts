@@ -33,7 +33,8 @@ const limits = (more: object) => {
   rig = createControl({ config: { limits: more } });
 };
 /** Kinds that wait, without those that only tell. */
-const steps = () => rig.waiting().filter((kind) => kind !== "card" && kind !== "mark");
+/** What follows for the cell itself: cards, marks and reactions only tell of it. */
+const steps = () => rig.waiting().filter((kind) => !["card", "mark", "react"].includes(kind));
 /** Marks the waiting jobs of a kind as given up, as the queue does. */
 const kill = (kind: string) =>
   rig.db.sql.prepare("UPDATE jobs SET state = 'dead' WHERE kind = ? AND state = 'waiting'").run(kind);
@@ -314,15 +315,20 @@ describe("close", () => {
       why: "not closed: the branch is protected",
     });
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
-    expect(steps()).toEqual(["publish"]);
+    // Whoever wanted it closed hears why it was not.
+    expect(steps()).toEqual(["comment", "publish"]);
   });
 
   it("does not seal away what was held back, unless it is to be discarded", () => {
     rig.idle({}, { heldBack: ["it changes a workflow"] });
     rig.clearJobs();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
-    expect(rig.cell()).toMatchObject({ state: "idle", reason: "it changes a workflow" });
-    expect(steps()).toEqual([]);
+    expect(rig.cell()).toMatchObject({
+      state: "idle",
+      reason: "it was not closed, since what it made is held back",
+    });
+    expect(steps()).toEqual(["comment"]);
+    rig.clearJobs();
     rig.lifecycle.close(rig.cell(), { ...BY_OWNER, discard: true }, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
     rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
