@@ -75,8 +75,10 @@ describe("a draft", () => {
     expect(kinds()).not.toContain("publish");
     sealed();
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "merged" });
-    expect(rig.payloads("comment")[0]?.text).toContain(
-      `is closed by dev: merged as #${pull.number}, archived`,
+    expect(rig.payloads("comment")[0]?.text).toMatch(
+      new RegExp(
+        `is closed by dev: merged as \\[#${pull.number}\\]\\(\\S+/pulls/${pull.number}/\\), archived`,
+      ),
     );
     expect(rig.registry.history(ID).map((row) => row.why)).toContain(`#${pull.number} was merged by dev`);
   });
@@ -87,7 +89,9 @@ describe("a draft", () => {
     await look();
     sealed();
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "rejected" });
-    expect(rig.payloads("comment")[0]?.text).toContain(`#${pull.number} was not merged, archived`);
+    expect(rig.payloads("comment")[0]?.text).toMatch(
+      new RegExp(`\\[#${pull.number}\\]\\(\\S+/pulls/${pull.number}/\\) was not merged, archived`),
+    );
   });
 
   it("that lost its branch, is closed by who took it away", async () => {
