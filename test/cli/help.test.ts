@@ -47,9 +47,11 @@ const built = VERBS.filter((verb) => verb.run !== undefined);
 describe.each(built.map((verb) => [verb.name, verb] as const))("the verb %s", (name, verb) => {
   const help = all.find(([of]) => of === name)?.[1];
 
-  it.skipIf(help === undefined)("says in its help who may and every flag it takes", () => {
+  it("says in its help who may and every flag it takes", () => {
+    // Not every verb of a thread is one of the command line: those are looked at by their examples below.
+    if (help === undefined) return;
     expect(help).toContain(`On a thread: ${verb.who}.`);
-    for (const flag of Object.keys(verb.flags)) expect([flag, help?.includes(flag)]).toEqual([flag, true]);
+    for (const flag of Object.keys(verb.flags)) expect([flag, help.includes(flag)]).toEqual([flag, true]);
   });
 
   it("names a cell where there is no thread to tell it", () => {

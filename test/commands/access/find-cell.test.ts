@@ -52,7 +52,7 @@ it("finds a cell by its id where its draft stands in a fork", async () => {
   expect(await type(`stop ${ID.slice(0, 8)}`, { who: "owner", number: DRAFT + 1 })).toContain(
     "There is no cell",
   );
-  expect(await type(`stop ${ID.slice(0, 8)}`, onDraft)).not.toContain("4f1c0b7e` has no run");
+  expect(await type(`stop ${ID.slice(0, 8)}`, onDraft)).not.toContain("4f1c0b7e has no run");
 });
 
 it("takes of several cells the only one that the verb fits", async () => {
@@ -69,8 +69,8 @@ it("says of several cells which there are, and how they are", async () => {
   rig.active(here());
   rig.active(here({ id: OTHER, agent: "ezra" }));
   expect(await type("extend 4h")).toBe(
-    "Which cell? There is:\n- `4f1c0b7e`: allegro, active\n- `9ab24c11`: ezra, active\n\n" +
-      "Type its id, as in `lazarus extend 4f1c0b7e 4h`.",
+    "Which cell? There is:\n- 4f1c0b7e: allegro, active\n- 9ab24c11: ezra, active\n\n" +
+      "Type its id, as in 'lazarus extend 4f1c0b7e 4h'.",
   );
 });
 
