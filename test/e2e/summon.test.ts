@@ -44,7 +44,9 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
     );
     expect(card).toContain("> Make the parser accept empty input");
     expect(card).toContain(`Review #${pull}`);
-    expect(card).toMatch(/<details><summary>What you can do<\/summary>[\s\S]*`\/lazarus revive [0-9a-f]{8}`/);
+    expect(card).toMatch(
+      /<details><summary>What you can do<\/summary>[\s\S]*`\/lazarus revive [0-9a-f]{8} -- …`/,
+    );
     expect(card).toMatch(
       /\| summoned by dev \| dev \|[\s\S]*working: allegro, from `main` at `[0-9a-f]{7}`[\s\S]*exit 0/,
     );
@@ -197,6 +199,7 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
       "LAZARUS_CELL",
       "LAZARUS_HEARTBEAT_TOKEN",
       "LAZARUS_HEARTBEAT_URL",
+      "LAZARUS_MISSION",
       "LAZARUS_ROLE",
       "PATH",
       "TERM",
