@@ -145,7 +145,10 @@ it("says what is missing when the forge hides the repository, and tries again wh
     response.writeHead(503).end();
     return true;
   };
-  await expect(rig.start(rig.spec(base))).rejects.toMatchObject({ code: "forge-unreachable", retryable: true });
+  await expect(rig.start(rig.spec(base))).rejects.toMatchObject({
+    code: "forge-unreachable",
+    retryable: true,
+  });
   expect(readdirSync(rig.missions)).toEqual([]);
 });
 
