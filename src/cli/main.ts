@@ -127,7 +127,7 @@ program
   .command("diff")
   .description("shows what is held back or not published yet, secrets hidden")
   .argument("<cell>", "id of a cell, or 4 or more characters of it")
-  .addHelpText("after", "\nExample:\n  lazarus diff 4f1c0b7e")
+  .addHelpText("after", "\nExamples:\n  lazarus diff 4f1c0b7e\n  lazarus --json diff 4f1c")
   .action(async (cell: string) => print(await readDiff(load([]), cell)));
 
 program

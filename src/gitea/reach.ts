@@ -36,8 +36,8 @@ export function createReach(deps: ReachDeps): Reach {
 
   /** One call that fails says little: an outage is what a second, quick one confirms. */
   const ask = () => {
-    asking ??= deps
-      .ask()
+    asking ??= Promise.resolve()
+      .then(() => deps.ask())
       .then(
         () => false,
         (error: unknown) => {

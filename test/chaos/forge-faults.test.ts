@@ -154,6 +154,8 @@ describe("a forge that", () => {
     expect(revived.stderr).toContain("The forge cannot be reached");
     await rig.gate.reopen();
     await rig.serve();
+    const runs = () => rig.query<{ state: string }>("SELECT state FROM runs").map((run) => run.state);
+    await until("its second run ended", () => runs().join() === "ended,ended");
     await until("nothing is left to do", () => rig.openJobs().length === 0);
     expect(rig.cell().state).toBe("idle");
   });

@@ -194,8 +194,10 @@ export class ChaosRig {
     return JSON.parse(run?.handle ?? "null");
   }
 
-  openJobs(): { kind: string; state: string; error: string | null }[] {
-    return this.query("SELECT kind, state, error FROM jobs WHERE state IN ('waiting', 'running', 'dead')");
+  openJobs(): { id: string; kind: string; state: string; error: string | null }[] {
+    return this.query(
+      "SELECT id, kind, state, error FROM jobs WHERE state IN ('waiting', 'running', 'dead')",
+    );
   }
 
   botComments(): string[] {

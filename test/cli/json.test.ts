@@ -22,14 +22,14 @@ const said = digest(
 /** A cell at the rig's own repository, so that people's rights on it can be asked for. */
 const here = () => ({ repository: rig.repository, number: rig.at.number });
 
-function idle(): void {
+function idle(heldBack = ["a secret"]): void {
   rig.create(here());
   rig.lifecycle.reported.onRunStarted(started(ID, 1, rig.clock.now()));
   rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
   rig.lifecycle.reported.onCollected({
     cellId: ID,
     run: 1,
-    harvest: harvest({ said, heldBack: ["a secret"] }),
+    harvest: harvest({ said, heldBack }),
   });
 }
 
@@ -37,14 +37,14 @@ function idle(): void {
 const TYPED: Readonly<Record<string, { readonly before?: () => void; readonly words?: string[] }>> = {
   summon: { words: ["allegro", "acme/app#1"] },
   status: { before: idle },
-  logs: { before: idle, words: [ID] },
+  logs: { before: () => idle(), words: [ID] },
   stop: { before: () => void rig.create(here()), words: [ID] },
-  revive: { before: idle, words: [ID] },
+  revive: { before: () => idle(), words: [ID] },
   approve: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
   decline: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
-  publish: { before: idle, words: [ID] },
-  extend: { before: idle, words: [ID, "4h"] },
-  close: { before: idle, words: [ID] },
+  publish: { before: () => idle(), words: [ID] },
+  extend: { before: () => idle(), words: [ID, "4h"] },
+  close: { before: () => idle([]), words: [ID] },
   destroy: {
     before: () => {
       idle();
@@ -57,7 +57,7 @@ const TYPED: Readonly<Record<string, { readonly before?: () => void; readonly wo
     },
     words: [ID],
   },
-  why: { before: idle, words: [ID] },
+  why: { before: () => idle(), words: [ID] },
   help: {},
 };
 

@@ -1,22 +1,37 @@
-/** CPU time of less is noise. */
+/** CPU time of less is noise: work that is done sooner is done several times. */
 const MEASURABLE_MS = 25;
-const ROUNDS = 3;
+/** From here on it is the text that takes the time, not what surrounds it. */
+const LEAST_MS = 2;
+const ROUNDS = 5;
 
 /**
  * By how much the CPU time of `work(n)` grows when n doubles: about 2 where it is linear, 4 where it is quadratic, whatever the machine and whatever else runs on it. It begins
- * at `from` and doubles until there is something to measure; 1 where there is nothing at `most` either.
+ * at `from` and doubles until there is something to measure; 1 where there is nothing at `most` either. It stays as small as it can: collecting huge texts is not linear.
  */
 export function growth(work: (n: number) => unknown, { from, most }: { from: number; most: number }): number {
   for (let n = from; 2 * n <= most; n *= 2) {
-    if (cpuMs(() => work(n)) < MEASURABLE_MS) continue;
-    return least(() => work(2 * n)) / least(() => work(n));
+    const once = warm(() => cpuMs(() => work(n)));
+    if (once < LEAST_MS) continue;
+    const times = Math.ceil(MEASURABLE_MS / once);
+    const [single, double]: [number[], number[]] = [[], []];
+    // In turn, so that a slow moment of the machine meets both.
+    for (let round = 0; round < ROUNDS; round++) {
+      single.push(cpuMs(() => repeat(times, () => work(n))));
+      double.push(cpuMs(() => repeat(times, () => work(2 * n))));
+    }
+    return Math.min(...double) / Math.min(...single);
   }
   return 1;
 }
 
-/** What a garbage collection adds is not counted: the quickest round has none. */
-function least(work: () => unknown): number {
-  return Math.min(...Array.from({ length: ROUNDS }, () => cpuMs(work)));
+function warm(measure: () => number): number {
+  // The first is not counted: it is compiled then.
+  measure();
+  return measure();
+}
+
+function repeat(times: number, work: () => unknown): void {
+  for (let i = 0; i < times; i++) work();
 }
 
 function cpuMs(work: () => unknown): number {

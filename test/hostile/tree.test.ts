@@ -72,7 +72,7 @@ it("holds a gigabyte back, says which file, closes only when told to discard, an
   expect(card).toContain("left.bin is 30.0 MB");
   expect(await branchOf(stage, cellId)).toBe(null);
   await stage.type(stage.lead, issue, "/lazarus close");
-  expect(await stage.card(issue, "not closed: ")).toContain("larger than 20.0 MB");
+  expect(await stage.reply(issue, "cannot be published")).toContain("larger than 20.0 MB");
   expect(await stage.status(cellId)).toMatchObject({ state: "idle" });
   await stage.type(stage.lead, issue, "/lazarus close --discard");
   await inState(stage, cellId, "archived", PATIENT);

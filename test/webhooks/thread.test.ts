@@ -297,6 +297,8 @@ describe("reviews", () => {
     const id = await rig.standIn.people.comment("dev", at, "/lazarus help");
     Object.assign(comment(id), { id: review.id });
     date(review.id, review.createdAt + 1_000);
+    const { world } = rig.standIn;
+    world.mustThread(world.mustRepository("acme/app"), number).updatedAt = review.createdAt + 1_000;
     await tick({ [review.id]: "/lazarus help" }, { number });
     expect(rig.payloads("command").map((one) => [one.verb, one.asker, one.issueHash === null])).toMatchObject(
       [

@@ -175,7 +175,10 @@ it("reads the newest report without following links, redacted, and the end of th
   writeFileSync(join(reports, "a.md"), `hello ${TOKEN}\n`);
   symlinkSync("/etc/passwd", join(reports, "b.md"));
   execFileSync("mkfifo", [join(reports, "c.md")], { env: gitEnvironment() });
-  writeFileSync(rig.cellPath(cell, "logs/allegro-1.log"), `${"x".repeat(10_000)}\nthe end ${TOKEN}\n`);
+  writeFileSync(
+    rig.cellPath(cell, "logs/allegro-1.log"),
+    `${`${"x".repeat(99)}\n`.repeat(100)}the end ${TOKEN}\n`,
+  );
   const harvest = await rig.collect(cell);
   expect(harvest.report).toBe("hello [redacted]\n");
   expect(harvest.logTail).toMatch(/x\nthe end \[redacted\]\n$/);

@@ -117,12 +117,12 @@ it("is tried again when the forge fails or hangs up", async () => {
     response.writeHead(500).end();
     return true;
   };
-  await expect(push()).rejects.toMatchObject({ code: "git", retryable: true });
+  await expect(push()).rejects.toMatchObject({ code: "forge-unreachable", retryable: true });
   rig.server.fault = (request) => {
     request.socket.destroy();
     return true;
   };
-  await expect(push()).rejects.toMatchObject({ code: "git", retryable: true });
+  await expect(push()).rejects.toMatchObject({ code: "forge-unreachable", retryable: true });
   rig.server.fault = null;
   await push();
   expect(rig.said("pushed")).toHaveLength(1);
