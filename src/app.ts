@@ -1,51 +1,18 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { adopt, watchStarted } from "./adoption.ts";
 import type { Backend, BackendName } from "./backends/backend.ts";
-import { tick } from "./cells/clock-jumps.ts";
-import { lookAtTime } from "./cells/expiry.ts";
-import { Lifecycle } from "./cells/lifecycle.ts";
-import { createDeadlines } from "./cells/registry/deadlines.ts";
-import { Registry } from "./cells/registry/registry.ts";
-import { createUids } from "./cells/registry/uids.ts";
-import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
-import { createReportHandlers } from "./cells/reports/reports.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import type { Deps } from "./commands/command.ts";
-import { createCommandHandlers } from "./commands/dispatch.ts";
-import { createAnnouncer } from "./commands/posting/announce.ts";
-import { createReplyHandlers, refreshCards } from "./commands/posting/post.ts";
-import { createTailHandler } from "./commands/posting/tailed.ts";
-import { createRights } from "./commands/rights.ts";
+import { LOCAL_RUNNER, reportJob } from "./cells/runner-jobs.ts";
+import type { Clock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
-import { explain, LazarusError, systemCode } from "./errors.ts";
-import { tellingFacts } from "./facts.ts";
-import { failures } from "./failures.ts";
-import { createForge } from "./gitea/client.ts";
+import { type Control, openControl, openParts, REGISTRY } from "./control.ts";
+import { LazarusError, systemCode } from "./errors.ts";
 import type { Forge } from "./gitea/port.ts";
-import { createReach, type Reach } from "./gitea/reach.ts";
-import { createBackends, settleBackends } from "./isolation.ts";
 import type { Log } from "./log.ts";
-import { createLocalQueue } from "./queue/local.ts";
-import type { Queue } from "./queue/queue.ts";
-import { createReadiness } from "./readiness.ts";
-import { createRedactor, type Redactor } from "./redact.ts";
-import { type HeartbeatAccess, openHeartbeatAccess } from "./runner/heartbeat-tokens.ts";
-import { createRounds } from "./runner/pit/rounds.ts";
-import { createRunner, type Runner } from "./runner/runner.ts";
-import { type Db, openDb, registryError } from "./store/db.ts";
+import { openRunner } from "./open-runner.ts";
+import type { RunnerPort } from "./protocol/runner-port.ts";
+import type { Redactor } from "./redact.ts";
+import type { HeartbeatAccess } from "./runner/heartbeat-tokens.ts";
+import { registryError } from "./store/db.ts";
 import { type Lock, prepareDataDir, takeLock } from "./store/lock.ts";
-import { createCatchUp } from "./webhooks/catchup.ts";
-import { createHandled, type Handled } from "./webhooks/handled.ts";
-import { parseText } from "./webhooks/read-text.ts";
-import { createThreadHandler } from "./webhooks/thread.ts";
-
-const REGISTRY = "lazarus.db";
-const CARD_REFRESH_MS = 60_000;
-const TICK_MS = 15_000;
-const RETRY_LOOK_MS = 1_000;
-const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
-const HOUR_MS = 60 * 60_000;
 
 /** What a test or the composition may put in place of the real thing. */
 export interface Adapters {
@@ -54,23 +21,11 @@ export interface Adapters {
   readonly backends?: (made: ReadonlyMap<BackendName, Backend>) => ReadonlyMap<BackendName, Backend>;
 }
 
-/** Everything at work: control and runner in one process, over one registry. */
-export interface App {
+/** Everything at work: control and the runner `local` in one process, over one registry. */
+export interface App extends Omit<Control, "drain"> {
   readonly config: Config;
-  readonly db: Db;
-  readonly queue: Queue;
-  readonly registry: Registry;
-  readonly forge: Forge;
-  readonly deps: Deps;
   readonly log: Log;
-  readonly handled: Handled;
-  readonly heartbeats: HeartbeatAccess & Pick<Runner, "hear"> & Pick<Redactor, "redact">;
-  /** How many running agents of an earlier process are watched again. */
-  readonly adopted: number;
-  /** Null until the forge has answered. */
-  botId(): number | null;
-  /** Why it is not ready; empty when it is. */
-  notReady(): string[];
+  readonly heartbeats: HeartbeatAccess & Pick<RunnerPort, "hear"> & Pick<Redactor, "redact">;
   stop(): Promise<void>;
 }
 
@@ -103,177 +58,36 @@ export async function openApp(config: Config, options: OpenOptions): Promise<App
   }
 }
 
-/** The parts that a verb needs, without anything being at work: for command lines that only read. */
-export function openParts(config: Config, options: { log: Log; adapters?: Adapters }) {
-  const clock = options.adapters?.clock ?? systemClock;
-  const redactor = createRedactor(config.secrets);
-  const db = openDb(join(config.dataDir, REGISTRY));
-  const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
-  const registry = new Registry(db, clock);
-  const heard: { by: Reach["heard"] } = { by: () => {} };
-  const made = createForge({
-    heard: (error) => heard.by(error),
-    url: config.forge.url,
-    token: config.forge.token,
-    ca: config.forge.caFile === null ? undefined : readCertificates(config.forge.caFile),
-    redact: redactor.redact,
-    clock,
-    proxyFor: (url) => config.proxyFor(url),
+async function compose(
+  given: Config,
+  { log, adapters = {}, lock, willListen }: OpenOptions & { readonly lock: Lock },
+): Promise<App> {
+  const parts = openParts(given, { ...adapters, log });
+  const { clock, redactor, queue, db } = parts;
+  const { redact } = redactor;
+  const runner = await openRunner(given, {
+    ...{ name: LOCAL_RUNNER, clock, log, redact, backends: adapters.backends },
+    report: (report) => void queue.put(reportJob(report)),
   });
-  const forge = options.adapters?.forge?.(made) ?? made;
-  // Only root can give cells users of their own: decided here, once.
-  const asRoot = process.geteuid?.() === 0;
-  const uids = createUids(db, { range: config.uids, asRoot });
-  const announce = createAnnouncer({ queue });
-  const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
-  const rights = createRights({ forge, config });
-  const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
-  return { asRoot, clock, redactor, db, queue, registry, uids, forge, heard, lifecycle, rights, deps };
-}
-
-async function compose(given: Config, options: OpenOptions & { lock: Lock }): Promise<App> {
-  const { log, adapters, lock } = options;
-  const made = createBackends(given, adapters?.clock);
-  const backends = adapters?.backends?.(made) ?? made;
-  const settled = await settleBackends(given, backends);
-  for (const notice of settled.notices) log.warn({}, notice);
-  const config: Config = { ...given, agents: settled.agents };
-  const parts = openParts(config, options);
-  const { asRoot, clock, redactor, db, queue, registry, forge, lifecycle, rights, deps } = parts;
-  const heartbeats = openHeartbeatAccess(config.dataDir, config.server.url);
-  if (options.willListen === true && config.server.port !== 0) heartbeats.listensAt(addressOf(config.server));
-  const runner = createRunner({
-    config,
-    heartbeats,
-    asRoot,
-    backends,
-    clock,
-    log,
-    redact: redactor.redact,
-    report: (job) => void queue.put(job),
-  });
-  const handled = createHandled(db, { clock, patterns: config.forge.repositories });
-  const deadlines = createDeadlines(db);
-  noteTick({ ...deps, deadlines, log });
-  const { repositories: patterns, pollMs } = config.forge;
-  const looking = { forge, db, queue, handled, clock, log, isServed: rights.isServed };
-  const catchUp = createCatchUp({ ...looking, patterns, pollMs });
-  const adopted = await adopt(runner, parts);
-
-  const reach = createReach({
-    clock,
-    log,
-    ask: () => forge.probe(),
-    onBack() {
-      const jobs = queue.resume();
-      log.info({ forge: config.forge.url, jobs }, "the forge answers; what waited for it goes on");
-      // The look at a start is catch-up's own.
-      if (readiness.botId() !== null) void catchUp.look();
-    },
-  });
-  parts.heard.by = reach.heard;
-  const begin = (forgeNow: number) => {
-    db.transaction(() => {
-      handled.serve(patterns, forgeNow);
-      catchUp.begin(forgeNow);
-    });
-    catchUp.start();
-  };
-  const readiness = createReadiness({ config, forge, reach, clock, log, begin });
-
-  const postDeps = { ...deps, db, redact: redactor.redact };
-  const handlers = {
-    ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
-    ...createCommandHandlers({ ...postDeps, log }),
-    ...createReportHandlers(lifecycle.reported, (run) => watchStarted(runner, parts, run)),
-    ...createTailHandler(postDeps),
-    ...createReplyHandlers(deps),
-    ...runner.handlers,
-  };
-  queue.work(tellingFacts(handlers, { log, registry }), failures({ ...postDeps, reach }));
-
-  // Whoever looks at a deadline has looked at the clock just before.
-  const lookAtClock = () => noteTick({ ...deps, deadlines, log });
-  const lookAtRetries = () => {
-    lookAtClock();
-    lifecycle.steps.admitDue();
-  };
-  const lookAtEnds = () => {
-    lookAtClock();
-    lookAtTime({ ...deps, deadlines });
-  };
-  const { dataDir, missionsDir, pit } = config;
-  const directories = createDirectoryReports({ registry, steps: lifecycle.steps, log });
-  const rounds = createRounds({ directories, clock, log, dataDir, missionsDir, pit });
-  const again = { clock, log };
-  const cancels = [
-    every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
-    every(RETRY_LOOK_MS, lookAtRetries, again),
-    every(TICK_MS, lookAtEnds, again),
-    every(config.pit.scanMs, () => void rounds.look(), again),
-    every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
-  ];
-  lifecycle.steps.admitWaiting();
+  const { port, heartbeats, agents } = runner;
+  const config: Config = { ...given, agents };
+  if (willListen === true && config.server.port !== 0) heartbeats.listensAt(addressOf(config.server));
+  const control = await openControl(config, { parts, runner: port, log });
   return {
+    ...control,
     config,
-    db,
-    queue,
-    registry,
-    forge,
-    deps,
     log,
-    handled,
-    heartbeats: { ...heartbeats, hear: runner.hear, redact: redactor.redact },
-    adopted,
-    botId: readiness.botId,
-    notReady: readiness.notReady,
+    heartbeats: { ...heartbeats, hear: port.hear, redact },
     async stop() {
-      for (const cancel of [...cancels, readiness.stop, reach.stop, catchUp.stop]) cancel();
-      await rounds.stop();
-      await queue.close(DRAIN_MS);
-      await runner.close();
+      await control.drain();
+      await port.close();
       db.close();
       lock.release();
     },
   };
 }
 
-function readCertificates(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new LazarusError("configuration", `reading ${path} (forge.ca_file in lazarus.yaml)`, { cause });
-  }
-}
-
 /** `http://127.0.0.1:8420`. */
 export function addressOf({ host, port }: { readonly host: string; readonly port: number }): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/** Within the 10 s that a service manager is promised. */
-const DRAIN_MS = 8_000;
-
-/** Deadlines move with a wall clock that was set, before anybody looks at them. */
-function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): void {
-  const jumpMs = tick(deps);
-  if (jumpMs !== 0)
-    deps.log.warn({ jump_ms: jumpMs }, "the wall clock was set: deadlines were moved with it");
-}
-
-/** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */
-function every(ms: number, act: () => void, at: { clock: Clock; log: Log }): () => void {
-  let cancel = () => {};
-  const again = () => {
-    cancel = at.clock.after(ms, () => {
-      try {
-        act();
-      } catch (error) {
-        at.log.error({ why: explain(error) }, "looking after the cells failed; trying again");
-      }
-      again();
-    });
-  };
-  again();
-  return () => cancel();
 }

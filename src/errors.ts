@@ -13,6 +13,7 @@ export type ErrorCode =
   | "lock-held"
   | "lease-lost"
   | "backend"
+  | "runner-gone"
   | "agent-missing"
   | "directory"
   | "disk-full"

@@ -2,7 +2,7 @@ import type { Deps } from "./commands/command.ts";
 import { commandDied, tailDied } from "./commands/dispatch.ts";
 import { explainToPeople, LazarusError } from "./errors.ts";
 import type { Reach } from "./gitea/reach.ts";
-import type { JobKind } from "./protocol/jobs.ts";
+import { type JobKind, subjectOf } from "./protocol/jobs.ts";
 import type { Job, WorkOptions } from "./queue/queue.ts";
 
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
@@ -50,8 +50,7 @@ function tellCell(
   deps: Pick<Deps, "lifecycle" | "registry">,
 ): void {
   if (!OF_A_CELL.has(job.kind)) return;
-  const payload = job.payload as { cellId?: string; cell?: { id: string }; run?: number };
-  const cellId = payload.cellId ?? payload.cell?.id;
-  if (cellId === undefined || deps.registry.cell(cellId) === null) return;
-  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run: payload.run ?? null, ...what });
+  const { cellId, run } = subjectOf(job.payload);
+  if (cellId === null || deps.registry.cell(cellId) === null) return;
+  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run, ...what });
 }

@@ -20,7 +20,7 @@ const GROUND = ["ground", "log"];
 const ZONES: Zones = {
   // L0: nothing but each other.
   ground: {
-    files: ["clock", "errors", "hash", "make-path", "nearest", "redact", "units", "visible"].map(
+    files: ["clock", "errors", "hash", "make-path", "nearest", "redact", "slices", "units", "visible"].map(
       (name) => `src/${name}.ts`,
     ),
     may: [],
@@ -38,11 +38,7 @@ const ZONES: Zones = {
   control: { files: ["src/cells/"], may: [...GROUND, "config", "store", "queue", "protocol"] },
   runner: {
     files: ["src/runner/"],
-    may: [
-      ...GROUND,
-      ...["config", "backends", "queue", "protocol"],
-      ...["src/cells/cell.ts", "src/cells/names.ts"],
-    ],
+    may: [...GROUND, ...["config", "backends", "protocol"], ...["src/cells/cell.ts", "src/cells/names.ts"]],
   },
   // L3: config is what a verb is told, store the transaction that an answer is written in.
   commands: {
@@ -57,7 +53,9 @@ const ZONES: Zones = {
   // L5: the only place that imports both sides.
   top: {
     files: [
-      ...["app", "adoption", "isolation", "readiness", "facts", "failures"].map((name) => `src/${name}.ts`),
+      ...["app", "control", "open-runner", "isolation", "readiness", "facts", "failures"].map(
+        (name) => `src/${name}.ts`,
+      ),
       ...["src/cli/", "src/http/", "src/doctor/", "src/unix-dgram.d.ts"],
     ],
     may: [

@@ -125,6 +125,8 @@ export interface Cell {
   readonly keepUntil: number | null;
   /** Digest of the setup that its tree, as it is, was set up with; null: of none, or the tree was brought back since. */
   readonly setUpWith: string | null;
+  /** On which runner its directory lies, for as long as there is one. */
+  readonly runner: string;
 }
 
 export interface Closing {

@@ -1,10 +1,11 @@
 import { userInfo } from "node:os";
-import { type App, openApp, openParts } from "../app.ts";
+import { type App, openApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import type { Command, Origin } from "../commands/command.ts";
 import { verbNamed } from "../commands/index.ts";
 import { lineOf, readAnswer, type StoredAnswer } from "../commands/posting/answer.ts";
 import type { Config } from "../config/config.ts";
+import { openParts, type Parts } from "../control.ts";
 import { LazarusError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
 import { prepareDataDir } from "../store/lock.ts";
@@ -25,8 +26,6 @@ export interface AskOptions {
   notice(line: string): void;
   readonly signal: AbortSignal;
 }
-
-type Parts = ReturnType<typeof openParts>;
 
 /** The operator's name in histories: who runs the command line. */
 function operatorName(): string {

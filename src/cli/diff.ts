@@ -1,9 +1,9 @@
-import { openParts } from "../app.ts";
 import { heldFor } from "../cells/steps/decide.ts";
 import { findCell } from "../commands/access/find-cell.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Config } from "../config/config.ts";
+import { openParts } from "../control.ts";
 import { silentLog } from "../log.ts";
 import { showUnpublished } from "../runner/unpublished.ts";
 import { prepareDataDir } from "../store/lock.ts";

@@ -1,8 +1,8 @@
-import { openParts } from "../app.ts";
 import { toIso } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { age, columns } from "../commands/words/cell-view.ts";
 import type { Config } from "../config/config.ts";
+import { openParts } from "../control.ts";
 import { LazarusError } from "../errors.ts";
 import { silentLog } from "../log.ts";
 import type { JobRow, Queue } from "../queue/queue.ts";

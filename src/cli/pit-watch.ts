@@ -1,7 +1,8 @@
 import { type Clock, sleep, toIso } from "../clock.ts";
 import { explain } from "../errors.ts";
-import { type Counts, inSlices, noCounts, type ScanOptions, type Seen, scan } from "../runner/pit/pit.ts";
+import { type Counts, noCounts, type ScanOptions, type Seen, scan } from "../runner/pit/pit.ts";
 import { writePitHeartbeat } from "../runner/pit/pit-heartbeat.ts";
+import { inSlices } from "../slices.ts";
 import { formatDuration } from "../units.ts";
 import { summaryOf, visible } from "./pit-report.ts";
 import type { Notifier } from "./service-manager.ts";

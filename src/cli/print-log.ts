@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { openParts } from "../app.ts";
 import { isBeingSetUp } from "../cells/cell.ts";
 import { logNameOf } from "../cells/names.ts";
 import { findCell } from "../commands/access/find-cell.ts";
@@ -7,6 +6,7 @@ import { loggedRun, logOwner } from "../commands/logs.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Config } from "../config/config.ts";
+import { openParts } from "../control.ts";
 import { silentLog } from "../log.ts";
 import { type Excerpt, readLogEnd } from "../runner/disk/log-tail.ts";
 import { createLogRenderer, withoutHalfEvent } from "../runner/events/render-log.ts";

@@ -50,7 +50,7 @@ async function take(
       400,
       'the body is not {"state": "…", "message": "…", "progress": 0 to 1} in JSON; only state must be there',
     );
-  if (!heartbeats.hear(cellId, words)) return answer(response, 409, "no run of this cell is at work");
+  if (!(await heartbeats.hear(cellId, words))) return answer(response, 409, "no run of this cell is at work");
   response.status(202).json({ ok: true });
 }
 

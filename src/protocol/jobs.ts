@@ -207,7 +207,10 @@ export const JOBS = {
       refusedHosts: z.array(z.string()).default([]),
     }),
   },
-  "over-limit": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
+  "over-limit": {
+    queue: "reports",
+    payload: z.object({ ...runRef, limit: z.enum(["time", "disk"]).default("time"), why: z.string() }),
+  },
   "log-cut": { queue: "reports", payload: z.object({ ...runRef, bytes: z.number() }) },
   /** How a running run is, and why; times are epoch ms. */
   health: {
@@ -273,3 +276,9 @@ export const QUEUES = ["events", "cells", "reports", "replies"] as const;
 export type QueueName = (typeof QUEUES)[number];
 export type JobKind = keyof typeof JOBS;
 export type JobPayload<K extends JobKind> = z.infer<(typeof JOBS)[K]["payload"]>;
+
+/** Which cell, and which run of it, a job is about; null: none. */
+export function subjectOf(payload: JobPayload<JobKind>): { cellId: string | null; run: number | null } {
+  const cellId = "cellId" in payload ? payload.cellId : "cell" in payload ? payload.cell.id : null;
+  return { cellId, run: "run" in payload ? payload.run : null };
+}

@@ -1,6 +1,6 @@
 import { type Clock, toIso } from "../clock.ts";
 import { isRetryable, LazarusError } from "../errors.ts";
-import type { JobKind } from "../protocol/jobs.ts";
+import { type JobKind, subjectOf } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
 import { BACKOFF, backoffMs } from "./backoff.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
@@ -153,13 +153,12 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
 
 /** Whose job it was, as far as what it holds tells. */
 function factsOf(job: Job<JobKind>): object {
-  const { cellId, cell, run, verb } = job.payload as Readonly<Record<string, unknown>>;
-  const id = cellId ?? (typeof cell === "object" && cell !== null && "id" in cell ? cell.id : undefined);
+  const { cellId, run } = subjectOf(job.payload);
   return {
     ...{ job: job.id, kind: job.kind },
-    ...(id === undefined ? {} : { cell: id }),
-    ...(run === undefined ? {} : { run }),
-    ...(verb === undefined ? {} : { verb }),
+    ...(cellId === null ? {} : { cell: cellId }),
+    ...(run === null ? {} : { run }),
+    ...("verb" in job.payload ? { verb: job.payload.verb } : {}),
   };
 }
 

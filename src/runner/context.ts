@@ -10,11 +10,13 @@ import { createGates, type Gates } from "./gates.ts";
 import { createGit, type Git } from "./git/git.ts";
 import { createMirrors, type Mirrors } from "./git/mirror.ts";
 import { createQuarantine, type Quarantine } from "./git/quarantine.ts";
-import { type Report, Watch } from "./health/watch.ts";
+import { type Say, Watch } from "./health/watch.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { SetupWatch } from "./setup/setup-watch.ts";
 
 export interface RunnerDeps {
+  /** Whose cells are meant: `cells.runner`. */
+  readonly name: string;
   readonly config: Pick<
     Config,
     | "dataDir"
@@ -36,8 +38,8 @@ export interface RunnerDeps {
   readonly redact: (text: string) => string;
   /** Where agents send heartbeats to, and what with. */
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
-  /** Puts a report; called in the transaction that ends a job, or, for what the watch sees, by itself. */
-  readonly report: Report;
+  /** Says what is seen without a job that asked for it, such as the end of a run. It is said again where this throws. */
+  readonly report: Say;
 }
 
 /** What the runner's handlers share. */

@@ -151,4 +151,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN setup TEXT;
   ALTER TABLE cells ADD COLUMN asked TEXT;
   `,
+  // 7: on which runner a cell lies.
+  `
+  ALTER TABLE cells ADD COLUMN runner TEXT NOT NULL DEFAULT 'local';
+  `,
 ];

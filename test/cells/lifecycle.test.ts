@@ -254,7 +254,7 @@ describe("stop", () => {
   it("follows from a limit, and only while the run lives", () => {
     rig.active();
     rig.clearJobs();
-    const report = { cellId: ID, run: 1, why: "over its wall clock of 2 h" };
+    const report = { cellId: ID, run: 1, limit: "time" as const, why: "over its wall clock of 2 h" };
     rig.lifecycle.reported.onOverLimit(report);
     expect(rig.payloads("stop")).toMatchObject([{ run: 1, why: report.why, handle: { pid: 4711 } }]);
     rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: report.why }));

@@ -406,4 +406,5 @@ export const NOTHING_YET = {
   ttlWarnedFor: null,
   keepUntil: null,
   setUpWith: null,
+  runner: "local",
 } as const satisfies Partial<Cell>;

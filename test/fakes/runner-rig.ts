@@ -9,12 +9,14 @@ import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
 import type { RepositoryChecks } from "../../src/config/repository-checks.ts";
 import { silentLog } from "../../src/log.ts";
-import type { JobKind, JobPayload } from "../../src/protocol/jobs.ts";
+import type { JobPayload } from "../../src/protocol/jobs.ts";
+import type { AnyReport, ReportKind, RunnerKind } from "../../src/protocol/reports.ts";
+import type { Outcome, RunnerJob, RunnerPort } from "../../src/protocol/runner-port.ts";
 import type { CellSpec, Harvest, RunPrompt, Seams } from "../../src/protocol/shapes.ts";
-import type { NewJob } from "../../src/queue/queue.ts";
 import { createRedactor } from "../../src/redact.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "../../src/runner/heartbeat-tokens.ts";
-import { createRunner, type Runner, type RunnerDeps } from "../../src/runner/runner.ts";
+import { localPort } from "../../src/runner/local-port.ts";
+import { createRunner, type RunnerDeps } from "../../src/runner/runner.ts";
 import { git, gitEnvironment, initRepository, type NewCommit, writeCommit } from "./forge/git.ts";
 import { type GitServer, serveGit } from "./git-http.ts";
 import { freeUids, IS_ROOT } from "./uids.ts";
@@ -31,9 +33,9 @@ export interface RunnerRig {
   readonly server: GitServer;
   /** The forge's bare repository of acme/app. */
   readonly forgeRepository: string;
-  readonly reports: NewJob<JobKind>[];
+  readonly reports: AnyReport[];
   readonly heartbeats: HeartbeatAccess;
-  runner: Runner;
+  runner: RunnerPort;
   deps: RunnerDeps;
   /** The agent `allegro` is a shell script from now on. */
   agent(script: string, more?: Partial<AgentConfig>): void;
@@ -44,8 +46,10 @@ export interface RunnerRig {
   /** Commits to the forge's branch and answers the commit. */
   commit(branch: string, files: NewCommit["files"]): Promise<string>;
   spec(base: string, more?: Partial<CellSpec>): CellSpec;
-  /** Runs a handler and its finish. */
-  perform<K extends Work>(
+  /** Takes what came of a job as control does: each report once, and what began is watched. `asked`: of a start. */
+  hear(outcome: Outcome, asked?: JobPayload<"start">): void;
+  /** Has a job done, and hears what came of it. */
+  perform<K extends RunnerKind>(
     kind: K,
     payload: JobPayload<K>,
     how?: { signal?: AbortSignal; key?: string },
@@ -60,13 +64,11 @@ export interface RunnerRig {
   /** Brings an archived cell back for a run. */
   restore(cell: CellSpec, run: number, signal?: AbortSignal): Promise<void>;
   /** Payloads of the reports of one kind. */
-  said<K extends JobKind>(kind: K): JobPayload<K>[];
+  said<K extends ReportKind>(kind: K): JobPayload<K>[];
   cellPath(cell: CellSpec, ...names: string[]): string;
   inWorktree(cell: CellSpec, script: string): string;
   remove(): Promise<void>;
 }
-
-export type Work = keyof Runner["handlers"];
 
 export async function createRunnerRig(): Promise<RunnerRig> {
   const root = mkdtempSync(join(tmpdir(), "lazarus-runner-"));
@@ -80,7 +82,10 @@ export async function createRunnerRig(): Promise<RunnerRig> {
   const server = await serveGit(join(root, "forge"), TOKEN);
   const agents = new Map<string, AgentConfig>();
   const checks: RepositoryChecks[] = [];
-  const reports: NewJob<JobKind>[] = [];
+  const reports: AnyReport[] = [];
+  const take = (report: AnyReport) => {
+    if (!reports.some((one) => one.key === report.key)) reports.push(report);
+  };
   const missions = join(root, "missions");
   const data = join(root, "data");
   mkdirSync(data);
@@ -90,6 +95,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
   let users = 0;
 
   const deps = (): RunnerDeps => ({
+    name: "local",
     config: {
       dataDir: data,
       missionsDir: missions,
@@ -119,9 +125,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     log: silentLog,
     redact: createRedactor([TOKEN]).redact,
     heartbeats,
-    report: (job) => {
-      if (!reports.some((one) => one.key === job.key)) reports.push(job as unknown as NewJob<JobKind>);
-    },
+    report: take,
   });
 
   const rig: RunnerRig = {
@@ -133,7 +137,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     reports,
     heartbeats,
     deps: deps(),
-    runner: createRunner(deps()),
+    runner: localPort(createRunner(deps())),
     agent(script, more = {}) {
       const path = join(root, `agent-${++jobs}.sh`);
       writeFileSync(path, `#!/bin/sh\n${script}\n`);
@@ -146,7 +150,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     restart(more = {}) {
       void rig.runner.close();
       rig.deps = { ...deps(), ...more };
-      rig.runner = createRunner(rig.deps);
+      rig.runner = localPort(createRunner(rig.deps));
     },
     async commit(branch, files) {
       const parent = await git(forgeRepository, ["rev-parse", "--verify", `refs/heads/${branch}`]).catch(
@@ -182,15 +186,29 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         ...more,
       };
     },
+    hear(outcome, asked) {
+      for (const report of outcome.reports) {
+        take(report);
+        if (report.kind === "run-started") {
+          const { cellId, run, handle, startedAt } = report.payload;
+          const agent = asked?.agent ?? "allegro";
+          rig.runner.adopt({
+            runs: [{ cellId, run, agent, handle, startedAt, before: null }],
+            setups: [],
+          });
+        }
+        if (report.kind === "setup-started" && asked !== undefined) {
+          const { handle, ...setup } = report.payload.setup;
+          const { cell, run, agent } = asked;
+          rig.runner.adopt({ runs: [], setups: [{ cell, run, agent, setup, handle }] });
+        }
+      }
+    },
     async perform(kind, payload, how = {}) {
       const key = how.key ?? `job-${++jobs}`;
-      const job = { id: key, kind, key, lane: "", payload, attempt: 1, maxAttempts: 5, putAt: 0, notes: {} };
-      const context = { signal: how.signal ?? new AbortController().signal, note() {} };
-      const handler = rig.runner.handlers[kind] as unknown as (
-        one: typeof job,
-        around: typeof context,
-      ) => Promise<(() => void) | undefined>;
-      (await handler(job, context))?.();
+      const job = { id: key, kind, key, payload, attempt: 1 } as RunnerJob;
+      const outcome = await rig.runner.do(job, how.signal ?? new AbortController().signal);
+      rig.hear(outcome, kind === "start" ? (payload as JobPayload<"start">) : undefined);
     },
     start: (cell, run = 1, prompt = BRIEF) =>
       rig.perform("start", { cell, run, agent: "allegro", role: "executor", prompt }),

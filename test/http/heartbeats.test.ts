@@ -6,7 +6,7 @@ import { join } from "node:path";
 import express from "express";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createHeartbeatRoute } from "../../src/http/heartbeats.ts";
-import type { BeatWords } from "../../src/runner/health/heartbeat.ts";
+import type { HeartbeatWords } from "../../src/protocol/runner-port.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "../../src/runner/heartbeat-tokens.ts";
 import { createFakeClock, type FakeClock } from "../fakes/clock.ts";
 
@@ -18,7 +18,7 @@ let server: Server;
 let url: string;
 let clock: FakeClock;
 let access: HeartbeatAccess;
-let heard: [string, BeatWords][];
+let heard: [string, HeartbeatWords][];
 let isAtWork: boolean;
 
 beforeEach(async () => {
@@ -27,7 +27,7 @@ beforeEach(async () => {
   clock = createFakeClock();
   heard = [];
   isAtWork = true;
-  const hear = (cellId: string, words: BeatWords) => isAtWork && heard.push([cellId, words]) > 0;
+  const hear = async (cellId: string, words: HeartbeatWords) => isAtWork && heard.push([cellId, words]) > 0;
   const web = express();
   web.use(createHeartbeatRoute({ ...access, hear, redact: (text) => text }, clock));
   web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));

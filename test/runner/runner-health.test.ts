@@ -55,9 +55,9 @@ it("hears an agent while its run lives, and writes down what it says", async () 
   rig.agent(`env >"$LAZARUS_ARTIFACTS/env.txt"; ${WAITS}`);
   const cell = rig.spec(base);
   const words = { state: "testing", message: null, progress: null };
-  expect(rig.runner.hear(cell.id, words)).toBe(false);
+  expect(await rig.runner.hear(cell.id, words)).toBe(false);
   await rig.start(cell);
-  expect(rig.runner.hear(cell.id, words)).toBe(true);
+  expect(await rig.runner.hear(cell.id, words)).toBe(true);
   await seen("it was heard", (said) => said.beat?.state === "testing");
   const heartbeat = () => readJsonFile(rig.cellPath(cell, "state/heartbeat.json"));
   await until(
@@ -71,7 +71,7 @@ it("hears an agent while its run lives, and writes down what it says", async () 
   const token = /LAZARUS_HEARTBEAT_TOKEN=(.*)/.exec(env)?.[1] ?? "";
   expect(rig.heartbeats.isToken(cell.id, token)).toBe(true);
   await rig.perform("stop", { cellId: cell.id, run: 1, user: cell.user, handle: null, why: "enough" });
-  expect(rig.runner.hear(cell.id, words)).toBe(false);
+  expect(await rig.runner.hear(cell.id, words)).toBe(false);
   expect(heartbeat()).toMatchObject({ state: "ended", by: "runner" });
   expect(JSON.stringify(rig.reports)).not.toContain(token);
 });
@@ -80,16 +80,15 @@ it("hears an agent that is quicker than the news of its start", async () => {
   rig.agent(WAITS);
   const cell = rig.spec(base);
   const words = { state: "early", message: null, progress: null };
-  const handler = rig.runner.handlers.start;
   const payload = { cell, run: 1, agent: "allegro", role: "executor", prompt: BRIEF } as const;
-  const { job, context } = jobOf("start", payload);
-  const finish = await handler(job, context);
-  expect(rig.runner.hear(cell.id, words)).toBe(true);
-  finish?.();
+  const { job } = jobOf("start", payload);
+  const outcome = await rig.runner.do(job, new AbortController().signal);
+  expect(await rig.runner.hear(cell.id, words)).toBe(true);
+  rig.hear(outcome, payload);
   await seen("what it said counts", (said) => said.beat?.state === "early");
   go(cell);
   await until("it ended", () => rig.said("run-ended").length === 1);
-  expect(rig.runner.hear(cell.id, words)).toBe(false);
+  expect(await rig.runner.hear(cell.id, words)).toBe(false);
 });
 
 it("hears nobody of a run that could not be started", async () => {
@@ -97,7 +96,7 @@ it("hears nobody of a run that could not be started", async () => {
   const cell = rig.spec(base);
   await rig.start(cell);
   expect(rig.said("run-refused")).toHaveLength(1);
-  expect(rig.runner.hear(cell.id, { state: "x", message: null, progress: null })).toBe(false);
+  expect(await rig.runner.hear(cell.id, { state: "x", message: null, progress: null })).toBe(false);
 });
 
 it.each([
@@ -113,7 +112,10 @@ it.each([
     const handle = { ...started?.handle };
     rig.restart({ config: { ...rig.deps.config, pit: { ...rig.deps.config.pit, scanMs: 200 } } });
     const startedAt = (started?.startedAt ?? 0) + off;
-    rig.runner.watch([{ cellId: cell.id, run: 1, agent: "allegro", handle, startedAt }]);
+    rig.runner.adopt({
+      runs: [{ cellId: cell.id, run: 1, agent: "allegro", handle, startedAt, before: null }],
+      setups: [],
+    });
     await seen("it was looked at", (said) => said.health === "healthy");
     expect(rig.said("over-limit")).toEqual([]);
     await until("its time is over", () => rig.said("over-limit").length === 1);

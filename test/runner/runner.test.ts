@@ -182,15 +182,11 @@ it("adopts a run after a restart and reports its end once", async () => {
   await rig.start(cell);
   const [started] = rig.said("run-started");
   rig.restart();
-  rig.runner.watch([
-    {
-      cellId: cell.id,
-      run: 1,
-      agent: "allegro",
-      handle: started?.handle ?? {},
-      startedAt: started?.startedAt ?? 0,
-    },
-  ]);
+  const { handle = {}, startedAt = 0 } = started ?? {};
+  rig.runner.adopt({
+    runs: [{ cellId: cell.id, run: 1, agent: "allegro", handle, startedAt, before: null }],
+    setups: [],
+  });
   writeFileSync(rig.cellPath(cell, "worktree", "go"), "");
   await until("it ended", () => rig.said("run-ended").length > 0);
   expect(rig.said("run-ended")).toEqual([expect.objectContaining({ run: 1, code: 7, stopped: null })]);

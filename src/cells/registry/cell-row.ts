@@ -60,6 +60,7 @@ const cellRow = z.object({
   keep_until: z.number().nullable(),
   rules: json(z.object({ ref: z.string(), commit: z.string() })).nullable(),
   set_up_with: z.string().nullable(),
+  runner: z.string(),
 });
 
 /** A row of `cells` as a Cell; throws where the file was tampered with. */
@@ -112,6 +113,7 @@ export function cellFromRow(row: unknown): Cell {
     keepUntil: r.keep_until,
     rules: r.rules,
     setUpWith: r.set_up_with,
+    runner: r.runner,
   };
 }
 
@@ -156,6 +158,7 @@ export type NewCell = Omit<
   | "ttlWarnedFor"
   | "keepUntil"
   | "setUpWith"
+  | "runner"
 >;
 
 /** The parameters of the statement that inserts a cell. */

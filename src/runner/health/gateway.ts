@@ -1,13 +1,14 @@
 import http from "node:http";
 import https from "node:https";
 import { systemCode } from "../../errors.ts";
-import { type BeatWords, readBeat } from "./heartbeat.ts";
+import type { HeartbeatWords } from "../../protocol/runner-port.ts";
+import { readBeat } from "./heartbeat.ts";
 
 const MOST_MS = 5_000;
 const MOST_BYTES = 64 * 1024;
 
 /** What a gateway answered: that it lives, in its own words, or why that cannot be told. */
-export type GatewayAnswer = { readonly words: BeatWords } | { readonly fault: string };
+export type GatewayAnswer = { readonly words: HeartbeatWords } | { readonly fault: string };
 
 /**
  * Asks an agent's gateway how it is: 2xx is well, and nothing else is. No redirect is followed, no credentials are sent (also none that stand in the address), at most 64 KB are read, and
@@ -66,8 +67,8 @@ function get(url: URL, signal: AbortSignal): Promise<{ status: number; body: str
 }
 
 /** `status` (as Hermes has it) or `state`, and a `message`, where the body is a JSON object. */
-function wordsOf(body: string, redact: (text: string) => string): BeatWords {
-  const well: BeatWords = { state: "ok", message: null, progress: null };
+function wordsOf(body: string, redact: (text: string) => string): HeartbeatWords {
+  const well: HeartbeatWords = { state: "ok", message: null, progress: null };
   try {
     const { status, state, message } = Object(JSON.parse(body)) as Record<string, unknown>;
     const named = [status, state].find((one) => typeof one === "string") ?? well.state;

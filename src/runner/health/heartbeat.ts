@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { toIso } from "../../clock.ts";
+import type { HeartbeatWords } from "../../protocol/runner-port.ts";
 import type { AgentBeat } from "../../protocol/shapes.ts";
 import { plain } from "../../visible.ts";
 import { type Heartbeat, writeHeartbeat } from "../disk/directory.ts";
@@ -8,9 +9,6 @@ import { type Heartbeat, writeHeartbeat } from "../disk/directory.ts";
 export const BEAT_BYTES = 4 * 1024;
 const STATE_CHARS = 40;
 const MESSAGE_CHARS = 200;
-
-/** What an agent says of itself, in one line each. */
-export type BeatWords = Pick<AgentBeat, "state" | "message" | "progress">;
 
 const said = z.object({
   state: z.string(),
@@ -22,7 +20,7 @@ const said = z.object({
  * Reads a heartbeat, `{state, message?, progress?}` in JSON; null where it is none. Words are cut to what a card has room for, secrets hidden, control and invisible
  * characters gone; whoever shows them still has to defuse them.
  */
-export function readBeat(text: string, redact: (text: string) => string): BeatWords | null {
+export function readBeat(text: string, redact: (text: string) => string): HeartbeatWords | null {
   if (Buffer.byteLength(text) > BEAT_BYTES) return null;
   let value: unknown;
   try {

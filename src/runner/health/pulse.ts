@@ -1,26 +1,20 @@
-import type { Health } from "../../cells/cell.ts";
 import type { Clock } from "../../clock.ts";
 import { explain } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { JobPayload } from "../../protocol/jobs.ts";
+import { type AnyReport, reportOf } from "../../protocol/reports.ts";
+import type { HealthBefore, HeartbeatWords } from "../../protocol/runner-port.ts";
 import type { AgentBeat } from "../../protocol/shapes.ts";
-import type { NewJob } from "../../queue/queue.ts";
+import { formatSize } from "../../units.ts";
 import { assess, type HealthLimits, type Verdict } from "./assess.ts";
 import { type DiskUse, diskUse } from "./disk-use.ts";
 import { askGateway, type GatewayAnswer } from "./gateway.ts";
-import { healthJob, isNews, overDiskJob } from "./health-job.ts";
-import { BEAT_BYTES, type BeatWords, readBeat, writeAgentBeat, writeRunnerBeat } from "./heartbeat.ts";
+import { isNews } from "./health-news.ts";
+import { BEAT_BYTES, readBeat, writeAgentBeat, writeRunnerBeat } from "./heartbeat.ts";
 import { findLoop } from "./loop.ts";
 import { type Moments, momentsOf } from "./moments.ts";
 import { lookAtLog, lookAtNote, type Seen } from "./signals.ts";
 import type { Slots } from "./slots.ts";
-
-/** How a run was when an earlier process looked at it last; times are epoch ms. */
-export interface Before {
-  readonly health: Health;
-  readonly since: number;
-  readonly beat: AgentBeat | null;
-}
 
 export interface PulseDeps {
   readonly clock: Clock;
@@ -36,7 +30,7 @@ export interface PulseDeps {
   readonly redact: (text: string) => string;
   /** Shared by all that are looked at. */
   readonly slots: Slots;
-  readonly report: (job: NewJob<"health"> | NewJob<"over-limit">) => void;
+  readonly report: (report: AnyReport) => void;
 }
 
 /** The run that is looked at. */
@@ -47,7 +41,7 @@ export interface PulseRun {
   readonly startedAt: number;
   readonly runningMs: number;
   /** Null: it has just been started. */
-  readonly before: Before | null;
+  readonly before: HealthBefore | null;
 }
 
 /** A loop is believed at the third look in a row, with new output between them: some programs say the same for a while. */
@@ -119,7 +113,7 @@ export class Pulse {
   }
 
   /** Takes a heartbeat that the agent sent; the next scan, at once where the run was silent, says so. */
-  async hear(words: BeatWords): Promise<void> {
+  async hear(words: HeartbeatWords): Promise<void> {
     this.#take(words, "agent", this.#deps.clock.monotonic());
     if (this.#verdict?.health === "quiet" || this.#verdict?.health === "stalled")
       this.#scannedAt = Number.NEGATIVE_INFINITY;
@@ -218,7 +212,7 @@ export class Pulse {
     this.#take(answer.words, "gateway", now);
   }
 
-  #take(words: BeatWords, by: AgentBeat["by"], when: number): void {
+  #take(words: HeartbeatWords, by: AgentBeat["by"], when: number): void {
     this.#beatAt = Math.max(when, this.#beatAt ?? when);
     this.#beat = { ...words, by, at: Math.round(this.#moments.toWall(when)) };
   }
@@ -255,7 +249,7 @@ export class Pulse {
     };
     this.#verdict = verdict;
     if (this.#reported !== null && !isNews(payload, this.#reported, this.#deps.scanMs)) return;
-    this.#deps.report(healthJob(payload));
+    this.#deps.report(reportOf("health", payload));
     this.#reported = payload;
   }
 
@@ -263,7 +257,8 @@ export class Pulse {
     const { diskBytes, report } = this.#deps;
     const { cellId, run } = this.#run;
     if (this.#usedBytes === null || this.#usedBytes <= diskBytes) return;
-    report(overDiskJob({ cellId, run }, this.#usedBytes, diskBytes));
+    const why = `over its disk: ${formatSize(this.#usedBytes)} of ${formatSize(diskBytes)}`;
+    report(reportOf("over-limit", { cellId, run, limit: "disk", why }));
   }
 
   /** A disk that is full keeps nobody from telling how a run is. */

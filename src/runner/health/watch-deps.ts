@@ -1,12 +1,11 @@
 import type { Backend, BackendName, Handle } from "../../backends/backend.ts";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
-import type { JobKind } from "../../protocol/jobs.ts";
-import type { NewJob } from "../../queue/queue.ts";
-import type { Before } from "./pulse.ts";
+import type { AnyReport } from "../../protocol/reports.ts";
+import type { HealthBefore } from "../../protocol/runner-port.ts";
 
-/** Puts what a runner has to say. */
-export type Report = <K extends JobKind>(job: NewJob<K>) => void;
+/** Says what a runner sees by itself. */
+export type Say = (report: AnyReport) => void;
 
 /** A run to keep an eye on. */
 export interface Running {
@@ -16,8 +15,8 @@ export interface Running {
   readonly handle: Handle;
   /** Epoch ms. */
   readonly startedAt: number;
-  /** How it was when an earlier process looked at it last; none where it has just been started. */
-  readonly before?: Before | null;
+  /** How it was when an earlier process looked at it last; null where it has just been started. */
+  readonly before: HealthBefore | null;
 }
 
 /** What the configuration says of an agent's runs. */
@@ -43,5 +42,5 @@ export interface WatchDeps {
   /** Closes the way to listed hosts, and answers what was refused. */
   readonly closeGate: (cellId: string) => Promise<string[]>;
   readonly redact: (text: string) => string;
-  readonly report: Report;
+  readonly report: Say;
 }

@@ -3,15 +3,16 @@ import { runningMs } from "../../backends/os/running-time.ts";
 import { logNameOf } from "../../cells/names.ts";
 import { toIso } from "../../clock.ts";
 import { explain } from "../../errors.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { HeartbeatWords } from "../../protocol/runner-port.ts";
 import { formatDuration } from "../../units.ts";
 import { noteInDaemonLog, writeHeartbeat } from "../disk/directory.ts";
 import { cutLog } from "../disk/log-cut.ts";
-import type { BeatWords } from "./heartbeat.ts";
 import { Pulse } from "./pulse.ts";
 import { createSlots } from "./slots.ts";
 import type { RunLimits, Running, WatchDeps } from "./watch-deps.ts";
 
-export type { Report, Running } from "./watch-deps.ts";
+export type { Running, Say } from "./watch-deps.ts";
 
 interface Entry {
   readonly running: Running;
@@ -38,7 +39,7 @@ export class Watch {
   readonly #entries = new Map<string, Entry>();
   readonly #held = new Set<string>();
   /** Of cells whose run is being started: what its agent said before anybody knew that it runs. */
-  readonly #early = new Map<string, BeatWords | null>();
+  readonly #early = new Map<string, HeartbeatWords | null>();
   readonly #slots = createSlots(LOOKS_AT_ONCE);
   #cancel: (() => void) | null = null;
   #closed = false;
@@ -87,11 +88,11 @@ export class Watch {
       healthUrl: limits.healthUrl,
       slots: this.#slots,
     };
-    return new Pulse(deps, { ...running, runningMs: elapsedMs, before: running.before ?? null });
+    return new Pulse(deps, { ...running, runningMs: elapsedMs, before: running.before });
   }
 
   /** Takes a heartbeat of an agent; false where no run of its cell is at work. */
-  hear(cellId: string, words: BeatWords): boolean {
+  hear(cellId: string, words: HeartbeatWords): boolean {
     const entry = this.#entries.get(cellId);
     if (entry === undefined && this.#early.has(cellId)) this.#early.set(cellId, words);
     if (entry === undefined) return this.#early.has(cellId);
@@ -185,12 +186,7 @@ export class Watch {
     const { cellId, run, agent } = entry.running;
     if (entry.overReported || this.#deps.clock.monotonic() < entry.overAt) return;
     const why = `over its wall clock of ${formatDuration(this.#deps.limitsOf(agent).runMs)}`;
-    this.#deps.report({
-      kind: "over-limit",
-      key: `${cellId}:${run}:over-limit`,
-      lane: `cell:${cellId}`,
-      payload: { cellId, run, why },
-    });
+    this.#deps.report(reportOf("over-limit", { cellId, run, limit: "time", why }));
     entry.overReported = true;
   }
 
@@ -199,12 +195,7 @@ export class Watch {
     const { logBytes } = this.#deps.limitsOf(agent);
     const bytes = await cutLog(this.#deps.cellDir(cellId), logNameOf(agent, run), logBytes);
     if (bytes === null || entry.cutReported) return;
-    this.#deps.report({
-      kind: "log-cut",
-      key: `${cellId}:${run}:log-cut`,
-      lane: `cell:${cellId}`,
-      payload: { cellId, run, bytes },
-    });
+    this.#deps.report(reportOf("log-cut", { cellId, run, bytes }));
     entry.cutReported = true;
   }
 
@@ -220,15 +211,10 @@ export class Watch {
     });
     const refusedHosts = await this.#deps.closeGate(cellId);
     const payload = { cellId, run, began: true, ...end, stopped: entry.stopped, leftovers, refusedHosts };
-    this.#deps.report({ kind: "run-ended", key: endKey(cellId, run), lane: `cell:${cellId}`, payload });
+    this.#deps.report(reportOf("run-ended", payload));
     log.info({ cell: cellId, run, agent, code: end.code, signal: end.signal }, "run ended");
     this.#entries.delete(cellId);
   }
-}
-
-/** The one key of a run's end: the watch and a stop both see it, one report is enough. */
-export function endKey(cellId: string, run: number): string {
-  return `${cellId}:${run}:ended`;
 }
 
 /** How a run ended, as reports have it; nobody saw the end of what is gone. */

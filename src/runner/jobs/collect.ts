@@ -1,5 +1,6 @@
 import { logNameOf } from "../../cells/names.ts";
-import type { Finish, Job } from "../../queue/queue.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { collect } from "../collect/collect.ts";
 import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
@@ -7,7 +8,7 @@ import { pathsOf } from "../disk/directory.ts";
 import { endAll } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 
-export async function collectRun(parts: Parts, job: Job<"collect">): Promise<Finish> {
+export async function collectRun(parts: Parts, job: RunnerJob<"collect">): Promise<Outcome> {
   const { cellId, run, repository, user, agent: name, baseCommit } = job.payload;
   const handle = parseHandle(job.payload.handle);
   // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
@@ -40,7 +41,5 @@ export async function collectRun(parts: Parts, job: Job<"collect">): Promise<Fin
     tip: harvest.tip,
     held_back: [...harvest.forbidden, ...harvest.protectedPaths, ...harvest.heldBack],
   });
-  const payload = { cellId, run, harvest };
-  return () =>
-    parts.report({ kind: "collected", key: `${job.key}:collected`, lane: `cell:${cellId}`, payload });
+  return { reports: [reportOf("collected", { cellId, run, harvest }, job.key)] };
 }

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError } from "../../errors.ts";
-import type { Finish, Job } from "../../queue/queue.ts";
+import { NOTHING_TO_SAY, type Outcome, type RunnerJob } from "../../protocol/runner-port.ts";
 import type { Parts } from "../context.ts";
 import { directoryError, whatIs } from "../disk/directory.ts";
 import { removeTree } from "../disk/remove-tree.ts";
@@ -12,10 +12,10 @@ import { clearRestored, readManifest, restoredFor, settleSeal } from "../seal/ma
 import { ASIDE } from "../seal/restore.ts";
 
 /** Empties a cell of what its seal holds, unless it was brought back from that seal for another run than the one that came to nothing. */
-export async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | undefined> {
+export async function prune(parts: Parts, job: RunnerJob<"prune">): Promise<Outcome> {
   const { cellId, mission, run } = job.payload;
   const dir = parts.cellDir(cellId);
-  if ((await whatIs(dir)) === "nothing") return undefined;
+  if ((await whatIs(dir)) === "nothing") return NOTHING_TO_SAY;
   const found = await inDirectory(dir, ["archive"], async (archive) => {
     await settleSeal(archive);
     if ((await readManifest(archive)) === null) return "none";
@@ -24,7 +24,7 @@ export async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | u
     await clearRestored(archive);
     return "whole";
   });
-  if (found === "in use") return undefined;
+  if (found === "in use") return NOTHING_TO_SAY;
   if (found !== "whole") {
     throw new LazarusError("directory", `emptying cell ${cellId}: it has no seal, so nothing is thrown away`);
   }
@@ -32,7 +32,7 @@ export async function prune(parts: Parts, job: Job<"prune">): Promise<Finish | u
   for (const name of ["worktree", "home"]) await makeEmpty(dir, name);
   await note(parts, cellId, { what: "pruned" });
   await writeMission(parts, cellId, mission);
-  return undefined;
+  return NOTHING_TO_SAY;
 }
 
 async function makeEmpty(cellDir: string, name: string): Promise<void> {

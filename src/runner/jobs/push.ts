@@ -1,14 +1,15 @@
 import { join } from "node:path";
 import { LazarusError } from "../../errors.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
-import type { Finish, Job, JobContext } from "../../queue/queue.ts";
 import type { Parts } from "../context.ts";
 import { whatIs } from "../disk/directory.ts";
 import { copyKeptBundle } from "../disk/kept-bundle.ts";
 import { pushTip } from "../git/push.ts";
 import { note } from "../journal.ts";
 
-export async function push(parts: Parts, job: Job<"push">, context: JobContext): Promise<Finish> {
+export async function push(parts: Parts, job: RunnerJob<"push">, signal: AbortSignal): Promise<Outcome> {
   const { cellId, run, repository, branch, tip, lease, theirs } = job.payload;
   let source: Promise<string> | null = null;
   const deps = {
@@ -20,17 +21,15 @@ export async function push(parts: Parts, job: Job<"push">, context: JobContext):
     },
   };
   const plan = { repository, url: parts.mirrors.cloneUrl(repository), branch, tip, lease, theirs };
-  const end = await pushTip(deps, plan, context.signal);
+  const end = await pushTip(deps, plan, signal);
   if (end.kind === "refused") {
     await note(parts, cellId, { what: "push refused", run, why: end.why });
-    const payload = { cellId, run, why: end.why };
-    return () =>
-      parts.report({ kind: "push-refused", key: `${job.key}:refused`, lane: `cell:${cellId}`, payload });
+    return { reports: [reportOf("push-refused", { cellId, run, why: end.why }, job.key)] };
   }
   await parts.quarantine.remove(cellId);
   await note(parts, cellId, { what: "pushed", run, branch: end.branch, tip });
   const payload = { cellId, run, branch: end.branch, tip, divertedFrom: end.divertedFrom };
-  return () => parts.report({ kind: "pushed", key: `${job.key}:pushed`, lane: `cell:${cellId}`, payload });
+  return { reports: [reportOf("pushed", payload, job.key)] };
 }
 
 /** The quarantine repository that holds a tip; made again from the cell's own copy of the bundle, and checked again, where it is gone. */

@@ -1,12 +1,13 @@
 import { LazarusError } from "../../errors.ts";
-import type { Finish, Job } from "../../queue/queue.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { type Parts, parseHandle } from "../context.ts";
 import { whatIs } from "../disk/directory.ts";
 import { leftOf, scrubCell } from "../disk/remove-tree.ts";
 import { endAll } from "../end-run.ts";
 import { sealingOf } from "./seal.ts";
 
-export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
+export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outcome> {
   const { cellId, repository, user } = job.payload;
   const release = await parts.watch.hold(cellId, "the cell was destroyed");
   const letGo = await parts.setups.hold(cellId);
@@ -32,13 +33,7 @@ export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
     await proveGone(parts, job);
     parts.watch.remove(cellId);
     parts.setups.remove(cellId);
-    return () =>
-      parts.report({
-        kind: "scrubbed",
-        key: `${job.key}:scrubbed`,
-        lane: `cell:${cellId}`,
-        payload: { cellId },
-      });
+    return { reports: [reportOf("scrubbed", { cellId }, job.key)] };
   } finally {
     release();
     letGo();
@@ -46,7 +41,10 @@ export async function scrub(parts: Parts, job: Job<"scrub">): Promise<Finish> {
 }
 
 /** Looks again, wherever something of a cell ever lies: only what is not there was destroyed. */
-async function proveGone(parts: Parts, { payload: { cellId, repository } }: Job<"scrub">): Promise<void> {
+async function proveGone(
+  parts: Parts,
+  { payload: { cellId, repository } }: RunnerJob<"scrub">,
+): Promise<void> {
   const left = [
     ...(await leftOf(parts.config.missionsDir, cellId)),
     ...((await whatIs(parts.quarantine.dir(cellId))) === "nothing" ? [] : [parts.quarantine.dir(cellId)]),

@@ -1,5 +1,6 @@
 import { toIso } from "../../clock.ts";
-import type { Finish, Job, JobContext } from "../../queue/queue.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf, whatIs } from "../disk/directory.ts";
@@ -9,7 +10,7 @@ import { note, whileBeating } from "../journal.ts";
 import type { BundlePlan } from "../seal/bundle.ts";
 import { sealCell } from "../seal/seal.ts";
 
-export async function seal(parts: Parts, job: Job<"seal">, context: JobContext): Promise<Finish> {
+export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSignal): Promise<Outcome> {
   const { cellId, run, user } = job.payload;
   const handle = parseHandle(job.payload.handle);
   // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
@@ -18,22 +19,16 @@ export async function seal(parts: Parts, job: Job<"seal">, context: JobContext):
     cellDir: parts.cellDir(cellId),
     at: toIso(parts.clock.now()),
     seal: job.key,
-    bundle: await bundlePlan(parts, job, context),
+    bundle: await bundlePlan(parts, job, signal),
     path: parts.config.childPath,
-    signal: context.signal,
+    signal,
   };
   await removeSigningKey(plan.cellDir);
   const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
   await parts.quarantine.remove(cellId);
   await parts.quarantine.remove(sealingOf(cellId));
   await note(parts, cellId, { what: "sealed", bytes });
-  return () =>
-    parts.report({
-      kind: "sealed",
-      key: `${job.key}:sealed`,
-      lane: `cell:${cellId}`,
-      payload: { cellId, bytes },
-    });
+  return { reports: [reportOf("sealed", { cellId, bytes }, job.key)] };
 }
 
 /** A place of its own in quarantine: a push of the same tip that was asked for twice may still be clearing the cell's away. */
@@ -41,7 +36,7 @@ export function sealingOf(cellId: string): string {
   return `${cellId}.seal`;
 }
 
-async function bundlePlan(parts: Parts, job: Job<"seal">, context: JobContext): Promise<BundlePlan> {
+async function bundlePlan(parts: Parts, job: RunnerJob<"seal">, signal: AbortSignal): Promise<BundlePlan> {
   const { cellId, repository, baseCommit, user, agent: name, handle } = job.payload;
   const agent = name === null ? undefined : parts.config.agents.get(name);
   const paths = pathsOf(parts.cellDir(cellId));
@@ -63,6 +58,6 @@ async function bundlePlan(parts: Parts, job: Job<"seal">, context: JobContext): 
     mirror: cell.mirror,
     child: mayAsk ? child() : null,
     scratchPath: await parts.quarantine.prepare(sealingOf(cellId)),
-    signal: context.signal,
+    signal,
   };
 }

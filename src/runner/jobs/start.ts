@@ -4,26 +4,20 @@ import { logNameOf } from "../../cells/names.ts";
 import { toIso } from "../../clock.ts";
 import { explain, explainToPeople, isRetryable } from "../../errors.ts";
 import type { JobPayload } from "../../protocol/jobs.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { SetupBegun } from "../../protocol/shapes.ts";
-import type { Finish, Job, JobContext } from "../../queue/queue.ts";
 import { backendNamed, type Parts } from "../context.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, writeHeartbeat } from "../disk/directory.ts";
 import { note } from "../journal.ts";
 import type { SetupPlan } from "../setup/setup-plan.ts";
 import { type Started, startRunOf } from "../start-run.ts";
 
-export async function start(parts: Parts, job: Job<"start">, context: JobContext): Promise<Finish> {
+export async function start(parts: Parts, job: RunnerJob<"start">, signal: AbortSignal): Promise<Outcome> {
   const { cell, run, agent: name } = job.payload;
-  const refused = (why: string): Finish => {
-    const payload = { cellId: cell.id, run, why: parts.redact(why) };
-    return () =>
-      parts.report({
-        kind: "run-refused",
-        key: `${cell.id}:${run}:refused`,
-        lane: `cell:${cell.id}`,
-        payload,
-      });
-  };
+  const refused = (why: string): Outcome => ({
+    reports: [reportOf("run-refused", { cellId: cell.id, run, why: parts.redact(why) })],
+  });
   const agent = parts.config.agents.get(name);
   if (agent === undefined) return refused(`there is no agent ${name} in the configuration any more`);
   if (agent.unavailable !== null) return refused(`${name} cannot be started: ${agent.unavailable}`);
@@ -35,7 +29,7 @@ export async function start(parts: Parts, job: Job<"start">, context: JobContext
     const backend = backendNamed(parts, agent.backend);
     const deps = { ...parts, missionsDir: parts.config.missionsDir, childPath: parts.config.childPath };
     const killed = oomKills();
-    const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, context.signal);
+    const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, signal);
     if (begun.kind === "setup") {
       callOff();
       return await setupStarted(parts, job.payload, begun);
@@ -45,19 +39,12 @@ export async function start(parts: Parts, job: Job<"start">, context: JobContext
     const { startedAt } = handle;
     await tellStarted(parts, { payload: job.payload, startedAt });
     const logPath = join(pathsOf(parts.cellDir(cell.id)).logs, logNameOf(name, run));
-    return () => {
-      const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath, prompt };
-      parts.report({
-        kind: "run-started",
-        key: `${cell.id}:${run}:started`,
-        lane: `cell:${cell.id}`,
-        payload,
-      });
-      parts.watch.add({ cellId: cell.id, run, agent: name, handle, startedAt });
-    };
+    // Control has it watched as soon as it has written the start down: here, or where it was killed in between, when it starts again.
+    const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath, prompt };
+    return { reports: [reportOf("run-started", payload)] };
   } catch (error) {
     callOff();
-    context.signal.throwIfAborted();
+    signal.throwIfAborted();
     if (isRetryable(error)) throw error;
     return refused(explainToPeople(error));
   }
@@ -66,22 +53,19 @@ export async function start(parts: Parts, job: Job<"start">, context: JobContext
 /** Its cell is being set up: the run is asked for again when that has ended well. */
 async function setupStarted(
   parts: Parts,
-  { cell, run, agent }: JobPayload<"start">,
+  { cell, run }: JobPayload<"start">,
   { plan, handle }: Extract<Started, { kind: "setup" }>,
-): Promise<Finish> {
+): Promise<Outcome> {
   const { run: command, digest, source, network, limitMs } = plan;
   const { startedAt } = handle;
   const setup = { command: parts.redact(command), digest, source, network, limitMs, startedAt };
   await note(parts, cell.id, { what: "setup started", run, command: setup.command, source });
-  return () => {
-    parts.report({
-      kind: "setup-started",
-      key: `${cell.id}:${run}:setup-started`,
-      lane: `cell:${cell.id}`,
-      payload: { cellId: cell.id, run, setup: { ...setup, network: listOf(network), handle: { ...handle } } },
-    });
-    parts.setups.add({ cell, run, agent, setup: { ...setup, network: listOf(network) }, handle });
+  const payload = {
+    cellId: cell.id,
+    run,
+    setup: { ...setup, network: listOf(network), handle: { ...handle } },
   };
+  return { reports: [reportOf("setup-started", payload)] };
 }
 
 function listOf(network: SetupPlan["network"]): SetupBegun["network"] {

@@ -1,14 +1,15 @@
 import { logNameOf } from "../../cells/names.ts";
 import { toIso } from "../../clock.ts";
 import { explain } from "../../errors.ts";
-import type { Finish, Job } from "../../queue/queue.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { type Parts, parseHandle } from "../context.ts";
 import { whatIs } from "../disk/directory.ts";
 import { cutLog } from "../disk/log-cut.ts";
 import { endAll } from "../end-run.ts";
-import { endKey, endOf, noteEnd } from "../health/watch.ts";
+import { endOf, noteEnd } from "../health/watch.ts";
 
-export async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
+export async function stop(parts: Parts, job: RunnerJob<"stop">): Promise<Outcome> {
   const { cellId, run, user, why } = job.payload;
   const release = await parts.watch.hold(cellId, why);
   const letGo = await parts.setups.hold(cellId);
@@ -37,11 +38,10 @@ export async function stop(parts: Parts, job: Job<"stop">): Promise<Finish> {
       leftovers: [...ended.leftovers],
       refusedHosts: await parts.gates.close(cellId),
     };
-    return () => {
-      parts.report({ kind: "run-ended", key: endKey(cellId, run), lane: `cell:${cellId}`, payload });
-      parts.watch.remove(cellId, run);
-      parts.setups.remove(cellId);
-    };
+    // Nothing of it lives: should control never hear that, it asks again.
+    parts.watch.remove(cellId, run);
+    parts.setups.remove(cellId);
+    return { reports: [reportOf("run-ended", payload)] };
   } finally {
     release();
     letGo();

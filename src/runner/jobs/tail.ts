@@ -1,5 +1,6 @@
 import { logNameOf } from "../../cells/names.ts";
-import type { Finish, Job } from "../../queue/queue.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { lastBytes } from "../../visible.ts";
 import type { Parts } from "../context.ts";
 import { readLogEnd } from "../disk/log-tail.ts";
@@ -9,7 +10,7 @@ const TAIL_BYTES = 64 * 1024;
 /** Of a stream of events that is to be read as words: one may hold a whole file. */
 const EVENTS_BYTES = 1024 * 1024;
 
-export async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {
+export async function tail(parts: Parts, job: RunnerJob<"tail">): Promise<Outcome> {
   const { cellId, run, agent, lines, raw, asker } = job.payload;
   const how = { maxBytes: raw ? TAIL_BYTES : EVENTS_BYTES, redact: parts.redact };
   const read = await readLogEnd(parts.cellDir(cellId), logNameOf(agent, run), how);
@@ -19,5 +20,5 @@ export async function tail(parts: Parts, job: Job<"tail">): Promise<Finish> {
   const text = lastBytes(wanted, TAIL_BYTES);
   const truncated = read.cut || all.length > lines || text.length < wanted.length;
   const payload = { cellId, run, asker, text, truncated };
-  return () => parts.report({ kind: "tailed", key: `${job.key}:tailed`, lane: `cell:${cellId}`, payload });
+  return { reports: [reportOf("tailed", payload, job.key)] };
 }

@@ -1,6 +1,7 @@
 import { explain, isRetryable, LazarusError } from "../../errors.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
-import type { Finish, Job, JobContext } from "../../queue/queue.ts";
 import { parseTakeIn, TAKE_IN_SCRIPT } from "../collect/take-in-script.ts";
 import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts } from "../context.ts";
@@ -17,13 +18,13 @@ const CHILD_MS = 5 * 60_000;
  * nothing. What keeps it from that is said to the run and to people; it is no reason not to start.
  * @throws LazarusError retryable: `git` where the forge does not answer.
  */
-export async function takeIn(parts: Parts, job: Job<"take-in">, context: JobContext): Promise<Finish> {
+export async function takeIn(parts: Parts, job: RunnerJob<"take-in">, signal: AbortSignal): Promise<Outcome> {
   const { cellId, run } = job.payload;
   let people: PeoplePush | null = null;
   try {
-    people = await look(parts, job, context.signal);
+    people = await look(parts, job, signal);
   } catch (error) {
-    context.signal.throwIfAborted();
+    signal.throwIfAborted();
     if (isRetryable(error)) throw error;
     await note(parts, cellId, { what: "not looked for pushes", run, why: parts.redact(explain(error)) });
   }
@@ -39,12 +40,15 @@ export async function takeIn(parts: Parts, job: Job<"take-in">, context: JobCont
       why,
     });
   }
-  const payload = { cellId, run, people };
-  return () => parts.report({ kind: "taken-in", key: `${job.key}:done`, lane: `cell:${cellId}`, payload });
+  return { reports: [reportOf("taken-in", { cellId, run, people }, job.key)] };
 }
 
 /** Null: nobody pushed anything that is not known. */
-async function look(parts: Parts, job: Job<"take-in">, signal: AbortSignal): Promise<PeoplePush | null> {
+async function look(
+  parts: Parts,
+  job: RunnerJob<"take-in">,
+  signal: AbortSignal,
+): Promise<PeoplePush | null> {
   const { payload } = job;
   const { repository, branch, tip: known, cellId, user } = payload;
   const url = parts.mirrors.cloneUrl(repository);
@@ -73,7 +77,7 @@ async function look(parts: Parts, job: Job<"take-in">, signal: AbortSignal): Pro
 }
 
 /** Null: the tree holds it; else what is in the way. */
-async function moveForward(parts: Parts, job: Job<"take-in">, tip: string): Promise<string | null> {
+async function moveForward(parts: Parts, job: RunnerJob<"take-in">, tip: string): Promise<string | null> {
   const { cellId, run, user, repository, agent: name } = job.payload;
   // With our own rights nothing is ever run in a tree that an agent could write.
   if (user === null && parts.asRoot) return "the cell has no user of its own";

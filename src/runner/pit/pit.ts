@@ -1,6 +1,5 @@
 import { type Dir, type Dirent, opendirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "../../clock.ts";
 import { LazarusError, systemCode } from "../../errors.ts";
 import { createLook, kindOf, type Look, type PitClass, type Tolerance } from "./pit-look.ts";
@@ -97,28 +96,5 @@ function next(dir: Dir, root: string): Dirent | null {
     return dir.readSync();
   } catch (error) {
     throw new LazarusError("directory", `reading on in ${root}`, { cause: error });
-  }
-}
-
-/** How long something may hold the event loop, and by which clock; `signal` ends it between two slices. */
-export interface Slices {
-  readonly sliceMs: number;
-  readonly clock: Pick<Clock, "monotonic">;
-  readonly signal?: AbortSignal;
-}
-
-/** Hands on all that a generator gives, letting others have the event loop after each slice; throws the signal's reason. */
-export async function inSlices<T>(
-  all: Iterable<T>,
-  { sliceMs, clock, signal }: Slices,
-  hand: (one: T) => void,
-): Promise<void> {
-  let began = clock.monotonic();
-  for (const one of all) {
-    hand(one);
-    if (clock.monotonic() - began < sliceMs) continue;
-    await turn();
-    signal?.throwIfAborted();
-    began = clock.monotonic();
   }
 }

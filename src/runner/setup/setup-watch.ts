@@ -5,7 +5,9 @@ import { type Clock, toIso } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
 import { explain } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import type { CellSpec, SetupBegun, SetupEnd } from "../../protocol/shapes.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { WatchedSetup } from "../../protocol/runner-port.ts";
+import type { SetupEnd } from "../../protocol/shapes.ts";
 import { formatDuration, formatSize } from "../../units.ts";
 import { unknownAgent } from "../confinement.ts";
 import { writeHeartbeat } from "../disk/directory.ts";
@@ -13,18 +15,13 @@ import { cutLog } from "../disk/log-cut.ts";
 import { readLogEnd } from "../disk/log-tail.ts";
 import type { Gates } from "../gates.ts";
 import { diskUse } from "../health/disk-use.ts";
-import type { Report } from "../health/watch-deps.ts";
+import type { Say } from "../health/watch-deps.ts";
 import { note } from "../journal.ts";
 import { type Left, lookAtTree } from "./after-setup.ts";
 import { type SetupDeps, setupSurroundings } from "./start-setup.ts";
 
 /** A setup that is at work, for a run of a cell. */
-export interface SettingUp {
-  readonly cell: Pick<CellSpec, "id" | "repository" | "user">;
-  readonly run: number;
-  /** Whose run it is, and so whose isolation the setup has. */
-  readonly agent: string;
-  readonly setup: Omit<SetupBegun, "handle">;
+export interface SettingUp extends Omit<WatchedSetup, "handle"> {
   readonly handle: Handle;
 }
 
@@ -35,7 +32,7 @@ export interface SetupWatchDeps extends Omit<SetupDeps, "config" | "gates"> {
   readonly backends: ReadonlyMap<BackendName, Backend>;
   readonly gates: Pick<Gates, "close">;
   readonly redact: (text: string) => string;
-  readonly report: Report;
+  readonly report: Say;
 }
 
 interface Entry {
@@ -186,12 +183,7 @@ export class SetupWatch {
     };
     const { code, signal } = end;
     await note(this.#deps, cell.id, { what: "setup ended", run, code, signal, stopped });
-    report({
-      kind: "setup-ended",
-      key: `${cell.id}:${run}:setup-ended`,
-      lane: `cell:${cell.id}`,
-      payload: { cellId: cell.id, run, end },
-    });
+    report(reportOf("setup-ended", { cellId: cell.id, run, end }));
     log.info({ cell: cell.id, run, code, signal, stopped }, "setup ended");
     this.#entries.delete(cell.id);
   }

@@ -50,7 +50,10 @@ function reports(run: number, tip = TIP): Act[] {
       () =>
         lifecycle.reported.onRunEnded(ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
     ],
-    ["over-limit", () => lifecycle.reported.onOverLimit({ ...about, why: "over its wall clock" })],
+    [
+      "over-limit",
+      () => lifecycle.reported.onOverLimit({ limit: "time", ...about, why: "over its wall clock" }),
+    ],
     ["log-cut", () => lifecycle.reported.onLogCut({ ...about, bytes: 1 })],
     [
       "health",

@@ -16,8 +16,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toIso } from "../../../src/clock.ts";
 import type { JobPayload } from "../../../src/protocol/jobs.ts";
-import type { NewJob } from "../../../src/queue/queue.ts";
-import { type Before, Pulse, type PulseDeps } from "../../../src/runner/health/pulse.ts";
+import type { AnyReport } from "../../../src/protocol/reports.ts";
+import type { HealthBefore } from "../../../src/protocol/runner-port.ts";
+import { Pulse, type PulseDeps } from "../../../src/runner/health/pulse.ts";
 import { createSlots } from "../../../src/runner/health/slots.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
 
@@ -28,7 +29,7 @@ const SECRET = "sekrit-token-1234567890";
 
 let dir: string;
 let clock: FakeClock;
-let reports: NewJob<"health" | "over-limit">[];
+let reports: AnyReport[];
 let pulse: Pulse;
 
 const at = (...names: string[]) => join(dir, ...names);
@@ -60,7 +61,7 @@ afterEach(async () => {
 
 function feel(
   more: Partial<PulseDeps> = {},
-  run: { runningMs?: number; startedAt?: number; before?: Before | null } = {},
+  run: { runningMs?: number; startedAt?: number; before?: HealthBefore | null } = {},
 ): Pulse {
   const { runningMs = 0, startedAt = clock.now() - runningMs, before = null } = run;
   const deps: PulseDeps = {
@@ -74,7 +75,7 @@ function feel(
     healthUrl: null,
     redact: (text) => text.replaceAll(SECRET, "[redacted]"),
     slots: createSlots(1),
-    report: (job) => void reports.push(job as NewJob<"health" | "over-limit">),
+    report: (report) => void reports.push(report),
     ...more,
   };
   return new Pulse(deps, { cellId: ID, run: 1, startedAt, runningMs, before });

@@ -166,7 +166,7 @@ describe("a setup and the program that watches it", () => {
 
   const adopt = (cell: CellSpec, { setup }: JobPayload<"setup-started">) => {
     const { handle, ...rest } = setup;
-    rig.runner.watchSetups([{ cell, run: 1, agent: "allegro", setup: rest, handle }]);
+    rig.runner.adopt({ runs: [], setups: [{ cell, run: 1, agent: "allegro", setup: rest, handle }] });
   };
 
   it("is adopted by the next one while it is at work, and when it ended unseen", async () => {

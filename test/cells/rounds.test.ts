@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createDirectoryReports } from "../../../src/cells/reports/directory-reports.ts";
-import { createRounds, type Rounds } from "../../../src/runner/pit/rounds.ts";
-import { layCell } from "../../fakes/cell-directory.ts";
-import { type ControlRig, createControl, ID } from "../../fakes/control-rig.ts";
+import { createDirectoryReports } from "../../src/cells/reports/directory-reports.ts";
+import { createRounds, type Rounds } from "../../src/cells/rounds.ts";
+import { createInventory } from "../../src/runner/pit/inventory.ts";
+import { layCell } from "../fakes/cell-directory.ts";
+import { type ControlRig, createControl, ID } from "../fakes/control-rig.ts";
 
 let rig: ControlRig;
 let root: string;
@@ -18,13 +19,13 @@ beforeEach(() => {
   said = [];
   const hear = (facts: Record<string, unknown>, what: string) => void said.push({ facts, what });
   const log = { info: hear, warn: hear } as never;
+  const config = { dataDir: rig.dir, missionsDir: root, pit: rig.config.pit };
+  const inventory = createInventory({ clock: rig.clock, config });
   rounds = createRounds({
     directories: createDirectoryReports({ registry: rig.registry, steps: rig.lifecycle.steps, log }),
+    runner: { name: "local", inventory: inventory.look },
     clock: rig.clock,
     log,
-    dataDir: rig.dir,
-    missionsDir: root,
-    pit: rig.config.pit,
   });
 });
 afterEach(() => rig.remove());

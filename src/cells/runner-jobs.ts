@@ -1,0 +1,52 @@
+import { LazarusError } from "../errors.ts";
+import { JOBS, type JobKind, type JobPayload, subjectOf } from "../protocol/jobs.ts";
+import type { AnyReport, RunnerKind } from "../protocol/reports.ts";
+import type { RunnerPort } from "../protocol/runner-port.ts";
+import type { Handler, Handlers, NewJob, Queue } from "../queue/queue.ts";
+import type { Registry } from "./registry/registry.ts";
+
+/** Of a registry that only ever had one. */
+export const LOCAL_RUNNER = "local";
+
+const RUNNER_KINDS = (Object.keys(JOBS) as JobKind[]).filter(
+  (kind): kind is RunnerKind => JOBS[kind].queue === "cells",
+);
+
+/**
+ * Handlers that have a cell's jobs done by the runner it belongs to. What comes of one is written down in the transaction that ends the job: its reports are jobs
+ * themselves.
+ */
+export function createRunnerHandlers(
+  runners: ReadonlyMap<string, Pick<RunnerPort, "do">>,
+  { registry, queue }: { readonly registry: Pick<Registry, "cell">; readonly queue: Pick<Queue, "put"> },
+): Handlers {
+  const handler: Handler<RunnerKind> = async (job, { signal }) => {
+    const { id, kind, key, payload, attempt } = job;
+    const runner = runners.get(runnerOf(payload, registry));
+    if (runner === undefined) throw gone(payload, registry);
+    const { reports } = await runner.do({ id, kind, key, payload, attempt }, signal);
+    return () => {
+      for (const report of reports) queue.put(reportJob(report));
+    };
+  };
+  return Object.fromEntries(RUNNER_KINDS.map((kind) => [kind, handler]));
+}
+
+/** A report as the job that works it off, in the lane of its cell. Of how a run is, only the last is of interest: one that still waits becomes this one. */
+export function reportJob({ kind, key, payload }: AnyReport): NewJob<JobKind> {
+  const lane = `cell:${payload.cellId}`;
+  if (kind !== "health") return { kind, key, lane, payload };
+  return { kind, key, lane, payload, merge: { tag: `health:${payload.cellId}`, fold: (_, fresh) => fresh } };
+}
+
+function runnerOf(payload: JobPayload<RunnerKind>, registry: Pick<Registry, "cell">): string {
+  const { cellId } = subjectOf(payload);
+  return (cellId === null ? null : registry.cell(cellId)?.runner) ?? LOCAL_RUNNER;
+}
+
+function gone(payload: JobPayload<RunnerKind>, registry: Pick<Registry, "cell">): LazarusError {
+  const name = runnerOf(payload, registry);
+  return new LazarusError("runner-gone", `the cell lies on the runner ${name}, which is not here`, {
+    retryable: true,
+  });
+}

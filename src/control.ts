@@ -1,0 +1,218 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { adopt, watchStarted } from "./cells/adoption.ts";
+import { tick } from "./cells/clock-jumps.ts";
+import { lookAtTime } from "./cells/expiry.ts";
+import { Lifecycle } from "./cells/lifecycle.ts";
+import { createDeadlines } from "./cells/registry/deadlines.ts";
+import { Registry } from "./cells/registry/registry.ts";
+import { createUids } from "./cells/registry/uids.ts";
+import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
+import { createReportHandlers } from "./cells/reports/reports.ts";
+import { createRounds } from "./cells/rounds.ts";
+import { createRunnerHandlers } from "./cells/runner-jobs.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Deps } from "./commands/command.ts";
+import { createCommandHandlers } from "./commands/dispatch.ts";
+import { createAnnouncer } from "./commands/posting/announce.ts";
+import { createReplyHandlers, refreshCards } from "./commands/posting/post.ts";
+import { createTailHandler } from "./commands/posting/tailed.ts";
+import { createRights } from "./commands/rights.ts";
+import type { Config } from "./config/config.ts";
+import { explain, LazarusError } from "./errors.ts";
+import { tellingFacts } from "./facts.ts";
+import { failures } from "./failures.ts";
+import { createForge } from "./gitea/client.ts";
+import type { Forge } from "./gitea/port.ts";
+import { createReach, type Reach } from "./gitea/reach.ts";
+import type { Log } from "./log.ts";
+import type { RunnerPort } from "./protocol/runner-port.ts";
+import { createLocalQueue } from "./queue/local.ts";
+import type { Queue } from "./queue/queue.ts";
+import { createReadiness } from "./readiness.ts";
+import { createRedactor } from "./redact.ts";
+import { type Db, openDb } from "./store/db.ts";
+import { createCatchUp } from "./webhooks/catchup.ts";
+import { createHandled, type Handled } from "./webhooks/handled.ts";
+import { parseText } from "./webhooks/read-text.ts";
+import { createThreadHandler } from "./webhooks/thread.ts";
+
+export const REGISTRY = "lazarus.db";
+const CARD_REFRESH_MS = 60_000;
+const TICK_MS = 15_000;
+const RETRY_LOOK_MS = 1_000;
+const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
+const HOUR_MS = 60 * 60_000;
+/** Within the 10 s that a service manager is promised. */
+const DRAIN_MS = 8_000;
+
+/** What is asked, decided, written down and posted; it touches no directory, no process and no git. */
+export interface Control {
+  readonly db: Db;
+  readonly queue: Queue;
+  readonly registry: Registry;
+  readonly forge: Forge;
+  readonly deps: Deps;
+  readonly handled: Handled;
+  /** How many running agents of an earlier process are watched again. */
+  readonly adopted: number;
+  /** Null until the forge has answered. */
+  botId(): number | null;
+  /** Why it is not ready; empty when it is. */
+  notReady(): string[];
+  /** Stops looking, and lets the jobs in hand finish. */
+  drain(): Promise<void>;
+}
+
+export interface PartsOptions {
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly forge?: (made: Forge) => Forge;
+}
+export type Parts = ReturnType<typeof openParts>;
+
+/** The parts that a verb needs, without anything being at work: for command lines that only read. */
+export function openParts(config: Config, options: PartsOptions) {
+  const clock = options.clock ?? systemClock;
+  const redactor = createRedactor(config.secrets);
+  const db = openDb(join(config.dataDir, REGISTRY));
+  const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
+  const registry = new Registry(db, clock);
+  const heard: { by: Reach["heard"] } = { by: () => {} };
+  const made = createForge({
+    heard: (error) => heard.by(error),
+    url: config.forge.url,
+    token: config.forge.token,
+    ca: config.forge.caFile === null ? undefined : readCertificates(config.forge.caFile),
+    redact: redactor.redact,
+    clock,
+    proxyFor: (url) => config.proxyFor(url),
+  });
+  const forge = options.forge?.(made) ?? made;
+  // Only root can give cells users of their own: decided here, once.
+  const asRoot = process.geteuid?.() === 0;
+  const uids = createUids(db, { range: config.uids, asRoot });
+  const announce = createAnnouncer({ queue });
+  const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
+  const rights = createRights({ forge, config });
+  const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
+  return { asRoot, clock, redactor, db, queue, registry, uids, forge, heard, lifecycle, rights, deps };
+}
+
+/** Adopts what runs on the runner, and begins to work the job log off. */
+export async function openControl(
+  config: Config,
+  { parts, runner, log }: { readonly parts: Parts; readonly runner: RunnerPort; readonly log: Log },
+): Promise<Control> {
+  const { clock, redactor, db, queue, registry, forge, lifecycle, rights } = parts;
+  const deps: Deps = { ...parts.deps, config };
+  const handled = createHandled(db, { clock, patterns: config.forge.repositories });
+  const deadlines = createDeadlines(db);
+  noteTick({ ...deps, deadlines, log });
+  const { repositories: patterns, pollMs } = config.forge;
+  const looking = { forge, db, queue, handled, clock, log, isServed: rights.isServed };
+  const catchUp = createCatchUp({ ...looking, patterns, pollMs });
+  const adopted = await adopt(runner, parts);
+
+  const reach = createReach({
+    clock,
+    log,
+    ask: () => forge.probe(),
+    onBack() {
+      const jobs = queue.resume();
+      log.info({ forge: config.forge.url, jobs }, "the forge answers; what waited for it goes on");
+      // The look at a start is catch-up's own.
+      if (readiness.botId() !== null) void catchUp.look();
+    },
+  });
+  parts.heard.by = reach.heard;
+  const begin = (forgeNow: number) => {
+    db.transaction(() => {
+      handled.serve(patterns, forgeNow);
+      catchUp.begin(forgeNow);
+    });
+    catchUp.start();
+  };
+  const readiness = createReadiness({ config, forge, reach, clock, log, begin });
+
+  const postDeps = { ...deps, db, redact: redactor.redact };
+  const handlers = {
+    ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
+    ...createCommandHandlers({ ...postDeps, log }),
+    ...createReportHandlers(lifecycle.reported, (run) => watchStarted(runner, parts, run)),
+    ...createTailHandler(postDeps),
+    ...createReplyHandlers(deps),
+    ...createRunnerHandlers(new Map([[runner.name, runner]]), { registry, queue }),
+  };
+  queue.work(tellingFacts(handlers, { log, registry }), failures({ ...postDeps, reach }));
+
+  // Whoever looks at a deadline has looked at the clock just before.
+  const lookAtClock = () => noteTick({ ...deps, deadlines, log });
+  const lookAtRetries = () => {
+    lookAtClock();
+    lifecycle.steps.admitDue();
+  };
+  const lookAtEnds = () => {
+    lookAtClock();
+    lookAtTime({ ...deps, deadlines });
+  };
+  const directories = createDirectoryReports({ registry, steps: lifecycle.steps, log });
+  const rounds = createRounds({ directories, runner, clock, log });
+  const again = { clock, log };
+  const cancels = [
+    every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
+    every(RETRY_LOOK_MS, lookAtRetries, again),
+    every(TICK_MS, lookAtEnds, again),
+    every(config.pit.scanMs, () => void rounds.look(), again),
+    every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
+  ];
+  lifecycle.steps.admitWaiting();
+  return {
+    db,
+    queue,
+    registry,
+    forge,
+    deps,
+    handled,
+    adopted,
+    botId: readiness.botId,
+    notReady: readiness.notReady,
+    async drain() {
+      for (const cancel of [...cancels, readiness.stop, reach.stop, catchUp.stop]) cancel();
+      await rounds.stop();
+      await queue.close(DRAIN_MS);
+    },
+  };
+}
+
+function readCertificates(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new LazarusError("configuration", `reading ${path} (forge.ca_file in lazarus.yaml)`, { cause });
+  }
+}
+
+/** Deadlines move with a wall clock that was set, before anybody looks at them. */
+function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): void {
+  const jumpMs = tick(deps);
+  if (jumpMs !== 0)
+    deps.log.warn({ jump_ms: jumpMs }, "the wall clock was set: deadlines were moved with it");
+}
+
+/** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */
+function every(ms: number, act: () => void, at: { clock: Clock; log: Log }): () => void {
+  let cancel = () => {};
+  const again = () => {
+    cancel = at.clock.after(ms, () => {
+      try {
+        act();
+      } catch (error) {
+        at.log.error({ why: explain(error) }, "looking after the cells failed; trying again");
+      }
+      again();
+    });
+  };
+  again();
+  return () => cancel();
+}

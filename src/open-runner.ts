@@ -1,0 +1,49 @@
+import type { Backend, BackendName } from "./backends/backend.ts";
+import type { Clock } from "./clock.ts";
+import type { AgentConfig, Config } from "./config/config.ts";
+import { createBackends, settleBackends } from "./isolation.ts";
+import type { Log } from "./log.ts";
+import type { AnyReport } from "./protocol/reports.ts";
+import type { RunnerPort } from "./protocol/runner-port.ts";
+import { type HeartbeatAccess, openHeartbeatAccess } from "./runner/heartbeat-tokens.ts";
+import { localPort } from "./runner/local-port.ts";
+import { createRunner } from "./runner/runner.ts";
+
+export interface RunnerOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly redact: (text: string) => string;
+  /** Takes what the runner sees by itself. */
+  readonly report: (report: AnyReport) => void;
+  /** What a test puts in place of the real backends. */
+  readonly backends?:
+    | ((made: ReadonlyMap<BackendName, Backend>) => ReadonlyMap<BackendName, Backend>)
+    | undefined;
+}
+
+export interface OpenRunner {
+  readonly port: RunnerPort;
+  /** The agents as this machine can run them. */
+  readonly agents: ReadonlyMap<string, AgentConfig>;
+  readonly heartbeats: HeartbeatAccess;
+}
+
+/** The side that touches disk, processes and git, on this machine: its backends are tried first, and what does not work here is said. */
+export async function openRunner(given: Config, options: RunnerOptions): Promise<OpenRunner> {
+  const { clock, log, report } = options;
+  const made = createBackends(given, clock);
+  const backends = options.backends?.(made) ?? made;
+  const { agents, notices } = await settleBackends(given, backends);
+  for (const notice of notices) log.warn({}, notice);
+  const config: Config = { ...given, agents };
+  const heartbeats = openHeartbeatAccess(config.dataDir, config.server.url);
+  const runner = createRunner({
+    ...options,
+    ...{ config, heartbeats, backends },
+    // Only root can give cells users of their own.
+    asRoot: process.geteuid?.() === 0,
+    report: (one) => report(structuredClone(one)),
+  });
+  return { port: localPort(runner), agents, heartbeats };
+}
