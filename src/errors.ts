@@ -62,6 +62,11 @@ export function isRetryable(error: unknown): boolean {
   return error instanceof LazarusError ? error.retryable : true;
 }
 
+/** Whether what a program said when it failed is that the disk, or somebody's share of it, is full. */
+export function saysDiskFull(stderr: string): boolean {
+  return /No space left on device|Disk quota exceeded/.test(stderr);
+}
+
 /** The `code` of a Node system error (`ENOENT`, `ENOSPC` …), else undefined. */
 export function systemCode(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;

@@ -39,12 +39,13 @@ const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
     deps.log.info(ofRun(cellId, run, deps), "cell brought back");
   },
   collected({ payload: { cellId, run, harvest } }, deps) {
-    const { exitClass, exitWhy, stopped } = deps.registry.run(cellId, run) ?? {};
+    const { exitClass, exitWhy, exitSays, stopped } = deps.registry.run(cellId, run) ?? {};
     const outcome = exitClass == null ? null : EXITS[exitClass].words;
     const held = [...harvest.forbidden, ...harvest.heldBack, ...harvest.protectedPaths];
     const facts = {
       outcome,
       why: stopped ?? exitWhy ?? null,
+      ...(exitSays == null ? {} : { says: exitSays }),
       commits: harvest.commitCount,
       files: harvest.files,
     };

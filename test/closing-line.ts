@@ -18,11 +18,12 @@ export function tally(modules: readonly TestModule[], strayErrors: number): Tall
     counts.failed += module.errors().length;
     for (const suite of module.children.allSuites()) counts.failed += suite.errors().length;
     for (const test of module.children.allTests()) {
-      const { state } = test.result();
+      const { state, ...ended } = test.result();
       // A test that never came to its end did not pass.
       counts[state === "pending" ? "failed" : state] += 1;
       if (state !== "skipped") continue;
-      const what = test.meta().lacks ?? "";
+      // What a test finds out while it runs it says as it skips itself.
+      const what = test.meta().lacks ?? ("note" in ended ? ended.note : undefined) ?? "";
       lacks.set(what, (lacks.get(what) ?? 0) + 1);
     }
   }

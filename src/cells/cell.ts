@@ -7,7 +7,7 @@ import type {
   SetupBegun,
   SetupEnd,
 } from "../protocol/shapes.ts";
-import type { ExitClass } from "./exit.ts";
+import type { ExitClass, StopCause } from "./exit.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */
 export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
@@ -64,8 +64,22 @@ export interface Cell {
   readonly state: State;
   readonly outcome: Outcome | null;
   readonly health: Health | null;
-  /** Why it is not going on: what a proposed cell waits for, what went wrong. For people. */
+  /** Why it is not going on, or not as it should: all the causes below in words, for people (`reasonOf`). It is not stored. */
   readonly reason: string | null;
+  /** Why a director must let it start. */
+  readonly approval: string | null;
+  /** Why the run that was asked for last never began. */
+  readonly notStarted: string | null;
+  /** A job that failed, and is tried again, or never by itself (`isOver`). */
+  readonly stuck: { readonly job: string; readonly why: string; readonly isOver: boolean } | null;
+  /** Why closing it was given up. */
+  readonly notClosed: string | null;
+  /** What the pit found twice in a row: `gone`, `damaged: worktree is a link, not a directory`. */
+  readonly directoryTrouble: string | null;
+  /** The branch that people had moved, so that what was made went to another. */
+  readonly divertedFrom: string | null;
+  /** The log of the run at work was cut in its middle. */
+  readonly logCut: { readonly run: number; readonly bytes: number } | null;
   readonly repository: RepositoryRef;
   /** The issue or pull request that bears the card. */
   readonly number: number;
@@ -158,8 +172,10 @@ export interface Run {
   readonly endedAt: number | null;
   readonly code: number | null;
   readonly signal: string | null;
-  /** Why Lazarus ended it; null when it ended by itself. */
+  /** Why Lazarus ended it, in words; null when it ended by itself. */
   readonly stopped: string | null;
+  /** The same for decisions. */
+  readonly stopCause: StopCause | null;
   readonly handle: Readonly<Record<string, unknown>> | null;
   readonly logPath: string | null;
   readonly collectedAt: number | null;
@@ -173,8 +189,10 @@ export interface Run {
   /** Lazarus itself asked for it: a retry. */
   readonly isAutomatic: boolean;
   readonly exitClass: ExitClass | null;
-  /** What the class was read from, in words. */
+  /** What the class was read from, in words: `exit 3`, `the machine ran out of memory`. */
   readonly exitWhy: string | null;
+  /** The agent's own words about it; null where it said none. */
+  readonly exitSays: string | null;
   /** When a quota resets, as the agent said. */
   readonly resetsAt: number | null;
   /** How its cell was set up for it; null: it was not. */

@@ -17,6 +17,10 @@ export const EXIT_CLASSES = [
 ] as const;
 export type ExitClass = (typeof EXIT_CLASSES)[number];
 
+/** Why a run was ended by Lazarus, or never began. */
+export const STOP_CAUSES = ["asked", "closed", "over-limit", "destroyed", "refused", "not-set-up"] as const;
+export type StopCause = (typeof STOP_CAUSES)[number];
+
 /**
  * What follows by itself: `publish` what there is; `ask` a person at once, and publish; try again with `backoff`, or `at-reset`, and publish only when it
  * is not tried again any more.
@@ -92,8 +96,10 @@ export const EXITS: Readonly<
 /** What a run turned out to be, and from what that was read. */
 export interface Exit {
   readonly class: ExitClass;
-  /** In words, for people: `exit 3`, what the agent said. */
+  /** What it was read from, in words for people: `exit 3`, `the machine ran out of memory`. */
   readonly why: string;
+  /** The agent's own words about it; null where it said none. */
+  readonly says: string | null;
   /** Epoch ms; only of `quota`, null where it was not told. */
   readonly resetsAt: number | null;
 }
@@ -122,6 +128,7 @@ export interface Ended {
     readonly code: number | null;
     readonly signal: string | null;
     readonly stopped: string | null;
+    readonly stopCause: StopCause | null;
   };
   readonly preset: string | null;
   readonly harvest: Pick<Harvest, "changed" | "question" | "signs">;
@@ -137,7 +144,7 @@ export function classify(ended: Ended): Exit {
   const { run, preset, harvest, isNew } = ended;
   const signs = harvest.signs;
   if (run.stopped !== null)
-    return exit(run.stopped.startsWith("over its") ? "over-limit" : "stopped", run.stopped);
+    return exit(run.stopCause === "over-limit" ? "over-limit" : "stopped", run.stopped);
   if (harvest.question !== null) return exit("question", "it asks a question");
   const isGone = run.code === null && run.signal === null;
   if (signs?.isRebooted && (isGone || run.signal !== null))
@@ -150,19 +157,19 @@ export function classify(ended: Ended): Exit {
   const isFailed = run.code !== 0 || signs?.event === "failed";
   const isIdle = !isNew && signs?.event !== "ok";
   const byCode = CODES[preset ?? ""]?.[run.code ?? -1];
+  const end = run.signal !== null ? `signal ${run.signal}` : `exit ${run.code}`;
   if (signs !== null && (isFailed || isIdle)) {
     if (signs.quota !== null)
-      return { class: "quota", why: signs.quota.words, resetsAt: signs.quota.resetsAt };
-    if (signs.credit !== null) return exit("no-credit", signs.credit);
-    if (signs.login !== null) return exit("not-logged-in", signs.login);
+      return { ...exit("quota", end, signs.quota.words), resetsAt: signs.quota.resetsAt };
+    if (signs.credit !== null) return exit("no-credit", end, signs.credit);
+    if (signs.login !== null) return exit("not-logged-in", end, signs.login);
   }
-  const end = run.signal !== null ? `signal ${run.signal}` : `exit ${run.code}`;
   if (byCode !== undefined) return exit(byCode, end);
   if (run.code === 126 || run.code === 127) return exit("cannot-run", end);
   if (!isFailed) return exit(harvest.changed ? "done" : "nothing-changed", end);
-  return exit("crashed", signs?.event === "failed" && signs.says !== "" ? `${end}: ${signs.says}` : end);
+  return exit("crashed", end, signs?.event === "failed" ? signs.says : "");
 }
 
-function exit(kind: ExitClass, why: string): Exit {
-  return { class: kind, why, resetsAt: null };
+function exit(kind: ExitClass, why: string, says = ""): Exit {
+  return { class: kind, why, says: says === "" ? null : says, resetsAt: null };
 }

@@ -1,6 +1,7 @@
 import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
 import { briefPrompt, type NewPrompt, wordsPrompt } from "./prompt.ts";
+import { NOTHING_IN_THE_WAY } from "./reason.ts";
 import { beforeOf } from "./registry/before.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -66,7 +67,7 @@ export class Lifecycle {
       const ended = this.#registry.lastUnwithdrawnRun(cell.id);
       if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
         this.steps.advance(cell.id);
-      this.#registry.update(cell.id, { pushRefused: null, reason: null, breaker: null });
+      this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
       const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry));
       return this.#line(cell.id, { agent, requester, prompt });
     });
@@ -91,7 +92,8 @@ export class Lifecycle {
         endedAt: this.#deps.clock.now(),
       });
       this.#registry.update(cell.id, {
-        reason: step.why,
+        notStarted: step.why,
+        approval: null,
         waitsForApproval: false,
         ...(isUnmade ? { outcome: step.outcome } : {}),
       });
@@ -119,7 +121,7 @@ export class Lifecycle {
   approve(cell: Cell): void {
     this.#registry.transaction(() => {
       if (!this.#mustBe(cell.id, ["proposed"]).waitsForApproval) throw movedOn(cell.id);
-      this.#registry.update(cell.id, { waitsForApproval: false, reason: null });
+      this.#registry.update(cell.id, { waitsForApproval: false, approval: null });
       const last = this.#registry.lastRun(cell.id);
       if (last !== null) this.steps.admitWaiting({ checked: { cellId: cell.id, n: last.n } });
       this.steps.card(cell.id);
@@ -136,7 +138,7 @@ export class Lifecycle {
       return true;
     }
     if (run.state !== "running" && run.state !== "admitted") return false;
-    this.#registry.transaction(() => this.steps.putStop(cell, run, why));
+    this.#registry.transaction(() => this.steps.putStop(cell, run, { cause: "asked", why }));
     return true;
   }
 
@@ -154,7 +156,7 @@ export class Lifecycle {
       }
       if (isEndOfWork(closing))
         this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["publish", "push"] }, why);
-      this.#registry.update(cell.id, { closing, pushRefused: null, reason: null });
+      this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, closing, pushRefused: null });
       this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
       this.steps.mark(cell.id);
       this.steps.advance(cell.id);
@@ -167,7 +169,10 @@ export class Lifecycle {
     this.#registry.transaction(() => {
       const tip = this.#mustBe(cell.id, ["idle"]).harvest?.tip;
       if (tip === undefined || tip === null || tip !== cell.harvest?.tip) throw movedOn(cell.id);
-      this.#registry.update(cell.id, { releasedTip: tip, releasedBy: by, pushRefused: null, reason: null });
+      this.#registry.update(cell.id, {
+        ...NOTHING_IN_THE_WAY,
+        ...{ releasedTip: tip, releasedBy: by, pushRefused: null },
+      });
       this.steps.retryPush(cell.id);
       this.steps.card(cell.id);
     });

@@ -68,11 +68,11 @@ export async function planCell(
     branch,
     coAuthor: agent.git.hasCoAuthor ? coAuthorOf(at.origin, target.repository.htmlUrl) : null,
   });
-  const reason = target.issue === null ? null : approvalReason(issue, target, trust, at.origin);
+  const approval = target.issue === null ? null : approvalReason(issue, target, trust, at.origin);
   const now = at.deps.clock.now();
   const cell: NewCell = {
     id,
-    reason,
+    approval,
     repository,
     number: issue.number,
     isPullRequest: issue.isPullRequest,
@@ -82,7 +82,7 @@ export async function planCell(
     askedInComment: at.origin.commentId,
     asked: at.origin.asker.via === "forge" ? at.origin.asker : null,
     agent: agent.name,
-    waitsForApproval: reason !== null,
+    waitsForApproval: approval !== null,
     baseName: base.name,
     baseRef: base.ref,
     baseCommit: base.commit,

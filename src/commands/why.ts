@@ -51,7 +51,7 @@ function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Senten
   const last = deps.registry.lastRun(cell.id);
   const run = deps.registry.lastKeptRun(cell.id) ?? last;
   const said: Sentence[] = [];
-  if (cell.waitsForApproval) said.push(say`It waits for a director's approval: ${cell.reason ?? ""}.`);
+  if (cell.waitsForApproval) said.push(say`It waits for a director's approval: ${cell.approval ?? ""}.`);
   else if (cell.reason !== null) said.push(say`${cell.reason}`);
   const seen = healthOf(cell);
   if (seen !== null) {
@@ -92,7 +92,9 @@ function nothingReasons(cell: Cell): Sentence[] {
 function exitReasons(run: Run): Sentence[] {
   const said = [say`Run ${run.n} of ${run.agent}: ${endOfRun(run)}.`];
   if (run.exitClass !== null && run.stopped === null)
-    said.push(say`That counts as ${EXITS[run.exitClass].words}: ${run.exitWhy ?? ""}.`);
+    said.push(
+      say`That counts as ${EXITS[run.exitClass].words}: ${[run.exitWhy, run.exitSays].filter((one) => one !== null).join(": ")}.`,
+    );
   const refused = refusedHosts(run);
   return refused === null ? said : [...said, refused];
 }

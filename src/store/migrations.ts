@@ -151,8 +151,39 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN setup TEXT;
   ALTER TABLE cells ADD COLUMN asked TEXT;
   `,
-  // 7: on which runner a cell lies.
+  // 7: on which runner a cell lies; one column for each cause that may stand in its way, instead of one text; why a run was ended, and what
+  // its agent said, apart from the words for people. What the old text meant is read from how older versions wrote it, once, here.
   `
   ALTER TABLE cells ADD COLUMN runner TEXT NOT NULL DEFAULT 'local';
+  ALTER TABLE cells ADD COLUMN approval TEXT;
+  ALTER TABLE cells ADD COLUMN not_started TEXT;
+  ALTER TABLE cells ADD COLUMN stuck TEXT;
+  ALTER TABLE cells ADD COLUMN not_closed TEXT;
+  ALTER TABLE cells ADD COLUMN directory_trouble TEXT;
+  ALTER TABLE cells ADD COLUMN diverted_from TEXT;
+  ALTER TABLE cells ADD COLUMN log_cut TEXT;
+  UPDATE cells SET approval = reason WHERE waits_for_approval = 1;
+  UPDATE cells SET stuck = json_object('job', '', 'why', replace(reason, ' (it is tried again by itself)', ''), 'isOver', json('false'))
+    WHERE waits_for_approval = 0 AND reason LIKE '% (it is tried again by itself)';
+  UPDATE cells SET stuck = json_object('job', '', 'why', replace(reason, ' (tried often enough: a person must look)', ''), 'isOver', json('true'))
+    WHERE waits_for_approval = 0 AND reason LIKE '% (tried often enough: a person must look)';
+  UPDATE cells SET directory_trouble = substr(reason, length('its directory is ') + 1)
+    WHERE waits_for_approval = 0 AND reason LIKE 'its directory is %';
+  UPDATE cells SET diverted_from = branch
+    WHERE waits_for_approval = 0 AND reason LIKE 'somebody pushed to % meanwhile: this went to %';
+  UPDATE cells SET not_closed = reason WHERE waits_for_approval = 0 AND reason LIKE 'it was not closed, %';
+  UPDATE cells SET not_started = reason
+    WHERE coalesce(approval, stuck, directory_trouble, diverted_from, not_closed, push_refused) IS NULL
+    AND reason NOT LIKE 'the log of run % grew over its limit: %';
+  ALTER TABLE cells DROP COLUMN reason;
+  ALTER TABLE runs ADD COLUMN stop_cause TEXT;
+  ALTER TABLE runs ADD COLUMN exit_says TEXT;
+  UPDATE runs SET stop_cause = CASE
+    WHEN stopped LIKE 'over its %' THEN 'over-limit' WHEN stopped LIKE 'closed by %' THEN 'closed'
+    WHEN stopped LIKE 'destroyed by %' THEN 'destroyed' WHEN started_at IS NULL THEN 'refused' ELSE 'asked' END
+    WHERE stopped IS NOT NULL;
+  UPDATE runs SET exit_says = exit_why WHERE exit_class IN ('quota', 'no-credit', 'not-logged-in');
+  UPDATE runs SET exit_says = substr(exit_why, instr(exit_why, ': ') + 2), exit_why = substr(exit_why, 1, instr(exit_why, ': ') - 1)
+    WHERE exit_class = 'crashed' AND instr(exit_why, ': ') > 0;
   `,
 ];

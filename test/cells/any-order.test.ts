@@ -2,7 +2,6 @@ import { expect, it } from "vitest";
 import { isBeingSetUp, type Run } from "../../src/cells/cell.ts";
 import { tick } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime } from "../../src/cells/expiry.ts";
-import { isStuckReason } from "../../src/cells/steps/stuck.ts";
 import { LazarusError } from "../../src/errors.ts";
 import {
   type ControlRig,
@@ -223,7 +222,7 @@ function faultsAtRest(rig: ControlRig): string[] {
     if (cell === null || last === null) return [];
     const isRetry = last.state === "waiting" && (last.notBefore ?? 0) > clock.now();
     const isToBePublished = cell.harvest !== null && cell.harvest.tip !== cell.publishedTip;
-    const isTold = isStuckReason(cell.reason) || cell.reason === FULL || cell.pushRefused !== null;
+    const isTold = cell.stuck !== null || cell.pushRefused !== null;
     const found: [boolean, string][] = [
       [last.state === "admitted" || last.state === "running", `its run is ${last.state} for ever`],
       [last.state === "waiting" && !isRetry, "its run waits for ever"],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { classify, EXIT_CLASSES, EXITS, type ExitClass } from "../../src/cells/exit.ts";
+import { classify, EXIT_CLASSES, EXITS, type ExitClass, type StopCause } from "../../src/cells/exit.ts";
 import { signsIn } from "../../src/runner/collect/log-signs.ts";
 import { harvest, nothingLeft } from "../fakes/control-rig.ts";
 import { growth } from "../fakes/growth.ts";
@@ -11,6 +11,7 @@ interface Left {
   readonly code?: number | null;
   readonly signal?: string | null;
   readonly stopped?: string | null;
+  readonly stopCause?: StopCause;
   readonly log?: string;
   /** What lies in git, and whether this run put it there. */
   readonly work?: "none" | "new" | "old";
@@ -28,7 +29,7 @@ function found(left: Left) {
   };
   const made = work === "none" ? nothingLeft() : harvest();
   return classify({
-    run: { code, signal, stopped },
+    run: { code, signal, stopped, stopCause: left.stopCause ?? (stopped === null ? null : "asked") },
     preset,
     harvest: { ...made, question: left.question ?? null, signs },
     isNew: work === "new",
@@ -479,10 +480,14 @@ const TABLE: [string, Left, ExitClass][] = [
   ],
   [
     "over its wall clock",
-    { code: 143, signal: "TERM", stopped: "over its wall clock of 2 h", work: "new" },
+    { code: 143, signal: "TERM", stopped: "any words", stopCause: "over-limit", work: "new" },
     "over-limit",
   ],
-  ["over its disk", { code: 143, signal: "TERM", stopped: "over its disk: 11 GB of 10 GB" }, "over-limit"],
+  [
+    "over its disk",
+    { code: 143, signal: "TERM", stopped: "any words", stopCause: "over-limit" },
+    "over-limit",
+  ],
   ["a question", { question: "Which database?" }, "question"],
   ["a question after work", { question: "Which database?", work: "new" }, "question"],
   ["a question, then exit 1", { question: "Which database?", code: 1 }, "question"],
@@ -555,8 +560,11 @@ describe("what a run turned out to be", () => {
       type: "turn.failed",
       error: { message: `stream disconnected\nat ${"x".repeat(9_000)}` },
     });
-    expect(found({ preset: "codex", log, code: 1 }).why).toBe("exit 1: stream disconnected");
-    const long = found({ log: `429 too many requests ${"y".repeat(9_000)}`, code: 1 }).why;
+    expect(found({ preset: "codex", log, code: 1 })).toMatchObject({
+      ...{ why: "exit 1", says: "stream disconnected" },
+    });
+    const long = found({ log: `429 too many requests ${"y".repeat(9_000)}`, code: 1 }).says ?? "";
+    expect(long.length).toBeGreaterThan(100);
     expect(long.length).toBeLessThan(210);
   });
 

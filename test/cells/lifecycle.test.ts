@@ -181,7 +181,7 @@ describe("a run that waits", () => {
   });
 
   it("waits for a director's word, and then for nothing else", () => {
-    rig.create({ waitsForApproval: true, reason: "the text was changed" });
+    rig.create({ waitsForApproval: true, approval: "the text was changed" });
     expect([rig.run().state, steps()]).toEqual(["waiting", []]);
     rig.lifecycle.approve(rig.cell());
     expect([rig.run().state, steps(), rig.cell().reason]).toEqual(["admitted", ["start"], null]);
@@ -308,7 +308,10 @@ describe("close", () => {
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     rig.clearJobs();
     rig.lifecycle.reported.onPushRefused({ cellId: ID, run: 1, why: "the branch is protected" });
-    expect(rig.cell()).toMatchObject({ state: "idle", closing: null, reason: "the branch is protected" });
+    expect(rig.cell()).toMatchObject({
+      ...{ state: "idle", closing: null },
+      reason: "not published: the branch is protected",
+    });
     expect(rig.registry.history(ID).at(-1)).toMatchObject({
       from: "closing",
       to: "idle",

@@ -181,7 +181,7 @@ export class ChaosRig {
       existsSync(join(this.lazarus.dataDir, "lazarus.db")) &&
       this.query<{ state: string }>("SELECT state FROM cells")[0]?.state === state;
     await until(`the cell is ${state}`, isSo).catch((error: unknown) => {
-      const cells = this.query("SELECT state, outcome, reason FROM cells");
+      const cells = this.query("SELECT state, outcome, stuck, push_refused FROM cells");
       const runs = this.query("SELECT n, state, handle, started_at, ended_at, stopped FROM runs");
       throw new Error(
         `${String(error)}\n${JSON.stringify({ cells, runs, jobs: this.openJobs() }, null, 1)}\n${this.log}`,

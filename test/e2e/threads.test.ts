@@ -66,7 +66,7 @@ describe("who does not type it as it is read", () => {
 describe("a pull request from a fork", () => {
   it("gets a draft into its own base", async (context) => {
     // The stand-in has no forks; test/commands/summon.test.ts plays this on it as far as it goes.
-    if (stage.server.name === "stand-in") return context.skip("the stand-in has no forks");
+    if (stage.server.name === "stand-in") return context.skip("forks, which the stand-in has not");
     const { reader } = stage;
     const api = async (method: string, path: string, body: object) => {
       const answer = await stage.server.api(reader, method, path, body);

@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import type { Announcement } from "../../src/cells/announcement.ts";
 import type { Cell, Run } from "../../src/cells/cell.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
+import { NOTHING_IN_THE_WAY } from "../../src/cells/reason.ts";
 import type { NewCell } from "../../src/cells/registry/cell-row.ts";
 import { createDeadlines, type Deadlines } from "../../src/cells/registry/deadlines.ts";
 import { Registry } from "../../src/cells/registry/registry.ts";
@@ -176,7 +177,7 @@ export function newCell(now: number, more: Partial<NewCell> = {}): NewCell {
   const id = more.id ?? ID;
   return {
     id,
-    reason: null,
+    approval: null,
     repository: { id: 7, fullName: "acme/app" },
     number: 262,
     isPullRequest: false,
@@ -384,6 +385,9 @@ export function jobOf<K extends JobKind>(
 
 /** What has not happened yet to a cell that was just made. */
 export const NOTHING_YET = {
+  reason: null,
+  ...NOTHING_IN_THE_WAY,
+  directoryTrouble: null,
   outcome: null,
   health: null,
   cardId: null,

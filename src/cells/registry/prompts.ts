@@ -4,7 +4,7 @@ import { PROMPT_KINDS } from "../../protocol/shapes.ts";
 import type { Db } from "../../store/db.ts";
 import type { Requester } from "../cell.ts";
 import type { NewPrompt } from "../prompt.ts";
-import { flag } from "./columns.ts";
+import { flag, maybe } from "./columns.ts";
 
 /** What a run is asked, as it was written down together with the run. */
 export interface Prompt {
@@ -32,7 +32,7 @@ const promptRow = z.object({
   sha256: z.string(),
   at: z.number(),
   given_sha256: z.string().nullable(),
-  resumed: flag.nullable(),
+  resumed: maybe(flag).shape,
 });
 
 interface RunOfCell {

@@ -5,16 +5,24 @@ import type { Db } from "../../store/db.ts";
 import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "../cell.ts";
 import { briefPrompt } from "../prompt.ts";
 import {
-  bindCell,
+  type CellChange,
   cellFromRow,
-  INSERT_CELL,
   type NewCell,
+  rowOfCellChange,
+  rowOfNewCell,
   type Standing,
   standingFromRow,
 } from "./cell-row.ts";
-import type { CellChange, RunChange } from "./changes.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
-import { bindRun, historyFromRow, INSERT_RUN, type NewRun, runFromRow } from "./run-row.ts";
+import { addRow, changeRow } from "./rows.ts";
+import {
+  historyFromRow,
+  type NewRun,
+  type RunChange,
+  rowOfNewRun,
+  rowOfRunChange,
+  runFromRow,
+} from "./run-row.ts";
 
 /** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
 export class Registry {
@@ -35,7 +43,10 @@ export class Registry {
   /** Writes a new cell, `proposed`, with its first history row. */
   insert(cell: NewCell, members: readonly Member[], why: string): void {
     this.transaction(() => {
-      this.#db.sql.prepare(INSERT_CELL).run(bindCell(cell));
+      const { seq } = this.#db.sql.prepare("SELECT COALESCE(MAX(seq), 0) + 1 AS seq FROM cells").get() as {
+        seq: number;
+      };
+      addRow(this.#db, "cells", { ...rowOfNewCell(cell), seq });
       for (const member of members) this.addMember(cell.id, member);
       const [at, who] = [cell.createdAt, cell.requester.login];
       this.remember(cell.id, { at, from: null, to: "proposed", who, why });
@@ -81,37 +92,11 @@ export class Registry {
   }
 
   update(cellId: string, change: CellChange): void {
-    const columns: Record<string, unknown> = {};
-    for (const [key, value] of Object.entries(change)) {
-      const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-      const isJson = (key === "harvest" || key === "closing" || key === "beat") && value !== null;
-      columns[column] = isJson ? JSON.stringify(value) : typeof value === "boolean" ? Number(value) : value;
-    }
-    this.#set("cells", columns, { id: cellId });
+    changeRow(this.#db, "cells", rowOfCellChange(change), { id: cellId });
   }
 
   updateRun(cellId: string, n: number, change: RunChange): void {
-    const columns: Record<string, unknown> = {};
-    for (const [key, value] of Object.entries(change)) {
-      const column = key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-      columns[column] = typeof value === "object" && value !== null ? JSON.stringify(value) : value;
-    }
-    this.#set("runs", columns, { cell: cellId, n });
-  }
-
-  #set(table: "cells" | "runs", columns: Record<string, unknown>, where: Record<string, unknown>): void {
-    const names = Object.keys(columns);
-    if (names.length === 0) return;
-    const set = names.map((name) => `${name} = @${name}`).join(", ");
-    const which = Object.keys(where)
-      .map((name) => `${name} = @where_${name}`)
-      .join(" AND ");
-    const bound = Object.fromEntries(Object.entries(where).map(([name, value]) => [`where_${name}`, value]));
-    const { changes } = this.#db.sql
-      .prepare(`UPDATE ${table} SET ${set} WHERE ${which}`)
-      .run({ ...columns, ...bound });
-    if (changes !== 1)
-      throw new LazarusError("internal", `updating ${table}: no row ${JSON.stringify(where)}`);
+    changeRow(this.#db, "runs", rowOfRunChange(change), { cell: cellId, n });
   }
 
   cell(id: string): Cell | null {
@@ -206,7 +191,7 @@ export class Registry {
         .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
         .get({ cellId: run.cellId }) as { n: number };
       const createdAt = this.#clock.now();
-      this.#db.sql.prepare(INSERT_RUN).run({ ...bindRun(run), n, createdAt });
+      addRow(this.#db, "runs", rowOfNewRun(run, { n, createdAt }));
       this.prompts.add({ cellId: run.cellId, n }, run.prompt ?? briefPrompt(run.requester), createdAt);
       return n;
     });
@@ -296,5 +281,5 @@ function isIn(cell: Cell, repository: RepositoryRef): boolean {
 /** As the index of open runs has it: a query must say the same to be answered by it. */
 const OPEN = "state IN ('waiting','admitted','running')";
 const STANDING = `
-  SELECT rowid AS row, id, state, reason, sealed_at, closing FROM cells
+  SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing FROM cells
   WHERE state <> 'destroyed' AND state = @state AND rowid > @after ORDER BY rowid LIMIT @limit`;

@@ -1,67 +1,51 @@
 import * as z from "zod";
 import { peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
 import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES } from "../cell.ts";
-import { EXIT_CLASSES } from "../exit.ts";
+import { EXIT_CLASSES, STOP_CAUSES } from "../exit.ts";
 import type { NewPrompt } from "../prompt.ts";
-import { flag, json } from "./columns.ts";
+import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
 
-const runRow = z.object({
-  cell: z.string(),
-  n: z.number(),
-  agent: z.string(),
-  role: z.enum(ROLES),
-  state: z.enum(RUN_STATES),
-  requester_id: z.number().nullable(),
-  requester_login: z.string(),
-  created_at: z.number(),
-  started_at: z.number().nullable(),
-  ended_at: z.number().nullable(),
-  code: z.number().nullable(),
-  signal: z.string().nullable(),
-  stopped: z.string().nullable(),
-  handle: json(z.record(z.string(), z.unknown())).nullable(),
-  log_path: z.string().nullable(),
-  collected_at: z.number().nullable(),
-  leftovers: json(z.array(z.string())),
-  refused_hosts: json(z.array(z.string())),
-  people: json(peoplePush).nullable(),
-  not_before: z.number().nullable(),
-  automatic: flag,
-  exit_class: z.enum(EXIT_CLASSES).nullable(),
-  exit_why: z.string().nullable(),
-  resets_at: z.number().nullable(),
-  setup: json(setupBegun.extend({ end: setupEnd.nullable() })).nullable(),
-});
+const words = json<readonly string[]>(z.array(z.string()));
+
+/** Each column of `runs`. */
+const RUNS = table(
+  {
+    cellId: fixed(text),
+    n: fixed(int),
+    agent: fixed(text),
+    role: fixed(oneOf(ROLES)),
+    state: open(oneOf(RUN_STATES)),
+    requesterId: fixed(maybe(int)),
+    requesterLogin: fixed(text),
+    createdAt: fixed(int),
+    notBefore: open(maybe(int)),
+    isAutomatic: fixed(flag),
+    startedAt: later(maybe(int)),
+    endedAt: later(maybe(int)),
+    code: later(maybe(int)),
+    signal: later(maybe(text)),
+    stopped: later(maybe(text)),
+    stopCause: later(maybe(oneOf(STOP_CAUSES))),
+    handle: later(maybe(json(z.record(z.string(), z.unknown())))),
+    logPath: later(maybe(text)),
+    collectedAt: later(maybe(int)),
+    leftovers: later(words),
+    refusedHosts: later(words),
+    people: later(maybe(json(peoplePush))),
+    exitClass: later(maybe(oneOf(EXIT_CLASSES))),
+    exitWhy: later(maybe(text)),
+    exitSays: later(maybe(text)),
+    resetsAt: later(maybe(int)),
+    setup: later(maybe(json(setupBegun.extend({ end: setupEnd.nullable() })))),
+  },
+  { cellId: "cell", isAutomatic: "automatic" },
+);
+type Columns = (typeof RUNS)["columns"];
 
 /** A row of `runs` as a Run. */
 export function runFromRow(row: unknown): Run {
-  const r = runRow.parse(row);
-  return {
-    cellId: r.cell,
-    n: r.n,
-    agent: r.agent,
-    role: r.role,
-    state: r.state,
-    requester: { id: r.requester_id, login: r.requester_login },
-    createdAt: r.created_at,
-    startedAt: r.started_at,
-    endedAt: r.ended_at,
-    code: r.code,
-    signal: r.signal,
-    stopped: r.stopped,
-    handle: r.handle,
-    logPath: r.log_path,
-    collectedAt: r.collected_at,
-    leftovers: r.leftovers,
-    refusedHosts: r.refused_hosts,
-    people: r.people,
-    notBefore: r.not_before,
-    isAutomatic: r.automatic,
-    exitClass: r.exit_class,
-    exitWhy: r.exit_why,
-    resetsAt: r.resets_at,
-    setup: r.setup,
-  };
+  const { requesterId, requesterLogin, ...rest } = RUNS.read(row);
+  return { ...rest, requester: { id: requesterId, login: requesterLogin } };
 }
 
 /** A run as it is asked for. Without a prompt of its own it gets the cell's brief. */
@@ -72,18 +56,21 @@ export type NewRun = Pick<Run, "cellId" | "agent" | "role" | "requester"> & {
   readonly prompt?: NewPrompt;
 };
 
-/** The parameters that a new run is inserted with, besides its number and time. */
-export function bindRun(run: NewRun): Record<string, unknown> {
-  return {
-    cellId: run.cellId,
-    agent: run.agent,
-    role: run.role,
-    state: run.state,
-    requesterId: run.requester.id,
-    requesterLogin: run.requester.login,
-    notBefore: run.notBefore ?? null,
-    automatic: Number(run.isAutomatic ?? false),
-  };
+/** The columns of a new run. */
+export function rowOfNewRun(run: NewRun, more: Pick<Run, "n" | "createdAt">): Record<string, unknown> {
+  const { cellId, agent, role, state, requester, notBefore = null, isAutomatic = false } = run;
+  const { id: requesterId, login: requesterLogin } = requester;
+  return RUNS.write({
+    ...{ cellId, agent, role, state, notBefore, isAutomatic, requesterId, requesterLogin },
+    ...more,
+  });
+}
+
+export type RunChange = Partial<Pick<Run, KeysOf<Columns, "open" | "later">>>;
+
+/** The columns that a change writes. */
+export function rowOfRunChange(change: RunChange): Record<string, unknown> {
+  return RUNS.write(change);
 }
 
 const historyRow = z.object({
@@ -98,8 +85,3 @@ const historyRow = z.object({
 export function historyFromRow(row: unknown): HistoryRow {
   return historyRow.parse(row);
 }
-
-/** Writes what `bindRun` gives, with `n` and `createdAt`. */
-export const INSERT_RUN = `
-  INSERT INTO runs (cell, n, agent, role, state, requester_id, requester_login, created_at, not_before, automatic)
-  VALUES (@cellId, @n, @agent, @role, @state, @requesterId, @requesterLogin, @createdAt, @notBefore, @automatic)`;

@@ -24,7 +24,6 @@ export interface DirectoryReports {
 
 const WITH_A_DIRECTORY = ["active", "idle", "closing", "archived"] as const;
 const PAGE = 200;
-const TROUBLE = "its directory is ";
 
 /** Directories of no cell of the registry, and strangers, are logged once and left alone. */
 export function createDirectoryReports(deps: DirectoryReportDeps): DirectoryReports {
@@ -76,13 +75,13 @@ function troubleOf(
 ): string | null {
   const isNeverMade = cell.state === "archived" && cell.sealedAt === null;
   if (isNeverMade || cell.closing?.thenDestroy) return null;
-  if (!seen.there.has(cell.id)) return `${TROUBLE}gone`;
+  if (!seen.there.has(cell.id)) return "gone";
   const why = seen.damaged.get(cell.id);
-  return why === undefined ? null : `${TROUBLE}damaged: ${why}`;
+  return why === undefined ? null : `damaged: ${why}`;
 }
 
-function isNews(cell: Pick<Cell, "reason">, trouble: string | null): boolean {
-  return trouble === null ? cell.reason?.startsWith(TROUBLE) === true : cell.reason !== trouble;
+function isNews(cell: Pick<Cell, "directoryTrouble">, trouble: string | null): boolean {
+  return cell.directoryTrouble !== trouble;
 }
 
 /** Reads the cell again, since others had their turn meanwhile: of a cell that is destroyed nothing is told. */
@@ -95,7 +94,7 @@ function tell(
   const isStill = WITH_A_DIRECTORY.some((state) => state === cell?.state);
   if (cell === null || !isStill || troubleOf(cell, seen) !== trouble || !isNews(cell, trouble)) return;
   registry.transaction(() => {
-    registry.update(cellId, { reason: trouble });
+    registry.update(cellId, { directoryTrouble: trouble });
     steps.card(cellId);
   });
   if (trouble !== null) log.warn({ cell: cellId, why: trouble }, "a cell's directory is not as it must be");

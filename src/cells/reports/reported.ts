@@ -1,5 +1,4 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
-import { stuckReason } from "../steps/stuck.ts";
 import type { ReportedDeps } from "./deps.ts";
 import { createHealthReports } from "./health-reports.ts";
 import { createRunReports } from "./run-reports.ts";
@@ -49,7 +48,7 @@ export function createReported(deps: ReportedDeps) {
         runs.onRestoreRefused({ cellId: cell.id, run: job.run, why: job.why });
         return;
       }
-      registry.update(cell.id, { reason: stuckReason(job.why, job.retryAt === null) });
+      registry.update(cell.id, { stuck: { job: job.kind, why: job.why, isOver: job.retryAt === null } });
       if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub")
         steps.giveUp(cell, job.why);
       steps.card(cell.id);

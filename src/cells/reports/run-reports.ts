@@ -1,7 +1,8 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
 import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
-import type { CellChange } from "../registry/changes.ts";
+import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import type { CellChange } from "../registry/cell-row.ts";
 import { rememberRevival } from "../registry/revival.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportedDeps } from "./deps.ts";
@@ -48,12 +49,12 @@ export function createRunReports(deps: ReportedDeps) {
       // One that is being scrubbed comes to life no more: its process is ended there.
       const canWake = ["proposed", "idle", "archived"].includes(cell.state);
       if (canWake && !cell.closing?.thenDestroy) {
-        registry.update(cell.id, { health: "healthy", reason: null });
+        registry.update(cell.id, { ...NOTHING_IN_THE_WAY, health: "healthy" });
         wake(cell, run);
         steps.mark(cell.id);
       } else if (cell.state === "active") {
         // It was set up for this very run, and has been active since.
-        registry.update(cell.id, { health: "healthy", reason: null });
+        registry.update(cell.id, { ...NOTHING_IN_THE_WAY, health: "healthy" });
         const what = { who: run.requester.login, why: workingOn(run) };
         registry.remember(cell.id, { at: clock.now(), from: "active", to: "active", ...what });
         steps.mark(cell.id);
@@ -72,9 +73,11 @@ export function createRunReports(deps: ReportedDeps) {
         state: "ended",
         endedAt: clock.now(),
         stopped: report.why,
+        stopCause: "refused",
       });
       registry.update(cell.id, {
-        reason: report.why,
+        ...NOTHING_IN_THE_WAY,
+        notStarted: report.why,
         ...(cell.state === "archived" ? {} : { outcome: "failed" }),
       });
       if (cell.state === "archived") steps.putAway(run);
@@ -103,11 +106,12 @@ export function createRunReports(deps: ReportedDeps) {
         code: report.code,
         signal: report.signal,
         stopped: report.stopped,
+        ...(report.stopped === null ? { stopCause: null } : {}),
         leftovers,
         refusedHosts: report.refusedHosts,
         ...(isBeingSetUp(run) && run.setup !== null ? { setup: cutShort(run.setup, report) } : {}),
       });
-      registry.update(cell.id, { health: null, reason: null });
+      registry.update(cell.id, { ...NOTHING_IN_THE_WAY, health: null });
       const isArchived = cell.state === "archived" && !cell.closing?.thenDestroy;
       // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.
       if (
@@ -120,7 +124,7 @@ export function createRunReports(deps: ReportedDeps) {
         rest(cell, { who: run.agent, why: endOf(report) });
       }
       if (registry.mustCell(cell.id).state === "proposed") {
-        registry.update(cell.id, { outcome: "discarded", reason: report.stopped });
+        registry.update(cell.id, { outcome: "discarded", notStarted: report.stopped });
         registry.move(cell.id, {
           from: "proposed",
           to: "archived",
@@ -164,22 +168,24 @@ export function createRunReports(deps: ReportedDeps) {
       const run = registry.mustRun(report.cellId, report.run);
       if (run.state !== "admitted") return;
       const why = `not brought back: ${report.why}`;
-      registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: clock.now(), stopped: why });
-      registry.update(cell.id, { reason: why });
+      registry.updateRun(cell.id, run.n, {
+        ...{ state: "withdrawn", endedAt: clock.now() },
+        ...{ stopped: why, stopCause: "refused" },
+      });
+      registry.update(cell.id, { ...NOTHING_IN_THE_WAY, notStarted: why });
       steps.card(cell.id);
       steps.admitWaiting();
     },
 
     onOverLimit(report: JobPayload<"over-limit">): void {
       const run = registry.mustRun(report.cellId, report.run);
-      if (run.state === "running") steps.putStop(registry.mustCell(report.cellId), run, report.why);
+      const stop = { cause: "over-limit", why: report.why } as const;
+      if (run.state === "running") steps.putStop(registry.mustCell(report.cellId), run, stop);
     },
 
     onLogCut(report: JobPayload<"log-cut">): void {
       if (registry.mustRun(report.cellId, report.run).state !== "running") return;
-      registry.update(report.cellId, {
-        reason: `the log of run ${report.run} grew over its limit: ${report.bytes} bytes were cut out of its middle, the run goes on`,
-      });
+      registry.update(report.cellId, { logCut: { run: report.run, bytes: report.bytes } });
       steps.card(report.cellId);
     },
   };

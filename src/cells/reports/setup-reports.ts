@@ -1,6 +1,7 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { SetupEnd } from "../../protocol/shapes.ts";
 import { type Cell, isBeingSetUp, isSetupDone, type Run, type Setup } from "../cell.ts";
+import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import type { ReportedDeps } from "./deps.ts";
 
 interface SetupReportDeps extends Pick<ReportedDeps, "registry" | "steps" | "announce"> {
@@ -18,7 +19,7 @@ export function createSetupReports({ registry, steps, announce, wake, rest }: Se
       registry.updateRun(cellId, n, { setup: { ...setup, end: null } });
       const canWake = ["proposed", "idle", "archived"].includes(cell.state);
       if (canWake && !cell.closing?.thenDestroy) {
-        registry.update(cellId, { reason: null, setUpWith: null });
+        registry.update(cellId, { ...NOTHING_IN_THE_WAY, setUpWith: null });
         wake(cell, run, `setting up: ${shortCommand(setup)}`);
         steps.mark(cellId);
       }
@@ -40,8 +41,11 @@ export function createSetupReports({ registry, steps, announce, wake, rest }: Se
         return;
       }
       const why = notSetUp(end);
-      registry.updateRun(cellId, n, { state: "ended", endedAt: end.endedAt, stopped: why });
-      registry.update(cellId, { outcome: "failed", reason: null });
+      registry.updateRun(cellId, n, {
+        ...{ state: "ended", endedAt: end.endedAt },
+        ...{ stopped: why, stopCause: "not-set-up" },
+      });
+      registry.update(cellId, { ...NOTHING_IN_THE_WAY, outcome: "failed" });
       if (cell.state === "active") rest(cell, { who: "lazarus", why });
       if (cell.closing === null)
         announce({ kind: "needs-you", cell: registry.mustCell(cellId), run: registry.mustRun(cellId, n) });

@@ -1,8 +1,8 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { Cell } from "../cell.ts";
 import { classify } from "../exit.ts";
+import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { outcomeOf, wantsDraft } from "../steps/decide.ts";
-import { isStuckReason } from "../steps/stuck.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportedDeps } from "./deps.ts";
 
@@ -31,12 +31,13 @@ export function createWorkReports(deps: ReportedDeps) {
         collectedAt: clock.now(),
         exitClass: exit.class,
         exitWhy: exit.why,
+        exitSays: exit.says,
         resetsAt: exit.resetsAt,
       });
       registry.update(report.cellId, {
         harvest,
         outcome: outcomeOf(exit.class, harvest),
-        reason: null,
+        ...NOTHING_IN_THE_WAY,
         pushRefused: null,
       });
       // Where somebody has asked for the next run already, or closes the cell, that is what follows.
@@ -53,16 +54,12 @@ export function createWorkReports(deps: ReportedDeps) {
         publishedTip: report.tip,
         publishedBranch: report.branch,
         pushRefused: null,
-        reason: null,
+        ...NOTHING_IN_THE_WAY,
+        divertedFrom: report.divertedFrom,
       });
       // A branch that people moved is left to them: what was made meanwhile goes beside it, as a draft of its own.
-      if (report.divertedFrom !== null) {
-        registry.update(cell.id, {
-          reason: `somebody pushed to ${report.divertedFrom} meanwhile: this went to ${report.branch}`,
-        });
-        if (cell.publishedBranch !== report.branch)
-          registry.update(cell.id, { pullRequest: null, pullRequestRepository: null });
-      }
+      if (report.divertedFrom !== null && cell.publishedBranch !== report.branch)
+        registry.update(cell.id, { pullRequest: null, pullRequestRepository: null });
       steps.advance(cell.id);
       if (cell.pullRequest !== null && wantsDraft(registry.mustCell(cell.id)))
         steps.putDraft(cell.id, `update:${report.tip}`);
@@ -72,16 +69,14 @@ export function createWorkReports(deps: ReportedDeps) {
     onPushRefused(report: JobPayload<"push-refused">): void {
       const cell = registry.mustCell(report.cellId);
       if (cell.state === "archived" || cell.state === "destroyed") return;
-      registry.update(report.cellId, { pushRefused: report.why, reason: `not published: ${report.why}` });
+      registry.update(report.cellId, { ...NOTHING_IN_THE_WAY, pushRefused: report.why });
       steps.advance(report.cellId);
       steps.card(report.cellId);
     },
 
     onDrafted(cellId: string, pullRequest: number, repository: string): void {
       if (registry.mustCell(cellId).state === "destroyed") return;
-      registry.update(cellId, { pullRequest, pullRequestRepository: repository });
-      const { reason } = registry.mustCell(cellId);
-      if (isStuckReason(reason)) registry.update(cellId, { reason: null });
+      registry.update(cellId, { pullRequest, pullRequestRepository: repository, stuck: null });
       steps.advance(cellId);
       steps.card(cellId);
     },
@@ -95,7 +90,7 @@ export function createWorkReports(deps: ReportedDeps) {
         sealedAt: clock.now(),
         outcome,
         closing: null,
-        reason: null,
+        ...NOTHING_IN_THE_WAY,
       });
       registry.move(cell.id, {
         from: "closing",
@@ -127,6 +122,7 @@ export function createWorkReports(deps: ReportedDeps) {
           state: "ended",
           endedAt: clock.now(),
           stopped: `destroyed by ${closing.by}`,
+          stopCause: "destroyed",
         });
       }
       if (cell.state === "active" || cell.state === "idle") {
@@ -150,7 +146,10 @@ export function createWorkReports(deps: ReportedDeps) {
         who: closing.by,
         why: closing.by === "lazarus" ? "its retention passed: scrubbed from disk" : "scrubbed from disk",
       });
-      registry.update(cell.id, { closing: null, health: null, harvest: null, reason: null });
+      registry.update(cell.id, {
+        ...NOTHING_IN_THE_WAY,
+        ...{ closing: null, health: null, harvest: null, directoryTrouble: null },
+      });
       steps.card(cell.id);
       steps.admitWaiting();
     },

@@ -4,6 +4,7 @@ import type { JobKind, JobPayload } from "../../protocol/jobs.ts";
 import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Announcement } from "../announcement.ts";
 import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
+import type { StopCause } from "../exit.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
@@ -102,7 +103,8 @@ export class Steps {
    * A run on its way to its start may have a process already that nobody has reported: the start is ended, and the stop that follows
    * in the same lane looks for whatever lives in the cell.
    */
-  putStop(cell: Cell, run: Run, why: string): void {
+  putStop(cell: Cell, run: Run, { cause, why }: { readonly cause: StopCause; readonly why: string }): void {
+    if (run.stopCause === null) this.#registry.updateRun(cell.id, run.n, { stopCause: cause });
     // Its setup may end by itself before the stop comes to it: then nothing more is to begin.
     if (isBeingSetUp(run)) this.#registry.updateRun(cell.id, run.n, { stopped: why });
     if (run.state === "admitted")
@@ -137,7 +139,7 @@ export class Steps {
       case "nothing":
         return;
       case "stop":
-        this.putStop(cell, step.run, `closed by ${cell.closing?.by ?? "lazarus"}`);
+        this.putStop(cell, step.run, { cause: "closed", why: `closed by ${cell.closing?.by ?? "lazarus"}` });
         return;
       case "collect":
         this.#putStep(
@@ -174,10 +176,9 @@ export class Steps {
 
   /** Closing cannot go on: the cell is idle again, and says why. */
   giveUp(cell: Cell, why: string): void {
-    const isHeld = heldFor(cell).length > 0;
-    // Its card says why it is held back, once.
-    const reason = isHeld ? "it was not closed, since what it made is held back" : why;
-    this.#registry.update(cell.id, { closing: null, reason });
+    // What else may be in the way has a column of its own. Its card says why it is held back, once.
+    const notClosed = heldFor(cell).length > 0 ? "it was not closed, since what it made is held back" : null;
+    this.#registry.update(cell.id, { closing: null, notClosed });
     this.#registry.move(cell.id, { from: "closing", to: "idle", who: "lazarus", why: `not closed: ${why}` });
     this.mark(cell.id);
     this.card(cell.id);

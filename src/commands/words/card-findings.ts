@@ -19,7 +19,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   const harvest = cell.harvest;
   if (cell.waitsForApproval) {
     found.push(
-      md`${asSentence(cell.reason ?? "it is to be approved")} A director lets it start with ${hint(cell, "approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
+      md`${asSentence(cell.approval ?? "it is to be approved")} A director lets it start with ${hint(cell, "approve")}; the brief has the hash ${code(cell.briefSha256.slice(0, 12))}.`,
     );
     found.push(details("The brief", fenced(cell.brief, 16_000)));
   } else if (cell.reason !== null) found.push(md`${asSentence(cell.reason)}`);

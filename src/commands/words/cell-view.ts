@@ -166,7 +166,7 @@ function resultOf(cell: Cell, last: Run | null, now: number): string {
   const waits = cell.state === "idle" ? idleResult(cell, last, now) : null;
   if (waits !== null) return `${waits}${draft}`;
   if (cell.state === "archived" && cell.sealedAt === null && cell.outcome === "failed")
-    return `not started: ${cell.reason ?? "it is not known why"}`;
+    return `not started: ${cell.notStarted ?? "it is not known why"}`;
   if (cell.pullRequest !== null && cell.state !== "destroyed") {
     if (cell.outcome === "merged") return `merged #${cell.pullRequest}`;
     if (cell.outcome === "rejected") return `#${cell.pullRequest}, not merged`;

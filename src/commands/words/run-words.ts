@@ -3,7 +3,16 @@ import { toIso } from "../../clock.ts";
 
 type EndedRun = Pick<
   Run,
-  "code" | "signal" | "stopped" | "startedAt" | "endedAt" | "exitClass" | "exitWhy" | "resetsAt"
+  | "code"
+  | "signal"
+  | "stopped"
+  | "stopCause"
+  | "startedAt"
+  | "endedAt"
+  | "exitClass"
+  | "exitWhy"
+  | "exitSays"
+  | "resetsAt"
 >;
 
 /** How a run ended: `exit 3 after 2 s`, `stopped by dev`, `killed after 2 h: the machine ran out of memory`. */
@@ -35,11 +44,11 @@ export function meaningOfExit(run: EndedRun): string | null {
     case "quota":
     case "not-logged-in":
     case "no-credit":
-      return `it says: ${run.exitWhy}`;
+      return run.exitSays === null ? null : `it says: ${run.exitSays}`;
     case "over-limit":
-      return run.exitWhy === run.stopped ? null : `it came to a limit: ${run.exitWhy}`;
+      return run.stopCause === "over-limit" ? null : `it came to a limit: ${run.exitWhy}`;
     case "crashed":
-      return run.exitWhy?.includes(": ") ? `its last event: ${run.exitWhy}` : null;
+      return run.exitSays === null ? null : `its last event: ${run.exitWhy}: ${run.exitSays}`;
     default:
       return null;
   }

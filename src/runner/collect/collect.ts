@@ -1,7 +1,7 @@
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend, ChildEnd, Handle, Surroundings } from "../../backends/backend.ts";
-import { LazarusError, systemCode } from "../../errors.ts";
+import { LazarusError, saysDiskFull, systemCode } from "../../errors.ts";
 import type { Harvest, Seams } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
 import { readReport } from "../disk/log-tail.ts";
@@ -229,7 +229,7 @@ async function runChild(
     timeoutMs: CHILD_MS,
     stderrBytes: 64 * 1024,
   });
-  if (end.code !== 0 && /No space left on device/.test(end.stderr)) {
+  if (end.code !== 0 && saysDiskFull(end.stderr)) {
     throw new LazarusError(
       "disk-full",
       `taking the work out of cell ${surroundings.cellId}: no space left on the device`,

@@ -4,7 +4,7 @@ import { chmod, lchown, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
 import { closedDirectory, mayExecute } from "../../backends/os/user.ts";
-import { LazarusError } from "../../errors.ts";
+import { LazarusError, saysDiskFull } from "../../errors.ts";
 import { type CellPaths, directoryError } from "./directory.ts";
 import { below, isAbsent, openDirectory } from "./safe-files.ts";
 
@@ -50,7 +50,7 @@ export async function giveAway(
   const [code] = (await once(child, "close")) as [number | null];
   if (code === 0) return;
   const line = said.trim().split("\n")[0] ?? "";
-  const full = /No space left on device|Disk quota exceeded/.test(said);
+  const full = saysDiskFull(said);
   throw new LazarusError(full ? "disk-full" : "directory", `giving ${paths[0]} to its user: ${line}`, {
     retryable: true,
   });

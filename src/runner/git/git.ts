@@ -1,5 +1,5 @@
 import { simpleGit } from "simple-git";
-import { LazarusError } from "../../errors.ts";
+import { LazarusError, saysDiskFull } from "../../errors.ts";
 
 /** Where the bot's git may talk to, and with what. */
 export interface Remote {
@@ -200,7 +200,7 @@ export function refusalSentence(refusal: keyof typeof ADVICE): string {
 function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError {
   const refusal = call.remote === true ? httpRefusal(end.stderr) : null;
   if (refusal !== null) return new LazarusError("git", `${call.doing}: ${ADVICE[refusal]}`);
-  if (/No space left on device/.test(end.stderr)) {
+  if (saysDiskFull(end.stderr)) {
     return new LazarusError("disk-full", `${call.doing}: no space left on the device`, { retryable: true });
   }
   const line = options.redact(usefulLine(end.stderr));

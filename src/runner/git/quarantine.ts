@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { LazarusError } from "../../errors.ts";
+import { LazarusError, saysDiskFull } from "../../errors.ts";
 import { type Git, usefulLine } from "./git.ts";
 
 /** What a cell made, as one bundle, and what it is measured against. */
@@ -140,7 +140,7 @@ async function askForNoCi(
 }
 
 function refuse(what: string, stderr: string): Checked {
-  if (/No space left on device/.test(stderr)) {
+  if (saysDiskFull(stderr)) {
     throw new LazarusError("disk-full", "checking what a cell made: no space left on the device", {
       retryable: true,
     });

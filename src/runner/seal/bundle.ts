@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Backend, Surroundings } from "../../backends/backend.ts";
-import { LazarusError } from "../../errors.ts";
+import { LazarusError, saysDiskFull } from "../../errors.ts";
 import { COLLECTED } from "../disk/directory.ts";
 import { below } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
@@ -71,7 +71,7 @@ async function askChild({
     timeoutMs: CHILD_MS,
     stderrBytes: 64 * 1024,
   });
-  if (/No space left on device/.test(end.stderr))
+  if (saysDiskFull(end.stderr))
     throw new LazarusError("disk-full", `sealing cell ${cellId}: no space left on the device`, {
       retryable: true,
     });

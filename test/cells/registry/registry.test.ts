@@ -169,7 +169,13 @@ describe("the registry", () => {
     insert();
     insert({ id: OTHER, branch: "lazarus/4f1c9999" });
     const [first] = rig.registry.standing("proposed", 0, 1);
-    expect(first).toMatchObject({ id: ID, state: "proposed", reason: null, sealedAt: null, closing: null });
+    expect(first).toMatchObject({
+      id: ID,
+      state: "proposed",
+      directoryTrouble: null,
+      sealedAt: null,
+      closing: null,
+    });
     expect(rig.registry.standing("proposed", first?.row ?? 0, 5).map((one) => one.id)).toEqual([OTHER]);
     expect(rig.registry.standing("idle", 0, 5)).toEqual([]);
   });

@@ -47,6 +47,8 @@ const comments = () => rig.payloads("comment", ["waiting", "done"]);
 function runs(end: Parameters<typeof ended>[3] = {}, left: Parameters<typeof harvest>[0] = {}): number {
   const { n } = rig.run();
   if (rig.run().state !== "running") reported().onRunStarted(started(ID, n, now()));
+  if (end.stopped?.startsWith("over its"))
+    reported().onOverLimit({ cellId: ID, run: n, limit: "time", why: end.stopped });
   reported().onRunEnded(ended(ID, n, now(), end));
   reported().onCollected({ cellId: ID, run: n, harvest: harvest(left) });
   return n;

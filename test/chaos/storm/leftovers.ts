@@ -157,7 +157,7 @@ function deadJobs(world: World, cells: readonly CellRow[], found: Leftovers): vo
     if (job.kind === "command" && told.has(`reply:${job.key}`)) continue;
     const payload = JSON.parse(job.payload) as { cellId?: string; cell?: { id: string } };
     const cell = cells.find((one) => one.id === (payload.cellId ?? payload.cell?.id));
-    if (cell?.reason !== null && cell?.reason !== undefined) continue;
+    if ((cell?.stuck ?? cell?.not_started ?? null) !== null) continue;
     found.left.push(`job ${job.kind} is dead and nobody was told: ${job.error}`);
   }
 }

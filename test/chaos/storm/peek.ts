@@ -7,7 +7,8 @@ export interface CellRow {
   readonly id: string;
   readonly state: string;
   readonly outcome: string | null;
-  readonly reason: string | null;
+  readonly not_started: string | null;
+  readonly stuck: string | null;
   readonly repository: number;
   readonly full_name: string;
   readonly number: number;

@@ -60,7 +60,7 @@ it("takes of several cells the only one that the verb fits", async () => {
   drafted({ id: OTHER, agent: "ezra" });
   expect(await type("stop")).toBe("done");
   expect(await type("revive")).toBe("done");
-  rig.create(here({ id: THIRD, waitsForApproval: true, reason: "it is to be approved" }));
+  rig.create(here({ id: THIRD, waitsForApproval: true, approval: "it is to be approved" }));
   expect(await type("approve")).toBe("done");
   expect(await type("publish")).toContain("Which cell?");
 });

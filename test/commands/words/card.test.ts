@@ -113,7 +113,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   "waits-for-approval": () =>
     void rig.create({
       waitsForApproval: true,
-      reason: "the text of the issue was changed after the command was typed",
+      approval: "the text of the issue was changed after the command was typed",
     }),
   "waits-for-a-place": () => {
     rig.active({ id: "9ab24c11-1111-4222-8333-444455556666" });
@@ -157,7 +157,7 @@ const cards: Record<string, () => void | Promise<void>> = {
     lookAtTime(rig.deps);
   },
   "ends-before-it-began": async () => {
-    rig.create({ waitsForApproval: true, reason: "its author has no write permission" });
+    rig.create({ waitsForApproval: true, approval: "its author has no write permission" });
     await minutes(23 * 60 + 1);
     lookAtTime(rig.deps);
   },
@@ -344,7 +344,14 @@ const cards: Record<string, () => void | Promise<void>> = {
       },
     }),
   "cannot-be-run": () => worked(nothingLeft({ logTail: "sh: 1: hermes: not found" }), { code: 127 }),
-  "over-its-clock": () => worked({}, { code: 143, signal: "TERM", stopped: "over its wall clock of 2h" }),
+  "over-its-clock": async () => {
+    rig.active();
+    await minutes(18);
+    const why = "over its wall clock of 2h";
+    rig.lifecycle.reported.onOverLimit({ cellId: ID, run: 1, limit: "time", why });
+    end({ code: 143, signal: "TERM", stopped: why });
+    collect();
+  },
   "stopped-by-a-person": () => worked({}, { code: null, stopped: "stopped by dev" }),
   "held-back": () => worked({ heldBack: ["`.gitea/workflows/ci.yaml` would change what CI runs"] }),
   "push-refused": async () => {

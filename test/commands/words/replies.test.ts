@@ -164,16 +164,19 @@ it("asks a person once, and says what for", async () => {
       { exitClass: "question" },
       { harvest: harvest({ question: "Which one, @owner?\n\nfixes #1" }) },
     ],
-    "not logged in": [{ exitClass: "not-logged-in", exitWhy: "Invalid API key · Please run /login" }],
-    "no credit": [{ exitClass: "no-credit", exitWhy: "Credit balance is too low" }],
+    "not logged in": [{ exitClass: "not-logged-in", exitSays: "Invalid API key · Please run /login" }],
+    "no credit": [{ exitClass: "no-credit", exitSays: "Credit balance is too low" }],
     "cannot be run": [{ exitClass: "cannot-run", code: 127 }],
     "over its wall clock": [
-      { exitClass: "over-limit", stopped: "over its wall clock of 2h", exitWhy: "over its wall clock of 2h" },
+      {
+        ...{ exitClass: "over-limit", stopCause: "over-limit" },
+        ...{ stopped: "over its wall clock of 2h", exitWhy: "over its wall clock of 2h" },
+      },
     ],
     "over its own budget": [{ exitClass: "over-limit", exitWhy: "over its own budget" }],
     "crashed too often": [{ exitClass: "crashed", code: 3, exitWhy: "exit 3" }, { breaker }],
     "crashed with a last word": [
-      { exitClass: "crashed", exitWhy: "exit 1: stream disconnected" },
+      { exitClass: "crashed", exitWhy: "exit 1", exitSays: "stream disconnected" },
       { breaker },
     ],
     "out of memory too often": [
@@ -181,7 +184,7 @@ it("asks a person once, and says what for", async () => {
       { breaker },
     ],
     "a quota that resets too late": [
-      { exitClass: "quota", exitWhy: "limit reached" },
+      { exitClass: "quota", exitSays: "limit reached" },
       { breaker: "its quota resets only after the end of its TTL, at 2026-11-29 00:00 UTC" },
     ],
     "a setup that failed": [
