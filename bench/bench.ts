@@ -26,7 +26,7 @@ const FIGURES = {
 };
 
 async function main(wanted: readonly string[]): Promise<void> {
-  build();
+  await build();
   const ground = makeGround();
   const forge = await startForge(ground.dir);
   try {

@@ -62,7 +62,7 @@ await mkdir(work, { recursive: true });
 await chmod(work, 0o711);
 process.env.TMPDIR = work;
 process.env.PATH = `${binDir(dir)}:${process.env.PATH ?? ""}`;
-build();
+await build();
 
 const plays = new Set<Play>(PLAYS.filter((play) => values.play?.includes(play) ?? true));
 const seen: Seen[] = [];

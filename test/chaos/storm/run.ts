@@ -29,7 +29,7 @@ if (!isNumber(seconds) || (kills !== null && !isNumber(kills)) || !["brought", "
   );
   process.exit(2);
 }
-build();
+await build();
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
 const report = await storm({
