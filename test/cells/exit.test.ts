@@ -160,6 +160,43 @@ const TABLE: [string, Left, ExitClass][] = [
     "no-credit",
   ],
   [
+    "opencode whose account has no money, as 1.18.33 says it",
+    {
+      preset: "opencode",
+      log: event({
+        type: "error",
+        error: {
+          name: "APIError",
+          data: {
+            ...{ message: "You exceeded your current quota, please check your plan and billing details." },
+            ...{ statusCode: 429, isRetryable: true },
+            responseBody: '{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}',
+          },
+        },
+      }),
+      code: 1,
+    },
+    "no-credit",
+  ],
+  [
+    "opencode over its rate, as 1.18.33 says it",
+    {
+      preset: "opencode",
+      log: event({
+        type: "error",
+        error: {
+          name: "APIError",
+          data: {
+            ...{ message: "Rate limit reached for requests", statusCode: 429, isRetryable: true },
+            responseBody: '{"error":{"type":"requests","code":"rate_limit_exceeded"}}',
+          },
+        },
+      }),
+      code: 1,
+    },
+    "quota",
+  ],
+  [
     "gemini whose prepaid credits are gone",
     {
       preset: "gemini",

@@ -84,8 +84,12 @@ function textOf(value: unknown, depth = 0): string {
       .slice(0, 5)
       .map((one) => textOf(one, depth + 1))
       .join("; ");
-  const { name, type, message, data, error, statusCode, code, status } = value as Record<string, unknown>;
-  const words = textOf(message, depth + 1) || textOf(data, depth + 1) || textOf(error, depth + 1);
+  const { name, type, message, data, error, statusCode, code, status, responseBody } = value as Record<
+    string,
+    unknown
+  >;
+  const said = textOf(message, depth + 1) || textOf(data, depth + 1) || textOf(error, depth + 1);
+  const words = said + codeIn(responseBody);
   // An event's own type says no more than that it is one.
   if (words === "" || (depth === 0 && type !== undefined)) return words;
   const number = [statusCode, code, status].find((one) => typeof one === "number");
@@ -94,4 +98,11 @@ function textOf(value: unknown, depth = 0): string {
     .filter((one) => one !== undefined)
     .join(" ")
     .slice(0, 2_000);
+}
+
+/** opencode hands on the model's answer as it came: its code tells a quota that time lifts from one that somebody must pay for. */
+function codeIn(responseBody: unknown): string {
+  if (typeof responseBody !== "string") return "";
+  const code = /"code"\s*:\s*"([\w.-]{1,60})"/.exec(responseBody.slice(0, 4_000))?.[1];
+  return code === undefined ? "" : ` (${code})`;
 }

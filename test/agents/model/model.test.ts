@@ -123,7 +123,7 @@ describe.each(Object.entries(VENDORS))("the pretended model as %s", (_, vendor) 
     const said: unknown[] = [];
     for (let step = 0; step < 6; step++) {
       said.push(vendor.read((await (await ask(vendor, turns)).json()) as never));
-      turns.push(step === 0 ? "/cells/one/worktree\n\nnot ok" : "done");
+      turns.push(step === 0 ? "/a cell/one/worktree\n\nnot ok" : "done");
     }
     expect(said[0]).toEqual({ command: "pwd && npm test" });
     expect(JSON.stringify(said[1])).toContain("Hello, ");

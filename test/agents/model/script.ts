@@ -104,7 +104,7 @@ function lastWords({ play, isResumed }: Scene): string {
 
 /** Of the first act, which says where it works: qwen insists on absolute paths. */
 function workdirIn(results: readonly string[]): string {
-  return /(?:^|\s)(\/\S+\/worktree)\s/.exec(results[0] ?? "")?.[1] ?? ".";
+  return /(?:^|\s)(\/[^\n]+?\/worktree)\s/.exec(results[0] ?? "")?.[1] ?? ".";
 }
 
 function callOf(act: Act, { tools, dir }: { tools: readonly Tool[]; dir: string }): Call | null {
