@@ -8,9 +8,10 @@ import { createDeadlines } from "./cells/registry/deadlines.ts";
 import { Registry } from "./cells/registry/registry.ts";
 import { createUids } from "./cells/registry/uids.ts";
 import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
-import { createReportHandlers } from "./cells/reports/reports.ts";
+import { createReportHandlers, createReports } from "./cells/reports/reports.ts";
 import { createRounds } from "./cells/rounds.ts";
 import { createRunnerHandlers } from "./cells/runner-jobs.ts";
+import { Steps } from "./cells/steps/steps.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Deps } from "./commands/command.ts";
 import { createCommandHandlers } from "./commands/dispatch.ts";
@@ -93,10 +94,28 @@ export function openParts(config: Config, options: PartsOptions) {
   const asRoot = process.geteuid?.() === 0;
   const uids = createUids(db, { range: config.uids, asRoot });
   const announce = createAnnouncer({ queue });
-  const lifecycle = new Lifecycle({ registry, queue, uids, clock, config, announce });
+  const stepDeps = { registry, queue, uids, clock, config, announce };
+  const steps = new Steps(stepDeps);
+  const reports = createReports({ ...stepDeps, steps });
+  const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const rights = createRights({ forge, config });
-  const deps: Deps = { forge, registry, lifecycle, queue, rights, clock, config };
-  return { asRoot, clock, redactor, db, queue, registry, uids, forge, heard, lifecycle, rights, deps };
+  const deps: Deps = { forge, registry, lifecycle, steps, queue, rights, clock, config };
+  return {
+    asRoot,
+    clock,
+    redactor,
+    db,
+    queue,
+    registry,
+    uids,
+    forge,
+    heard,
+    lifecycle,
+    steps,
+    reports,
+    rights,
+    deps,
+  };
 }
 
 /** Adopts what runs on the runner, and begins to work the job log off. */
@@ -104,7 +123,7 @@ export async function openControl(
   config: Config,
   { parts, runner, log }: { readonly parts: Parts; readonly runner: RunnerPort; readonly log: Log },
 ): Promise<Control> {
-  const { clock, redactor, db, queue, registry, forge, lifecycle, rights } = parts;
+  const { clock, redactor, db, queue, registry, forge, steps, reports, rights } = parts;
   const deps: Deps = { ...parts.deps, config };
   const handled = createHandled(db, { clock, patterns: config.forge.repositories });
   const deadlines = createDeadlines(db);
@@ -135,13 +154,13 @@ export async function openControl(
   };
   const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 
-  const postDeps = { ...deps, db, redact: redactor.redact };
+  const postDeps = { ...deps, db, reports, redact: redactor.redact };
   const handlers = {
     ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
     ...createCommandHandlers({ ...postDeps, log }),
-    ...createReportHandlers(lifecycle.reported, (run) => watchStarted(runner, parts, run)),
+    ...createReportHandlers(reports, (run) => watchStarted(runner, parts, run)),
     ...createTailHandler(postDeps),
-    ...createReplyHandlers(deps),
+    ...createReplyHandlers(postDeps),
     ...createRunnerHandlers(new Map([[runner.name, runner]]), { registry, queue }),
   };
   queue.work(tellingFacts(handlers, { log, registry }), failures({ ...postDeps, reach }));
@@ -150,23 +169,23 @@ export async function openControl(
   const lookAtClock = () => noteTick({ ...deps, deadlines, log });
   const lookAtRetries = () => {
     lookAtClock();
-    lifecycle.steps.admitDue();
+    steps.admitDue();
   };
   const lookAtEnds = () => {
     lookAtClock();
     lookAtTime({ ...deps, deadlines });
   };
-  const directories = createDirectoryReports({ registry, steps: lifecycle.steps, log });
+  const directories = createDirectoryReports({ registry, steps, log });
   const rounds = createRounds({ directories, runner, clock, log });
   const again = { clock, log };
   const cancels = [
-    every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, lifecycle }), again),
+    every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, steps }), again),
     every(RETRY_LOOK_MS, lookAtRetries, again),
     every(TICK_MS, lookAtEnds, again),
     every(config.pit.scanMs, () => void rounds.look(), again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
-  lifecycle.steps.admitWaiting();
+  steps.admitWaiting();
   return {
     db,
     queue,

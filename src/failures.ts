@@ -1,3 +1,4 @@
+import type { Reports } from "./cells/reports/reports.ts";
 import type { Deps } from "./commands/command.ts";
 import { commandDied, tailDied } from "./commands/dispatch.ts";
 import { explainToPeople, LazarusError } from "./errors.ts";
@@ -5,10 +6,13 @@ import type { Reach } from "./gitea/reach.ts";
 import { type JobKind, subjectOf } from "./protocol/jobs.ts";
 import type { Job, WorkOptions } from "./queue/queue.ts";
 
+interface TellDeps extends Pick<Deps, "registry"> {
+  readonly reports: Pick<Reports, "stuck">;
+}
+
 /** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
 export function failures(
-  deps: Parameters<typeof commandDied>[2] &
-    Pick<Deps, "lifecycle" | "registry"> & { readonly reach: Pick<Reach, "isAway"> },
+  deps: Parameters<typeof commandDied>[2] & TellDeps & { readonly reach: Pick<Reach, "isAway"> },
 ): WorkOptions {
   const said = (error: unknown) => deps.redact(explainToPeople(error));
   return {
@@ -44,13 +48,9 @@ const OF_A_CELL: ReadonlySet<JobKind> = new Set([
   "draft",
 ]);
 
-function tellCell(
-  job: Job<JobKind>,
-  what: { why: string; retryAt: number | null },
-  deps: Pick<Deps, "lifecycle" | "registry">,
-): void {
+function tellCell(job: Job<JobKind>, what: { why: string; retryAt: number | null }, deps: TellDeps): void {
   if (!OF_A_CELL.has(job.kind)) return;
   const { cellId, run } = subjectOf(job.payload);
   if (cellId === null || deps.registry.cell(cellId) === null) return;
-  deps.lifecycle.reported.onStuck({ cellId, kind: job.kind, run, ...what });
+  deps.reports.stuck({ cellId, kind: job.kind, run, ...what });
 }

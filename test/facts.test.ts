@@ -37,7 +37,7 @@ const report = <K extends JobKind>(kind: K, payload: JobPayload<K>) =>
   work(
     kind,
     payload,
-    createReportHandlers(rig.lifecycle.reported, () => {}),
+    createReportHandlers(rig.reports, () => {}),
   );
 
 it("tells a cell's life, one line a fact", async () => {

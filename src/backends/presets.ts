@@ -165,11 +165,11 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     }),
     env: ({ home }) => ({ GEMINI_CLI_HOME: join(home, "gemini"), GEMINI_CLI_TRUST_WORKSPACE: "true" }),
   },
-  /** 0.15. */
+  /** 0.15: where its model is over its rate it waits in silence for up to 40 minutes, unless its settings say how often. */
   qwen: {
     brief: "stdin",
     session: { told: null, files: jsonl("qwen", "projects") },
-    files: [],
+    files: [{ path: "qwen/settings.json", fill: qwenSettings }],
     command: ({ session }) => ({
       words: [
         ...["qwen", "-o", "stream-json", "--auth-type", "openai", "--approval-mode", "yolo"],
@@ -209,6 +209,23 @@ function geminiSettings(text: string | null, env: Readonly<Record<string, string
   if (security === null || auth === null || "selectedType" in auth) return null;
   const selectedType = env.GOOGLE_GENAI_USE_VERTEXAI === "true" ? "vertex-ai" : "gemini-api-key";
   const whole = { ...settings, security: { ...security, auth: { ...auth, selectedType } } };
+  return `${JSON.stringify(whole, null, 2)}\n`;
+}
+
+/** One wait of a minute is enough: then Lazarus waits, which holds no place. */
+const QWEN_RETRIES = 1;
+
+/** Adds how often it tries again to settings that do not say. Settings that are no JSON stay as they are. */
+function qwenSettings(text: string | null): string | null {
+  const settings = text === null ? {} : objectIn(text);
+  if (settings === null) return null;
+  const model = inner(settings, "model");
+  const generationConfig = model === null ? null : inner(model, "generationConfig");
+  if (model === null || generationConfig === null || "maxRetries" in generationConfig) return null;
+  const whole = {
+    ...settings,
+    model: { ...model, generationConfig: { ...generationConfig, maxRetries: QWEN_RETRIES } },
+  };
   return `${JSON.stringify(whole, null, 2)}\n`;
 }
 

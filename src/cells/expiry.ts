@@ -5,11 +5,13 @@ import type { Cell } from "./cell.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Deadlines } from "./registry/deadlines.ts";
 import type { Registry } from "./registry/registry.ts";
+import type { Steps } from "./steps/steps.ts";
 
 export interface ExpiryDeps {
   readonly registry: Registry;
   readonly deadlines: Pick<Deadlines, "endingBefore" | "keptUntil">;
-  readonly lifecycle: Pick<Lifecycle, "steps" | "close" | "withdraw" | "destroy">;
+  readonly lifecycle: Pick<Lifecycle, "close" | "withdraw" | "destroy">;
+  readonly steps: Pick<Steps, "card">;
   readonly clock: Clock;
   readonly config: { readonly limits: Pick<Config["limits"], "keepMs"> };
 }
@@ -46,13 +48,13 @@ export function lookAtTime(deps: ExpiryDeps): void {
   for (const cell of deps.deadlines.keptUntil(now)) retain(cell, now, deps);
 }
 
-function warn(cell: Cell, now: number, { registry, lifecycle }: ExpiryDeps): void {
+function warn(cell: Cell, now: number, { registry, steps }: ExpiryDeps): void {
   const before = warningMs({ since: beganAt(cell, registry), expiresAt: cell.expiresAt });
   if (cell.expiresAt - before > now) return;
   const expiresAt = Math.max(cell.expiresAt, Math.ceil(now + (cell.expiresAt <= now ? before : 0)));
   registry.transaction(() => {
     registry.update(cell.id, { expiresAt, ttlWarnedFor: expiresAt });
-    lifecycle.steps.card(cell.id);
+    steps.card(cell.id);
   });
 }
 
@@ -84,7 +86,7 @@ function gaveUpSince(cell: Cell, registry: Registry): boolean {
 const CLOCK_MENDED_MS = 10 * 60_000;
 
 /** The longer of what was promised when it was archived and what is configured now counts: nobody loses a seal by a change of the file. */
-function retain(cell: Cell, now: number, { registry, lifecycle, clock, config }: ExpiryDeps): void {
+function retain(cell: Cell, now: number, { registry, lifecycle, steps, clock, config }: ExpiryDeps): void {
   if (cell.closing !== null) return;
   const last = registry.lastRun(cell.id);
   if (last?.state === "waiting" || last?.state === "admitted") return;
@@ -93,7 +95,7 @@ function retain(cell: Cell, now: number, { registry, lifecycle, clock, config }:
   if (until !== cell.keepUntil) {
     registry.transaction(() => {
       registry.update(cell.id, { keepUntil: until });
-      if (cell.keepUntil !== null) lifecycle.steps.card(cell.id);
+      if (cell.keepUntil !== null) steps.card(cell.id);
     });
   }
   const isClockMended = clock.machine().upMs >= CLOCK_MENDED_MS;

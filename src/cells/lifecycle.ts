@@ -6,25 +6,26 @@ import { beforeOf } from "./registry/before.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
-import { createReported, type Reported } from "./reports/reported.ts";
 import { isEndOfWork, isRetryInLine } from "./steps/decide.ts";
-import { type StepDeps, Steps } from "./steps/steps.ts";
+import type { StepDeps, Steps } from "./steps/steps.ts";
 
-export type LifecycleDeps = StepDeps;
+export interface LifecycleDeps extends StepDeps {
+  readonly steps: Steps;
+}
 
 /**
  * The control side of a cell's life: what people and time ask for, each as one transaction of moves and the jobs that follow. It never touches a
- * directory; runners do, and report back (`reported`). All methods are synchronous.
+ * directory; runners do, and report back (`reports/`). All methods are synchronous.
  */
 export class Lifecycle {
-  readonly steps: Steps;
-  readonly reported: Reported;
   readonly #deps: LifecycleDeps;
 
   constructor(deps: LifecycleDeps) {
     this.#deps = deps;
-    this.steps = new Steps(deps);
-    this.reported = createReported({ ...deps, steps: this.steps });
+  }
+
+  get #steps(): Steps {
+    return this.#deps.steps;
   }
 
   get #registry(): Registry {
@@ -66,7 +67,7 @@ export class Lifecycle {
       // What the last run left is committed first, also where that had been given up.
       const ended = this.#registry.lastUnwithdrawnRun(cell.id);
       if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
-        this.steps.advance(cell.id);
+        this.#steps.advance(cell.id);
       this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
       const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry));
       return this.#line(cell.id, { agent, requester, prompt });
@@ -75,8 +76,8 @@ export class Lifecycle {
 
   #line(cellId: string, asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt }): Run {
     const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
-    this.steps.admitWaiting({ checked: { cellId, n } });
-    this.steps.card(cellId);
+    this.#steps.admitWaiting({ checked: { cellId, n } });
+    this.#steps.card(cellId);
     return this.#registry.mustRun(cellId, n);
   }
 
@@ -99,8 +100,8 @@ export class Lifecycle {
       });
       if (isUnmade) {
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
-        this.steps.keep(cell.id);
-        this.steps.sweepDirectory(cell);
+        this.#steps.keep(cell.id);
+        this.#steps.sweepDirectory(cell);
         const isNews = step.outcome === "declined";
         this.#deps.announce({
           kind: "never-began",
@@ -109,11 +110,11 @@ export class Lifecycle {
           isNews,
         });
       }
-      if (cell.state === "archived" && state === "admitted") this.steps.putAway(run);
+      if (cell.state === "archived" && state === "admitted") this.#steps.putAway(run);
       // Until now it was to go on, by itself or since somebody asked; now this is all there is.
-      this.steps.advance(cell.id);
-      this.steps.card(cell.id);
-      this.steps.admitWaiting();
+      this.#steps.advance(cell.id);
+      this.#steps.card(cell.id);
+      this.#steps.admitWaiting();
     });
   }
 
@@ -123,8 +124,8 @@ export class Lifecycle {
       if (!this.#mustBe(cell.id, ["proposed"]).waitsForApproval) throw movedOn(cell.id);
       this.#registry.update(cell.id, { waitsForApproval: false, approval: null });
       const last = this.#registry.lastRun(cell.id);
-      if (last !== null) this.steps.admitWaiting({ checked: { cellId: cell.id, n: last.n } });
-      this.steps.card(cell.id);
+      if (last !== null) this.#steps.admitWaiting({ checked: { cellId: cell.id, n: last.n } });
+      this.#steps.card(cell.id);
     });
   }
 
@@ -138,7 +139,7 @@ export class Lifecycle {
       return true;
     }
     if (run.state !== "running" && run.state !== "admitted") return false;
-    this.#registry.transaction(() => this.steps.putStop(cell, run, { cause: "asked", why }));
+    this.#registry.transaction(() => this.#steps.putStop(cell, run, { cause: "asked", why }));
     return true;
   }
 
@@ -158,9 +159,9 @@ export class Lifecycle {
         this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["publish", "push"] }, why);
       this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, closing, pushRefused: null });
       this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
-      this.steps.mark(cell.id);
-      this.steps.advance(cell.id);
-      this.steps.card(cell.id);
+      this.#steps.mark(cell.id);
+      this.#steps.advance(cell.id);
+      this.#steps.card(cell.id);
     });
   }
 
@@ -173,8 +174,8 @@ export class Lifecycle {
         ...NOTHING_IN_THE_WAY,
         ...{ releasedTip: tip, releasedBy: by, pushRefused: null },
       });
-      this.steps.retryPush(cell.id);
-      this.steps.card(cell.id);
+      this.#steps.retryPush(cell.id);
+      this.#steps.card(cell.id);
     });
   }
 
@@ -183,7 +184,7 @@ export class Lifecycle {
     this.#registry.transaction(() => {
       this.#mustBe(cell.id, ["proposed", "active", "idle"]);
       this.#registry.update(cell.id, { expiresAt });
-      this.steps.card(cell.id);
+      this.#steps.card(cell.id);
     });
   }
 
@@ -209,8 +210,8 @@ export class Lifecycle {
           why: `destroyed by force by ${who}`,
         });
       }
-      this.steps.putScrub(cell);
-      this.steps.card(cell.id);
+      this.#steps.putScrub(cell);
+      this.#steps.card(cell.id);
     });
   }
 

@@ -1,6 +1,7 @@
 import type { Cell, Requester, Role } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
+import type { Steps } from "../cells/steps/steps.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
 import type { Forge } from "../gitea/port.ts";
@@ -63,6 +64,7 @@ export interface Deps {
   readonly forge: Forge;
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
+  readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;
   readonly clock: Clock;

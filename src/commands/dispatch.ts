@@ -24,7 +24,7 @@ export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "comma
       const cell = deps.registry.cell(job.payload.cellId);
       if (cell === null) return undefined;
       await confirm(cell.repository, deps);
-      return () => deps.lifecycle.steps.push(job.payload);
+      return () => deps.steps.push(job.payload);
     },
     command: (job, context) => runCommand(job, context, deps),
     admit: (job) => admit(job.payload, deps),
@@ -122,7 +122,7 @@ function laterWords(payload: JobPayload<"command">): string | null {
  * is still there: not every server moves a thread when a comment is removed, so nobody else may have noticed.
  */
 async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
-  const { registry, lifecycle } = deps;
+  const { registry, lifecycle, steps } = deps;
   const cell = registry.cell(payload.cellId);
   const run = registry.run(payload.cellId, payload.run);
   if (cell === null || run === null || run.state !== "admitted") return undefined;
@@ -140,7 +140,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
       const who = run.requester.login;
       return lifecycle.withdraw(fresh, now, { who, why: replies.withdrawn(), outcome: "discarded" });
     }
-    if (may) return lifecycle.steps.start(cell.id, run.n);
+    if (may) return steps.start(cell.id, run.n);
     const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
     const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });

@@ -68,7 +68,7 @@ function start(
     kind: "done",
     line: () => {
       const run = deps.registry.lastRun(cell.id);
-      const place = run === null ? null : deps.lifecycle.steps.blockedBy(run);
+      const place = run === null ? null : deps.steps.blockedBy(run);
       const say = cell.state === "archived" ? replies.bringingBack : replies.reviving;
       return say({ ...cell, agent: agent.name }, place);
     },

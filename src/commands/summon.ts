@@ -97,9 +97,9 @@ function created(cellId: string, deps: Pick<Deps, "registry">) {
 }
 
 /** Where the last run of a cell stands in line; null when it has its place. */
-function placeOf(cellId: string, deps: Pick<Deps, "registry" | "lifecycle">) {
+function placeOf(cellId: string, deps: Pick<Deps, "registry" | "steps">) {
   const run = deps.registry.lastRun(cellId);
-  return run === null ? null : deps.lifecycle.steps.blockedBy(run);
+  return run === null ? null : deps.steps.blockedBy(run);
 }
 
 interface Words {

@@ -47,7 +47,7 @@ export const why: Verb = {
   },
 };
 
-function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Sentence[] {
+function reasons(cell: Cell, deps: Pick<Deps, "steps" | "registry">): Sentence[] {
   const last = deps.registry.lastRun(cell.id);
   const run = deps.registry.lastKeptRun(cell.id) ?? last;
   const said: Sentence[] = [];
@@ -59,7 +59,7 @@ function reasons(cell: Cell, deps: Pick<Deps, "lifecycle" | "registry">): Senten
       say`It is ${seen.health} since ${toIso(seen.since)}: ${seen.reason}. Its last sign of life was at ${toIso(seen.seenAt)}.`,
     );
   }
-  const blocked = run === null ? null : deps.lifecycle.steps.blockedBy(run);
+  const blocked = run === null ? null : deps.steps.blockedBy(run);
   if (blocked !== null)
     said.push(
       say`Its run is ${ordinal(blocked.place)} in line: ${blocked.limit}. It starts by itself when a place is free.`,

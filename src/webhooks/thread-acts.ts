@@ -2,6 +2,7 @@ import type { Cell, Closing } from "../cells/cell.ts";
 import { includesRole } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
+import type { Steps } from "../cells/steps/steps.ts";
 import type { Clock } from "../clock.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { approvedText } from "../commands/posting/post-draft.ts";
@@ -25,6 +26,7 @@ export interface ActDeps {
   readonly forge: Forge;
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
+  readonly steps: Pick<Steps, "putDraft">;
   /** What was acted on before, by the forge's ids; `mark` answers false for it, and joins the caller's transaction. */
   readonly handled: {
     mark(repositoryId: number, source: Act["source"], id: number): boolean;
@@ -78,7 +80,7 @@ export function act(acts: readonly Act[], repository: RepositoryRef, deps: ActDe
       deps.log.info({ cell: cellId, who: closing.by, why }, "cell closes");
       if (isApproval) {
         deps.registry.rememberText(approvedText(cell), closing.by);
-        deps.lifecycle.steps.putDraft(cellId, `approved:${one.id}`);
+        deps.steps.putDraft(cellId, `approved:${one.id}`);
       }
       deps.lifecycle.close(cell, closing, why);
     }

@@ -1,5 +1,6 @@
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
+import type { Steps } from "../cells/steps/steps.ts";
 import type { Clock } from "../clock.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { problemReply } from "../commands/parsing/problem.ts";
@@ -62,6 +63,7 @@ export interface ThreadDeps {
   readonly queue: Queue;
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
+  readonly steps: Pick<Steps, "putDraft" | "unpublish">;
   readonly handled: Handled;
   readonly clock: Clock;
   readonly log: Log;
@@ -254,7 +256,7 @@ function putCommand(
 function unpublishClosed({ repository, number, issue }: Reading, deps: ThreadDeps): void {
   if (issue.isOpen) return;
   for (const cell of deps.registry.ofPullRequest(repository, number))
-    deps.lifecycle.steps.unpublish(cell, `closed:${issue.closedAt ?? 0}`);
+    deps.steps.unpublish(cell, `closed:${issue.closedAt ?? 0}`);
 }
 
 /**

@@ -271,6 +271,29 @@ describe("gemini's settings", () => {
   });
 });
 
+describe("qwen's settings", () => {
+  const [file] = preset("qwen").files;
+  const fill = (text: string | null) => file?.fill(text, {}) ?? null;
+
+  it("say how often it waits for its model where nothing else does, and keep all that a template brings", () => {
+    expect(file?.path).toBe("qwen/settings.json");
+    const asked = { model: { generationConfig: { maxRetries: 1 } } };
+    expect(JSON.parse(fill(null) ?? "")).toEqual(asked);
+    const theirs = '{"ui": 1, "model": {"name": "x", "generationConfig": {"timeout": 5}}}';
+    expect(JSON.parse(fill(theirs) ?? "")).toEqual({
+      ui: 1,
+      model: { name: "x", generationConfig: { timeout: 5, maxRetries: 1 } },
+    });
+  });
+
+  it.each(['{"model": {"generationConfig": {"maxRetries": 9}}}', "{ // a comment\n}", "[]", ""])(
+    "are left as they are: %s",
+    (text) => {
+      expect(fill(text)).toBeNull();
+    },
+  );
+});
+
 describe("a configured agent", () => {
   it("has its own command, and of the preset all the rest", async () => {
     const own = rig.executable("own agent", FAKE);

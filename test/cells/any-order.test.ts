@@ -37,8 +37,7 @@ interface Work {
 
 /** People, time and a runner that fails now and then, in any order. */
 function world(rig: ControlRig, seed: number) {
-  const { lifecycle, registry, clock, db } = rig;
-  const { reported, steps } = lifecycle;
+  const { lifecycle, steps, registry, clock, db } = rig;
   const roll = dice(seed);
   const pick = <T>(all: readonly T[]): T => all[Math.floor(roll() * all.length)] as T;
   let tips = 0;
@@ -47,14 +46,14 @@ function world(rig: ControlRig, seed: number) {
     const tip =
       roll() < 0.6 ? (rig.cell(cellId).harvest?.tip ?? null) : (++tips).toString(16).padStart(40, "0");
     const question = roll() < 0.1 ? "which one?" : null;
-    reported.onCollected({ cellId, run, harvest: harvest({ tip, question }) });
+    rig.report("collected", { cellId, run, harvest: harvest({ tip, question }) });
   }
 
   function perform(job: Work, isBad: boolean): unknown {
     const payload = JSON.parse(job.payload);
     const cellId: string = payload.cellId ?? payload.cell?.id;
     const { run } = payload;
-    const stuck = () => reported.onStuck({ cellId, kind: job.kind, run, why: FULL, retryAt: null });
+    const stuck = () => rig.reports.stuck({ cellId, kind: job.kind, run, why: FULL, retryAt: null });
     switch (job.kind) {
       case "admit": {
         if (registry.mustRun(cellId, run).state !== "admitted") return;
@@ -69,16 +68,16 @@ function world(rig: ControlRig, seed: number) {
           ...{ branch: payload.branch, from: payload.tip, tip: (++tips).toString(16).padStart(40, "0") },
           ...{ commits: [], count: 1, isTaken, why: isTaken ? null : "diverged" },
         };
-        return reported.onTakenIn({ cellId, run, people: roll() < 0.5 ? null : people });
+        return rig.report("taken-in", { cellId, run, people: roll() < 0.5 ? null : people });
       }
       case "start": {
-        if (isBad) return reported.onRunRefused({ cellId, run, why: "no" });
+        if (isBad) return rig.report("run-refused", { cellId, run, why: "no" });
         if (!payload.isSetUp && payload.setUpWith === null && roll() < 0.4)
-          return reported.onSetupStarted(setupStarted(cellId, run, clock.now()));
-        return reported.onRunStarted(started(cellId, run, clock.now()));
+          return rig.report("setup-started", setupStarted(cellId, run, clock.now()));
+        return rig.report("run-started", started(cellId, run, clock.now()));
       }
       case "stop":
-        return reported.onRunEnded({
+        return rig.report("run-ended", {
           ...ended(cellId, run, clock.now()),
           began: roll() < 0.5,
           stopped: "stopped",
@@ -89,18 +88,18 @@ function world(rig: ControlRig, seed: number) {
         return steps.push(payload);
       case "push":
         return isBad
-          ? reported.onPushRefused({ ...payload, why: "protected" })
-          : reported.onPushed({ ...payload, divertedFrom: null });
+          ? rig.report("push-refused", { ...payload, why: "protected" })
+          : rig.report("pushed", { ...payload, divertedFrom: null });
       case "draft":
-        return reported.onDrafted(cellId, 271, "acme/app");
+        return rig.reports.drafted(cellId, 271, "acme/app");
       case "seal":
-        return isBad ? stuck() : reported.onSealed({ cellId, bytes: 1 });
+        return isBad ? stuck() : rig.report("sealed", { cellId, bytes: 1 });
       case "restore":
         return isBad
-          ? reported.onRestoreRefused({ cellId, run, why: "damaged" })
-          : reported.onRestored({ cellId, run });
+          ? rig.report("restore-refused", { cellId, run, why: "damaged" })
+          : rig.report("restored", { cellId, run });
       case "scrub":
-        return reported.onScrubbed({ cellId });
+        return rig.report("scrubbed", { cellId });
       default:
         return undefined;
     }
@@ -108,9 +107,9 @@ function world(rig: ControlRig, seed: number) {
 
   const end = (cellId: string, code: number) => {
     const run = registry.lastRun(cellId);
-    if (run?.state === "running") reported.onRunEnded(ended(cellId, run.n, clock.now(), { code }));
+    if (run?.state === "running") rig.report("run-ended", ended(cellId, run.n, clock.now(), { code }));
     else if (run !== null && isBeingSetUp(run))
-      reported.onSetupEnded(setupEnded(cellId, run.n, clock.now(), { code }));
+      rig.report("setup-ended", setupEnded(cellId, run.n, clock.now(), { code }));
   };
 
   return {

@@ -81,12 +81,12 @@ describe("the end of a TTL", () => {
     rig = createControl({ config: { limits: { ttl: "100m" } } });
     rig.idle();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed");
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+    rig.report("sealed", { cellId: ID, bytes: 1 });
     await rig.clock.advance(5 * DAY);
     look();
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 4, login: "owner" });
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("restored", { cellId: ID, run: 2 });
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     await live(89 * MIN);
     expect(isWarned()).toBe(false);
     await live(MIN);
@@ -168,12 +168,12 @@ describe("a wall clock that is set", () => {
       ...{ cellId: ID, agent: "allegro", role: "executor", requester: { id: 3, login: "dev" } },
       ...{ state: "waiting", notBefore: rig.clock.now() + 5_000, isAutomatic: true },
     });
-    rig.lifecycle.steps.admitDue();
+    rig.steps.admitDue();
     rig.clock.jump(-HOUR);
     for (let second = 0; second < 6; second++) {
       await rig.clock.advance(1_000);
       tick(rig.deps);
-      rig.lifecycle.steps.admitDue();
+      rig.steps.admitDue();
     }
     expect(rig.run().state).toBe("admitted");
   });
@@ -185,11 +185,11 @@ describe("a wall clock that is set", () => {
       ...{ cellId: ID, agent: "allegro", role: "executor", requester: { id: 3, login: "dev" } },
       ...{ state: "waiting", notBefore: rig.clock.now() + 30 * MIN, isAutomatic: true },
     });
-    rig.lifecycle.steps.admitDue();
+    rig.steps.admitDue();
     rig.clock.jump(HOUR);
     await rig.clock.advance(1_000);
     tick(rig.deps);
-    rig.lifecycle.steps.admitDue();
+    rig.steps.admitDue();
     expect(rig.run().state).toBe("waiting");
   });
 
@@ -223,7 +223,7 @@ describe("retention", () => {
       { by: "owner", discard: true, thenDestroy: false, outcome: null, person: null },
       "closed",
     );
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+    rig.report("sealed", { cellId: ID, bytes: 1 });
   };
 
   it("is written down when a cell is archived, and destroys it when it has passed", async () => {
@@ -240,7 +240,7 @@ describe("retention", () => {
     expect(scrubs()).toBe(1);
     look();
     expect(scrubs()).toBe(1);
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     expect(rig.registry.history(ID).at(-1)).toMatchObject({
       to: "destroyed",
       who: "lazarus",

@@ -39,11 +39,11 @@ const steps = () => rig.waiting().filter((kind) => !["card", "mark", "react"].in
 const kill = (kind: string) =>
   rig.db.sql.prepare("UPDATE jobs SET state = 'dead' WHERE kind = ? AND state = 'waiting'").run(kind);
 const pushed = (tip = TIP, branch = "lazarus/4f1c0b7e", divertedFrom: string | null = null) =>
-  rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, branch, tip, divertedFrom });
+  rig.report("pushed", { cellId: ID, run: 1, branch, tip, divertedFrom });
 const published = () => {
   rig.idle();
   pushed();
-  rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
+  rig.reports.drafted(ID, 271, "acme/app");
   rig.clearJobs();
   return rig.cell();
 };
@@ -57,31 +57,31 @@ describe("the good day of a cell", () => {
       cell: { id: ID, target: "acme/app#262", brief: rig.cell().brief },
     });
     rig.clearJobs();
-    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
+    rig.report("run-started", started(ID, 1, now()));
     expect([rig.cell().state, rig.cell().health, rig.run().state]).toEqual(["active", "healthy", "running"]);
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+    rig.report("run-ended", ended(ID, 1, now()));
     expect([rig.cell().state, rig.cell().health, steps()]).toEqual(["idle", null, ["collect"]]);
     rig.clearJobs();
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
     expect([rig.cell().outcome, steps()]).toEqual(["done", ["publish"]]);
-    rig.lifecycle.steps.push({ cellId: ID, run: 1, tip: TIP, asked: "1" });
+    rig.steps.push({ cellId: ID, run: 1, tip: TIP, asked: "1" });
     expect(rig.payloads("push")[0]).toMatchObject({ tip: TIP, lease: null, branch: "lazarus/4f1c0b7e" });
     rig.clearJobs();
     pushed();
     expect(steps()).toEqual(["draft"]);
     rig.clearJobs();
-    rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
+    rig.reports.drafted(ID, 271, "acme/app");
     expect(steps()).toEqual([]);
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
     rig.clearJobs();
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+    rig.report("sealed", { cellId: ID, bytes: 1 });
     expect([rig.cell().state, steps()]).toEqual(["archived", ["prune", "comment"]]);
     expect(rig.announced).toMatchObject([{ kind: "closed", by: "owner", person: "owner" }]);
     rig.clearJobs();
     rig.lifecycle.destroy(rig.cell(), "owner");
     expect(steps()).toEqual(["scrub"]);
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     expect(moves()).toEqual(["proposed", "active", "idle", "closing", "archived", "destroyed"]);
     expect(rig.cell()).toMatchObject({ closing: null, harvest: null, health: null });
   });
@@ -89,14 +89,14 @@ describe("the good day of a cell", () => {
   it("goes on after a revive, with the lease of what was pushed last", () => {
     published();
     rig.lifecycle.rerun(rig.cell(), "ezra", { id: 4, login: "owner" });
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, now()));
+    rig.report("run-started", started(ID, 2, now()));
+    rig.report("run-ended", ended(ID, 2, now()));
     const tip = "2".repeat(40);
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip }) });
-    rig.lifecycle.steps.push({ cellId: ID, run: 2, tip: tip, asked: "1" });
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip }) });
+    rig.steps.push({ cellId: ID, run: 2, tip: tip, asked: "1" });
     expect(rig.payloads("push")[0]).toMatchObject({ tip, lease: TIP });
     rig.clearJobs();
-    rig.lifecycle.reported.onPushed({
+    rig.report("pushed", {
       cellId: ID,
       run: 2,
       branch: "lazarus/4f1c0b7e",
@@ -109,15 +109,15 @@ describe("the good day of a cell", () => {
 
   it("seals nothing before it is collected, also when a later run was taken out of the line", () => {
     rig.create();
-    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+    rig.report("run-started", started(ID, 1, now()));
+    rig.report("run-ended", ended(ID, 1, now()));
     const requester = { id: 4, login: "owner" };
     rig.registry.addRun({ cellId: ID, agent: "ezra", role: "executor", requester, state: "waiting" });
     rig.clearJobs();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect([rig.cell().state, rig.registry.mustRun(ID, 2).state]).toEqual(["closing", "withdrawn"]);
     expect(steps()).not.toContain("seal");
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
     expect(steps()).toContain("publish");
     expect(steps()).not.toContain("seal");
   });
@@ -134,10 +134,10 @@ describe("the good day of a cell", () => {
   it("pushes no tip that is not the last one found", () => {
     rig.idle();
     rig.clearJobs();
-    rig.lifecycle.steps.push({ cellId: ID, run: 1, tip: "2".repeat(40), asked: "1" });
+    rig.steps.push({ cellId: ID, run: 1, tip: "2".repeat(40), asked: "1" });
     pushed();
     rig.clearJobs();
-    rig.lifecycle.steps.push({ cellId: ID, run: 1, tip: TIP, asked: "1" });
+    rig.steps.push({ cellId: ID, run: 1, tip: TIP, asked: "1" });
     expect(steps()).toEqual([]);
   });
 });
@@ -148,9 +148,9 @@ describe("a run that waits", () => {
     rig.active();
     rig.create({ id: OTHER });
     expect(rig.run(OTHER).state).toBe("waiting");
-    expect(rig.lifecycle.steps.blockedBy(rig.run(OTHER))).toEqual({ limit: "1 of 1 cells run", place: 1 });
+    expect(rig.steps.blockedBy(rig.run(OTHER))).toEqual({ limit: "1 of 1 cells run", place: 1 });
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+    rig.report("run-ended", ended(ID, 1, now()));
     expect(rig.run(OTHER).state).toBe("admitted");
     expect(rig.payloads("admit")).toEqual([{ cellId: OTHER, run: 1 }]);
     expect(rig.payloads("start")).toEqual([]);
@@ -191,7 +191,7 @@ describe("a run that waits", () => {
     limits({ cells: 1 });
     rig.create();
     rig.create({ id: OTHER });
-    rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 1, why: "hermes is not installed" });
+    rig.report("run-refused", { cellId: ID, run: 1, why: "hermes is not installed" });
     expect(rig.cell()).toMatchObject({
       state: "archived",
       outcome: "failed",
@@ -202,7 +202,7 @@ describe("a run that waits", () => {
 
   it.each(["start", "admit"])("gives its place back when its %s is given up", (kind) => {
     rig.create();
-    rig.lifecycle.reported.onStuck({ cellId: ID, kind, run: 1, why: "no rights to ask", retryAt: null });
+    rig.reports.stuck({ cellId: ID, kind, run: 1, why: "no rights to ask", retryAt: null });
     expect([rig.cell().state, rig.run().state, rig.cell().reason]).toEqual([
       "archived",
       "ended",
@@ -217,9 +217,7 @@ describe("stop", () => {
     expect(rig.lifecycle.stop(rig.cell(), "dev")).toBe(true);
     expect(steps()).toEqual(["stop"]);
     expect(rig.payloads("start", ["ended"])).toHaveLength(1);
-    rig.lifecycle.reported.onRunEnded(
-      ended(ID, 1, now(), { began: false, code: null, stopped: "stopped by dev" }),
-    );
+    rig.report("run-ended", ended(ID, 1, now(), { began: false, code: null, stopped: "stopped by dev" }));
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "discarded", reason: "stopped by dev" });
   });
 
@@ -227,9 +225,9 @@ describe("stop", () => {
     rig.create();
     rig.lifecycle.stop(rig.cell(), "dev");
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: "stopped by dev" }));
+    rig.report("run-ended", ended(ID, 1, now(), { code: null, stopped: "stopped by dev" }));
     expect([moves(), steps()]).toEqual([["proposed", "active", "idle"], ["collect"]]);
-    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
+    rig.report("run-started", started(ID, 1, now()));
     expect(rig.cell().state).toBe("idle");
   });
 
@@ -255,13 +253,13 @@ describe("stop", () => {
     rig.active();
     rig.clearJobs();
     const report = { cellId: ID, run: 1, limit: "time" as const, why: "over its wall clock of 2 h" };
-    rig.lifecycle.reported.onOverLimit(report);
+    rig.report("over-limit", report);
     expect(rig.payloads("stop")).toMatchObject([{ run: 1, why: report.why, handle: { pid: 4711 } }]);
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: report.why }));
+    rig.report("run-ended", ended(ID, 1, now(), { code: null, stopped: report.why }));
     rig.clearJobs();
-    rig.lifecycle.reported.onOverLimit(report);
+    rig.report("over-limit", report);
     expect(steps()).toEqual([]);
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: nothingLeft() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: nothingLeft() });
     expect(rig.cell().outcome).toBe("failed");
   });
 });
@@ -273,16 +271,16 @@ describe("close", () => {
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["stop"]]);
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now(), { code: null, stopped: "closed by owner" }));
+    rig.report("run-ended", ended(ID, 1, now(), { code: null, stopped: "closed by owner" }));
     expect([rig.cell().state, steps()]).toEqual(["closing", ["collect"]]);
     rig.clearJobs();
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
     expect(steps()).toEqual(["publish"]);
     rig.clearJobs();
     pushed();
     expect(steps()).toEqual(["draft"]);
     rig.clearJobs();
-    rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
+    rig.reports.drafted(ID, 271, "acme/app");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
   });
 
@@ -291,13 +289,13 @@ describe("close", () => {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect(steps()).toEqual(["stop"]);
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, now(), { began: false, code: null, stopped: "closed" }));
+    rig.report("run-ended", ended(ID, 2, now(), { began: false, code: null, stopped: "closed" }));
     expect(steps()).toContain("seal");
 
     rig.create({ id: OTHER });
-    rig.lifecycle.reported.onRunStarted(started(OTHER, 1, now()));
-    rig.lifecycle.reported.onRunEnded(ended(OTHER, 1, now()));
-    rig.lifecycle.reported.onCollected({ cellId: OTHER, run: 1, harvest: nothingLeft() });
+    rig.report("run-started", started(OTHER, 1, now()));
+    rig.report("run-ended", ended(OTHER, 1, now()));
+    rig.report("collected", { cellId: OTHER, run: 1, harvest: nothingLeft() });
     rig.registry.addRun({ ...rig.run(OTHER), state: "waiting" });
     rig.lifecycle.close(rig.cell(OTHER), BY_OWNER, "closed by owner");
     expect(rig.run(OTHER)).toMatchObject({ n: 2, state: "withdrawn" });
@@ -307,7 +305,7 @@ describe("close", () => {
     rig.idle();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     rig.clearJobs();
-    rig.lifecycle.reported.onPushRefused({ cellId: ID, run: 1, why: "the branch is protected" });
+    rig.report("push-refused", { cellId: ID, run: 1, why: "the branch is protected" });
     expect(rig.cell()).toMatchObject({
       ...{ state: "idle", closing: null },
       reason: "not published: the branch is protected",
@@ -334,17 +332,17 @@ describe("close", () => {
     rig.clearJobs();
     rig.lifecycle.close(rig.cell(), { ...BY_OWNER, discard: true }, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+    rig.report("sealed", { cellId: ID, bytes: 1 });
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "discarded" });
   });
 
   it.each(["collect", "seal"])("tries a %s again that had been given up", (kind) => {
     rig.active();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
-    if (kind === "seal") rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: nothingLeft() });
+    rig.report("run-ended", ended(ID, 1, now()));
+    if (kind === "seal") rig.report("collected", { cellId: ID, run: 1, harvest: nothingLeft() });
     if (kind === "seal") rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     kill(kind);
-    rig.lifecycle.reported.onStuck({ cellId: ID, kind, run: 1, why: "the disk is full", retryAt: null });
+    rig.reports.stuck({ cellId: ID, kind, run: 1, why: "the disk is full", retryAt: null });
     expect(rig.cell().state).toBe("idle");
     expect(rig.cell().reason).toContain("the disk is full");
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
@@ -353,7 +351,7 @@ describe("close", () => {
 
   it("leaves no word of a trouble that is over", () => {
     rig.idle();
-    rig.lifecycle.reported.onStuck({
+    rig.reports.stuck({
       cellId: ID,
       kind: "push",
       run: 1,
@@ -363,7 +361,7 @@ describe("close", () => {
     expect(rig.cell().reason).toContain("tried again by itself");
     pushed();
     expect(rig.cell().reason).toBeNull();
-    rig.lifecycle.reported.onPushRefused({ cellId: ID, run: 1, why: "late" });
+    rig.report("push-refused", { cellId: ID, run: 1, why: "late" });
     pushed();
     expect(rig.cell()).toMatchObject({ reason: null, pushRefused: null });
   });
@@ -382,7 +380,7 @@ describe("destroy", () => {
     const left = steps().filter((kind) => kind !== "draft");
     expect(left).toEqual(["scrub"]);
     expect(rig.payloads("scrub")[0]).toMatchObject({ cellId: ID });
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     expect(rig.cell()).toMatchObject({ state: "destroyed", closing: null });
     expect(moves().slice(-2)).toEqual(["archived", "destroyed"]);
     expect(["ended", "withdrawn"]).toContain(rig.run().state);
@@ -392,9 +390,9 @@ describe("destroy", () => {
   it("goes before a start that had begun: its late report brings nothing back to life", () => {
     rig.create();
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
+    rig.report("run-started", started(ID, 1, now()));
     expect(rig.cell().state).toBe("proposed");
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     expect([rig.cell().state, rig.run().state]).toEqual(["destroyed", "ended"]);
   });
 
@@ -402,8 +400,8 @@ describe("destroy", () => {
     published();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("sealed", { cellId: ID, bytes: 1 });
+    rig.report("scrubbed", { cellId: ID });
     expect(rig.cell().state).toBe("destroyed");
     expect(rig.announced).toEqual([]);
   });
@@ -412,7 +410,7 @@ describe("destroy", () => {
     published();
     rig.lifecycle.destroy(rig.cell(), "owner");
     kill("scrub");
-    rig.lifecycle.reported.onStuck({
+    rig.reports.stuck({
       cellId: ID,
       kind: "scrub",
       run: null,

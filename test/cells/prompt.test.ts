@@ -92,15 +92,15 @@ describe("a run's prompt", () => {
     rig.payloads("start", ["waiting", "done"]).find((one) => one.run === n) as JobPayload<"start">;
   const revive = (words: string | null) => rig.lifecycle.rerun(rig.cell(), "allegro", { ...DEV, words });
   const crash = (n: number) => {
-    rig.lifecycle.reported.onRunStarted(started(ID, n, rig.clock.now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, n, rig.clock.now(), { code: 3 }));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest() });
+    rig.report("run-started", started(ID, n, rig.clock.now()));
+    rig.report("run-ended", ended(ID, n, rig.clock.now(), { code: 3 }));
+    rig.report("collected", { cellId: ID, run: n, harvest: harvest() });
   };
   const goOn = async () => {
     await rig.clock.advance(60 * 60_000);
-    rig.lifecycle.steps.admitDue();
+    rig.steps.admitDue();
     const [admitted] = rig.registry.openRuns(["admitted"]);
-    rig.lifecycle.steps.start(ID, admitted?.n ?? 0);
+    rig.steps.start(ID, admitted?.n ?? 0);
   };
 
   it("is the brief at first, whose text is kept once", () => {
@@ -119,16 +119,16 @@ describe("a run's prompt", () => {
     expect(startOf(2).prompt).toEqual({ kind: "words", text: promptOf(2).text, earlier: ["allegro"] });
     expect(promptOf(2).text).toContain("~~~\nuse numbers\n~~~");
     const prompt = { sha256: "1".repeat(64), isResumed: true };
-    rig.lifecycle.reported.onRunStarted({ ...started(ID, 2, rig.clock.now()), prompt });
+    rig.report("run-started", { ...started(ID, 2, rig.clock.now()), prompt });
     expect(promptOf(2)).toMatchObject({ givenSha256: prompt.sha256, isResumed: true });
   });
 
   it("is not the first words again once they were done with", () => {
     rig.idle();
     revive("use numbers");
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now()));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip: "2".repeat(40) }) });
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip: "2".repeat(40) }) });
     revive(null);
     expect(promptOf(3).text).toBe("dev asks you to go on.\n");
   });
@@ -176,20 +176,20 @@ describe("a run's prompt", () => {
     });
     rig.db.sql.prepare("DELETE FROM prompts WHERE run = 2").run();
     rig.clearJobs();
-    expect(() => rig.lifecycle.steps.start(ID, 2)).toThrow("run 2 of cell");
+    expect(() => rig.steps.start(ID, 2)).toThrow("run 2 of cell");
     expect(rig.waiting()).toEqual([]);
   });
 
   it("has nothing of a question that was answered by an earlier run", () => {
     rig.active();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: nothingLeft({ question: "Four?" }) });
+    rig.report("run-ended", ended(ID, 1, rig.clock.now()));
+    rig.report("collected", { cellId: ID, run: 1, harvest: nothingLeft({ question: "Four?" }) });
     expect(beforeOf(rig.cell(), rig.registry).question).toBe("Four?");
     revive("five");
     expect(promptOf(2).text).toContain("## What dev answers");
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now()));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: nothingLeft() });
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
+    rig.report("collected", { cellId: ID, run: 2, harvest: nothingLeft() });
     expect(beforeOf(rig.cell(), rig.registry)).toMatchObject({ question: null, open: [] });
   });
 });

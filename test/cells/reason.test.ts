@@ -49,9 +49,9 @@ describe("a cause", () => {
   it("hides no other: what the pit saw stays while a push is refused, and the other way round", () => {
     rig.idle();
     rig.registry.update(ID, { directoryTrouble: "gone" });
-    rig.lifecycle.reported.onPushRefused({ cellId: ID, run: 1, why: "protected" });
+    rig.report("push-refused", { cellId: ID, run: 1, why: "protected" });
     expect(rig.cell().reason).toBe("not published: protected; its directory is gone");
-    rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, branch: "b", tip: "t", divertedFrom: null });
+    rig.report("pushed", { cellId: ID, run: 1, branch: "b", tip: "t", divertedFrom: null });
     expect(rig.cell().reason).toBe("its directory is gone");
   });
 
@@ -60,7 +60,7 @@ describe("a cause", () => {
       rig.create({ id: crypto.randomUUID() });
       const { id } = rig.registry.list().at(-1) ?? { id: "" };
       const handle = { pid: 4711 };
-      rig.lifecycle.reported.onRunStarted({
+      rig.report("run-started", {
         cellId: id,
         run: 1,
         handle,
@@ -69,8 +69,8 @@ describe("a cause", () => {
         prompt: null,
       });
       rig.lifecycle.stop(rig.cell(id), words);
-      rig.lifecycle.reported.onRunEnded(ended(id, 1, 2, { code: null, signal: "TERM", stopped: words }));
-      rig.lifecycle.reported.onCollected({ cellId: id, run: 1, harvest: nothingLeft() });
+      rig.report("run-ended", ended(id, 1, 2, { code: null, signal: "TERM", stopped: words }));
+      rig.report("collected", { cellId: id, run: 1, harvest: nothingLeft() });
       expect(rig.run(id)).toMatchObject({ stopCause: "asked", exitClass: "stopped" });
     }
   });
@@ -78,8 +78,8 @@ describe("a cause", () => {
   it("is forgotten where the run had ended by itself before the stop came to it", () => {
     rig.active();
     rig.lifecycle.stop(rig.cell(), "dev");
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.report("run-ended", ended(ID, 1, rig.clock.now()));
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
     expect(rig.run()).toMatchObject({ stopped: null, stopCause: null, exitClass: "done" });
   });
 

@@ -15,14 +15,14 @@ afterEach(() => rig.remove());
 /** A cell that published, was sealed, and whose retention runs. */
 function archived(): Cell {
   const { id } = rig.idle();
-  rig.lifecycle.reported.onPushed({
+  rig.report("pushed", {
     cellId: id,
     run: 1,
     branch: "lazarus/4f1c0b7e",
     tip: harvest().tip ?? "",
     divertedFrom: null,
   });
-  rig.lifecycle.reported.onDrafted(id, 271, "acme/app");
+  rig.reports.drafted(id, 271, "acme/app");
   const closing = {
     by: "owner",
     discard: false,
@@ -31,7 +31,7 @@ function archived(): Cell {
     person: null,
   } as const;
   rig.lifecycle.close(rig.cell(), closing, "closed by owner");
-  rig.lifecycle.reported.onSealed({ cellId: id, bytes: 1 });
+  rig.report("sealed", { cellId: id, bytes: 1 });
   rig.clearJobs();
   return rig.cell();
 }
@@ -56,15 +56,15 @@ describe("an archived cell that is revived", () => {
     ]);
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "merged" });
     rig.clearJobs();
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
+    rig.report("restored", { cellId: ID, run: 2 });
     expect(rig.waiting()).toEqual(["take-in"]);
     expect(rig.cell().state).toBe("archived");
     rig.clearJobs();
-    rig.lifecycle.reported.onTakenIn({ cellId: ID, run: 2, people: null });
+    rig.report("taken-in", { cellId: ID, run: 2, people: null });
     expect(rig.waiting()).toEqual(["start"]);
     expect(rig.cell().state).toBe("archived");
     rig.clearJobs();
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     expect(rig.cell()).toMatchObject({
       state: "active",
       expiresAt: rig.clock.now() + 4 * HOUR,
@@ -78,15 +78,15 @@ describe("an archived cell that is revived", () => {
   it("publishes a second time on top of the first, and is sealed anew", () => {
     archived();
     revive();
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("restored", { cellId: ID, run: 2 });
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
     const tip = "2".repeat(40);
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip }) });
-    rig.lifecycle.steps.push(rig.payloads("publish")[0] ?? { cellId: "", run: 0, tip: "", asked: "" });
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip }) });
+    rig.steps.push(rig.payloads("publish")[0] ?? { cellId: "", run: 0, tip: "", asked: "" });
     expect(rig.payloads("push")).toMatchObject([{ tip, branch: "lazarus/4f1c0b7e", lease: harvest().tip }]);
-    rig.lifecycle.reported.onPushed({
+    rig.report("pushed", {
       cellId: ID,
       run: 2,
       branch: "lazarus/4f1c0b7e",
@@ -97,7 +97,7 @@ describe("an archived cell that is revived", () => {
     const closing = { by: "owner", discard: false, thenDestroy: false, outcome: null, person: null } as const;
     rig.lifecycle.close(rig.cell(), closing, "closed by owner");
     expect(rig.waiting()).toContain("seal");
-    rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 2 });
+    rig.report("sealed", { cellId: ID, bytes: 2 });
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "done" });
     expect(rig.payloads("prune")).toMatchObject([{ run: null }]);
   });
@@ -111,7 +111,7 @@ describe("an archived cell that is revived", () => {
     expect(rig.waiting()).toEqual(["card"]);
     expect(rig.cell().state).toBe("archived");
     expect(rig.run().state).toBe("waiting");
-    rig.lifecycle.reported.onRunEnded(ended(other, 1, rig.clock.now()));
+    rig.report("run-ended", ended(other, 1, rig.clock.now()));
     expect(rig.run().state).toBe("admitted");
     expect(rig.payloads("admit")).toEqual([{ cellId: ID, run: 2 }]);
   });
@@ -120,7 +120,7 @@ describe("an archived cell that is revived", () => {
     archived();
     revive();
     rig.clearJobs();
-    rig.lifecycle.reported.onRestoreRefused({
+    rig.report("restore-refused", {
       cellId: ID,
       run: 2,
       why: "the archive is damaged: cell.tar.gz is missing",
@@ -132,7 +132,7 @@ describe("an archived cell that is revived", () => {
       reason: "not brought back: the archive is damaged: cell.tar.gz is missing",
     });
     expect(rig.waiting()).toEqual(["card"]);
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
+    rig.report("restored", { cellId: ID, run: 2 });
     expect(rig.waiting()).toEqual(["card", "prune"]);
     expect(revive().n).toBe(3);
   });
@@ -141,9 +141,9 @@ describe("an archived cell that is revived", () => {
     archived();
     revive();
     const stuck = { cellId: ID, kind: "restore", run: 2, why: "no space left on the device" };
-    rig.lifecycle.reported.onStuck({ ...stuck, retryAt: 1 });
+    rig.reports.stuck({ ...stuck, retryAt: 1 });
     expect(rig.run().state).toBe("admitted");
-    rig.lifecycle.reported.onStuck({ ...stuck, retryAt: null });
+    rig.reports.stuck({ ...stuck, retryAt: null });
     expect(rig.run().state).toBe("withdrawn");
     expect(rig.cell().reason).toBe("not brought back: no space left on the device");
   });
@@ -151,9 +151,9 @@ describe("an archived cell that is revived", () => {
   it("is put away again where the run cannot start, or is stopped on its way", () => {
     archived();
     revive();
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
+    rig.report("restored", { cellId: ID, run: 2 });
     rig.clearJobs();
-    rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 2, why: "there is no agent allegro" });
+    rig.report("run-refused", { cellId: ID, run: 2, why: "there is no agent allegro" });
     expect(rig.cell()).toMatchObject({
       state: "archived",
       outcome: "merged",
@@ -164,9 +164,7 @@ describe("an archived cell that is revived", () => {
     revive();
     expect(rig.lifecycle.stop(rig.cell(), "dev")).toBe(true);
     expect(rig.payloads("restore")).toEqual([]);
-    rig.lifecycle.reported.onRunEnded(
-      ended(ID, 3, rig.clock.now(), { began: false, stopped: "stopped by dev" }),
-    );
+    rig.report("run-ended", ended(ID, 3, rig.clock.now(), { began: false, stopped: "stopped by dev" }));
     expect(rig.cell().state).toBe("archived");
     expect(rig.payloads("prune")).toMatchObject([{ run: 3 }]);
   });
@@ -174,8 +172,8 @@ describe("an archived cell that is revived", () => {
   it("was at work where its run began and ended before anybody reported that", () => {
     archived();
     revive();
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now()));
+    rig.report("restored", { cellId: ID, run: 2 });
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
     expect(rig.cell()).toMatchObject({ state: "idle", expiresAt: rig.clock.now() + 4 * HOUR });
     expect(rig.payloads("prune")).toEqual([]);
     expect(rig.payloads("collect")).toMatchObject([{ run: 2 }]);
@@ -187,12 +185,12 @@ describe("an archived cell that is revived", () => {
     expect(revive).toThrow(/moved on/);
     rig.lifecycle.destroy(rig.cell(), "owner");
     expect(revive).toThrow(/moved on/);
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     expect(rig.cell().state).toBe("destroyed");
     expect(rig.run().state).toBe("ended");
     const unmade = "88888888-1111-4222-8333-444455556666";
     rig.create({ id: unmade, branch: "lazarus/88888888" });
-    rig.lifecycle.reported.onRunRefused({ cellId: unmade, run: 1, why: "no" });
+    rig.report("run-refused", { cellId: unmade, run: 1, why: "no" });
     expect(() => rig.lifecycle.rerun(rig.cell(unmade), "allegro", DEV)).toThrow(/moved on/);
   });
 
@@ -203,11 +201,11 @@ describe("an archived cell that is revived", () => {
     expect(rig.payloads("restore")).toEqual([]);
     expect(rig.waiting()).toContain("scrub");
     const before = rig.waiting();
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("restored", { cellId: ID, run: 2 });
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     expect(rig.waiting()).toEqual(before);
     expect(rig.cell().state).toBe("archived");
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     expect(rig.cell().state).toBe("destroyed");
   });
 });

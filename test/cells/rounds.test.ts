@@ -22,7 +22,7 @@ beforeEach(() => {
   const config = { dataDir: rig.dir, missionsDir: root, pit: rig.config.pit };
   const inventory = createInventory({ clock: rig.clock, config });
   rounds = createRounds({
-    directories: createDirectoryReports({ registry: rig.registry, steps: rig.lifecycle.steps, log }),
+    directories: createDirectoryReports({ registry: rig.registry, steps: rig.steps, log }),
     runner: { name: "local", inventory: inventory.look },
     clock: rig.clock,
     log,

@@ -11,8 +11,8 @@ beforeEach(() => {
   rig = createControl();
   rig.idle();
   const branch = "lazarus/4f1c0b7e";
-  rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, branch, tip: TIP, divertedFrom: null });
-  rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
+  rig.report("pushed", { cellId: ID, run: 1, branch, tip: TIP, divertedFrom: null });
+  rig.reports.drafted(ID, 271, "acme/app");
   rig.clearJobs();
 });
 afterEach(() => rig.remove());
@@ -27,7 +27,7 @@ function people(more: Partial<PeoplePush> = {}): PeoplePush {
 
 const revive = () => rig.lifecycle.rerun(rig.cell(), "allegro", { ...DEV, words: "go on" });
 const takenIn = (found: PeoplePush | null, run = 2) =>
-  rig.lifecycle.reported.onTakenIn({ cellId: ID, run, people: found });
+  rig.report("taken-in", { cellId: ID, run, people: found });
 
 describe("a run of a cell that was published", () => {
   it("starts when it is known what people pushed, and not before", () => {
@@ -49,25 +49,25 @@ describe("a run of a cell that was published", () => {
         "~~~~\n7777777777 owner: Say five\n~~~\n# obey\nand 22 more\n~~~~\n\nYour tree holds them. Go on from there.\n\n" +
         "## What dev says to you\n\n~~~\ngo on\n~~~\n",
     );
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     expect(rig.registry.history(ID).at(-1)?.why).toBe(
       "working: allegro, on top of 23 commits that people pushed",
     );
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
     expect(rig.payloads("collect")).toMatchObject([{ seams: [{ from: TIP, to: THEIRS, isTaken: true }] }]);
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip: NEXT }) });
-    rig.lifecycle.steps.push({ cellId: ID, run: 2, tip: NEXT, asked: "" });
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip: NEXT }) });
+    rig.steps.push({ cellId: ID, run: 2, tip: NEXT, asked: "" });
     expect(rig.payloads("push")).toMatchObject([{ tip: NEXT, lease: THEIRS, theirs: THEIRS }]);
   });
 
   it("has changed nothing where it left what people pushed as it was", () => {
     revive();
     takenIn(people());
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now(), { code: 1 }));
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now(), { code: 1 }));
     rig.clearJobs();
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip: THEIRS }) });
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip: THEIRS }) });
     expect(rig.payloads("publish")).toEqual([]);
     expect(rig.registry.mustRun(ID, 2).exitClass).toBe("crashed");
   });
@@ -76,7 +76,7 @@ describe("a run of a cell that was published", () => {
     revive();
     takenIn(people());
     rig.clearJobs();
-    rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 2, why: "there is no agent allegro" });
+    rig.report("run-refused", { cellId: ID, run: 2, why: "there is no agent allegro" });
     expect(rig.payloads("publish")).toEqual([]);
     expect(rig.cell()).toMatchObject({ publishedTip: THEIRS, harvest: { tip: THEIRS } });
     revive();
@@ -89,7 +89,7 @@ describe("a run of a cell that was published", () => {
     rig.clearJobs();
     takenIn(people({ from: THEIRS, tip: NEXT }), 3);
     expect(rig.waiting()).toEqual([]);
-    rig.lifecycle.steps.advance(ID);
+    rig.steps.advance(ID);
     expect(rig.payloads("publish")).toEqual([]);
   });
 
@@ -104,7 +104,7 @@ describe("a run of a cell that was published", () => {
   it("is refused where nobody could tell for good, and is ended with its cell", () => {
     revive();
     const stuck = { cellId: ID, kind: "take-in", run: 2, why: "the forge is away" };
-    rig.lifecycle.reported.onStuck({ ...stuck, retryAt: null });
+    rig.reports.stuck({ ...stuck, retryAt: null });
     expect(rig.run()).toMatchObject({ state: "ended", stopped: "the forge is away" });
     revive();
     rig.lifecycle.stop(rig.cell(), "dev");

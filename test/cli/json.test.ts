@@ -24,9 +24,9 @@ const here = () => ({ repository: rig.repository, number: rig.at.number });
 
 function idle(heldBack = ["a secret"]): void {
   rig.create(here());
-  rig.lifecycle.reported.onRunStarted(started(ID, 1, rig.clock.now()));
-  rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
-  rig.lifecycle.reported.onCollected({
+  rig.report("run-started", started(ID, 1, rig.clock.now()));
+  rig.report("run-ended", ended(ID, 1, rig.clock.now()));
+  rig.report("collected", {
     cellId: ID,
     run: 1,
     harvest: harvest({ said, heldBack }),
@@ -53,7 +53,7 @@ const TYPED: Readonly<Record<string, { readonly before?: () => void; readonly wo
         { by: "owner", discard: true, thenDestroy: false, outcome: null, person: null },
         "closed",
       );
-      rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+      rig.report("sealed", { cellId: ID, bytes: 1 });
     },
     words: [ID],
   },
@@ -129,9 +129,9 @@ describe("RESULT of status", () => {
   };
   const collect = (left: object, more = {}) => {
     rig.create(here());
-    rig.lifecycle.reported.onRunStarted(started(ID, 1, rig.clock.now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), more));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+    rig.report("run-started", started(ID, 1, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 1, rig.clock.now(), more));
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest(left) });
   };
 
   it("says what was held back, also where there is a draft", async () => {
@@ -148,9 +148,9 @@ describe("RESULT of status", () => {
 
   it("says that a run could not be started, and why", async () => {
     collect({});
-    rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "b", divertedFrom: null });
+    rig.report("pushed", { cellId: ID, run: 1, tip: TIP, branch: "b", divertedFrom: null });
     rig.lifecycle.rerun(rig.cell(), "allegro", newCell(0, {}).requester);
-    rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 2, why: "no claude on its PATH" });
+    rig.report("run-refused", { cellId: ID, run: 2, why: "no claude on its PATH" });
     expect(await result()).toBe("not started: no claude on its PATH");
   });
 

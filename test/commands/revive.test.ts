@@ -18,7 +18,7 @@ function archive(): void {
   const { id } = rig.idle({ repository: rig.repository, number: rig.at.number });
   const closing = { by: "owner", discard: true, thenDestroy: false, outcome: null, person: null };
   rig.lifecycle.close(rig.cell(), closing, "closed by owner");
-  rig.lifecycle.reported.onSealed({ cellId: id, bytes: 1 });
+  rig.report("sealed", { cellId: id, bytes: 1 });
   rig.clearJobs();
 }
 
@@ -106,7 +106,7 @@ it("does not bring it back where its director is none any more when its turn com
   rig.standIn.people.addCollaborator("acme/app", "dev", "admin");
   await type("dev", "revive");
   rig.standIn.people.addCollaborator("acme/app", "dev", "write");
-  rig.lifecycle.reported.onRunEnded(ended(other, 1, rig.clock.now()));
+  rig.report("run-ended", ended(other, 1, rig.clock.now()));
   const [payload = { cellId: "", run: 0 }] = rig.payloads("admit");
   const { job, context } = jobOf("admit", payload);
   const finish = await createCommandHandlers({ ...rig.deps, db: rig.db, log: silentLog }).admit?.(
@@ -147,8 +147,8 @@ it("takes no words of people without the right, and none while it is at work or 
   expect(await type("owner", "revive", {}, { text: "first" })).toContain("being brought back");
   expect(await type("owner", "revive", {}, { text: "second" })).toContain("has a run in line already");
   expect(lastPrompt().said).toBe("first");
-  rig.lifecycle.reported.onRestored({ cellId: rig.cell().id, run: 2 });
-  rig.lifecycle.reported.onRunStarted(started(rig.cell().id, 2, rig.clock.now()));
+  rig.report("restored", { cellId: rig.cell().id, run: 2 });
+  rig.report("run-started", started(rig.cell().id, 2, rig.clock.now()));
   expect(await type("owner", "revive", {}, { text: "second" })).toContain("is at work already");
   expect(rig.run().n).toBe(2);
 });

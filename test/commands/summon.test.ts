@@ -45,13 +45,13 @@ describe("a summon's comment", () => {
   it("gets its rocket when the agent works, not before", async () => {
     const id = await summon();
     expect(reactions()).toEqual([]);
-    rig.lifecycle.reported.onRunStarted(started(id, 1, rig.clock.now()));
+    rig.report("run-started", started(id, 1, rig.clock.now()));
     expect(reactions()).toEqual(["rocket"]);
   });
 
   it("gets none where the cell could not be made, and hears why", async () => {
     const id = await summon();
-    rig.lifecycle.reported.onRunRefused({
+    rig.report("run-refused", {
       cellId: id,
       run: 1,
       why: "the agent's home ./homes/allegro is missing",
@@ -113,11 +113,11 @@ describe("a close of what is held back", () => {
     rig.active({ ...here() });
     await type("close", {}, "owner");
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded({
+    rig.report("run-ended", {
       ...{ cellId: rig.cell().id, run: 1, began: true, endedAt: rig.clock.now(), code: 0, signal: null },
       ...{ stopped: "closed by owner", leftovers: [], refusedHosts: [] },
     });
-    rig.lifecycle.reported.onCollected({ cellId: rig.cell().id, run: 1, harvest: harvest(held) });
+    rig.report("collected", { cellId: rig.cell().id, run: 1, harvest: harvest(held) });
     expect(rig.cell()).toMatchObject({
       state: "idle",
       reason: "it was not closed, since what it made is held back",
@@ -162,7 +162,7 @@ describe("a pull request from a fork", () => {
     };
     rig.idle(cell);
     const branch = "lazarus/4f1c0b7e";
-    rig.lifecycle.reported.onPushed({ cellId: rig.cell().id, run: 1, tip: TIP, branch, divertedFrom: null });
+    rig.report("pushed", { cellId: rig.cell().id, run: 1, tip: TIP, branch, divertedFrom: null });
     const { job, context } = jobOf("draft", { cellId: rig.cell().id });
     const finish = await createDraftHandlers(rig.deps).draft?.(job, context);
     if (finish !== undefined) rig.db.transaction(finish);

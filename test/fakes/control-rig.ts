@@ -10,6 +10,8 @@ import type { NewCell } from "../../src/cells/registry/cell-row.ts";
 import { createDeadlines, type Deadlines } from "../../src/cells/registry/deadlines.ts";
 import { Registry } from "../../src/cells/registry/registry.ts";
 import { createUids } from "../../src/cells/registry/uids.ts";
+import { type CellReportKind, createReports, type Reports } from "../../src/cells/reports/reports.ts";
+import { Steps } from "../../src/cells/steps/steps.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Deps, Origin } from "../../src/commands/command.ts";
 import { createAnnouncer } from "../../src/commands/posting/announce.ts";
@@ -43,9 +45,13 @@ export interface ControlRig {
   readonly queue: Queue;
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
+  readonly steps: Steps;
+  readonly reports: Reports;
   readonly config: Config;
-  readonly deps: Deps & { readonly deadlines: Deadlines };
+  readonly deps: Deps & { readonly deadlines: Deadlines; readonly reports: Reports };
   readonly announced: Announcement[];
+  /** Hears what a runner says. */
+  report<K extends CellReportKind>(kind: K, payload: JobPayload<K>): void;
   /** Writes a cell down as a summon does. */
   create(more?: Partial<NewCell>): Cell;
   /** Creates a cell and lets the reports of a runner bring it to `active`. */
@@ -94,18 +100,18 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const registry = new Registry(db, clock);
   const announced: Announcement[] = [];
   const announce = createAnnouncer({ queue });
-  const lifecycle = new Lifecycle({
-    registry,
-    queue,
+  const stepDeps = {
+    ...{ registry, queue, clock, config },
     uids: createUids(db, { range: config.uids, asRoot: options.asRoot ?? false }),
-    clock,
-    config,
-    announce(one) {
+    announce(one: Announcement) {
       // That a first run has begun is a reaction, which nobody is told of.
       if (one.kind !== "begun") announced.push(one);
       announce(one);
     },
-  });
+  };
+  const steps = new Steps(stepDeps);
+  const reports = createReports({ ...stepDeps, steps });
+  const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const forge = createForge({
     url: config.forge.url,
     token: config.forge.token,
@@ -122,8 +128,14 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     queue,
     registry,
     lifecycle,
+    steps,
+    reports,
     config,
-    deps: { forge, registry, lifecycle, queue, rights, clock, config, deadlines: createDeadlines(db) },
+    deps: {
+      ...{ forge, registry, lifecycle, steps, queue, rights, clock, config, reports },
+      deadlines: createDeadlines(db),
+    },
+    report: (kind, payload) => reports.hear({ kind, key: crypto.randomUUID(), payload } as never),
     announced,
     create(more = {}) {
       const cell = newCell(clock.now(), more);
@@ -132,13 +144,13 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     },
     active(more = {}) {
       const { id } = rig.create(more);
-      lifecycle.reported.onRunStarted(started(id, 1, clock.now()));
+      rig.report("run-started", started(id, 1, clock.now()));
       return rig.cell(id);
     },
     idle(more = {}, left = {}) {
       const { id } = rig.active(more);
-      lifecycle.reported.onRunEnded(ended(id, 1, clock.now()));
-      lifecycle.reported.onCollected({ cellId: id, run: 1, harvest: harvest(left) });
+      rig.report("run-ended", ended(id, 1, clock.now()));
+      rig.report("collected", { cellId: id, run: 1, harvest: harvest(left) });
       return rig.cell(id);
     },
     cell: (id = ID) => present(registry.cell(id)),

@@ -58,11 +58,11 @@ const place = (more: Partial<NewCell> = {}): Partial<NewCell> => ({
 /** A cell whose work is published as the draft. */
 function published(more: Partial<NewCell> = {}): void {
   const { id } = rig.idle(place(more));
-  rig.lifecycle.reported.onPushed({ cellId: id, run: 1, branch: "topic", tip: TIP, divertedFrom: null });
-  rig.lifecycle.reported.onDrafted(id, pull.number, "acme/app");
+  rig.report("pushed", { cellId: id, run: 1, branch: "topic", tip: TIP, divertedFrom: null });
+  rig.reports.drafted(id, pull.number, "acme/app");
   rig.clearJobs();
 }
-const sealed = (cellId = ID) => rig.lifecycle.reported.onSealed({ cellId, bytes: 1 });
+const sealed = (cellId = ID) => rig.report("sealed", { cellId, bytes: 1 });
 const kinds = () => rig.waiting();
 
 describe("a draft", () => {
@@ -104,16 +104,16 @@ describe("a draft", () => {
   it("that is merged while its agent works ends the run; what it left is sealed and never pushed", async () => {
     published();
     rig.lifecycle.rerun(rig.cell(), "allegro", rig.people.dev);
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     rig.clearJobs();
     await rig.standIn.people.merge("owner", pull);
     await look();
     expect(rig.payloads("stop")).toHaveLength(1);
     rig.clearJobs();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now(), { stopped: "closed by owner" }));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now(), { stopped: "closed by owner" }));
     expect(kinds()).toContain("collect");
     const tip = "2".repeat(40);
-    rig.lifecycle.reported.onCollected({
+    rig.report("collected", {
       cellId: ID,
       run: 2,
       harvest: harvest({ tip, heldBack: ["too large"] }),
@@ -129,16 +129,16 @@ describe("a draft", () => {
   it("that is merged while a push waits takes it back", async () => {
     published();
     rig.lifecycle.rerun(rig.cell(), "allegro", rig.people.dev);
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
-    rig.lifecycle.reported.onRunEnded(ended(ID, 2, rig.clock.now()));
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
     const tip = "2".repeat(40);
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: 2, harvest: harvest({ tip }) });
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip }) });
     const [waiting] = rig.payloads("publish");
     await rig.standIn.people.merge("owner", pull);
     await look();
     expect(kinds()).not.toContain("publish");
     // One that was being confirmed just then comes too late as well.
-    if (waiting !== undefined) rig.lifecycle.steps.push(waiting);
+    if (waiting !== undefined) rig.steps.push(waiting);
     expect(kinds()).not.toContain("push");
   });
 
@@ -210,8 +210,8 @@ describe("an approval of the draft", () => {
     await rig.standIn.people.merge("dev", pull);
     sealed();
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: rig.people.owner.id, login: "owner" });
-    rig.lifecycle.reported.onRestored({ cellId: ID, run: 2 });
-    rig.lifecycle.reported.onRunStarted(started(ID, 2, rig.clock.now()));
+    rig.report("restored", { cellId: ID, run: 2 });
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
     await rig.standIn.people.commit("lazarus", "acme/app", { branch: "topic", files: { "b.txt": "b" } });
     await update();
     const next = rig.cell().pullRequest ?? 0;

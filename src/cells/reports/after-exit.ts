@@ -5,11 +5,11 @@ import { sessionIdOf } from "../names.ts";
 import { againPrompt } from "../prompt.ts";
 import { beforeOf } from "../registry/before.ts";
 import { triesOf, verdictOf } from "../steps/decide.ts";
-import type { ReportedDeps } from "./deps.ts";
+import type { ReportDeps } from "./deps.ts";
 
 /** Does what follows from the exit of a cell's last run: a retry is a row that waits for its time, and a person is asked once. */
 export function createAfterExit(
-  deps: Pick<ReportedDeps, "registry" | "steps" | "clock" | "config" | "announce">,
+  deps: Pick<ReportDeps, "registry" | "steps" | "clock" | "config" | "announce">,
 ) {
   const { registry, steps, clock, config, announce } = deps;
 

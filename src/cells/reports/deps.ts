@@ -1,6 +1,6 @@
 import type { StepDeps, Steps } from "../steps/steps.ts";
 
-/** What the reports of runners are worked off with. */
-export interface ReportedDeps extends Pick<StepDeps, "registry" | "uids" | "clock" | "config" | "announce"> {
+/** What reports are worked off with. */
+export interface ReportDeps extends Pick<StepDeps, "registry" | "uids" | "clock" | "config" | "announce"> {
   readonly steps: Steps;
 }

@@ -1,56 +1,89 @@
-import type { Handlers } from "../../queue/queue.ts";
-import type { Reported } from "./reported.ts";
+import type { AnyReport, Report, ReportKind } from "../../protocol/reports.ts";
+import type { Handler, Handlers } from "../../queue/queue.ts";
+import { collected } from "./collected.ts";
+import type { ReportDeps } from "./deps.ts";
+import { drafted } from "./drafted.ts";
+import { health } from "./health.ts";
+import { logCut } from "./log-cut.ts";
+import { overLimit } from "./over-limit.ts";
+import { pushRefused } from "./push-refused.ts";
+import { pushed } from "./pushed.ts";
+import { restoreRefused } from "./restore-refused.ts";
+import { restored } from "./restored.ts";
+import { runEnded } from "./run-ended.ts";
+import { runRefused } from "./run-refused.ts";
+import { runStarted } from "./run-started.ts";
+import { scrubbed } from "./scrubbed.ts";
+import { sealed } from "./sealed.ts";
+import { setupEnded } from "./setup-ended.ts";
+import { setupStarted } from "./setup-started.ts";
+import { type StuckJob, stuck } from "./stuck.ts";
+import { takenIn } from "./taken-in.ts";
 
-type Reports = Pick<
-  Handlers,
-  | "run-started"
-  | "setup-started"
-  | "setup-ended"
-  | "run-refused"
-  | "run-ended"
-  | "over-limit"
-  | "log-cut"
-  | "health"
-  | "collected"
-  | "pushed"
-  | "push-refused"
-  | "sealed"
-  | "restored"
-  | "taken-in"
-  | "restore-refused"
-  | "scrubbed"
->;
+/** What changes a cell; `tailed` answers a person. */
+export type CellReportKind = Exclude<ReportKind, "tailed">;
+type CellReport = { [K in CellReportKind]: Report<K> }[CellReportKind];
 
 /**
- * Handlers of what runners report: each is one change of the registry, in the transaction that ends its job. `onStarted` is called with each start: whoever reported
- * it may have been killed since, and then nobody watches the run.
+ * What follows from what happened to cells, each as one change of the registry. All join the caller's transaction; one that comes late, or twice, changes
+ * nothing.
+ */
+export interface Reports {
+  /** What a runner says. */
+  hear(report: CellReport): void;
+  /** A draft is open, of this number in this repository. */
+  drafted(cellId: string, pullRequest: number, repository: string): void;
+  /** A job of a cell failed. */
+  stuck(job: StuckJob): void;
+}
+
+/** For each kind what follows from it: a file of its name. */
+const FOLLOWS: {
+  readonly [K in CellReportKind]: (deps: ReportDeps) => (payload: Report<K>["payload"]) => void;
+} = {
+  "run-started": runStarted,
+  "setup-started": setupStarted,
+  "setup-ended": setupEnded,
+  "run-refused": runRefused,
+  "run-ended": runEnded,
+  "over-limit": overLimit,
+  "log-cut": logCut,
+  health,
+  collected,
+  pushed,
+  "push-refused": pushRefused,
+  sealed,
+  restored,
+  "taken-in": takenIn,
+  "restore-refused": restoreRefused,
+  scrubbed,
+};
+const KINDS = Object.keys(FOLLOWS) as CellReportKind[];
+
+export function createReports(deps: ReportDeps): Reports {
+  const all = new Map(KINDS.map((kind) => [kind, FOLLOWS[kind](deps) as (payload: unknown) => void]));
+  return {
+    // The kind picks what follows, and the payload is of that very kind.
+    hear: ({ kind, payload }) => all.get(kind)?.(payload),
+    drafted: drafted(deps),
+    stuck: stuck(deps),
+  };
+}
+
+/**
+ * Handlers of the jobs that are reports. `onStarted` is called with each start, in the same transaction: whoever reported it may have been killed since, and then
+ * nobody watches the run.
  */
 export function createReportHandlers(
-  reported: Reported,
+  reports: Pick<Reports, "hear">,
   onStarted: (run: { readonly cellId: string; readonly run: number }) => void,
-): Reports {
-  return {
-    "run-started": async (job) => () => {
-      reported.onRunStarted(job.payload);
-      onStarted(job.payload);
-    },
-    "setup-started": async (job) => () => {
-      reported.onSetupStarted(job.payload);
-      onStarted(job.payload);
-    },
-    "setup-ended": async (job) => () => reported.onSetupEnded(job.payload),
-    "run-refused": async (job) => () => reported.onRunRefused(job.payload),
-    "run-ended": async (job) => () => reported.onRunEnded(job.payload),
-    "over-limit": async (job) => () => reported.onOverLimit(job.payload),
-    "log-cut": async (job) => () => reported.onLogCut(job.payload),
-    health: async (job) => () => reported.onHealth(job.payload),
-    collected: async (job) => () => reported.onCollected(job.payload),
-    pushed: async (job) => () => reported.onPushed(job.payload),
-    "push-refused": async (job) => () => reported.onPushRefused(job.payload),
-    sealed: async (job) => () => reported.onSealed(job.payload),
-    restored: async (job) => () => reported.onRestored(job.payload),
-    "taken-in": async (job) => () => reported.onTakenIn(job.payload),
-    "restore-refused": async (job) => () => reported.onRestoreRefused(job.payload),
-    scrubbed: async (job) => () => reported.onScrubbed(job.payload),
+): Handlers {
+  const handler: Handler<CellReportKind> = async ({ kind, key, payload }) => {
+    const report = { kind, key, payload } as AnyReport & CellReport;
+    return () => {
+      reports.hear(report);
+      if (report.kind === "run-started" || report.kind === "setup-started") onStarted(report.payload);
+    };
   };
+  return Object.fromEntries(KINDS.map((kind) => [kind, handler]));
 }

@@ -1,3 +1,4 @@
+import type { Reports } from "../../cells/reports/reports.ts";
 import { LazarusError } from "../../errors.ts";
 import type { RepositoryName } from "../../gitea/port.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
@@ -7,8 +8,10 @@ import { nameOf } from "../rights.ts";
 /** What everything that writes to the forge needs. */
 export type PostDeps = Pick<
   Deps,
-  "forge" | "registry" | "rights" | "clock" | "config" | "lifecycle" | "queue"
->;
+  "forge" | "registry" | "rights" | "clock" | "config" | "steps" | "queue"
+> & {
+  readonly reports: Pick<Reports, "drafted">;
+};
 
 /** Before every post, id and full name are compared with what we know, and with the allow-list. */
 export async function confirm(

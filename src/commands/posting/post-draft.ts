@@ -91,7 +91,7 @@ async function isStillIts(
 
 function opened(cell: Cell, number: number, place: Place, deps: PostDeps): Finish {
   return () => {
-    deps.lifecycle.reported.onDrafted(cell.id, number, place.fullName);
+    deps.reports.drafted(cell.id, number, place.fullName);
     if (cell.requester.id === null) return;
     deps.queue.put({
       kind: "review",
@@ -160,7 +160,7 @@ async function unpublish(cellId: string, deps: PostDeps): Promise<Finish | undef
   const name = whereItsDraftIs(cell, await confirm(cell.repository, deps));
   if (cell.pullRequest !== null && (await deps.forge.pullRequest(name, cell.pullRequest))?.isOpen !== false)
     return undefined;
-  return () => deps.lifecycle.steps.deleteBranch(cellId, tip);
+  return () => deps.steps.deleteBranch(cellId, tip);
 }
 
 /** Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is no failure. */

@@ -127,7 +127,7 @@ async function findOrPost(
 export function refreshCards(deps: {
   registry: Registry;
   clock: Clock;
-  lifecycle: Pick<Deps["lifecycle"], "steps">;
+  steps: Pick<Deps["steps"], "cardSoon">;
 }): void {
-  for (const cell of deps.registry.list(["active"])) deps.lifecycle.steps.cardSoon(cell.id);
+  for (const cell of deps.registry.list(["active"])) deps.steps.cardSoon(cell.id);
 }

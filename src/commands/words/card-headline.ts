@@ -8,7 +8,9 @@ import { day, endOfRun, span, timeUtc } from "./run-words.ts";
 import { whyNothing } from "./said-words.ts";
 import { endOfSetup, failedSetup, notSetUp, settingUp } from "./setup-words.ts";
 
-export type CardDeps = Pick<Deps, "registry" | "clock" | "lifecycle" | "config">;
+export type CardDeps = Pick<Deps, "registry" | "clock" | "config"> & {
+  readonly steps: Pick<Deps["steps"], "blockedBy">;
+};
 
 /** The first words of a card: how the cell is, what came of it. */
 export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
@@ -41,7 +43,7 @@ function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
     const people = deps.config.directors.length === 0 ? "" : ` (${deps.config.directors.join(", ")})`;
     return md`**${cell.agent} waits for approval** by a director${people}`;
   }
-  const blocked = run === null ? null : deps.lifecycle.steps.blockedBy(run);
+  const blocked = run === null ? null : deps.steps.blockedBy(run);
   if (blocked !== null)
     return md`**${cell.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
   return md`**${cell.agent} is being started** on ${raw(`#${cell.number}`)}`;
@@ -51,7 +53,7 @@ function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
 function comingBack(run: Run | null, deps: CardDeps): Markdown | null {
   if (run?.state === "admitted") return md`**being brought back** from its archive for ${run.agent}`;
   if (run?.state !== "waiting") return null;
-  const blocked = deps.lifecycle.steps.blockedBy(run);
+  const blocked = deps.steps.blockedBy(run);
   return blocked === null
     ? md`**about to be brought back** from its archive for ${run.agent}`
     : md`**${run.agent} waits for a place**, to go on from the archive: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
@@ -103,10 +105,10 @@ export function needOf(run: Run): string | null {
 
 /** It goes on by itself: when, and why not now. */
 function retrying(run: Run, before: Run | null, deps: CardDeps): Markdown {
-  const { registry, clock, config, lifecycle } = deps;
+  const { registry, clock, config, steps } = deps;
   const now = clock.now();
   if (before === null || run.notBefore === null || run.notBefore <= now) {
-    const blocked = lifecycle.steps.blockedBy(run);
+    const blocked = steps.blockedBy(run);
     if (blocked === null) return md`**${run.agent} is about to go on**`;
     return md`**${run.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
   }

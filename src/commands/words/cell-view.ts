@@ -1,7 +1,7 @@
 import { type Cell, isBeingSetUp, isSetupDone, type Run, shortId, targetOf } from "../../cells/cell.ts";
 import type { ExitClass } from "../../cells/exit.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
-import { howSetupEnded, shortCommand } from "../../cells/reports/setup-reports.ts";
+import { howSetupEnded, shortCommand } from "../../cells/setup.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { toIso } from "../../clock.ts";
 import { briefly, healthOf } from "./health-words.ts";

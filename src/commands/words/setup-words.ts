@@ -1,5 +1,5 @@
 import { type Cell, isBeingSetUp, isSetupDone, type Run, type Setup, shortId } from "../../cells/cell.ts";
-import { howSetupEnded, shortCommand } from "../../cells/reports/setup-reports.ts";
+import { howSetupEnded, shortCommand } from "../../cells/setup.ts";
 import { code, details, fenced, join, type Markdown, md, raw } from "../../gitea/markdown.ts";
 import { span } from "./run-words.ts";
 

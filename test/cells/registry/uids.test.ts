@@ -39,23 +39,23 @@ describe("users of cells", () => {
     create(2);
     rig.lifecycle.destroy(rig.cell(idOf(1)), "dev");
     expect(uids().of(idOf(1))).not.toBeNull();
-    rig.lifecycle.reported.onScrubbed({ cellId: idOf(1) });
+    rig.report("scrubbed", { cellId: idOf(1) });
     expect(uids().of(idOf(1))).toBeNull();
     expect([3, 4, 5].map((n) => uids().of(create(n).id)?.uid)).toEqual([700_003, 700_004, 700_001]);
   });
 
   it("are given back by a cell that was never made, and by none twice", () => {
     create(1);
-    rig.lifecycle.reported.onRunRefused({ cellId: idOf(1), run: 1, why: "no" });
+    rig.report("run-refused", { cellId: idOf(1), run: 1, why: "no" });
     expect(rig.payloads("scrub")[0]?.user?.uid).toBe(700_001);
-    rig.lifecycle.reported.onScrubbed({ cellId: idOf(1) });
-    rig.lifecycle.reported.onScrubbed({ cellId: idOf(1) });
+    rig.report("scrubbed", { cellId: idOf(1) });
+    rig.report("scrubbed", { cellId: idOf(1) });
     expect(uids().of(idOf(1))).toBeNull();
   });
 
   it("are never what a repository has, whose mirror stays", () => {
     create(1);
-    rig.lifecycle.reported.onScrubbed({ cellId: idOf(1) });
+    rig.report("scrubbed", { cellId: idOf(1) });
     for (const n of [2, 3, 4, 5]) create(n);
     expect([2, 3, 4, 5].map((n) => uids().of(idOf(n))?.uid).sort()).toEqual([
       700_001, 700_002, 700_003, 700_004,

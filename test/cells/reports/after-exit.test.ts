@@ -24,7 +24,6 @@ afterEach(() => rig.remove());
 const DEV = { id: 3, login: "dev" };
 const OTHER_TIP = "2".repeat(40);
 const now = () => rig.clock.now();
-const reported = () => rig.lifecycle.reported;
 const steps = () => rig.waiting().filter((kind) => kind !== "card" && kind !== "mark");
 const anew = (limits: object) => {
   rig.remove();
@@ -46,11 +45,11 @@ const comments = () => rig.payloads("comment", ["waiting", "done"]);
 /** Lets the last run of the cell start and end; the answer is its number. */
 function runs(end: Parameters<typeof ended>[3] = {}, left: Parameters<typeof harvest>[0] = {}): number {
   const { n } = rig.run();
-  if (rig.run().state !== "running") reported().onRunStarted(started(ID, n, now()));
+  if (rig.run().state !== "running") rig.report("run-started", started(ID, n, now()));
   if (end.stopped?.startsWith("over its"))
-    reported().onOverLimit({ cellId: ID, run: n, limit: "time", why: end.stopped });
-  reported().onRunEnded(ended(ID, n, now(), end));
-  reported().onCollected({ cellId: ID, run: n, harvest: harvest(left) });
+    rig.report("over-limit", { cellId: ID, run: n, limit: "time", why: end.stopped });
+  rig.report("run-ended", ended(ID, n, now(), end));
+  rig.report("collected", { cellId: ID, run: n, harvest: harvest(left) });
   return n;
 }
 function crashed(left: Parameters<typeof harvest>[0] = {}): void {
@@ -59,7 +58,7 @@ function crashed(left: Parameters<typeof harvest>[0] = {}): void {
 }
 async function later(ms: number): Promise<void> {
   await rig.clock.advance(ms);
-  rig.lifecycle.steps.admitDue();
+  rig.steps.admitDue();
 }
 
 describe("after a crash", () => {
@@ -155,16 +154,16 @@ describe("after a crash", () => {
   it("says once what is reported twice", () => {
     crashed();
     const report = { cellId: ID, run: 1, harvest: harvest() };
-    reported().onCollected(report);
-    reported().onCollected(report);
+    rig.report("collected", report);
+    rig.report("collected", report);
     expect(rig.registry.runs(ID)).toHaveLength(2);
   });
 
   it("lets a person's own next run follow, where they asked before it was looked at", () => {
     rig.active();
-    reported().onRunEnded(ended(ID, 1, now(), { code: 3 }));
+    rig.report("run-ended", ended(ID, 1, now(), { code: 3 }));
     rig.lifecycle.rerun(rig.cell(), "ezra", DEV);
-    reported().onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
     expect(rig.registry.runs(ID).map((run) => run.isAutomatic)).toEqual([false, false]);
   });
 
@@ -174,15 +173,15 @@ describe("after a crash", () => {
     rig.create({ id: "9ab24c11-1111-4222-8333-444455556666" });
     await later(30_000);
     expect(rig.run().state).toBe("waiting");
-    reported().onRunStarted(started("9ab24c11-1111-4222-8333-444455556666", 1, now()));
-    reported().onRunEnded(ended("9ab24c11-1111-4222-8333-444455556666", 1, now()));
+    rig.report("run-started", started("9ab24c11-1111-4222-8333-444455556666", 1, now()));
+    rig.report("run-ended", ended("9ab24c11-1111-4222-8333-444455556666", 1, now()));
     expect(rig.run().state).toBe("admitted");
   });
 
   it("asks a person where the retry cannot be started, and publishes what there is", async () => {
     crashed();
     await later(30_000);
-    reported().onRunRefused({ cellId: ID, run: 2, why: "there is no agent allegro any more" });
+    rig.report("run-refused", { cellId: ID, run: 2, why: "there is no agent allegro any more" });
     expect(rig.cell().breaker).toBe("it could not be started again: there is no agent allegro any more");
     expect(rig.payloads("publish")).toHaveLength(1);
     expect(comments()).toHaveLength(1);
@@ -205,8 +204,8 @@ describe("a retry that waits", () => {
     again.close();
     expect([run?.n, run?.notBefore, run?.isAutomatic, more]).toEqual([2, now() + 30_000, true, []]);
     await rig.clock.advance(60_000);
-    rig.lifecycle.steps.admitWaiting();
-    rig.lifecycle.steps.admitDue();
+    rig.steps.admitWaiting();
+    rig.steps.admitDue();
     expect(rig.payloads("admit")).toEqual([{ cellId: ID, run: 2 }]);
   });
 
@@ -346,8 +345,8 @@ describe("after other exits", () => {
     rig.active();
     const closing = { by: "owner", discard: false, thenDestroy: false, outcome: null, person: "owner" };
     rig.lifecycle.close(rig.cell(), closing, "closed by owner");
-    reported().onRunEnded(ended(ID, 1, now(), { code: 3 }));
-    reported().onCollected({ cellId: ID, run: 1, harvest: harvest() });
+    rig.report("run-ended", ended(ID, 1, now(), { code: 3 }));
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
     expect(rig.registry.runs(ID)).toHaveLength(1);
     expect(comments()).toEqual([]);
   });

@@ -11,7 +11,7 @@ afterEach(() => rig.remove());
 
 const BEAT = { at: 1, state: "testing", message: "3 of 7", progress: 0.4, by: "agent" } as const;
 const report = (more: Partial<JobPayload<"health">> = {}) =>
-  rig.lifecycle.reported.onHealth({
+  rig.report("health", {
     ...{ cellId: ID, run: 1, health: "healthy", reason: "output", beat: null },
     ...{ since: rig.clock.now(), seenAt: rig.clock.now() },
     ...more,
@@ -59,7 +59,7 @@ it("has a reason from the start, and what was seen last", () => {
 it("ends with the run, and what comes late is about nobody", () => {
   rig.active();
   report({ beat: BEAT });
-  rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
+  rig.report("run-ended", ended(ID, 1, rig.clock.now()));
   expect(rig.cell()).toMatchObject(NO_HEALTH);
   rig.clearJobs();
   report({ health: "stalled" });
@@ -70,7 +70,7 @@ it("ends with the run, and what comes late is about nobody", () => {
 it("of an earlier run is not that of the next", () => {
   const { id } = rig.idle();
   rig.lifecycle.rerun(rig.cell(), "ezra", { id: 4, login: "owner" });
-  rig.lifecycle.reported.onRunStarted(started(id, 2, rig.clock.now()));
+  rig.report("run-started", started(id, 2, rig.clock.now()));
   report({ run: 1, health: "stalled" });
   expect(rig.cell().health).toBe("healthy");
   report({ run: 2, health: "quiet", reason: "no output" });
@@ -111,7 +111,7 @@ describe("the card", () => {
     rig.active();
     rig.clearJobs();
     report();
-    rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 1, rig.clock.now()));
     expect(cards()).toEqual([0]);
   });
 });

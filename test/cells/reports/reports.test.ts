@@ -35,61 +35,51 @@ type Act = readonly [name: string, act: () => void];
 
 /** Every report there is, about a run. */
 function reports(run: number, tip = TIP): Act[] {
-  const { lifecycle, clock } = rig;
+  const { clock } = rig;
   const about = { cellId: ID, run };
   const at = clock.now();
   return [
-    ["run-started", () => lifecycle.reported.onRunStarted(started(ID, run, at))],
-    ["setup-started", () => lifecycle.reported.onSetupStarted(setupStarted(ID, run, at))],
-    ["setup-ended", () => lifecycle.reported.onSetupEnded(setupEnded(ID, run, at))],
-    ["setup failed", () => lifecycle.reported.onSetupEnded(setupEnded(ID, run, at, { code: 1 }))],
-    ["run-refused", () => lifecycle.reported.onRunRefused({ ...about, why: "no" })],
-    ["run-ended", () => lifecycle.reported.onRunEnded(ended(ID, run, at))],
+    ["run-started", () => rig.report("run-started", started(ID, run, at))],
+    ["setup-started", () => rig.report("setup-started", setupStarted(ID, run, at))],
+    ["setup-ended", () => rig.report("setup-ended", setupEnded(ID, run, at))],
+    ["setup failed", () => rig.report("setup-ended", setupEnded(ID, run, at, { code: 1 }))],
+    ["run-refused", () => rig.report("run-refused", { ...about, why: "no" })],
+    ["run-ended", () => rig.report("run-ended", ended(ID, run, at))],
     [
       "run-ended unbegun",
-      () =>
-        lifecycle.reported.onRunEnded(ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
+      () => rig.report("run-ended", ended(ID, run, at, { began: false, code: null, stopped: "stopped" })),
     ],
-    [
-      "over-limit",
-      () => lifecycle.reported.onOverLimit({ limit: "time", ...about, why: "over its wall clock" }),
-    ],
-    ["log-cut", () => lifecycle.reported.onLogCut({ ...about, bytes: 1 })],
+    ["over-limit", () => rig.report("over-limit", { limit: "time", ...about, why: "over its wall clock" })],
+    ["log-cut", () => rig.report("log-cut", { ...about, bytes: 1 })],
     [
       "health",
       () =>
-        lifecycle.reported.onHealth({
+        rig.report("health", {
           ...about,
           ...{ health: "quiet", reason: "no output", since: at, seenAt: at, beat: null },
         }),
     ],
-    ["collected", () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ tip }) })],
-    ["collected nothing", () => lifecycle.reported.onCollected({ ...about, harvest: nothingLeft() })],
-    [
-      "collected held",
-      () => lifecycle.reported.onCollected({ ...about, harvest: harvest({ heldBack: ["x"] }) }),
-    ],
-    [
-      "pushed",
-      () => lifecycle.reported.onPushed({ ...about, tip, branch: "lazarus/4f1c0b7e", divertedFrom: null }),
-    ],
+    ["collected", () => rig.report("collected", { ...about, harvest: harvest({ tip }) })],
+    ["collected nothing", () => rig.report("collected", { ...about, harvest: nothingLeft() })],
+    ["collected held", () => rig.report("collected", { ...about, harvest: harvest({ heldBack: ["x"] }) })],
+    ["pushed", () => rig.report("pushed", { ...about, tip, branch: "lazarus/4f1c0b7e", divertedFrom: null })],
     [
       "pushed aside",
       () =>
-        lifecycle.reported.onPushed({
+        rig.report("pushed", {
           ...about,
           tip,
           branch: "lazarus/4f1c0b7e-2",
           divertedFrom: "lazarus/4f1c0b7e",
         }),
     ],
-    ["push-refused", () => lifecycle.reported.onPushRefused({ ...about, why: "protected" })],
-    ["drafted", () => lifecycle.reported.onDrafted(ID, 271, "acme/app")],
-    ["sealed", () => lifecycle.reported.onSealed({ cellId: ID, bytes: 1 })],
-    ["restored", () => lifecycle.reported.onRestored(about)],
-    ["taken-in", () => lifecycle.reported.onTakenIn({ ...about, people: null })],
-    ["restore-refused", () => lifecycle.reported.onRestoreRefused({ ...about, why: "damaged" })],
-    ["scrubbed", () => lifecycle.reported.onScrubbed({ cellId: ID })],
+    ["push-refused", () => rig.report("push-refused", { ...about, why: "protected" })],
+    ["drafted", () => rig.reports.drafted(ID, 271, "acme/app")],
+    ["sealed", () => rig.report("sealed", { cellId: ID, bytes: 1 })],
+    ["restored", () => rig.report("restored", about)],
+    ["taken-in", () => rig.report("taken-in", { ...about, people: null })],
+    ["restore-refused", () => rig.report("restore-refused", { ...about, why: "damaged" })],
+    ["scrubbed", () => rig.report("scrubbed", { cellId: ID })],
     ...(
       [
         "start",
@@ -108,7 +98,7 @@ function reports(run: number, tip = TIP): Act[] {
     ).map(
       (kind): Act => [
         `${kind} stuck`,
-        () => lifecycle.reported.onStuck({ cellId: ID, kind, run, why: "trouble", retryAt: null }),
+        () => rig.reports.stuck({ cellId: ID, kind, run, why: "trouble", retryAt: null }),
       ],
     ),
   ];
@@ -183,7 +173,7 @@ describe("reports, in whatever order they come", () => {
     rig = createControl();
     rig.idle();
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
     rig.clearJobs();
     const before = [rig.cell(), rig.registry.runs(ID), rig.registry.history(ID)];
     for (const [name, act] of reports(1, "2".repeat(40))) {
@@ -211,7 +201,7 @@ describe("reports, in whatever order they come", () => {
 it("each kind of report changes the registry only in its finish", async () => {
   rig = createControl();
   rig.create();
-  const handlers = createReportHandlers(rig.lifecycle.reported, () => {});
+  const handlers = createReportHandlers(rig.reports, () => {});
   const kinds = Object.keys(handlers) as JobKind[];
   expect(kinds.sort()).toEqual([
     "collected",

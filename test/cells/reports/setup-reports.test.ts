@@ -16,8 +16,8 @@ beforeEach(() => {
 afterEach(() => rig.remove());
 
 const now = () => rig.clock.now();
-const begin = (run = 1) => rig.lifecycle.reported.onSetupStarted(setupStarted(ID, run, now()));
-const finish = (more = {}, run = 1) => rig.lifecycle.reported.onSetupEnded(setupEnded(ID, run, now(), more));
+const begin = (run = 1) => rig.report("setup-started", setupStarted(ID, run, now()));
+const finish = (more = {}, run = 1) => rig.report("setup-ended", setupEnded(ID, run, now(), more));
 const startJobs = () => rig.payloads("start", ["waiting", "done", "ended"]);
 const whys = () => rig.registry.history(ID).map((row) => `${row.to}: ${row.why}`);
 
@@ -31,9 +31,9 @@ it("makes the cell active, and starts the run when it ended well", () => {
   finish();
   expect(rig.cell()).toMatchObject({ state: "active", setUpWith: "d".repeat(64) });
   expect(startJobs().map((job) => job.isSetUp)).toEqual([false, true]);
-  rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
+  rig.report("run-started", started(ID, 1, now()));
   expect(rig.run().state).toBe("running");
-  rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+  rig.report("run-ended", ended(ID, 1, now()));
   expect(whys()).toEqual([
     "proposed: summoned",
     "active: setting up: npm ci --ignore-scripts",
@@ -57,7 +57,7 @@ it("leaves the run unbegun where it failed, says so once, and a revive tries aga
 
   rig.lifecycle.stop(rig.cell("9ab24c11-1111-4222-8333-444455556666"), "dev");
   const stopped = { began: false, code: null, stopped: "stopped by dev" };
-  rig.lifecycle.reported.onRunEnded(ended("9ab24c11-1111-4222-8333-444455556666", 1, now(), stopped));
+  rig.report("run-ended", ended("9ab24c11-1111-4222-8333-444455556666", 1, now(), stopped));
   rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
   expect(startJobs().at(-1)).toMatchObject({ run: 2, isSetUp: false, setUpWith: null });
 });
@@ -66,17 +66,17 @@ it("is not repeated in the same tree, and is in one that was brought back", () =
   rig.create();
   begin();
   finish();
-  rig.lifecycle.reported.onRunStarted(started(ID, 1, now()));
-  rig.lifecycle.reported.onRunEnded(ended(ID, 1, now()));
+  rig.report("run-started", started(ID, 1, now()));
+  rig.report("run-ended", ended(ID, 1, now()));
   rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
   expect(startJobs().at(-1)).toMatchObject({ run: 2, setUpWith: "d".repeat(64), isSetUp: false });
-  rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 2, why: "no" });
+  rig.report("run-refused", { cellId: ID, run: 2, why: "no" });
 
   const closing = { by: "owner", discard: true, thenDestroy: false, outcome: null, person: null };
   rig.lifecycle.close(rig.cell(), closing, "closed by owner");
-  rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+  rig.report("sealed", { cellId: ID, bytes: 1 });
   rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
-  rig.lifecycle.reported.onRestored({ cellId: ID, run: 3 });
+  rig.report("restored", { cellId: ID, run: 3 });
   expect(startJobs().at(-1)).toMatchObject({ run: 3, setUpWith: null });
   begin(3);
   expect(rig.cell().state).toBe("active");
@@ -88,9 +88,7 @@ it("begins nothing more once somebody has stopped it, though it ended well by it
   rig.lifecycle.stop(rig.cell(), "dev");
   finish();
   expect(startJobs()).toHaveLength(1);
-  rig.lifecycle.reported.onRunEnded(
-    ended(ID, 1, now(), { began: false, code: null, stopped: "stopped by dev" }),
-  );
+  rig.report("run-ended", ended(ID, 1, now(), { began: false, code: null, stopped: "stopped by dev" }));
   expect(rig.cell()).toMatchObject({ state: "idle" });
   expect(rig.run()).toMatchObject({ state: "ended", setup: { end: { stopped: "stopped by dev" } } });
   expect(rig.announced).toEqual([]);
@@ -102,9 +100,7 @@ it.each([false, true])("ends with a cell that is closed meanwhile (discarded: %s
   const closing = { by: "owner", discard, thenDestroy: false, outcome: null, person: null };
   rig.lifecycle.close(rig.cell(), closing, "closed by owner");
   expect(rig.payloads("stop")).toMatchObject([{ run: 1, handle: null }]);
-  rig.lifecycle.reported.onRunEnded(
-    ended(ID, 1, now(), { began: false, code: null, stopped: "closed by owner" }),
-  );
+  rig.report("run-ended", ended(ID, 1, now(), { began: false, code: null, stopped: "closed by owner" }));
   expect(rig.cell().state).toBe("closing");
   expect(rig.waiting()).toContain("seal");
 });
@@ -113,7 +109,7 @@ it("rests where the run itself could not be started after it", () => {
   rig.create();
   begin();
   finish();
-  rig.lifecycle.reported.onRunRefused({ cellId: ID, run: 1, why: "there is no hermes" });
+  rig.report("run-refused", { cellId: ID, run: 1, why: "there is no hermes" });
   expect(rig.cell()).toMatchObject({
     state: "idle",
     reason: "there is no hermes",

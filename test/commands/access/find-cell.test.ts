@@ -25,8 +25,8 @@ const here = (more: Partial<NewCell> = {}): Partial<NewCell> => ({
 });
 function drafted(more: Partial<NewCell> = {}): void {
   const { id } = rig.idle(here(more));
-  rig.lifecycle.reported.onPushed({ cellId: id, run: 1, tip: TIP, branch: "b", divertedFrom: null });
-  rig.lifecycle.reported.onDrafted(id, DRAFT, "acme/app");
+  rig.report("pushed", { cellId: id, run: 1, tip: TIP, branch: "b", divertedFrom: null });
+  rig.reports.drafted(id, DRAFT, "acme/app");
 }
 async function type(line: string, at = { who: "owner" as "owner" | "nobody", number: 1 }) {
   const [command] = parseCommands(`/lazarus ${line}`, GRAMMAR);
@@ -48,7 +48,7 @@ it("knows the cell on its draft's thread, whatever the draft proposes to type th
 
 it("finds a cell by its id where its draft stands in a fork", async () => {
   rig.idle(here({ repository: { id: 99, fullName: "dev/app" } }));
-  rig.lifecycle.reported.onDrafted(ID, DRAFT, "acme/app");
+  rig.reports.drafted(ID, DRAFT, "acme/app");
   expect(await type(`stop ${ID.slice(0, 8)}`, { who: "owner", number: DRAFT + 1 })).toContain(
     "There is no cell",
   );

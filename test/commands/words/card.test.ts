@@ -29,22 +29,21 @@ afterEach(() => rig.remove());
 
 const CLOSING = { by: "owner", discard: false, thenDestroy: false, outcome: null, person: "owner" };
 const minutes = (count: number) => rig.clock.advance(count * 60_000);
-const end = (more = {}) => rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), more));
-const collect = (left = {}) =>
-  rig.lifecycle.reported.onCollected({ cellId: ID, run: 1, harvest: harvest(left) });
+const end = (more = {}) => rig.report("run-ended", ended(ID, 1, rig.clock.now(), more));
+const collect = (left = {}) => rig.report("collected", { cellId: ID, run: 1, harvest: harvest(left) });
 
 const setsUp = (more = {}) => {
   const { setup, ...of } = setupStarted(ID, 1, rig.clock.now());
-  rig.lifecycle.reported.onSetupStarted({ ...of, setup: { ...setup, ...more } });
+  rig.report("setup-started", { ...of, setup: { ...setup, ...more } });
 };
-const setUp = (more = {}) => rig.lifecycle.reported.onSetupEnded(setupEnded(ID, 1, rig.clock.now(), more));
+const setUp = (more = {}) => rig.report("setup-ended", setupEnded(ID, 1, rig.clock.now(), more));
 
 const SILENT = "no output, no change, process alive";
 const ago = (seconds: number) => rig.clock.now() - seconds * 1_000;
 const sees = (seen: Pick<JobPayload<"health">, "health" | "reason" | "since" | "seenAt">) =>
-  rig.lifecycle.reported.onHealth({ cellId: ID, run: 1, beat: null, ...seen });
+  rig.report("health", { cellId: ID, run: 1, beat: null, ...seen });
 const healthy = (seconds: number, beat: AgentBeat | null = null) =>
-  rig.lifecycle.reported.onHealth({
+  rig.report("health", {
     ...{ cellId: ID, run: 1, health: "healthy", reason: "output", beat },
     ...{ since: ago(600), seenAt: ago(seconds) },
   });
@@ -74,11 +73,11 @@ const SIGNS: Signs = {
 /** The run that waits for its time starts, and ends the same way. */
 async function again(n: number, more = {}, left = {}): Promise<void> {
   await rig.clock.advance(10 * 60_000);
-  rig.lifecycle.steps.admitDue();
-  rig.lifecycle.reported.onRunStarted(started(ID, n, rig.clock.now()));
+  rig.steps.admitDue();
+  rig.report("run-started", started(ID, n, rig.clock.now()));
   await rig.clock.advance(2_000);
-  rig.lifecycle.reported.onRunEnded(ended(ID, n, rig.clock.now(), more));
-  rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest(left) });
+  rig.report("run-ended", ended(ID, n, rig.clock.now(), more));
+  rig.report("collected", { cellId: ID, run: n, harvest: harvest(left) });
 }
 async function crashed(left = {}): Promise<void> {
   rig.active();
@@ -88,19 +87,19 @@ async function crashed(left = {}): Promise<void> {
 }
 async function drafted(): Promise<void> {
   await worked();
-  rig.lifecycle.reported.onPushed({
+  rig.report("pushed", {
     cellId: ID,
     run: 1,
     tip: TIP,
     branch: "lazarus/4f1c0b7e",
     divertedFrom: null,
   });
-  rig.lifecycle.reported.onDrafted(ID, 271, "acme/app");
+  rig.reports.drafted(ID, 271, "acme/app");
 }
 async function archived(discard = false): Promise<void> {
   await drafted();
   rig.lifecycle.close(rig.cell(), { ...CLOSING, discard }, "closed by owner");
-  rig.lifecycle.reported.onSealed({ cellId: ID, bytes: 1 });
+  rig.report("sealed", { cellId: ID, bytes: 1 });
 }
 
 const cards: Record<string, () => void | Promise<void>> = {
@@ -172,7 +171,7 @@ const cards: Record<string, () => void | Promise<void>> = {
     await rig.clock.advance(12_000);
     const changed = ["package-lock.json"];
     setUp({ changed, untracked: [".venv/", "odd `name`.txt"], refusedHosts: ["example.org:443"] });
-    rig.lifecycle.reported.onRunStarted(started(ID, 1, rig.clock.now()));
+    rig.report("run-started", started(ID, 1, rig.clock.now()));
     await minutes(3);
   },
   "could-not-be-set-up": async () => {
@@ -185,10 +184,10 @@ const cards: Record<string, () => void | Promise<void>> = {
   "could-not-be-set-up-again": async () => {
     await drafted();
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
-    rig.lifecycle.reported.onSetupStarted(setupStarted(ID, 2, rig.clock.now()));
+    rig.report("setup-started", setupStarted(ID, 2, rig.clock.now()));
     await minutes(5);
     const end = { signal: "TERM", code: null, stopped: "over its limit of 5m", tail: "added 12 packages" };
-    rig.lifecycle.reported.onSetupEnded(setupEnded(ID, 2, rig.clock.now(), end));
+    rig.report("setup-ended", setupEnded(ID, 2, rig.clock.now(), end));
   },
   "stopped-while-set-up": async () => {
     rig.create();
@@ -199,7 +198,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   },
   "works-log-cut": () => {
     rig.active();
-    rig.lifecycle.reported.onLogCut({ cellId: ID, run: 1, bytes: 1_048_576 });
+    rig.report("log-cut", { cellId: ID, run: 1, bytes: 1_048_576 });
   },
   "has-ended": async () => {
     rig.active();
@@ -209,7 +208,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   "is-being-published": () => worked(),
   "draft-is-being-opened": async () => {
     await worked();
-    rig.lifecycle.reported.onPushed({
+    rig.report("pushed", {
       cellId: ID,
       run: 1,
       tip: TIP,
@@ -221,26 +220,26 @@ const cards: Record<string, () => void | Promise<void>> = {
   "is-done-beside": async () => {
     await worked();
     const branch = "lazarus/4f1c0b7e-2";
-    rig.lifecycle.reported.onPushed({
+    rig.report("pushed", {
       cellId: ID,
       run: 1,
       tip: TIP,
       branch,
       divertedFrom: "lazarus/4f1c0b7e",
     });
-    rig.lifecycle.reported.onDrafted(ID, 272, "acme/app");
+    rig.reports.drafted(ID, 272, "acme/app");
   },
   "is-done-on-a-branch": async () => {
     rig.active({ delivery: "branch", branch: "topic", isPullRequest: true });
     end();
     collect();
-    rig.lifecycle.reported.onPushed({ cellId: ID, run: 1, tip: TIP, branch: "topic", divertedFrom: null });
+    rig.report("pushed", { cellId: ID, run: 1, tip: TIP, branch: "topic", divertedFrom: null });
   },
   "changed-nothing": async () => {
     rig.active();
     await minutes(1);
     end();
-    rig.lifecycle.reported.onCollected({
+    rig.report("collected", {
       cellId: ID,
       run: 1,
       harvest: nothingLeft({ report: "The parser already accepts it.\n\nfixes #1, says @dev" }),
@@ -348,7 +347,7 @@ const cards: Record<string, () => void | Promise<void>> = {
     rig.active();
     await minutes(18);
     const why = "over its wall clock of 2h";
-    rig.lifecycle.reported.onOverLimit({ cellId: ID, run: 1, limit: "time", why });
+    rig.report("over-limit", { cellId: ID, run: 1, limit: "time", why });
     end({ code: 143, signal: "TERM", stopped: why });
     collect();
   },
@@ -356,7 +355,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   "held-back": () => worked({ heldBack: ["`.gitea/workflows/ci.yaml` would change what CI runs"] }),
   "push-refused": async () => {
     await worked();
-    rig.lifecycle.reported.onPushRefused({
+    rig.report("push-refused", {
       cellId: ID,
       run: 1,
       why: "the forge refused lazarus/4f1c0b7e: it is protected",
@@ -388,7 +387,7 @@ const cards: Record<string, () => void | Promise<void>> = {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
     const why =
       "the archive is damaged: cell.tar.gz has 100 bytes instead of 48213; branch.bundle is missing";
-    rig.lifecycle.reported.onRestoreRefused({ cellId: ID, run: 2, why });
+    rig.report("restore-refused", { cellId: ID, run: 2, why });
   },
   declined: () => {
     const cell = rig.create({ waitsForApproval: true });
@@ -400,7 +399,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   },
   "not-made": () => {
     rig.create();
-    rig.lifecycle.reported.onRunRefused({
+    rig.report("run-refused", {
       cellId: ID,
       run: 1,
       why: "allegro cannot be started: no program `hermes` on its PATH",
@@ -409,7 +408,7 @@ const cards: Record<string, () => void | Promise<void>> = {
   destroyed: async () => {
     await archived();
     rig.lifecycle.destroy(rig.cell(), "owner");
-    rig.lifecycle.reported.onScrubbed({ cellId: ID });
+    rig.report("scrubbed", { cellId: ID });
   },
   "being-destroyed": async () => {
     await archived();
@@ -441,9 +440,9 @@ it("stays small however long a life was", () => {
   for (let n = 2; n < 60; n++) {
     rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
     n = rig.run().n;
-    rig.lifecycle.reported.onRunStarted(started(ID, n, 0));
-    rig.lifecycle.reported.onRunEnded(ended(ID, n, 0, { code: 1 }));
-    rig.lifecycle.reported.onCollected({ cellId: ID, run: n, harvest: harvest() });
+    rig.report("run-started", started(ID, n, 0));
+    rig.report("run-ended", ended(ID, n, 0, { code: 1 }));
+    rig.report("collected", { cellId: ID, run: n, harvest: harvest() });
   }
   expect(renderCard(rig.cell(), rig.deps).text.length).toBeLessThan(12_000);
 });

@@ -36,7 +36,7 @@ it("gives the agent's last words where it left no report, and what it used", () 
 it("names the issue in full where it is opened in a fork", () => {
   rig.idle({ mergeInto: { repository: "dev/app", branch: "topic" } });
   expect(body()).toContain("For #262,");
-  rig.lifecycle.reported.onDrafted(ID, 3, "dev/app");
+  rig.reports.drafted(ID, 3, "dev/app");
   expect(body()).toContain("For acme/app#262,");
 });
 

@@ -29,7 +29,7 @@ it("cuts a name that is too long, and keeps a terminal's line", () => {
 
 it("stands in why, and for programs in status", async () => {
   rig.active();
-  rig.lifecycle.reported.onRunEnded(ended(ID, 1, rig.clock.now(), { refusedHosts: hosts(2) }));
+  rig.report("run-ended", ended(ID, 1, rig.clock.now(), { refusedHosts: hosts(2) }));
   expect(viewOf(rig.cell(), rig.registry).refused_hosts).toEqual(hosts(2));
   const answer = await why.run?.(
     { verb: "why", words: [ID], flags: {}, rest: null } as never,

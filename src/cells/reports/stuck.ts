@@ -1,0 +1,34 @@
+import type { ReportDeps } from "./deps.ts";
+import { restoreRefused } from "./restore-refused.ts";
+import { runRefused } from "./run-refused.ts";
+
+/** A job of a cell that failed: it is tried again at `retryAt` (epoch ms), or never by itself (null). */
+export interface StuckJob {
+  readonly cellId: string;
+  readonly kind: string;
+  readonly run: number | null;
+  readonly why: string;
+  readonly retryAt: number | null;
+}
+
+/** A job failed. What can never be done is refused where that is possible; else the cell says what is in its way. */
+export function stuck(deps: ReportDeps) {
+  const { registry, steps } = deps;
+  const refused = runRefused(deps);
+  const notRestored = restoreRefused(deps);
+  return (job: StuckJob): void => {
+    const cell = registry.mustCell(job.cellId);
+    if (cell.state === "destroyed") return;
+    if (job.retryAt === null && ["start", "admit", "take-in"].includes(job.kind) && job.run !== null) {
+      refused({ cellId: cell.id, run: job.run, why: job.why });
+      return;
+    }
+    if (job.retryAt === null && job.kind === "restore" && job.run !== null) {
+      notRestored({ cellId: cell.id, run: job.run, why: job.why });
+      return;
+    }
+    registry.update(cell.id, { stuck: { job: job.kind, why: job.why, isOver: job.retryAt === null } });
+    if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub") steps.giveUp(cell, job.why);
+    steps.card(cell.id);
+  };
+}
