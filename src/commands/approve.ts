@@ -1,6 +1,6 @@
 import type { Cell } from "../cells/cell.ts";
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 export const approve: Verb = {
@@ -10,7 +10,7 @@ export const approve: Verb = {
   examples: ["approve", "approve 4f1c0b7e"],
   who: "director",
   flags: {},
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "approve", role: "director", fits: isWaiting },

@@ -15,7 +15,7 @@ export const close: Verb = {
     "--discard": { takes: "switch", help: "do not publish; the seal keeps the work" },
     "--merge": { takes: "switch", help: "merge the pull request as well", isLater: true },
   },
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "close", role: "director", fits: isOpen },

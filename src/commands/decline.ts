@@ -1,7 +1,7 @@
 import type { Cell } from "../cells/cell.ts";
 import { reachable } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 export const decline: Verb = {
@@ -11,7 +11,7 @@ export const decline: Verb = {
   examples: ["decline", "decline 4f1c0b7e out of scope"],
   who: "director",
   flags: {},
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
     const [first, ...rest] = command.words;
     const isCell = first !== undefined && (origin.isOperator || reachable(first, origin, deps).length > 0);
     const why = (isCell ? rest : command.words).join(" ");

@@ -1,5 +1,5 @@
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 export const destroy: Verb = {
@@ -14,7 +14,7 @@ export const destroy: Verb = {
       help: "also a cell that is not archived, or is being revived: what was not published is lost",
     },
   },
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "destroy", role: "director" },

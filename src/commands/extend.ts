@@ -1,7 +1,7 @@
 import type { Cell } from "../cells/cell.ts";
 import { parseDuration } from "../units.ts";
 import { findCell } from "./access/find-cell.ts";
-import { refuse, type Verb } from "./command.ts";
+import { type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 const LONGEST_MS = 90 * 24 * 60 * 60_000;
@@ -14,7 +14,7 @@ export const extend: Verb = {
   examples: ["extend 4h", "extend 4f1c0b7e 2d"],
   who: "director",
   flags: {},
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle" | "clock">) {
     const [first, second, ...more] = command.words;
     const typed = second ?? first;
     if (typed === undefined || more.length > 0) return refuse("usage", replies.usage(extend.usage));

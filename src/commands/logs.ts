@@ -18,7 +18,7 @@ export const logs: Verb = {
     "--raw": { takes: "switch", help: "the file as the agent wrote it, and not what it says in words" },
     "--setup": { takes: "switch", help: "of what set the cell up, also where a run followed" },
   },
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "queue">) {
     const typed = command.flags["--tail"];
     const raw = command.flags["--raw"] === true;
     const lines = typed === undefined ? DEFAULT_LINES : Number(typed);

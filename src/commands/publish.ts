@@ -1,7 +1,7 @@
 import type { Cell } from "../cells/cell.ts";
 import { heldFor } from "../cells/steps/decide.ts";
 import { findCell } from "./access/find-cell.ts";
-import { type Answer, refuse, type Verb } from "./command.ts";
+import { type Answer, type Deps, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
 const ALLOW = "--allow-protected";
@@ -18,7 +18,7 @@ export const publish: Verb = {
       help: "also changes that decide what runs next, such as workflows; never secrets",
     },
   },
-  async run(command, origin, deps) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "publish", role: "director", fits: (cell) => whyNot(cell, true) === null },

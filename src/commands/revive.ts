@@ -9,6 +9,8 @@ import { replies } from "./words/replies.ts";
 /** As much as a comment can hold. */
 const MOST_WORDS_BYTES = 64 * 1024;
 
+type ReviveDeps = Pick<Deps, "registry" | "rights" | "lifecycle" | "steps" | "config">;
+
 export const revive: Verb = {
   name: "revive",
   summary: "runs the agent again in the same cell, from where it stands, or from its archive",
@@ -21,7 +23,7 @@ export const revive: Verb = {
   ],
   who: "executor; director if archived",
   flags: {},
-  async run(command, origin, deps) {
+  async run(command, origin, deps: ReviveDeps) {
     const { cellWord, agentWord } = splitRevive(command, origin, deps);
     if (Buffer.byteLength(command.text ?? "") > MOST_WORDS_BYTES)
       return refuse("usage", replies.tooManyWords(MOST_WORDS_BYTES));
@@ -55,7 +57,7 @@ function whyNot(cell: Cell, deps: Pick<Deps, "registry">): Answer | null {
 
 function start(
   agentName: string,
-  at: { cell: Cell; words: string | null; origin: Origin; deps: Deps },
+  at: { cell: Cell; words: string | null; origin: Origin; deps: ReviveDeps },
 ): Answer {
   const { cell, words, origin, deps } = at;
   const agents = [...deps.config.agents.keys()];
