@@ -12,7 +12,7 @@ RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:20-bookworm-slim
 # bubblewrap is the sandbox: the container must be allowed namespaces and mounts (docker: --security-opt seccomp=unconfined
-# --security-opt systempaths=unconfined), else agents run as plain processes, and serve says so. procps is for people who look
+# --security-opt systempaths=unconfined), else agents cannot be summoned, and serve says so. procps is for people who look
 # inside; tini ends what is left of agents when they end.
 RUN apt-get update && apt-get install -y --no-install-recommends git ca-certificates bubblewrap procps tini \
   && rm -rf /var/lib/apt/lists/*

@@ -28,8 +28,8 @@ export interface Settled {
 }
 
 /**
- * Looks which backends work here. An agent whose configuration names none runs in the sandbox, or, where that does not work, as a plain process, and that is
- * said; one that names a backend which does not work here is refused when it is summoned, with what is missing.
+ * Looks which backends work here. An agent whose backend does not is refused when it is summoned, with what is missing: also where its configuration names none, and
+ * the sandbox does not work. That an agent runs as a plain process is a decision that stands in the file.
  */
 export async function settleBackends(
   config: Pick<Config, "agents">,
@@ -44,13 +44,22 @@ export async function settleBackends(
       why: `there is no backend ${name} here`,
       fix: "choose another",
     };
-    checks.set(name, backend === undefined ? missing : await backend.check());
+    checks.set(name, backend === undefined ? missing : await checked(backend));
   }
   const notices: string[] = [];
   const agents = new Map<string, AgentConfig>();
   for (const agent of config.agents.values()) agents.set(agent.name, settle(agent, checks, notices));
   return { agents, notices };
 }
+
+/** A machine that has much to do may fail a look that has a clock: three are enough to believe it. */
+async function checked(backend: Backend): Promise<BackendCheck> {
+  let check = await backend.check();
+  for (let again = 1; again < LOOKS && !check.ok; again++) check = await backend.check();
+  return check;
+}
+
+const LOOKS = 3;
 
 function settle(
   agent: AgentConfig,
@@ -62,13 +71,10 @@ function settle(
     if (agent.backend === "process") notices.push(...plainNotices(agent, "as configured"));
     return agent;
   }
-  if (agent.isDefaultBackend) {
-    notices.push(
-      ...plainNotices(agent, `since ${agent.backend} does not work here: ${check.why}; ${check.fix}`),
-    );
-    return { ...agent, backend: "process" };
-  }
-  const why = `its backend ${agent.backend} does not work here: ${check.why}; ${check.fix}`;
+  const choice = agent.isDefaultBackend
+    ? `, or write backend: process into agents.${agent.name}, where it is not isolated`
+    : "";
+  const why = `its backend ${agent.backend} does not work here: ${check.why}; ${check.fix}${choice}`;
   notices.push(`agents.${agent.name}: cannot be summoned, ${why}`);
   return { ...agent, unavailable: agent.unavailable ?? why };
 }

@@ -60,24 +60,35 @@ it("runs an agent that names no backend in the sandbox, and says nothing", async
   expect(notices).toEqual([]);
 });
 
-it("runs it as a plain process where the sandbox does not work, and says what that is worth", async () => {
-  const { agent: settled, notices } = await settle(agent({}), { sandbox: BROKEN, process: WORKS });
-  expect(settled).toMatchObject({ backend: "process", unavailable: null });
-  expect(notices[0]).toContain(
-    "runs as a plain process, since sandbox does not work here: bubblewrap is not installed",
-  );
-  expect(notices[0]).toContain("not isolated");
-  expect(notices[1]).toContain("agents.allegro.network: does not hold");
-});
+it.each([true, false])(
+  "never falls back: where the sandbox does not work it cannot be summoned, with what is missing (default: %s)",
+  async (isDefaultBackend) => {
+    const { agent: settled, notices } = await settle(agent({ isDefaultBackend }), {
+      sandbox: BROKEN,
+      process: WORKS,
+    });
+    expect(settled).toMatchObject({ backend: "sandbox" });
+    expect(settled?.unavailable).toContain("bubblewrap is not installed; apt-get install bubblewrap");
+    expect(settled?.unavailable?.includes("or write backend: process into agents.allegro")).toBe(
+      isDefaultBackend,
+    );
+    expect(notices.join()).toContain("cannot be summoned");
+  },
+);
 
-it("never falls back where the file names the backend: it cannot be summoned, with what is missing", async () => {
-  const { agent: settled, notices } = await settle(agent({ isDefaultBackend: false }), {
-    sandbox: BROKEN,
-    process: WORKS,
-  });
-  expect(settled).toMatchObject({ backend: "sandbox" });
-  expect(settled?.unavailable).toContain("bubblewrap is not installed; apt-get install bubblewrap");
-  expect(notices.join()).toContain("cannot be summoned");
+it("looks again where a look failed, as it may under load, and gives up after the third", async () => {
+  let looks = 0;
+  const flaky = (failures: number) => {
+    looks = 0;
+    const check = async () => (++looks > failures ? WORKS : BROKEN);
+    return new Map([["sandbox", { name: "sandbox", check }]]) as unknown as ReadonlyMap<BackendName, Backend>;
+  };
+  const one = agent({});
+  const settled = async (failures: number) =>
+    (await settleBackends({ agents: new Map([[one.name, one]]) }, flaky(failures))).agents.get(one.name);
+  expect((await settled(2))?.unavailable).toBeNull();
+  expect((await settled(9))?.unavailable).not.toBeNull();
+  expect(looks).toBe(3);
 });
 
 it("refuses a backend that is not there", async () => {

@@ -111,7 +111,7 @@ describe("setup without bubblewrap", () => {
     expect(code).toBe(0);
     expect(said).toContain("Could not resolve host\n");
     expect(said).toContain("setup: apt-get could not install bubblewrap python3: see above\n");
-    expect(said).toContain("agents run as plain processes, which are not isolated");
+    expect(said).toContain("agents that name no other backend cannot be summoned");
     expect(said).toContain("type: apt-get update && apt-get install -y bubblewrap python3\n");
   });
 

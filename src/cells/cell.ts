@@ -1,6 +1,7 @@
 import type {
   AgentBeat,
   ForgeAsker,
+  Fork,
   Harvest,
   PeoplePush,
   RepositoryRef,
@@ -99,6 +100,8 @@ export interface Cell {
   readonly baseCommit: string;
   /** Where the repository's own `.lazarus.yml` is read; null: at the base commit. */
   readonly rules: { readonly ref: string; readonly commit: string } | null;
+  /** The fork that it started from, and a commit of the target's own base: what lies between came from there; null: it did not start from a fork. */
+  readonly fork: Fork | null;
   readonly branch: string;
   /** `draft`: a pull request of our own; `branch`: the branch of the pull request the cell is about. */
   readonly delivery: "draft" | "branch";

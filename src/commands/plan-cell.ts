@@ -37,6 +37,7 @@ interface Base {
   readonly rules: NewCell["rules"];
   /** The branch of the pull request, where the cell delivers to it. */
   readonly branch: string | null;
+  readonly fork: NewCell["fork"];
 }
 
 /** Fixes everything about a cell that is to be made: base commit, branch, brief, and whether it waits for approval. */
@@ -90,6 +91,7 @@ export async function planCell(
     delivery: base.delivery,
     mergeInto: base.mergeInto,
     rules: base.rules,
+    fork: base.fork,
     brief: brief.text,
     briefSha256: brief.sha256,
     createdAt: now,
@@ -109,7 +111,7 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
   const { repository, name, pullRequest } = wish.target;
   if (pullRequest !== null) {
     return wish.base === null
-      ? pullRequestBase(pullRequest, wish.target)
+      ? pullRequestBase(pullRequest, wish.target, deps)
       : { refusal: refuse("usage", replies.baseOnPullRequest()) };
   }
   const wanted = wish.base ?? repository.defaultBranch;
@@ -124,14 +126,19 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
     mergeInto: { repository: repository.fullName, branch: branch.name },
     rules: null,
     branch: null,
+    fork: null,
   };
 }
 
 /**
- * From a pull request's head: back to its branch where that lies here, else as a draft of its own, into what the pull request is to be merged
- * into: nobody here can push to a fork, and its branch is no branch of this repository.
+ * From a pull request's head: back to its branch where that lies here and anybody who may push may push to it, else as a draft of its own. From the default branch, or a
+ * protected one, that draft goes into this very branch; from a fork into what the pull request is to be merged into: nobody here can push to a fork.
  */
-function pullRequestBase(pullRequest: PullRequest, target: Target): Base | { refusal: Answer } {
+async function pullRequestBase(
+  pullRequest: PullRequest,
+  target: Target,
+  deps: Pick<PlanDeps, "forge">,
+): Promise<Base | { refusal: Answer }> {
   const { head } = pullRequest;
   if (head.repositoryId === null || head.fullName === null || head.commit === "") {
     return {
@@ -139,15 +146,24 @@ function pullRequestBase(pullRequest: PullRequest, target: Target): Base | { ref
     };
   }
   const isHere = head.repositoryId === target.repository.id;
+  const isOpen = isHere && (await mayBePushedTo(head.ref, target, deps));
+  const base = { ref: `refs/heads/${pullRequest.base.ref}`, commit: pullRequest.base.commit };
   return {
     name: isHere ? head.ref : `${head.fullName.split("/")[0]}:${head.ref}`,
     ref: `refs/pull/${pullRequest.number}/head`,
     commit: head.commit,
-    delivery: isHere ? "branch" : "draft",
+    delivery: isOpen ? "branch" : "draft",
     mergeInto: { repository: target.repository.fullName, branch: isHere ? head.ref : pullRequest.base.ref },
-    rules: { ref: `refs/heads/${pullRequest.base.ref}`, commit: pullRequest.base.commit },
-    branch: isHere ? head.ref : null,
+    rules: base,
+    branch: isOpen ? head.ref : null,
+    fork: isHere ? null : { fullName: head.fullName, ...base },
   };
+}
+
+/** What an agent made never goes straight to where everybody builds from, whoever may push there. */
+async function mayBePushedTo(ref: string, target: Target, deps: Pick<PlanDeps, "forge">): Promise<boolean> {
+  if (ref === target.repository.defaultBranch) return false;
+  return (await deps.forge.branch(target.name, ref))?.isProtected !== true;
 }
 
 /** `lazarus/<8 hex of the id>`, more of it where that is taken here or on the forge. */

@@ -32,7 +32,7 @@ export interface AgentConfig {
   };
   readonly healthUrl: string | null;
   readonly backend: "process" | "sandbox" | "container";
-  /** The file names none: the sandbox is meant, or a plain process where that does not work. */
+  /** The file names none: the sandbox is meant. */
   readonly isDefaultBackend: boolean;
   /** Why it cannot be summoned in this version; null: it can. */
   readonly unavailable: string | null;

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import type { Backend, BackendName } from "../backends/backend.ts";
+import type { Backend } from "../backends/backend.ts";
 import { probeContainer } from "../backends/container/probe.ts";
-import { type AgentConfig, type Config, ConfigFault } from "../config/config.ts";
+import { type Config, ConfigFault } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import { createBackends, settleBackends } from "../isolation.ts";
 import { createRedactor } from "../redact.ts";
@@ -135,12 +135,8 @@ async function examineBackends(config: Config, directories: readonly Finding[]):
 async function examineBackend(backend: Backend, config: Config): Promise<Finding> {
   const check = await backend.check();
   if (check.ok) return finding("ok", `backend ${backend.name}`, check.note);
-  const isNeeded = [...config.agents.values()].some((agent) => isBoundTo(agent, backend.name));
+  const isNeeded = [...config.agents.values()].some((agent) => agent.backend === backend.name);
   return finding(isNeeded ? "FAIL" : "warn", `backend ${backend.name}`, `${check.why}; ${check.fix}`);
-}
-
-function isBoundTo(agent: AgentConfig, name: BackendName): boolean {
-  return agent.backend === name && !agent.isDefaultBackend;
 }
 
 async function examineImages(config: Config): Promise<Finding[]> {

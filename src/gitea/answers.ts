@@ -258,8 +258,8 @@ export const pullRequests = z
   .transform((list) => list ?? []);
 
 export const branch = z
-  .object({ name: z.string(), commit: z.object({ id: z.string() }) })
-  .transform((seen): Branch => ({ name: seen.name, commit: seen.commit.id }));
+  .object({ name: z.string(), commit: z.object({ id: z.string() }), protected: z.boolean() })
+  .transform((seen): Branch => ({ name: seen.name, commit: seen.commit.id, isProtected: seen.protected }));
 
 export const permission = z.object({ permission: z.enum(PERMISSIONS), user: person });
 

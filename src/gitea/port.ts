@@ -201,6 +201,8 @@ export interface Hook {
 export interface Branch {
   readonly name: string;
   readonly commit: string;
+  /** A rule of the repository says who may push to it. */
+  readonly isProtected: boolean;
 }
 
 export const PERMISSIONS = ["none", "read", "write", "admin", "owner"] as const;

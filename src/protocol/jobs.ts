@@ -3,6 +3,7 @@ import {
   agentBeat,
   asker,
   cellSpec,
+  fork,
   givenPrompt,
   handle,
   harvest,
@@ -96,6 +97,8 @@ export const JOBS = {
       /** Epoch ms. */
       endedAt: z.number().nullable().default(null),
       seams,
+      /** What it started from is a fork's, and nothing of it is in the target yet. */
+      fork: fork.nullable().default(null),
     }),
   },
   /** Before a run starts in a cell that was published: what people pushed to its branch meanwhile is taken into the tree. */

@@ -27,6 +27,17 @@ export const agentBeat = z.object({
 });
 export type AgentBeat = z.infer<typeof agentBeat>;
 
+/** Where a cell started from that is not its target's own. */
+export const fork = z.object({
+  /** `dev/app` */
+  fullName: z.string(),
+  /** What the pull request is to be merged into. */
+  ref: z.string(),
+  /** Where that stood when the cell was planned; null: nobody wrote it down. */
+  commit: z.string().nullable(),
+});
+export type Fork = z.infer<typeof fork>;
+
 export const cellSpec = z.object({
   id: z.string(),
   repository,

@@ -176,6 +176,10 @@ export const MIGRATIONS: readonly string[] = [
     WHERE coalesce(approval, stuck, directory_trouble, diverted_from, not_closed, push_refused) IS NULL
     AND reason NOT LIKE 'the log of run % grew over its limit: %';
   ALTER TABLE cells DROP COLUMN reason;
+  -- What an older version made a draft of its own for a pull request lay in a fork.
+  ALTER TABLE cells ADD COLUMN fork TEXT;
+  UPDATE cells SET fork = json_object('fullName', base_name, 'ref', coalesce(json_extract(rules, '$.ref'), 'refs/heads/' || json_extract(merge_into, '$.branch')),
+    'commit', json_extract(rules, '$.commit')) WHERE is_pull_request = 1 AND delivery = 'draft';
   ALTER TABLE runs ADD COLUMN stop_cause TEXT;
   ALTER TABLE runs ADD COLUMN exit_says TEXT;
   UPDATE runs SET stop_cause = CASE

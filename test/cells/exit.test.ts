@@ -179,6 +179,35 @@ const TABLE: [string, Left, ExitClass][] = [
     "no-credit",
   ],
   [
+    "qwen whose account has no money, as 0.15.10 says it",
+    {
+      preset: "qwen",
+      log: event({
+        ...{ type: "result", subtype: "success", is_error: false },
+        result:
+          "[API Error: 429 You exceeded your current quota, please check your plan and billing details.]",
+      }),
+      code: 0,
+    },
+    "no-credit",
+  ],
+  [
+    "gemini over a quota that resets",
+    {
+      preset: "gemini",
+      log: event({
+        ...{ type: "result", status: "error" },
+        error: {
+          type: "unknown",
+          message:
+            "You exceeded your current quota, please check your plan and billing details. Please retry in 37s.",
+        },
+      }),
+      code: 1,
+    },
+    "quota",
+  ],
+  [
     "opencode over its rate, as 1.18.33 says it",
     {
       preset: "opencode",

@@ -9,7 +9,7 @@ import type { Issue, PullRequest, Repository } from "../../src/gitea/port.ts";
 import { issueHash } from "../../src/hash.ts";
 import { silentLog } from "../../src/log.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
-import { harvest, jobOf, origin, started, TIP } from "../fakes/control-rig.ts";
+import { BASE, harvest, jobOf, origin, started, TIP } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 
 let rig: ForgeRig;
@@ -129,35 +129,58 @@ describe("a close of what is held back", () => {
 describe("a pull request from a fork", () => {
   const PULL: PullRequest = {
     ...{ number: 1, title: "t", body: "b", author: { id: 1, login: "x" }, htmlUrl: "" },
-    ...{ isOpen: true, isMerged: false, isDraft: false, base: { ref: "release", commit: "" } },
+    ...{ isOpen: true, isMerged: false, isDraft: false, base: { ref: "release", commit: BASE } },
     head: { ref: "main", commit: TIP, repositoryId: 99, fullName: "dev/app" },
   };
 
-  it("becomes a draft into what it is to be merged into itself", async () => {
+  const planned = async (pull: PullRequest) => {
     const name = nameOf(rig.repository);
     const [repository, issue] = await Promise.all([
       rig.deps.forge.repository(name),
       rig.deps.forge.issue(name, 1),
     ]);
     const target: Target = {
-      ...{ name, repository: repository as Repository, pullRequest: PULL },
+      ...{ name, repository: repository as Repository, pullRequest: pull },
       issue: { ...(issue as Issue), isPullRequest: true },
     };
     const [agent] = rig.config.agents.values();
     if (agent === undefined) throw new Error("no agent");
     const wish = { agent, target, ttlMs: 60_000, base: null, words: null };
     const plan = await planCell(wish, { origin: origin(rig.people.dev, here()), deps: rig.deps });
-    expect("refusal" in plan ? plan.refusal : plan.cell).toMatchObject({
+    return "refusal" in plan ? plan.refusal : plan.cell;
+  };
+  const ofHere = (ref: string): PullRequest => ({
+    ...PULL,
+    head: { ref, commit: TIP, repositoryId: rig.repository.id, fullName: "acme/app" },
+  });
+
+  it("becomes a draft into what it is to be merged into itself, measured from there", async () => {
+    expect(await planned(PULL)).toMatchObject({
       delivery: "draft",
       baseName: "dev:main",
       mergeInto: { repository: "acme/app", branch: "release" },
+      fork: { fullName: "dev/app", ref: "refs/heads/release", commit: BASE },
     });
+  });
+
+  it("is none of this repository, whose branch it goes to, but never to the default or a protected one", async () => {
+    await rig.standIn.people.commit("dev", "acme/app", { branch: "topic", files: { a: "a\n" } });
+    await rig.standIn.people.commit("dev", "acme/app", { branch: "held", files: { a: "a\n" } });
+    const { world } = rig.standIn;
+    world.mustRepository("acme/app").protectedBranches.push("held");
+    expect(await planned(ofHere("topic"))).toMatchObject({ delivery: "branch", branch: "topic", fork: null });
+    for (const ref of ["main", "held"])
+      expect(await planned(ofHere(ref))).toMatchObject({
+        ...{ delivery: "draft", branch: expect.stringMatching(/^lazarus\//), fork: null },
+        mergeInto: { repository: "acme/app", branch: ref },
+      });
   });
 
   it("never asks for the fork's branch in this repository, also for a cell of before", async () => {
     await rig.standIn.people.commit("dev", "acme/app", { branch: "lazarus/4f1c0b7e", files: { a: "a\n" } });
     const cell: Partial<NewCell> = {
       ...{ ...here(), isPullRequest: true, delivery: "draft" },
+      fork: { fullName: "dev/app", ref: "refs/heads/main", commit: null },
       mergeInto: { repository: "dev/app", branch: "a-branch-of-the-fork" },
     };
     rig.idle(cell);

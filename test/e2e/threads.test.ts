@@ -64,7 +64,7 @@ describe("who does not type it as it is read", () => {
 });
 
 describe("a pull request from a fork", () => {
-  it("gets a draft into its own base", async (context) => {
+  it("gets a draft into its own base, once a director let go what the fork brought", async (context) => {
     // The stand-in has no forks; test/commands/summon.test.ts plays this on it as far as it goes.
     if (stage.server.name === "stand-in") return context.skip("forks, which the stand-in has not");
     const { reader } = stage;
@@ -76,16 +76,49 @@ describe("a pull request from a fork", () => {
     await api("POST", `/repos/${stage.repo}/forks`, { name: "app" });
     const fork = `${reader.login}/app`;
     await seen("the fork", async () => (await stage.server.branch(fork, "main")) ?? "none", /^[0-9a-f]{40}/);
-    const content = Buffer.from("theirs\n").toString("base64");
+    const content = Buffer.from("on: push\njobs: {}\n").toString("base64");
     const file = { content, branch: "main", new_branch: "topic-of-the-fork", message: "theirs" };
-    await api("POST", `/repos/${fork}/contents/theirs.txt`, file);
+    await api("POST", `/repos/${fork}/contents/.gitea/workflows/evil.yml`, file);
     const wanted = { head: `${reader.login}:topic-of-the-fork`, base: "main", title: "Theirs", body: "" };
     const { number } = await api("POST", `/repos/${stage.repo}/pulls`, wanted);
+    const pull = { repo: stage.repo, number };
+    await stage.type(stage.dev, pull, "/lazarus summon allegro");
+    const held = await stage.card(pull, "held back");
+    expect(held).toContain(`1 commit of ${fork} come with it`);
+    expect(held).toContain(".gitea/workflows/evil.yml decides what runs next");
+    const cellId = await stage.cellId(pull);
+    const pushed = () => stage.server.branch(stage.repo, `lazarus/${cellId.slice(0, 8)}`);
+    expect(await pushed()).toBe(null);
+    await stage.type(stage.lead, pull, "/lazarus publish");
+    await stage.reply(pull, "changes what runs next");
+    expect(await pushed()).toBe(null);
+    await stage.type(stage.lead, pull, "/lazarus publish --allow-protected");
+    const card = await stage.card(pull, /allegro is done.*→ draft #\d+/);
+    const draft = await stage.server.pullRequest(stage.repo, Number(/→ draft #(\d+)/.exec(card)?.[1]));
+    expect(draft).toMatchObject({ base: { ref: "main" }, isDraft: true });
+    expect(draft.body).toContain("lies in a fork");
+  }, 120_000);
+});
+
+describe("a pull request of the default branch", () => {
+  it("never has an agent's work pushed straight to it: it becomes a draft into it", async () => {
+    const api = async (method: string, path: string, body: object) => {
+      const answer = await stage.server.api(stage.dev, method, path, body);
+      if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+      return answer.json as { number: number };
+    };
+    const branch = { new_branch_name: "release", old_branch_name: "main" };
+    await api("POST", `/repos/${stage.repo}/branches`, branch);
+    const content = Buffer.from("new\n").toString("base64");
+    await api("POST", `/repos/${stage.repo}/contents/new.txt`, { content, branch: "main", message: "new" });
+    const wanted = { head: "main", base: "release", title: "Release", body: "" };
+    const { number } = await api("POST", `/repos/${stage.repo}/pulls`, wanted);
+    const before = await stage.server.branch(stage.repo, "main");
     const pull = { repo: stage.repo, number };
     await stage.type(stage.dev, pull, "/lazarus summon allegro");
     const card = await stage.card(pull, /allegro is done.*→ draft #\d+/);
     const draft = await stage.server.pullRequest(stage.repo, Number(/→ draft #(\d+)/.exec(card)?.[1]));
     expect(draft).toMatchObject({ base: { ref: "main" }, isDraft: true });
-    expect(draft.body).toContain("lies in a fork");
+    expect(await stage.server.branch(stage.repo, "main")).toBe(before);
   }, 120_000);
 });

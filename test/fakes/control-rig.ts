@@ -210,6 +210,7 @@ export function newCell(now: number, more: Partial<NewCell> = {}): NewCell {
     delivery: "draft",
     mergeInto: { repository: "acme/app", branch: "main" },
     rules: null,
+    fork: null,
     brief: "# Mission: Make the parser accept empty input\n",
     briefSha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     createdAt: now,

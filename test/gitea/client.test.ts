@@ -134,7 +134,7 @@ function pull(number: number, more: object = {}): object {
 
 describe("what the forge is asked", () => {
   it("sends the token, and no redirect or name changes where to", async () => {
-    const { forge, heard } = await scripted([{ json: { name: "x", commit: { id: "c" } } }]);
+    const { forge, heard } = await scripted([{ json: { name: "x", commit: { id: "c" }, protected: false } }]);
     await forge.branch({ owner: "a#b", name: "c?d" }, "feature/a#b %2f");
     expect(heard[0]?.path).toBe("/api/v1/repos/a%23b/c%3Fd/branches/feature/a%23b%20%252f");
     expect(heard[0]?.headers.authorization).toBe(`Bearer ${TOKEN}`);

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { agentBeat, forgeAsker, harvest } from "../../protocol/shapes.ts";
+import { agentBeat, forgeAsker, fork, harvest } from "../../protocol/shapes.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
 import { reasonOf } from "../reason.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
@@ -35,6 +35,7 @@ const CELLS = table(
     baseRef: fixed(text),
     baseCommit: fixed(text),
     rules: fixed(maybe(json(z.object({ ref: z.string(), commit: z.string() })))),
+    fork: fixed(maybe(json(fork))),
     branch: fixed(text),
     delivery: fixed(oneOf(["draft", "branch"])),
     mergeInto: fixed(json(z.object({ repository: z.string(), branch: z.string() }))),

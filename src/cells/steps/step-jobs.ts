@@ -83,6 +83,8 @@ export const stepJobs = {
       baseCommit: cell.baseCommit,
       handle: handleOf(run),
       endedAt: run.endedAt,
+      // What was published once with a director's word is in the target already.
+      fork: cell.publishedTip === null ? cell.fork : null,
     },
   }),
 

@@ -37,8 +37,7 @@ async function placeOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "f
 
 /** A fork's pull request has its base here, whatever its own branch is called; a base that is gone meanwhile gives way to the default branch. */
 async function baseOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<string> {
-  const isOfFork = cell.isPullRequest && cell.delivery === "draft";
-  const about = isOfFork ? await deps.forge.pullRequest(name, cell.number) : null;
+  const about = cell.fork !== null ? await deps.forge.pullRequest(name, cell.number) : null;
   const base = about?.base.ref ?? cell.mergeInto.branch;
   if ((await deps.forge.branch(name, base)) !== null) return base;
   return (await deps.forge.repository(name))?.defaultBranch ?? base;

@@ -71,8 +71,13 @@ function whereItGoes(cell: Cell): Markdown[] {
   if (!cell.isPullRequest) return [];
   if (cell.delivery === "branch")
     return [md`What it makes is pushed to ${code(cell.branch)}, the branch of this pull request itself.`];
+  const draft = md`what is made goes to ${code(cell.branch)}, with a draft of its own into ${code(cell.mergeInto.branch)}`;
+  if (cell.fork === null)
+    return [
+      md`Nothing is pushed straight to the branch of this pull request, which is the default one or protected: ${draft}.`,
+    ];
   return [
-    md`The branch of this pull request lies in a fork: what is made goes to ${code(cell.branch)}, with a draft of its own into ${code(cell.mergeInto.branch)}.`,
+    md`The branch of this pull request lies in ${cell.fork.fullName}: ${draft}. What the fork brought comes with it, so a director has to publish it.`,
   ];
 }
 

@@ -40,7 +40,7 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
       quote(words, MOST_REPORT_CHARS),
     );
   }
-  if (cell.isPullRequest && cell.delivery === "draft")
+  if (cell.fork !== null)
     parts.push(
       md`The branch of ${raw(`#${cell.number}`)} lies in a fork, where nothing is pushed: this holds its commits as well, and is to be merged into the same branch.`,
     );

@@ -2,10 +2,11 @@ import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Backend, ChildEnd, Handle, Surroundings } from "../../backends/backend.ts";
 import { LazarusError, saysDiskFull, systemCode } from "../../errors.ts";
-import type { Harvest, Seams } from "../../protocol/shapes.ts";
+import type { Fork, Harvest, Seams } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
 import { readReport } from "../disk/log-tail.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
+import { broughtBy, emptyTree } from "../git/brought.ts";
 import type { Git } from "../git/git.ts";
 import { inspect } from "../git/inspect.ts";
 import { measure, sinceTheirs } from "../git/measure.ts";
@@ -38,6 +39,8 @@ export interface CollectPlan {
   readonly endedAt: number;
   /** What people pushed in between, oldest first. */
   readonly seams: Seams;
+  /** It started from a fork's commit, and nothing of it is in the target yet. The mirror holds the fork's `commit`. */
+  readonly fork: Fork | null;
   /** Whether it was an agent whose stream of events is known. */
   readonly isKnown: boolean;
 }
@@ -149,11 +152,14 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
   const measured = await measure(deps.git, { ...span, repository, tip });
   // All that people have of it already was looked at before, or is their own.
   const base = await sinceTheirs(deps.git, { ...span, repository, tip });
-  const range = { repository, base, tip };
+  const { fork, baseCommit } = plan;
+  const brought = fork === null ? null : await broughtBy(deps.git, { repository, fork, baseCommit });
+  const range = { repository, base, tip, brought };
   const findings = await inspect({ git: deps.git, redact: deps.redact }, range);
   const held = [...measured.heldBack, ...findings.protectedPaths, ...findings.forbidden];
   // Whoever decides about it sees it on the card.
-  const diff = held.length === 0 ? null : (await showDiff(deps, range, DIFF_BYTES)).text;
+  const shown = { ...range, base: brought === null ? base : (brought.since ?? emptyTree(tip)) };
+  const diff = held.length === 0 ? null : (await showDiff(deps, shown, DIFF_BYTES)).text;
   return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings, diff };
 }
 

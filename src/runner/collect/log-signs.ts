@@ -26,8 +26,9 @@ const LOGIN = [
   /\b(?:status|error|code|http|api error)\W{0,4}40[13]\b|\b401\b.{0,20}\bunauthorized\b|\bunauthorized\b.{0,20}\b401\b/i,
 ];
 
-/** What no waiting mends either: somebody must pay. codex says the last for `insufficient_quota`. */
+/** What no waiting mends either: somebody must pay. codex says the last for `insufficient_quota`, qwen the first; gemini's says when it resets. */
 const CREDIT = [
+  /\bexceeded your current quota, please check your plan and billing details\b/i,
   /\bcredit balance is too low\b|\binsufficient_quota\b|\bbilling\b.{0,30}\b(?:inactive|not active|hard limit)\b/i,
   /\b(?:insufficient|no|not enough|out of)\b.{0,20}\b(?:credits?|funds|balance)\b(?! card)|\bpayment required\b/i,
   /\bcredits?\b.{0,20}\b(?:depleted|exhausted|used up)\b/i,

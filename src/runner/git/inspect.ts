@@ -1,4 +1,5 @@
 import type { Harvest } from "../../protocol/shapes.ts";
+import { type Brought, emptyTree } from "./brought.ts";
 import type { Git } from "./git.ts";
 
 /** A range of commits in a repository of ours, about to be pushed. */
@@ -6,6 +7,8 @@ export interface Range {
   readonly repository: string;
   readonly base: string;
   readonly tip: string;
+  /** What a fork brought comes with it. */
+  readonly brought?: Brought | null;
 }
 
 export type Findings = Pick<Harvest, "protectedPaths" | "forbidden" | "closing">;
@@ -25,7 +28,7 @@ const MOST_NAMED = 10;
  */
 export async function inspect(deps: InspectDeps, range: Range): Promise<Findings> {
   const [paths, forbidden, closing] = [
-    await protectedPaths(deps.git, range),
+    await peoplesWord(deps.git, range),
     await secrets(deps, range),
     await closingMessages(deps.git, range),
   ];
@@ -34,15 +37,26 @@ export async function inspect(deps: InspectDeps, range: Range): Promise<Findings
 
 /** Directories and files that decide what CI, hooks or Lazarus itself run next; compared without case, since some disks are. */
 const PROTECTED = [
-  /^\.(gitea|github|forgejo)\//,
-  /^\.woodpecker/,
+  /^\.(gitea|github|forgejo|woodpecker|drone|crow|circleci|buildkite|husky)(\/|\.|$)/,
+  /^jenkinsfile/,
+  /^\.(gitlab-ci|travis|cirrus|build|pre-commit-config)\.ya?ml$/,
+  /^azure-pipelines[^/]*\.ya?ml$/,
+  /^(docs\/|\.gitea\/)?codeowners$/,
+  /^(\.github\/|\.gitlab\/)?(\.renovaterc|renovate)(\.json[5c]?)?$/,
   /^\.?lazarus\.ya?ml$/,
-  /(^|\/)\.gitmodules$/,
+  /(^|\/)\.(gitmodules|lfsconfig)$/,
 ];
 
 /** Whether a changed path needs a director's word by its name alone. */
 export function isProtected(path: string): boolean {
   return PROTECTED.some((pattern) => pattern.test(path.toLowerCase()));
+}
+
+/** What needs a director's word: all that a fork brought, and what decides what runs next, whoever changed it. */
+async function peoplesWord(git: Git, { brought, ...range }: Range): Promise<string[]> {
+  if (brought == null) return protectedPaths(git, range);
+  const since = brought.since ?? emptyTree(range.tip);
+  return [brought.words, ...(await protectedPaths(git, { ...range, base: since }))];
 }
 
 async function protectedPaths(git: Git, range: Range): Promise<string[]> {

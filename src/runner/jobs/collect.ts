@@ -1,4 +1,5 @@
 import { logNameOf } from "../../cells/names.ts";
+import { explain, isRetryable } from "../../errors.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { collect } from "../collect/collect.ts";
@@ -8,7 +9,11 @@ import { pathsOf } from "../disk/directory.ts";
 import { endAll } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 
-export async function collectRun(parts: Parts, job: RunnerJob<"collect">): Promise<Outcome> {
+export async function collectRun(
+  parts: Parts,
+  job: RunnerJob<"collect">,
+  signal: AbortSignal,
+): Promise<Outcome> {
   const { cellId, run, repository, user, agent: name, baseCommit } = job.payload;
   const handle = parseHandle(job.payload.handle);
   // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
@@ -17,6 +22,7 @@ export async function collectRun(parts: Parts, job: RunnerJob<"collect">): Promi
   const confines: Confines = agent ?? unknownAgent(name);
   const paths = pathsOf(parts.cellDir(cellId));
   const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository), user };
+  if (job.payload.fork !== null) await provideBase(parts, job, signal);
   const plan = {
     paths,
     backend: backendNamed(parts, handle?.backend ?? agent?.backend ?? "process"),
@@ -25,6 +31,7 @@ export async function collectRun(parts: Parts, job: RunnerJob<"collect">): Promi
     baseCommit,
     branch: job.payload.branch,
     seams: job.payload.seams,
+    fork: job.payload.fork,
     run,
     log: logNameOf(name, run),
     // File times are those of the kernel's tick, which may be a little behind.
@@ -42,4 +49,19 @@ export async function collectRun(parts: Parts, job: RunnerJob<"collect">): Promi
     held_back: [...harvest.forbidden, ...harvest.protectedPaths, ...harvest.heldBack],
   });
   return { reports: [reportOf("collected", { cellId, run, harvest }, job.key)] };
+}
+
+/** What a fork brought is told from the target's own base, which the mirror may not have had yet. One that is gone there stays untold: all is held back. */
+async function provideBase(parts: Parts, job: RunnerJob<"collect">, signal: AbortSignal): Promise<void> {
+  const { fork, repository, user } = job.payload;
+  if (fork === null || fork.commit === null) return;
+  const want = { commit: fork.commit, ref: fork.ref, group: user?.groups[0] ?? null };
+  await parts.mirrors.provide(repository, want, signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    if (isRetryable(error)) throw error;
+    parts.log.warn(
+      { cell: job.payload.cellId, why: explain(error) },
+      "the base of a fork's pull request is gone",
+    );
+  });
 }

@@ -8,6 +8,7 @@ import type { JobPayload } from "../../../src/protocol/jobs.ts";
 import type { AgentBeat, Signs } from "../../../src/protocol/shapes.ts";
 import { digest } from "../../../src/runner/events/digest.ts";
 import {
+  BASE,
   type ControlRig,
   createControl,
   ended,
@@ -107,7 +108,12 @@ const cards: Record<string, () => void | Promise<void>> = {
   "is-to-be-pushed-to-its-branch": () =>
     void rig.create({ delivery: "branch", branch: "topic", isPullRequest: true }),
   "is-about-a-fork": () =>
-    void rig.active({ isPullRequest: true, mergeInto: { repository: "acme/app", branch: "release" } }),
+    void rig.active({
+      ...{ isPullRequest: true, mergeInto: { repository: "acme/app", branch: "release" } },
+      fork: { fullName: "dev/app", ref: "refs/heads/release", commit: BASE },
+    }),
+  "is-about-the-default-branch": () =>
+    void rig.active({ isPullRequest: true, mergeInto: { repository: "acme/app", branch: "main" } }),
   "shows-a-secret": () => worked({ forbidden: ["commit 1f0a9c2b3d shows a secret that Lazarus keeps"] }),
   "waits-for-approval": () =>
     void rig.create({
