@@ -19,6 +19,15 @@ export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
 /** Those that come by other ways: their command lines are checked with fakes in test/backends/agents.test.ts. */
 export const ELSEWHERE = { hermes: "it comes by pip, not npm", aider: "it comes by pip, not npm" } as const;
 
+/** Why an agent cannot work in a backend here; null: it can. */
+export function unableIn(name: ProgramName, backend: string): string | null {
+  // As root a plain process has a user of the cell's own, whom /etc/passwd does not know; a sandbox has a /etc/passwd of its own.
+  const isNameless = backend === "process" && process.getuid?.() === 0;
+  return name === "qwen" && isNameless
+    ? "it ends where its user has no name, and cells' own users have none"
+    : null;
+}
+
 const run = promisify(execFile);
 const INSTALL_MS = 600_000;
 const VERSION_MS = 120_000;

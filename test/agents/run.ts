@@ -17,6 +17,7 @@ import {
   install,
   lastLine,
   PROGRAM_NAMES,
+  unableIn,
   versionOf,
 } from "./programs.ts";
 import { setStage } from "./set-stage.ts";
@@ -72,7 +73,8 @@ for (const backend of ["sandbox", "process"].filter((name) => values.backend?.in
   const stage = await setStage({ backend, dir, model, installed, say });
   const turn = turnstile(Number(values["at-once"]));
   try {
-    const tours = installed.map(({ name, version }) =>
+    const able = installed.filter(({ name }) => unableIn(name, backend) === null);
+    const tours = able.map(({ name, version }) =>
       tour({ stage, model, agent: name, version, backend, hasty: `${name}-hasty`, turn, say }, plays),
     );
     for (const end of await Promise.all(tours)) {
@@ -86,7 +88,12 @@ for (const backend of ["sandbox", "process"].filter((name) => values.backend?.in
   }
 }
 
-const notHad = [...missing].map(([name, why]) => `${name} was not tried: ${why}`);
+const unable = installed.flatMap(({ name }) =>
+  unableIn(name, "process") === null
+    ? []
+    : [`${name} was not tried in process: ${unableIn(name, "process")}`],
+);
+const notHad = [...[...missing].map(([name, why]) => `${name} was not tried: ${why}`), ...unable];
 process.stdout.write(`${tableOf(seen)}\n`);
 for (const line of broken) process.stdout.write(`WRONG: ${line}\n`);
 for (const line of notHad) process.stdout.write(`NOT TRIED: ${line}\n`);
