@@ -10,8 +10,9 @@ import { statusOfOne } from "./status.ts";
 import { warmSummon } from "./summon.ts";
 
 /*
- * What the README says of speed, measured anew: each figure as a ratio against something real in the same run, medians over rounds in which
- * floor and product take turns. It is no test: it ends with 0 whatever the ratios are.
+ * What the README says of speed, measured anew: each figure as a ratio against something real in the same
+ * run, medians over rounds in which floor and product take turns. It is no test: it ends with 0 whatever the
+ * ratios are.
  */
 
 const FIGURES = {

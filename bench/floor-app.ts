@@ -9,8 +9,8 @@ import { createReceiver } from "../src/webhooks/receiver.ts";
 import { SECRET } from "./forge.ts";
 
 /*
- * The floor of the acks: the same receiver, which reads, verifies and understands each delivery, and then writes it down nowhere. A
- * process of its own, as the server is; it ends with whoever started it.
+ * The floor of the acks: the same receiver, which reads, verifies and understands each delivery, and then
+ * writes it down nowhere. A process of its own, as the server is; it ends with whoever started it.
  */
 
 const app = express();

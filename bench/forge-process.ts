@@ -4,8 +4,9 @@ import { type StandIn, startStandIn } from "../test/fakes/forge/stand-in.ts";
 import { FILE_COUNT, type FromForge, REPOSITORY, SECRET, type ToForge } from "./forge.ts";
 
 /*
- * The stand-in in a process of its own: what it computes must not be counted as Lazarus' time. It is told what to type by messages, and answers
- * the delivery that a forge would have sent, for the bench to post when its clock runs.
+ * The stand-in in a process of its own: what it computes must not be counted as Lazarus' time. It is told
+ * what to type by messages, and answers the delivery that a forge would have sent, for the bench to post when
+ * its clock runs.
  */
 
 const FILES_PER_DIRECTORY = 50;

@@ -21,7 +21,9 @@ export interface Figure {
   readonly reach: { readonly atMost: number } | { readonly atLeast: number };
 }
 
-/** A directory of the bench's own in the checkout, which is on a disk where a temporary directory may not be. */
+/**
+ * A directory of the bench's own in the checkout, which is on a disk where a temporary directory may not be.
+ */
 export function makeGround(): { readonly dir: string; remove(): void } {
   mkdirSync(join(ROOT, ".bench"), { recursive: true });
   const dir = mkdtempSync(join(ROOT, ".bench", "run-"));

@@ -2,8 +2,8 @@ import { Agent, request } from "node:http";
 import type { Delivery } from "./forge.ts";
 
 /**
- * Posts every delivery once over so many kept connections, each sending its next one when the last was answered. Answers how many were
- * acknowledged per second.
+ * Posts every delivery once over so many kept connections, each sending its next one when the last was
+ * answered. Answers how many were acknowledged per second.
  */
 export async function acksPerSecond(
   url: string,

@@ -13,7 +13,9 @@ const ROOT = resolve(import.meta.dirname, "..");
 const ONLY_EXPRESS =
   'await import("express"); setInterval(() => {}, 1_000_000); process.stdout.write("up\\n");';
 
-/** Resident memory of a server that has nothing to do, against a process that has express and nothing else. */
+/**
+ * Resident memory of a server that has nothing to do, against a process that has express and nothing else.
+ */
 export async function idleMemory(dir: string, forge: ForgeProcess): Promise<Figure> {
   const floor: number[] = [];
   const measured: number[] = [];

@@ -14,7 +14,10 @@ const TOLERANCE = { staleMs: 24 * 60 * 60_000, skewMs: 30_000 };
 const PATHS = [...CONTRACT.directories, ...CONTRACT.files];
 const PIT = resolve(import.meta.dirname, "../src/runner/pit/pit.ts");
 
-/** A scan of ten thousand cells, against looking at the ten paths of each and parsing both of its documents; in turns. */
+/**
+ * A scan of ten thousand cells, against looking at the ten paths of each and parsing both of its documents;
+ * in turns.
+ */
 export async function pitScan(dir: string): Promise<Figure> {
   const root = layCells(join(dir, "pit"), CELLS);
   const took = { floor: [] as number[], pit: [] as number[] };
@@ -37,8 +40,9 @@ export async function pitScan(dir: string): Promise<Figure> {
 }
 
 /**
- * What is in use once the last of ten thousand cells was looked at, in the tenth scan, against a hundred; each in a process of its own. How much a
- * process holds besides is up to V8, which lets its young generation grow to some 35 MB and no further.
+ * What is in use once the last of ten thousand cells was looked at, in the tenth scan, against a hundred;
+ * each in a process of its own. How much a process holds besides is up to V8, which lets its young generation
+ * grow to some 35 MB and no further.
  */
 export async function pitMemory(dir: string): Promise<Figure> {
   const [few, many] = [FEW_CELLS, CELLS].map((count) => {

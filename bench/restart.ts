@@ -13,7 +13,10 @@ const ROUNDS = 5;
 const DIST = resolve(import.meta.dirname, "../dist");
 const FLOOR = resolve(import.meta.dirname, "floor-restart.js");
 
-/** From the start of `serve` to its ready line with a thousand running cells, against a process that only reads what must be read; in turns. */
+/**
+ * From the start of `serve` to its ready line with a thousand running cells, against a process that only
+ * reads what must be read; in turns.
+ */
 export async function restart(dir: string, forge: ForgeProcess): Promise<Figure> {
   const ground = join(dir, "restart");
   const agents = Array.from({ length: CELLS }, () => spawn("sleep", ["1d"], { stdio: "ignore" }));

@@ -10,7 +10,10 @@ const ROUNDS = 50;
 /** Agents write the time as their first instruction. */
 const STAMP = 'date +%s%N > "$HOME/began"';
 
-/** From the call of start to the agent's first instruction, in the sandbox without network against a plain process; in turns. */
+/**
+ * From the call of start to the agent's first instruction, in the sandbox without network against a plain
+ * process; in turns.
+ */
 export async function sandboxStart(): Promise<Figure> {
   const backends = { plain: processBackend(), sandboxed: sandboxBackend() };
   const check = await backends.sandboxed.check();

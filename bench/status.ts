@@ -8,7 +8,9 @@ const ROUNDS = 60;
 const FEW = 100;
 const MANY = 10_000;
 
-/** What `lazarus status CELL` does after its imports, with many cells in the registry against few; in turns. */
+/**
+ * What `lazarus status CELL` does after its imports, with many cells in the registry against few; in turns.
+ */
 export async function statusOfOne(dir: string): Promise<Figure> {
   const configs = [FEW, MANY].map((cells) => {
     const ground = join(dir, `status-${cells}`);

@@ -13,8 +13,8 @@ const START_MS = 30_000;
 const AGENT = ["/bin/date", "+%s%N"];
 
 /**
- * From the first byte of a signed delivery to the agent's first instruction, the mirror being warm, against a bare clone that shares the
- * objects of the same mirror and the same agent right after it.
+ * From the first byte of a signed delivery to the agent's first instruction, the mirror being warm, against a
+ * bare clone that shares the objects of the same mirror and the same agent right after it.
  */
 export async function warmSummon(dir: string, forge: ForgeProcess): Promise<Figure> {
   const serving = await serve(join(dir, "summon"), forge, AGENT);

@@ -1,4 +1,6 @@
-/** The repository that the demo's people work on: a parser that throws on empty input, and the test it has. */
+/**
+ * The repository that the demo's people work on: a parser that throws on empty input, and the test it has.
+ */
 export const FILES: Readonly<Record<string, string>> = {
   "README.md": "# app\n\nReads `key=value` lines.\n",
   "package.json": '{\n  "name": "app",\n  "type": "module",\n  "scripts": { "test": "node --test" }\n}\n',
@@ -21,7 +23,10 @@ export const ISSUE = {
   body: '`parse("")` throws `Cannot read properties of null`. It should give an empty object.\n\nPlease add a test.',
 } as const;
 
-/** Stands where a coding agent would: it reads its brief, changes two files, tries them, commits, and leaves a report. */
+/**
+ * Stands where a coding agent would: it reads its brief, changes two files, tries them, commits, and leaves a
+ * report.
+ */
 export const AGENT = `#!/bin/sh
 set -eu
 echo "allegro: the brief has $(wc -l < "$LAZARUS_BRIEF") lines"

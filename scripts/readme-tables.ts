@@ -26,7 +26,9 @@ function commands(): string {
 Understood, and refused with \`not in this version\`: ${missing}.`;
 }
 
-/** What became of a run, what that is read from, and what follows: the waits are asked of what decides them. */
+/**
+ * What became of a run, what that is read from, and what follows: the waits are asked of what decides them.
+ */
 function exits(): string {
   const rows = EXIT_CLASSES.map((one) => [EXITS[one].words, EXITS[one].evidence, followsOf(one)]);
   return table(["what became of a run", "what that is read from", "what follows"], rows);

@@ -6,7 +6,10 @@ export interface Clock {
   now(): number;
   /** Milliseconds that only ever grow, for measuring spans inside one process. */
   monotonic(): number;
-  /** Which boot of the machine this is, and for how many ms it has lived, asleep or not: what a wall clock that was set is told from. */
+  /**
+   * Which boot of the machine this is, and for how many ms it has lived, asleep or not: what a wall clock
+   * that was set is told from.
+   */
   machine(): { readonly bootId: string; readonly upMs: number };
   /** Calls `fn` once after `ms`; the answer cancels it. Never keeps the process alive. */
   after(ms: number, fn: () => void): () => void;

@@ -219,7 +219,9 @@ function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): voi
     deps.log.warn({ jump_ms: jumpMs }, "the wall clock was set: deadlines were moved with it");
 }
 
-/** Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die. */
+/**
+ * Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die.
+ */
 function every(ms: number, act: () => void, at: { clock: Clock; log: Log }): () => void {
   let cancel = () => {};
   const again = () => {

@@ -51,7 +51,10 @@ export function explain(error: unknown): string {
   return own.includes(cause) ? own : `${own}: ${cause}`;
 }
 
-/** The same for an issue, which strangers may read: our own words, without what a system call said of the paths of this machine. */
+/**
+ * The same for an issue, which strangers may read: our own words, without what a system call said of the
+ * paths of this machine.
+ */
 export function explainToPeople(error: unknown): string {
   if (!(error instanceof LazarusError)) return "something went wrong inside Lazarus; its log says what";
   return error.message.split("\n")[0] ?? error.code;

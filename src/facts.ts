@@ -13,8 +13,9 @@ interface FactDeps {
 type Teller<K extends JobKind> = (job: Job<K>, deps: FactDeps) => void;
 
 /**
- * What an operator is told of a cell's life, one line a fact. Each is told in the transaction that makes it true, after its effects. Commands are told by
- * `commands/dispatch.ts`, failures by `queue/attempt.ts`, the end of a process by the runner that saw it.
+ * What an operator is told of a cell's life, one line a fact. Each is told in the transaction that makes it
+ * true, after its effects. Commands are told by `commands/dispatch.ts`, failures by `queue/attempt.ts`, the
+ * end of a process by the runner that saw it.
  */
 const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
   start({ payload: { cell, run, agent, isSetUp } }, { log }) {

@@ -10,7 +10,9 @@ interface TellDeps extends Pick<Deps, "registry"> {
   readonly reports: Pick<Reports, "stuck">;
 }
 
-/** What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command. */
+/**
+ * What is told when a job fails: on the card where it is a cell's, to whoever typed it where it is a command.
+ */
 export function failures(
   deps: Parameters<typeof commandDied>[2] & TellDeps & { readonly reach: Pick<Reach, "isAway"> },
 ): WorkOptions {

@@ -6,8 +6,8 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { AgentConfig, Config } from "./config/config.ts";
 
 /**
- * The backends, by name; whether each works here is for its `check` to say. The container's is there only where an agent names it, since asking its engine takes
- * time.
+ * The backends, by name; whether each works here is for its `check` to say. The container's is there only
+ * where an agent names it, since asking its engine takes time.
  */
 export function createBackends(
   config: Pick<Config, "agents" | "container" | "engineEnv" | "childPath">,
@@ -28,8 +28,9 @@ export interface Settled {
 }
 
 /**
- * Looks which backends work here. An agent whose backend does not is refused when it is summoned, with what is missing: also where its configuration names none, and
- * the sandbox does not work. That an agent runs as a plain process is a decision that stands in the file.
+ * Looks which backends work here. An agent whose backend does not is refused when it is summoned, with what
+ * is missing: also where its configuration names none, and the sandbox does not work. That an agent runs as a
+ * plain process is a decision that stands in the file.
  */
 export async function settleBackends(
   config: Pick<Config, "agents">,

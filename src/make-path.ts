@@ -3,8 +3,9 @@ import { dirname } from "node:path";
 import { systemCode } from "./errors.ts";
 
 /**
- * Makes a directory and those on the way to it that are missing, all with `mode` less the umask. Throws the system's errors, also `ENOENT` where a
- * file system makes none (`/proc`): Node's own recursive mkdir never ends there.
+ * Makes a directory and those on the way to it that are missing, all with `mode` less the umask. Throws the
+ * system's errors, also `ENOENT` where a file system makes none (`/proc`): Node's own recursive mkdir never
+ * ends there.
  */
 export function makePath(dir: string, mode: number): void {
   try {

@@ -2,7 +2,10 @@
 const LONGEST = 64;
 const FARTHEST = 2;
 
-/** The candidate that was probably meant: at most two typos away (Damerau-Levenshtein), and fewer than the word has letters. Else null. */
+/**
+ * The candidate that was probably meant: at most two typos away (Damerau-Levenshtein), and fewer than the
+ * word has letters. Else null.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | null {
   if (word.length > LONGEST) return null;
   const typed = word.toLowerCase();

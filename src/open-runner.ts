@@ -29,7 +29,10 @@ export interface OpenRunner {
   readonly heartbeats: HeartbeatAccess;
 }
 
-/** The side that touches disk, processes and git, on this machine: its backends are tried first, and what does not work here is said. */
+/**
+ * The side that touches disk, processes and git, on this machine: its backends are tried first, and what does
+ * not work here is said.
+ */
 export async function openRunner(given: Config, options: RunnerOptions): Promise<OpenRunner> {
   const { clock, log, report } = options;
   const made = createBackends(given, clock);

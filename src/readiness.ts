@@ -18,7 +18,10 @@ export interface Readiness {
   stop(): void;
 }
 
-/** Asks the forge who we are and what time it is, until it answers: before that nobody can say what is old and what is new. */
+/**
+ * Asks the forge who we are and what time it is, until it answers: before that nobody can say what is old and
+ * what is new.
+ */
 export function createReadiness(deps: {
   config: Config;
   forge: Forge;

@@ -9,19 +9,23 @@ export interface Redactor {
 const HIDDEN = "[redacted]";
 const MIN_CHARS = 8;
 
-/** What the heartbeat token of every cell begins with; 64 hex digits follow. By its form it is hidden in every process, whoever made it. */
+/**
+ * What the heartbeat token of every cell begins with; 64 hex digits follow. By its form it is hidden in every
+ * process, whoever made it.
+ */
 export const CELL_TOKEN_PREFIX = "lazarus-beat-";
 
 /**
- * What people and programs put between the characters of a secret without changing it: an escape sequence of a terminal,
- * a line break (also as `\n` inside JSON) with indentation, characters nobody sees, backslashes of Markdown, JSON or a shell.
+ * What people and programs put between the characters of a secret without changing it: an escape sequence of
+ * a terminal, a line break (also as `\n` inside JSON) with indentation, characters nobody sees, backslashes
+ * of Markdown, JSON or a shell.
  */
 const FILLER =
   /\x1B\[[0-?]*[ -/]*[@-~]|(\r?\n|(?:\\r)?\\n)[ \t]*|[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]|\r|\p{Cf}|\\/gu;
 
 /**
- * Knows each secret plain, in base64 (also URL-safe, and inside longer base64 at any of the three alignments), URL-encoded,
- * JSON- and HTML-escaped, in hex, and all of these broken over lines.
+ * Knows each secret plain, in base64 (also URL-safe, and inside longer base64 at any of the three
+ * alignments), URL-encoded, JSON- and HTML-escaped, in hex, and all of these broken over lines.
  */
 export function createRedactor(secrets: Iterable<string>): Redactor {
   const needles = new Set<string>();
@@ -48,7 +52,9 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
   };
 }
 
-/** A text without fillers, and where its parts stood: part i begins at `starts[i]`, and stood at `origins[i]`. */
+/**
+ * A text without fillers, and where its parts stood: part i begins at `starts[i]`, and stood at `origins[i]`.
+ */
 interface Condensed {
   readonly text: string;
   readonly starts: readonly number[];
@@ -144,7 +150,10 @@ function formsOf(secret: string): string[] {
   ];
 }
 
-/** Where cells' tokens stand, whole or cut off: plain, in hex, percent-encoded, and in base64 at all three alignments. */
+/**
+ * Where cells' tokens stand, whole or cut off: plain, in hex, percent-encoded, and in base64 at all three
+ * alignments.
+ */
 function findCellTokens(text: string): Span[] {
   return Array.from(text.matchAll(CELL_TOKENS), (match) => [match.index, match.index + match[0].length]);
 }
@@ -158,7 +167,8 @@ function cellTokenForms(): RegExp {
     `${CELL_TOKEN_PREFIX}[0-9a-f]{8,64}`,
     `${hex}[0-9a-f]{16,128}`,
     `${hex.replace(/../g, "%$&")}(?:%[0-9a-f]{2}){8,64}`,
-    // 64 hex digits are 86 characters of base64, and up to two more that the last ones share with what follows.
+    // 64 hex digits are 86 characters of base64, and up to two more that the last ones share with what
+    // follows.
     ...[0, 1, 2].map((shift) => `${base64Core(prefix, shift)}[A-Za-z0-9+/_-]{11,88}={0,2}`),
   ];
   return new RegExp(forms.join("|"), "gi");

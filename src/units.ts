@@ -8,7 +8,9 @@ export function formatSize(bytes: number): string {
   return `${Number((bytes / Number(of)).toFixed(1))} ${unit}`;
 }
 
-/** Money for people: `0.006 USD`, `0.42 USD`, `12.30 USD`; in Markdown a dollar's sign would begin a formula. */
+/**
+ * Money for people: `0.006 USD`, `0.42 USD`, `12.30 USD`; in Markdown a dollar's sign would begin a formula.
+ */
 export function formatCost(usd: number): string {
   if (usd >= 0.1) return `${usd.toFixed(2)} USD`;
   return usd < 0.0001 ? "less than 0.0001 USD" : `${Number(usd.toPrecision(2))} USD`;
@@ -24,7 +26,10 @@ export const DURATION_FORM = "a duration such as 90s, 15m, 4h or 2d";
 /** What a size looks like, for sentences about one that is none. */
 export const SIZE_FORM = "a size such as 512KB, 100MB or 2GB";
 
-/** Milliseconds of `90s 15m 4h 2d`, `0` or `0s`; null for everything else (fractions, signs, several units, bare numbers). */
+/**
+ * Milliseconds of `90s 15m 4h 2d`, `0` or `0s`; null for everything else (fractions, signs, several units,
+ * bare numbers).
+ */
 export function parseDuration(text: string): number | null {
   if (text === "0") return 0;
   const match = /^(\d{1,9})([smhd])$/.exec(text);
@@ -40,7 +45,10 @@ export function parseSize(text: string): number | null {
   return safe(Number(match[1]) * SIZE_BYTES[match[2] as keyof typeof SIZE_BYTES]);
 }
 
-/** A duration as the configuration writes it, in the largest unit that is exact: `5400000` is `90m`. Below a second: `1s` per started second. */
+/**
+ * A duration as the configuration writes it, in the largest unit that is exact: `5400000` is `90m`. Below a
+ * second: `1s` per started second.
+ */
 export function formatDuration(ms: number): string {
   const seconds = Math.ceil(ms / 1000);
   if (seconds === 0) return "0";

@@ -6,15 +6,15 @@ const ANSI =
 const CONTROL = /[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g;
 
 /**
- * What is not seen or turns the direction of reading: format characters (bidi, zero width, tags), fillers, and variation
- * selectors but the two that choose how an emoji looks.
+ * What is not seen or turns the direction of reading: format characters (bidi, zero width, tags), fillers,
+ * and variation selectors but the two that choose how an emoji looks.
  */
 const INVISIBLE =
   /\p{Cf}|\u034F|[\u115F\u1160\u17B4\u17B5\u3164\uFFA0]|[\u180B-\u180F\uFE00-\uFE0D]|[\u{E0100}-\u{E01EF}]/gu;
 
 /**
- * Text of others as one sees it: without terminal escapes, control, bidi and zero-width characters; lines end with `\n`, tabs
- * stay. Linear in its length.
+ * Text of others as one sees it: without terminal escapes, control, bidi and zero-width characters; lines end
+ * with `\n`, tabs stay. Linear in its length.
  */
 export function plain(text: string): string {
   return text

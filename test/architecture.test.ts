@@ -34,7 +34,8 @@ const ZONES: Zones = {
   // What control and runners say to each other.
   protocol: { files: ["src/protocol/"], may: GROUND },
   queue: { files: ["src/queue/"], may: [...GROUND, "store", "protocol"] },
-  // L2: the two sides. Control never touches disk, processes or git; a runner never touches the registry or the forge's API.
+  // L2: the two sides. Control never touches disk, processes or git; a runner never touches the registry or
+  // the forge's API.
   control: { files: ["src/cells/"], may: [...GROUND, "config", "store", "queue", "protocol"] },
   runner: {
     files: ["src/runner/"],
@@ -151,6 +152,16 @@ describe("the source", () => {
 
   it("knows no any", () => {
     expect(uses(sources, ANY)).toEqual([]);
+  });
+
+  it("has no comment of more than 110 columns", () => {
+    const isComment = (line: string) => /^\s*(\/\/|\/?\*)/.test(line);
+    const wide = [...sources].flatMap(([file, text]) =>
+      text
+        .split("\n")
+        .flatMap((line, at) => (isComment(line) && line.length > 110 ? [`${file}:${at + 1}`] : [])),
+    );
+    expect(wide).toEqual([]);
   });
 
   it(`has no file of more than ${MOST_LINES} lines`, () => {

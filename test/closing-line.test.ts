@@ -21,7 +21,9 @@ export default { test: { include: ["*.test.ts"], reporters: ["default", new Clos
   });
   afterEach(() => rm(dir, { recursive: true, force: true }));
 
-  /** Runs vitest as a person would, on these files; answers its exit code and the closing lines of its output. */
+  /**
+   * Runs vitest as a person would, on these files; answers its exit code and the closing lines of its output.
+   */
   async function run(files: Readonly<Record<string, string>>): Promise<{ code: number; last: string[] }> {
     for (const [name, text] of Object.entries(files)) {
       await writeFile(join(dir, name), `import { describe, expect, it } from "vitest";\n${text}\n`);

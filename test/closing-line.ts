@@ -1,12 +1,16 @@
 import type { Reporter, TestModule } from "vitest/node";
 import type {} from "./machine.ts";
 
-/** How many tests ended how; a file that could not be loaded and an error outside of any test count as failed. */
+/**
+ * How many tests ended how; a file that could not be loaded and an error outside of any test count as failed.
+ */
 export interface Tally {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** What was missing, in words (empty: the test does not say) -> how many tests were skipped for want of it. */
+  /**
+   * What was missing, in words (empty: the test does not say) -> how many tests were skipped for want of it.
+   */
   readonly lacks: ReadonlyMap<string, number>;
 }
 
@@ -30,7 +34,9 @@ export function tally(modules: readonly TestModule[], strayErrors: number): Tall
   return { ...counts, lacks };
 }
 
-/** What was skipped and for want of what, and the run in one line, for CI: `12 passed, 0 failed, 0 skipped`. */
+/**
+ * What was skipped and for want of what, and the run in one line, for CI: `12 passed, 0 failed, 0 skipped`.
+ */
 export function closingLines({ passed, failed, skipped, lacks }: Tally): string[] {
   const most = [...lacks].sort(([, one], [, other]) => other - one);
   return [

@@ -7,8 +7,8 @@ const ROOT = resolve(import.meta.dirname, "..");
 const CONFIG = join(ROOT, "vite.build.config.ts");
 
 /**
- * Builds what is older than the code: `dist/`, since the end-to-end tests start the program as people do, and the programs that tests start beside it, which would be compiled at
- * each start otherwise.
+ * Builds what is older than the code: `dist/`, since the end-to-end tests start the program as people do, and
+ * the programs that tests start beside it, which would be compiled at each start otherwise.
  */
 export default async function setup(): Promise<void> {
   const newest = Math.max(youngest(join(ROOT, "src")), statSync(CONFIG).mtimeMs);

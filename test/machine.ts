@@ -18,8 +18,8 @@ export interface Needs {
 }
 
 /**
- * What a test wants of the machine, as its options: `it("…", needs("sandbox"), () => …)`, `describe("…", needs("root"), () => …)`. Where one is missing the test is skipped, and
- * the run's last lines say so.
+ * What a test wants of the machine, as its options: `it("…", needs("sandbox"), () => …)`, `describe("…",
+ * needs("root"), () => …)`. Where one is missing the test is skipped, and the run's last lines say so.
  */
 export function needs(...wants: readonly Want[]): Needs {
   const lacks = inject("lacks");

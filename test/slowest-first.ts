@@ -1,6 +1,9 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** Where whole programs are started and waited for, the slowest first; a fresh checkout has no times of an earlier run. */
+/**
+ * Where whole programs are started and waited for, the slowest first; a fresh checkout has no times of an
+ * earlier run.
+ */
 const SLOW = [
   "test/chaos/archive",
   "test/hostile/tree",

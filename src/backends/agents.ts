@@ -45,7 +45,8 @@ export function fitsArgument(text: string): boolean {
 
 /**
  * How an agent is started: what is configured, and what its preset fills in.
- * @throws LazarusError `configuration` when there is no command, or the brief is longer than an argument can be.
+ * @throws LazarusError `configuration` when there is no command, or the brief is longer than an argument can
+ * be.
  */
 export function agentCommand(agent: AgentSetup, context: LaunchContext): AgentCommand {
   const known = agent.preset === null ? null : preset(agent.preset);
@@ -105,7 +106,10 @@ export interface GitIdentity {
   readonly keyPath: string | null;
 }
 
-/** The environment every agent process has, all of it; its author's address belongs to nobody. @see RFC 2606 for `.invalid` */
+/**
+ * The environment every agent process has, all of it; its author's address belongs to nobody. @see RFC 2606
+ * for `.invalid`
+ */
 export function baseEnvironment(context: EnvironmentContext): Record<string, string> {
   const { git } = context;
   const name = git.name ?? context.agentName;
@@ -140,7 +144,10 @@ function signing(keyPath: string): Record<string, string> {
   return { GIT_CONFIG_COUNT: String(Object.keys(config).length), ...Object.fromEntries(pairs) };
 }
 
-/** The whole environment of a run: an agent's own wins, except over `LAZARUS_*`, by which its processes are found. */
+/**
+ * The whole environment of a run: an agent's own wins, except over `LAZARUS_*`, by which its processes are
+ * found.
+ */
 export function agentEnvironment(
   base: Readonly<Record<string, string>>,
   own: Readonly<Record<string, string>>,

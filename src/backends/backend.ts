@@ -1,22 +1,29 @@
 /**
- * Where agent processes live. A Handle is plain JSON, so that a restarted runner can observe and stop what it did not start.
+ * Where agent processes live. A Handle is plain JSON, so that a restarted runner can observe and stop what it
+ * did not start.
  *
- * **start** spawns a tiny shell parent (the shim, whose script is a file without a name) in a session and process group of its own, its output going to `logPath` (appended), its
- * input from `stdinPath`. The shim first takes `<stateDir>/run-<n>.lock` (O_EXCL) and leaves if it exists, then writes `<stateDir>/run.json`, runs the agent
- * and writes `<stateDir>/exit.json` last. The starter may be killed at any instant: nothing of this dies with it, and a second `start` of the same
- * run finds the first process (proven by /proc, never by the file alone) or its end. Throws `LazarusError("agent-missing")` when
- * `command[0]` cannot be found or executed, `"backend"` when *we* could not run it.
+ * **start** spawns a tiny shell parent (the shim, whose script is a file without a name) in a session and
+ * process group of its own, its output going to `logPath` (appended), its input from `stdinPath`. The shim
+ * first takes `<stateDir>/run-<n>.lock` (O_EXCL) and leaves if it exists, then writes `<stateDir>/run.json`,
+ * runs the agent and writes `<stateDir>/exit.json` last. The starter may be killed at any instant: nothing of
+ * this dies with it, and a second `start` of the same run finds the first process (proven by /proc, never by
+ * the file alone) or its end. Throws `LazarusError("agent-missing")` when `command[0]` cannot be found or
+ * executed, `"backend"` when *we* could not run it.
  *
- * **observe** says `alive`, `exited` (the exit record, read again after the process was seen gone), or `gone` (no record: it was killed together with its shim, or the
- * machine restarted). A pid is no identity: boot id, pid and start time are.
+ * **observe** says `alive`, `exited` (the exit record, read again after the process was seen gone), or `gone`
+ * (no record: it was killed together with its shim, or the machine restarted). A pid is no identity: boot id,
+ * pid and start time are.
  *
- * **stop** sends TERM to everything the run started, waits `graceMs`, sends KILL to all that remains (again until it is gone), writes `exit.json` if
- * the shim could not, and answers what still lives: an empty list is the proof. Stopping what is gone is no error.
+ * **stop** sends TERM to everything the run started, waits `graceMs`, sends KILL to all that remains (again
+ * until it is gone), writes `exit.json` if the shim could not, and answers what still lives: an empty list is
+ * the proof. Stopping what is gone is no error.
  *
- * **leftovers** names every live process of a cell: of the run's session, with `LAZARUS_CELL=<id>` in its environment, or of its own user.
+ * **leftovers** names every live process of a cell: of the run's session, with `LAZARUS_CELL=<id>` in its
+ * environment, or of its own user.
  *
- * **runToEnd** runs a short command under exactly the conditions of an agent (environment list, limits, isolation) and waits for it; it is
- * killed after `timeoutMs`. For looking into a tree that an agent could write.
+ * **runToEnd** runs a short command under exactly the conditions of an agent (environment list, limits,
+ * isolation) and waits for it; it is killed after `timeoutMs`. For looking into a tree that an agent could
+ * write.
  */
 export interface Backend {
   readonly name: BackendName;
@@ -36,8 +43,8 @@ export type BackendCheck =
   | { readonly ok: false; readonly why: string; readonly fix: string };
 
 /**
- * A user of a cell's own, where Lazarus is root: it owns worktree, artifacts and homes, and nothing else on the host. `groups` lets it read the
- * mirror whose objects it borrows.
+ * A user of a cell's own, where Lazarus is root: it owns worktree, artifacts and homes, and nothing else on
+ * the host. `groups` lets it read the mirror whose objects it borrows.
  */
 export interface CellUser {
   readonly uid: number;

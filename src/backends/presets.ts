@@ -8,7 +8,9 @@ export type BriefBy = "stdin" | "argument" | "file";
 
 /** The conversation that a run begins, or goes on with. */
 export interface Session {
-  /** Of a new one: a UUID for agents that let it be chosen. Of one that goes on: the agent's own name for it. */
+  /**
+   * Of a new one: a UUID for agents that let it be chosen. Of one that goes on: the agent's own name for it.
+   */
   readonly id: string;
   readonly isNew: boolean;
 }
@@ -25,8 +27,8 @@ export interface LaunchContext {
   readonly home: string;
   readonly session: Session;
   /**
-   * Lazarus holds the agent: a sandbox, a container, or a user of the cell's own. Then the agent asks nobody what it may run. Else it runs as the
-   * user of Lazarus, and an agent with a softer mode keeps to it.
+   * Lazarus holds the agent: a sandbox, a container, or a user of the cell's own. Then the agent asks nobody
+   * what it may run. Else it runs as the user of Lazarus, and an agent with a softer mode keeps to it.
    */
   readonly isIsolated: boolean;
 }
@@ -39,20 +41,28 @@ export interface PresetCommand {
 
 /** How a session is found again. */
 export interface SessionTrace {
-  /** Null: Lazarus chooses its id. Else the agent does, and its log says it: the first match at its start, or the last at its end. */
+  /**
+   * Null: Lazarus chooses its id. Else the agent does, and its log says it: the first match at its start, or
+   * the last at its end.
+   */
   readonly told: { readonly pattern: RegExp; readonly at: "start" | "end" } | null;
   /** Where the agent's home holds a file for each session that has begun; null: it keeps them in one file. */
   readonly files: { readonly dir: readonly string[]; ending(id: string): string } | null;
 }
 
-/** A file that an agent needs in its home: made from what a template brought (null: nothing); null leaves it as it is. */
+/**
+ * A file that an agent needs in its home: made from what a template brought (null: nothing); null leaves it
+ * as it is.
+ */
 export interface HomeFile {
   /** Below the home. */
   readonly path: string;
   fill(text: string | null, env: Readonly<Record<string, string>>): string | null;
 }
 
-/** A known agent. @see the tables of each vendor's command line; `npm run try-agents` runs the real programs. */
+/**
+ * A known agent. @see the tables of each vendor's command line; `npm run try-agents` runs the real programs.
+ */
 export interface Preset {
   readonly name: PresetName;
   /** How it takes its brief unless configured otherwise. */
@@ -82,7 +92,10 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     },
     env: ({ home }) => ({ HERMES_HOME: home }),
   },
-  /** 2.1: a session id that exists already is an error. As root it bypasses its permissions only where it is told of a sandbox. */
+  /**
+   * 2.1: a session id that exists already is an error. As root it bypasses its permissions only where it is
+   * told of a sandbox.
+   */
   claude: {
     brief: "stdin",
     session: { told: null, files: jsonl("claude", "projects") },
@@ -103,8 +116,8 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     }),
   },
   /**
-   * 0.171: its own sandbox cannot be made inside ours. Where ours is missing, its own lets it write the artifacts too, and commit. The options of
-   * `exec` stand before `resume`, which takes few of them.
+   * 0.171: its own sandbox cannot be made inside ours. Where ours is missing, its own lets it write the
+   * artifacts too, and commit. The options of `exec` stand before `resume`, which takes few of them.
    */
   codex: {
     brief: "stdin",
@@ -148,7 +161,10 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
       OPENCODE_DISABLE_AUTOUPDATE: "1",
     }),
   },
-  /** 0.61: ends with 41 where its settings do not say how it logs in. The file of a session bears the first part of its id. */
+  /**
+   * 0.61: ends with 41 where its settings do not say how it logs in. The file of a session bears the first
+   * part of its id.
+   */
   gemini: {
     brief: "stdin",
     session: {
@@ -165,7 +181,10 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     }),
     env: ({ home }) => ({ GEMINI_CLI_HOME: join(home, "gemini"), GEMINI_CLI_TRUST_WORKSPACE: "true" }),
   },
-  /** 0.15: where its model is over its rate it waits in silence for up to 40 minutes, unless its settings say how often. */
+  /**
+   * 0.15: where its model is over its rate it waits in silence for up to 40 minutes, unless its settings say
+   * how often.
+   */
   qwen: {
     brief: "stdin",
     session: { told: null, files: jsonl("qwen", "projects") },
@@ -179,7 +198,10 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     }),
     env: ({ home }) => ({ QWEN_HOME: join(home, "qwen") }),
   },
-  /** From its documentation. Restoring its history brings back a summary and no session, so every run gets the whole brief. */
+  /**
+   * From its documentation. Restoring its history brings back a summary and no session, so every run gets the
+   * whole brief.
+   */
   aider: {
     brief: "file",
     session: null,
@@ -200,7 +222,10 @@ export function preset(name: PresetName): Preset {
   return { name, ...PRESETS[name] };
 }
 
-/** Adds how it logs in, by the key it is given, to settings that do not say. Settings that are no JSON stay as they are. */
+/**
+ * Adds how it logs in, by the key it is given, to settings that do not say. Settings that are no JSON stay as
+ * they are.
+ */
 function geminiSettings(text: string | null, env: Readonly<Record<string, string>>): string | null {
   const settings = text === null ? {} : objectIn(text);
   if (settings === null) return null;

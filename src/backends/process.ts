@@ -27,9 +27,9 @@ const NOTE_AS_ROOT =
   "the network is not limited";
 
 /**
- * Agents as plain processes: a session and group of their own, an environment of their own, limits, nothing more (safety.md, degrees of
- * isolation). What leaves its session, clears its environment and loses its parent can no longer be told from other processes, unless the cell has a
- * user of its own.
+ * Agents as plain processes: a session and group of their own, an environment of their own, limits, nothing
+ * more (safety.md, degrees of isolation). What leaves its session, clears its environment and loses its
+ * parent can no longer be told from other processes, unless the cell has a user of its own.
  */
 export function processBackend(clock: Clock = systemClock): Backend {
   return {
@@ -76,7 +76,9 @@ export function leftoversOf(cellId: string, handle: Handle | null): ProcessInfo[
   return processesOf({ cellId, leader: handle, byMarker: true, uid: handle?.uid }).map(toInfo);
 }
 
-/** Ends everything a run started and sees to it that there is an exit record; `isAsked`: see `endProcesses`. */
+/**
+ * Ends everything a run started and sees to it that there is an exit record; `isAsked`: see `endProcesses`.
+ */
 export async function stopRun(
   handle: Handle,
   graceMs: number,

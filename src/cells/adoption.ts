@@ -9,7 +9,10 @@ export interface Started {
   readonly uids: Uids;
 }
 
-/** A runner's cells that run or are set up are watched on; what was half-made or half-removed goes. Answers how many live. */
+/**
+ * A runner's cells that run or are set up are watched on; what was half-made or half-removed goes. Answers
+ * how many live.
+ */
 export async function adopt(runner: RunnerPort, started: Started): Promise<number> {
   const watched = watchedOn(runner.name, started);
   const cells = started.registry.list().filter((cell) => cell.runner === runner.name);

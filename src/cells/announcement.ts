@@ -10,7 +10,10 @@ export type Announcement =
     }
   /** The first run of a cell has begun: what was asked for is done. */
   | { readonly kind: "begun"; readonly cell: Cell }
-  /** It ended before it began. `isNews`: nobody did that on purpose whom they could have watched, so they are told. */
+  /**
+   * It ended before it began. `isNews`: nobody did that on purpose whom they could have watched, so they are
+   * told.
+   */
   | { readonly kind: "never-began"; readonly cell: Cell; readonly why: string; readonly isNews: boolean }
   /** Somebody wanted it closed, and that could not be; `n` tells one time from the next. */
   | {

@@ -8,7 +8,10 @@ export interface BriefParts {
   readonly title: string;
   readonly body: string;
   readonly author: string;
-  /** What the author of the issue may do on the target: text of people without write permission is marked as such. */
+  /**
+   * What the author of the issue may do on the target: text of people without write permission is marked as
+   * such.
+   */
   readonly authorIsTrusted: boolean;
   readonly requester: string;
   /** What the requester said after ` -- `. */
@@ -20,7 +23,10 @@ export interface BriefParts {
   readonly coAuthor: string | null;
 }
 
-/** The exact text an agent reads, and its SHA-256 in hex over the UTF-8 bytes. Pure: the same parts give the same bytes. */
+/**
+ * The exact text an agent reads, and its SHA-256 in hex over the UTF-8 bytes. Pure: the same parts give the
+ * same bytes.
+ */
 export function makeBrief(parts: BriefParts): { text: string; sha256: string } {
   const mark = parts.authorIsTrusted
     ? ""

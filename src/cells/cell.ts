@@ -14,7 +14,10 @@ import type { ExitClass, StopCause } from "./exit.ts";
 export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
 export type State = (typeof STATES)[number];
 
-/** Every move there is. A move that is not here cannot happen: `registry.move` is the only writer and asks this table. */
+/**
+ * Every move there is. A move that is not here cannot happen: `registry.move` is the only writer and asks
+ * this table.
+ */
 export const MOVES: Readonly<Record<State, readonly State[]>> = {
   proposed: ["active", "archived"],
   active: ["idle", "closing"],
@@ -59,13 +62,19 @@ export interface Member {
   readonly role: Role;
 }
 
-/** One isolated workspace for one mission on one target, as the registry knows it. Times are epoch milliseconds. */
+/**
+ * One isolated workspace for one mission on one target, as the registry knows it. Times are epoch
+ * milliseconds.
+ */
 export interface Cell {
   readonly id: string;
   readonly state: State;
   readonly outcome: Outcome | null;
   readonly health: Health | null;
-  /** Why it is not going on, or not as it should: all the causes below in words, for people (`reasonOf`). It is not stored. */
+  /**
+   * Why it is not going on, or not as it should: all the causes below in words, for people (`reasonOf`). It
+   * is not stored.
+   */
   readonly reason: string | null;
   /** Why a director must let it start. */
   readonly approval: string | null;
@@ -88,7 +97,9 @@ export interface Cell {
   readonly title: string;
   readonly issueUrl: string;
   readonly requester: Requester;
-  /** The comment that asked, if one did; when it is deleted before the cell started, the cell is withdrawn. */
+  /**
+   * The comment that asked, if one did; when it is deleted before the cell started, the cell is withdrawn.
+   */
   readonly askedInComment: number | null;
   /** Where it was asked for on the forge, so that they hear there what becomes of it; null: not there. */
   readonly asked: ForgeAsker | null;
@@ -100,7 +111,10 @@ export interface Cell {
   readonly baseCommit: string;
   /** Where the repository's own `.lazarus.yml` is read; null: at the base commit. */
   readonly rules: { readonly ref: string; readonly commit: string } | null;
-  /** The fork that it started from, and a commit of the target's own base: what lies between came from there; null: it did not start from a fork. */
+  /**
+   * The fork that it started from, and a commit of the target's own base: what lies between came from there;
+   * null: it did not start from a fork.
+   */
   readonly fork: Fork | null;
   readonly branch: string;
   /** `draft`: a pull request of our own; `branch`: the branch of the pull request the cell is about. */
@@ -140,7 +154,10 @@ export interface Cell {
   readonly ttlWarnedFor: number | null;
   /** When an archived cell is destroyed by itself; null: never. */
   readonly keepUntil: number | null;
-  /** Digest of the setup that its tree, as it is, was set up with; null: of none, or the tree was brought back since. */
+  /**
+   * Digest of the setup that its tree, as it is, was set up with; null: of none, or the tree was brought back
+   * since.
+   */
   readonly setUpWith: string | null;
   /** On which runner its directory lies, for as long as there is one. */
   readonly runner: string;
@@ -160,8 +177,8 @@ export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn
 export type RunState = (typeof RUN_STATES)[number];
 
 /**
- * One execution of one agent. `waiting`: in line for a place; `admitted`: has its place and is being started; both `admitted` and
- * `running` count against the limits.
+ * One execution of one agent. `waiting`: in line for a place; `admitted`: has its place and is being started;
+ * both `admitted` and `running` count against the limits.
  */
 export interface Run {
   readonly cellId: string;

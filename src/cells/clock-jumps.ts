@@ -8,9 +8,10 @@ const SMALLEST_JUMP_MS = 5_000;
 const STORED_EVERY_MS = 10_000;
 
 /**
- * Notices that the wall clock was set: ticks store boot id, time since boot and wall clock, and where the wall clock moved otherwise than the machine lived, every deadline moves with it.
- * Across a reboot nobody can tell, so nothing moves there, unless it is earlier now than before. Answers the jump in ms, 0 where there was none; to be called before anything that looks
- * at deadlines, as often as that is done.
+ * Notices that the wall clock was set: ticks store boot id, time since boot and wall clock, and where the
+ * wall clock moved otherwise than the machine lived, every deadline moves with it. Across a reboot nobody can
+ * tell, so nothing moves there, unless it is earlier now than before. Answers the jump in ms, 0 where there
+ * was none; to be called before anything that looks at deadlines, as often as that is done.
  */
 export function tick(deps: { deadlines: Deadlines; queue: Pick<Queue, "shift">; clock: Clock }): number {
   const { deadlines, queue, clock } = deps;
@@ -30,7 +31,8 @@ export function tick(deps: { deadlines: Deadlines; queue: Pick<Queue, "shift">; 
 
 function jumpBetween(before: Tick, seen: Tick): number {
   const wallMs = seen.at - before.at;
-  // A machine without a clock of its own wakes up in the past, and is told the time later on: that is no reason to wait for it twice.
+  // A machine without a clock of its own wakes up in the past, and is told the time later on: that is no
+  // reason to wait for it twice.
   const jumpMs = isSameLife(before, seen) ? wallMs - (seen.upMs - before.upMs) : Math.min(0, wallMs);
   return Math.abs(jumpMs) < SMALLEST_JUMP_MS ? 0 : Math.round(jumpMs);
 }

@@ -22,12 +22,15 @@ export const STOP_CAUSES = ["asked", "closed", "over-limit", "destroyed", "refus
 export type StopCause = (typeof STOP_CAUSES)[number];
 
 /**
- * What follows by itself: `publish` what there is; `ask` a person at once, and publish; try again with `backoff`, or `at-reset`, and publish only when it
- * is not tried again any more.
+ * What follows by itself: `publish` what there is; `ask` a person at once, and publish; try again with
+ * `backoff`, or `at-reset`, and publish only when it is not tried again any more.
  */
 export type Follows = "publish" | "ask" | "backoff" | "at-reset";
 
-/** Each class: how people are told of it, what it is read from, and what follows. The README's table is made from this. */
+/**
+ * Each class: how people are told of it, what it is read from, and what follows. The README's table is made
+ * from this.
+ */
 export const EXITS: Readonly<
   Record<ExitClass, { readonly words: string; readonly evidence: string; readonly follows: Follows }>
 > = {
@@ -116,7 +119,10 @@ const OF_GEMINI: Readonly<Record<number, ExitClass>> = {
   55: "cannot-run",
 };
 
-/** Codes that say more than "it failed", of the agents whose presets bear these names. A forge's or model's status is cut to its low byte. */
+/**
+ * Codes that say more than "it failed", of the agents whose presets bear these names. A forge's or model's
+ * status is cut to its low byte.
+ */
 const CODES: Readonly<Record<string, Readonly<Record<number, ExitClass>>>> = {
   gemini: OF_GEMINI,
   qwen: OF_GEMINI,
@@ -137,8 +143,8 @@ export interface Ended {
 }
 
 /**
- * Reads from what a run left what became of it. Pure. No text of an agent makes it `done`: that takes an exit code of 0 and work in git; and no exit
- * code does either while its own last event tells of an error.
+ * Reads from what a run left what became of it. Pure. No text of an agent makes it `done`: that takes an exit
+ * code of 0 and work in git; and no exit code does either while its own last event tells of an error.
  */
 export function classify(ended: Ended): Exit {
   const { run, preset, harvest, isNew } = ended;

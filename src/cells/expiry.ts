@@ -19,7 +19,10 @@ export interface ExpiryDeps {
 /** Nobody is warned longer than this before the end. */
 const LONGEST_WARNING_MS = 60 * 60_000;
 
-/** How long before its end a cell is warned whose TTL began `since` (epoch ms): a tenth of it, at most an hour; an hour too where the clock was set to before that. */
+/**
+ * How long before its end a cell is warned whose TTL began `since` (epoch ms): a tenth of it, at most an
+ * hour; an hour too where the clock was set to before that.
+ */
 export function warningMs(ttl: { readonly since: number; readonly expiresAt: number }): number {
   const ttlMs = ttl.expiresAt - ttl.since;
   return ttlMs <= 0 ? LONGEST_WARNING_MS : Math.min(LONGEST_WARNING_MS, ttlMs / 10);
@@ -31,9 +34,10 @@ function beganAt(cell: Cell, registry: Registry): number {
 }
 
 /**
- * What time does to cells: those near the end of their TTL are warned of it, those past it are closed, or withdrawn where they never started; archived ones that were kept long enough are
- * destroyed. A cell that was not warned in time, since Lazarus was down or the clock was set, is warned first and gets the time of a warning. All of it is in rows, so that a
- * restart neither forgets nor doubles it.
+ * What time does to cells: those near the end of their TTL are warned of it, those past it are closed, or
+ * withdrawn where they never started; archived ones that were kept long enough are destroyed. A cell that was
+ * not warned in time, since Lazarus was down or the clock was set, is warned first and gets the time of a
+ * warning. All of it is in rows, so that a restart neither forgets nor doubles it.
  */
 export function lookAtTime(deps: ExpiryDeps): void {
   const now = deps.clock.now();
@@ -75,17 +79,26 @@ function expire(cell: Cell, { registry, lifecycle }: ExpiryDeps): void {
   if (run?.state === "waiting") lifecycle.withdraw(cell, run, { who: "lazarus", why, outcome: "expired" });
 }
 
-/** It was tried to close it after its TTL, and could not be: a person must look, and nothing is gained by trying for ever. */
+/**
+ * It was tried to close it after its TTL, and could not be: a person must look, and nothing is gained by
+ * trying for ever.
+ */
 function gaveUpSince(cell: Cell, registry: Registry): boolean {
   return registry
     .history(cell.id)
     .some((row) => row.from === "closing" && row.to === "idle" && row.at >= cell.expiresAt);
 }
 
-/** A machine that wakes up in the future is told so soon after its start; what was destroyed until then would be gone. */
+/**
+ * A machine that wakes up in the future is told so soon after its start; what was destroyed until then would
+ * be gone.
+ */
 const CLOCK_MENDED_MS = 10 * 60_000;
 
-/** The longer of what was promised when it was archived and what is configured now counts: nobody loses a seal by a change of the file. */
+/**
+ * The longer of what was promised when it was archived and what is configured now counts: nobody loses a seal
+ * by a change of the file.
+ */
 function retain(cell: Cell, now: number, { registry, lifecycle, steps, clock, config }: ExpiryDeps): void {
   if (cell.closing !== null) return;
   const last = registry.lastRun(cell.id);

@@ -14,8 +14,9 @@ export interface LifecycleDeps extends StepDeps {
 }
 
 /**
- * The control side of a cell's life: what people and time ask for, each as one transaction of moves and the jobs that follow. It never touches a
- * directory; runners do, and report back (`reports/`). All methods are synchronous.
+ * The control side of a cell's life: what people and time ask for, each as one transaction of moves and the
+ * jobs that follow. It never touches a directory; runners do, and report back (`reports/`). All methods are
+ * synchronous.
  */
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
@@ -48,8 +49,9 @@ export class Lifecycle {
   }
 
   /**
-   * Asks for another run of an idle cell, or of an archived one, which is brought back for it; a retry that waits for its time gives way to it, and the
-   * breaker is reset. `words`: what the requester says to the agent.
+   * Asks for another run of an idle cell, or of an archived one, which is brought back for it; a retry that
+   * waits for its time gives way to it, and the breaker is reset. `words`: what the requester says to the
+   * agent.
    */
   rerun(cell: Cell, agent: string, by: Requester & { readonly words?: string | null }): Run {
     const requester: Requester = { id: by.id, login: by.login };
@@ -81,7 +83,10 @@ export class Lifecycle {
     return this.#registry.mustRun(cellId, n);
   }
 
-  /** Takes a run that waits in line, or has just got its place, out of it; a cell that was never made gets the outcome. */
+  /**
+   * Takes a run that waits in line, or has just got its place, out of it; a cell that was never made gets the
+   * outcome.
+   */
   withdraw(cell: Cell, run: Run, step: { who: string; why: string; outcome: Outcome }): void {
     this.#registry.transaction(() => {
       const { state } = this.#registry.mustRun(cell.id, run.n);
@@ -143,7 +148,10 @@ export class Lifecycle {
     return true;
   }
 
-  /** Begins to close an active or idle cell; what remains to be published is published first, unless it is to be discarded. */
+  /**
+   * Begins to close an active or idle cell; what remains to be published is published first, unless it is to
+   * be discarded.
+   */
   close(cell: Cell, closing: Closing, why: string): void {
     this.#registry.transaction(() => {
       const { state } = this.#mustBe(cell.id, ["active", "idle"]);
@@ -189,8 +197,8 @@ export class Lifecycle {
   }
 
   /**
-   * Scrubs a cell, whatever its state: what is still alive in it is ended first, and nothing is published. Asked again it tries again
-   * what had been given up.
+   * Scrubs a cell, whatever its state: what is still alive in it is ended first, and nothing is published.
+   * Asked again it tries again what had been given up.
    */
   destroy(cell: Cell, who: string): void {
     this.#registry.transaction(() => {
@@ -215,7 +223,10 @@ export class Lifecycle {
     });
   }
 
-  /** The cell as it is now. @throws LazarusError `internal`, retryable, where it left these states since the caller looked. */
+  /**
+   * The cell as it is now. @throws LazarusError `internal`, retryable, where it left these states since the
+   * caller looked.
+   */
   #mustBe(cellId: string, states: readonly Cell["state"][]): Cell {
     const cell = this.#registry.mustCell(cellId);
     if (!states.includes(cell.state)) throw movedOn(cellId);

@@ -45,7 +45,9 @@ export function wordsPrompt(from: Requester, words: string | null, before: Befor
   return made("words", { from, said, sections });
 }
 
-/** What a run is told that goes on by itself where another was interrupted: not the whole brief again. Pure. */
+/**
+ * What a run is told that goes on by itself where another was interrupted: not the whole brief again. Pure.
+ */
 export function againPrompt(before: Before): NewPrompt {
   const ended = interruption(before) ?? "nobody knows why";
   const sections = [

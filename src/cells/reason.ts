@@ -14,7 +14,10 @@ export type Causes = Pick<
   | "logCut"
 >;
 
-/** No cause that a step which went well, or was asked for anew, leaves standing. What its directory is like only the pit can tell. */
+/**
+ * No cause that a step which went well, or was asked for anew, leaves standing. What its directory is like
+ * only the pit can tell.
+ */
 export const NOTHING_IN_THE_WAY = {
   notStarted: null,
   stuck: null,
@@ -23,7 +26,10 @@ export const NOTHING_IN_THE_WAY = {
   logCut: null,
 } as const satisfies Partial<Cell>;
 
-/** Why a cell is not going on, or not as it should, in words for people; null where nothing is wrong. Pure. No behaviour depends on these words. */
+/**
+ * Why a cell is not going on, or not as it should, in words for people; null where nothing is wrong. Pure. No
+ * behaviour depends on these words.
+ */
 export function reasonOf(causes: Causes): string | null {
   const { approval, notStarted, stuck, pushRefused, notClosed, directoryTrouble, logCut } = causes;
   const { divertedFrom, publishedBranch } = causes;

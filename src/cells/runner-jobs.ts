@@ -13,8 +13,8 @@ const RUNNER_KINDS = (Object.keys(JOBS) as JobKind[]).filter(
 );
 
 /**
- * Handlers that have a cell's jobs done by the runner it belongs to. What comes of one is written down in the transaction that ends the job: its reports are jobs
- * themselves.
+ * Handlers that have a cell's jobs done by the runner it belongs to. What comes of one is written down in the
+ * transaction that ends the job: its reports are jobs themselves.
  */
 export function createRunnerHandlers(
   runners: ReadonlyMap<string, Pick<RunnerPort, "do">>,
@@ -32,7 +32,10 @@ export function createRunnerHandlers(
   return Object.fromEntries(RUNNER_KINDS.map((kind) => [kind, handler]));
 }
 
-/** A report as the job that works it off, in the lane of its cell. Of how a run is, only the last is of interest: one that still waits becomes this one. */
+/**
+ * A report as the job that works it off, in the lane of its cell. Of how a run is, only the last is of
+ * interest: one that still waits becomes this one.
+ */
 export function reportJob({ kind, key, payload }: AnyReport): NewJob<JobKind> {
   const lane = `cell:${payload.cellId}`;
   if (kind !== "health") return { kind, key, lane, payload };

@@ -33,7 +33,8 @@ function operatorName(): string {
 }
 
 /**
- * Answers a verb that changes nothing straight from the registry: it works with and without a server, and starts nothing.
+ * Answers a verb that changes nothing straight from the registry: it works with and without a server, and
+ * starts nothing.
  */
 export async function askRegistry(config: Config, command: Command): Promise<StoredAnswer> {
   prepareDataDir(config.dataDir);
@@ -75,8 +76,9 @@ export function operatorOrigin(): Origin {
 }
 
 /**
- * Puts a command into the job log and waits for its answer. With a server running, that server does the work; without one, this process
- * takes its place under the lock, and stays until what was asked for has come to rest.
+ * Puts a command into the job log and waits for its answer. With a server running, that server does the work;
+ * without one, this process takes its place under the lock, and stays until what was asked for has come to
+ * rest.
  */
 export async function ask(config: Config, command: Command, options: AskOptions): Promise<StoredAnswer> {
   prepareDataDir(config.dataDir);

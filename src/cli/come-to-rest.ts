@@ -24,7 +24,10 @@ export interface RestDeps {
 /** A forge that is away for so long is not waited for. */
 const AWAY_MS = 5_000;
 
-/** Follows the cell until nothing more happens to it by itself, or what is left waits for a forge that is away. */
+/**
+ * Follows the cell until nothing more happens to it by itself, or what is left waits for a forge that is
+ * away.
+ */
 export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<StoredAnswer> {
   const { own } = at;
   const id =
@@ -82,7 +85,10 @@ function goesOn(run: Run | null): string {
   return `; run ${run.n} starts by itself at ${toIso(run.notBefore)}`;
 }
 
-/** With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when they are done. */
+/**
+ * With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when
+ * they are done.
+ */
 function hasBegun(verb: string, cellId: string, registry: Registry): boolean {
   if (verb !== "summon" && verb !== "revive") return false;
   const run = registry.lastRun(cellId);

@@ -13,7 +13,10 @@ import { operatorOrigin, refusedAnswer } from "./ask.ts";
 /** More than this is not printed. */
 const MOST_BYTES = 16 * 1024 ** 2;
 
-/** Answers `diff CELL`: what is held back, or not published yet, secrets hidden. It works with and without a server. */
+/**
+ * Answers `diff CELL`: what is held back, or not published yet, secrets hidden. It works with and without a
+ * server.
+ */
 export async function readDiff(config: Config, typed: string): Promise<StoredAnswer> {
   prepareDataDir(config.dataDir);
   const parts = openParts(config, { log: silentLog });

@@ -1,4 +1,7 @@
-/** Codes of the contract: 0 done, 1 failed, 2 usage or configuration, 3 refused, 4 no such cell or agent, 5 not reached. */
+/**
+ * Codes of the contract: 0 done, 1 failed, 2 usage or configuration, 3 refused, 4 no such cell or agent, 5
+ * not reached.
+ */
 export const EXIT = { failed: 1, usage: 2, refused: 3, notFound: 4, unreachable: 5 } as const;
 
 /** The exit code that belongs to an error's code. */

@@ -12,7 +12,8 @@ const MOST_JOBS = 1_000;
 
 /**
  * `lazarus jobs [list|retry ID|drop ID]`: what waits, runs and died in the job log.
- * @throws LazarusError `usage` for what cannot be done to that job, `not-found` where no single open job has that id.
+ * @throws LazarusError `usage` for what cannot be done to that job, `not-found` where no single open job has
+ * that id.
  */
 export function runJobs(config: Config, action: string, id: string | undefined): StoredAnswer {
   prepareDataDir(config.dataDir);
@@ -70,7 +71,10 @@ function pick(open: readonly JobRow[], action: string, id: string | undefined): 
   return job;
 }
 
-/** A start that failed has told its cell so, and one that waits holds a place: the verbs are the way to deal with both. */
+/**
+ * A start that failed has told its cell so, and one that waits holds a place: the verbs are the way to deal
+ * with both.
+ */
 function change(queue: Queue, action: "retry" | "drop", job: JobRow): void {
   if (action === "retry" && job.kind === "start") {
     throw new LazarusError(

@@ -19,8 +19,9 @@ export interface DocumentHead {
 }
 
 /**
- * Prints the report for programs while it is made, so that ten thousand cells need no more memory than one: counts and strangers come last.
- * What goes wrong before the first cell is thrown; later it is told in the document, under `error`.
+ * Prints the report for programs while it is made, so that ten thousand cells need no more memory than one:
+ * counts and strangers come last. What goes wrong before the first cell is thrown; later it is told in the
+ * document, under `error`.
  */
 export function printDocument(
   all: Iterable<Seen>,
@@ -73,7 +74,10 @@ function fields(value: object): string {
     .join(",\n");
 }
 
-/** JSON whose text is harmless in a terminal: what would steer one is written as an escape, and reads the same. */
+/**
+ * JSON whose text is harmless in a terminal: what would steer one is written as an escape, and reads the
+ * same.
+ */
 function safeJson(value: unknown): string {
   return JSON.stringify(value).replace(UNSEEN, (text) => {
     const units = Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));

@@ -34,8 +34,8 @@ interface Known {
 }
 
 /**
- * Looks again and again and prints a line for whatever changed, until SIGTERM or SIGINT, which is exit code 0. What goes wrong with the first
- * look is thrown; later it is said, and tried again.
+ * Looks again and again and prints a line for whatever changed, until SIGTERM or SIGINT, which is exit code
+ * 0. What goes wrong with the first look is thrown; later it is said, and tried again.
  */
 export async function watchPit(watching: Watching): Promise<number> {
   const ending = new AbortController();

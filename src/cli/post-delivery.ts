@@ -15,9 +15,10 @@ const OF_THE_CONNECTION = new Set([
 ]);
 
 /**
- * Signs a recorded delivery (`{headers, body}` as in test/fixtures/gitea) with `secret` and posts it to `url`; answers the status and
- * the text that came back.
- * @throws LazarusError `usage` for a file that is no recorded delivery, `forge-unreachable` when nobody listens at `url`.
+ * Signs a recorded delivery (`{headers, body}` as in test/fixtures/gitea) with `secret` and posts it to
+ * `url`; answers the status and the text that came back.
+ * @throws LazarusError `usage` for a file that is no recorded delivery, `forge-unreachable` when nobody
+ * listens at `url`.
  */
 export async function postDelivery(
   file: string,
@@ -25,7 +26,8 @@ export async function postDelivery(
 ): Promise<{ status: number; text: string }> {
   const { headers, body } = readDelivery(file);
   const digest = (algorithm: string) => createHmac(algorithm, to.secret).update(body, "utf8").digest("hex");
-  // Names compare without case: a recording in small letters must not leave its old signature beside the new one.
+  // Names compare without case: a recording in small letters must not leave its old signature beside the new
+  // one.
   const sent = new Headers(
     Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name.toLowerCase())),
   );

@@ -117,7 +117,9 @@ function createPrinter({ raw, lines, follow, print }: LogRequest, redact: (text:
   }
 }
 
-/** What is new in a window that moved over a growing text; the whole window where it moved too far to tell. */
+/**
+ * What is new in a window that moved over a growing text; the whole window where it moved too far to tell.
+ */
 export function added(before: string, now: string): string {
   if (now.startsWith(before)) return now.slice(before.length);
   const tail = before.slice(-OVERLAP_CHARS);

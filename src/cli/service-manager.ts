@@ -30,7 +30,10 @@ const ATTEMPTS = 20;
 /** Of `sockaddr_un`, without the byte that ends it. */
 const LONGEST_PATH = 107;
 
-/** Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. A word that cannot be delivered is logged, once until one can be again. */
+/**
+ * Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. A word that cannot be delivered is logged, once until
+ * one can be again.
+ */
 export function createNotifier({ env, pid, clock, log }: NotifierOptions): Notifier {
   const socket = env.NOTIFY_SOCKET;
   if (!socket) return SILENT;
@@ -80,8 +83,9 @@ interface Address {
 }
 
 /**
- * By a datagram of our own, which is what a unit believes: with `NotifyAccess=main` only the main process is heard, and anything wider would
- * hear agents, too. Where that cannot be (abstract sockets, a machine that could not compile the package) `systemd-notify` is asked.
+ * By a datagram of our own, which is what a unit believes: with `NotifyAccess=main` only the main process is
+ * heard, and anything wider would hear agents, too. Where that cannot be (abstract sockets, a machine that
+ * could not compile the package) `systemd-notify` is asked.
  */
 async function deliver(lines: readonly string[], to: Address): Promise<void> {
   const { default: dgram } = await import("unix-dgram").catch(() => ({ default: null }));

@@ -1,6 +1,9 @@
 import type { Verb } from "../commands/command.ts";
 
-/** What can be typed in a terminal, where there is no thread: two examples for each verb. `test/cli/help.test.ts` parses every one of them. */
+/**
+ * What can be typed in a terminal, where there is no thread: two examples for each verb.
+ * `test/cli/help.test.ts` parses every one of them.
+ */
 export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...string[]]>> = {
   summon: [
     "summon allegro acme/app#262 --ttl 4h",

@@ -10,7 +10,9 @@ import type { Queue } from "../queue/queue.ts";
 import type { Rights } from "./rights.ts";
 import type { Sentence } from "./words/sentence.ts";
 
-/** One verb: what people type, what it needs, what it does. Help and the parser's grammar are made from it. */
+/**
+ * One verb: what people type, what it needs, what it does. Help and the parser's grammar are made from it.
+ */
 export interface Verb {
   readonly name: string;
   readonly summary: string;
@@ -78,7 +80,9 @@ export type Answer =
       readonly effects?: () => void;
       /** Posted as a comment of its own, and printed. */
       readonly reply?: Sentence;
-      /** Printed on the command line; a comment gets a reaction only. A function is asked after the effects. */
+      /**
+       * Printed on the command line; a comment gets a reaction only. A function is asked after the effects.
+       */
       readonly line: Sentence | (() => Sentence);
       readonly data?: unknown;
       /** It is only under way: the reaction that says it is done follows when that is so. */

@@ -12,12 +12,18 @@ import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts"
 import { nameOf } from "./rights.ts";
 import { replies } from "./words/replies.ts";
 
-/** After this long between reading a comment and running its command, it is looked for again: deleting it withdraws it. */
+/**
+ * After this long between reading a comment and running its command, it is looked for again: deleting it
+ * withdraws it.
+ */
 const STALE_MS = 5_000;
 
 export type DispatchDeps = Deps & { readonly db: Db; readonly log: Log };
 
-/** Handlers of `command`, `admit` and `publish` jobs: one command, one run that may leave the line, one tip that may be pushed. */
+/**
+ * Handlers of `command`, `admit` and `publish` jobs: one command, one run that may leave the line, one tip
+ * that may be pushed.
+ */
 export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "command" | "admit" | "publish"> {
   return {
     publish: async (job) => {
@@ -118,8 +124,9 @@ function laterWords(payload: JobPayload<"command">): string | null {
 }
 
 /**
- * A run that waited in line starts only if its requester still may, and a new cell only if the comment that asked for it
- * is still there: not every server moves a thread when a comment is removed, so nobody else may have noticed.
+ * A run that waited in line starts only if its requester still may, and a new cell only if the comment that
+ * asked for it is still there: not every server moves a thread when a comment is removed, so nobody else may
+ * have noticed.
  */
 async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const { registry, lifecycle, steps } = deps;

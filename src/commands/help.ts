@@ -5,7 +5,10 @@ import { type Answer, refuse, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 import { asTyped, c, lines, type Sentence, say } from "./words/sentence.ts";
 
-/** Makes the verb `help` of the table of all verbs, so that it can say nothing else than what the parser knows. */
+/**
+ * Makes the verb `help` of the table of all verbs, so that it can say nothing else than what the parser
+ * knows.
+ */
 export function makeHelp(verbs: () => readonly Verb[]): Verb {
   return {
     name: "help",

@@ -1,6 +1,9 @@
 import type { Verb } from "./command.ts";
 
-/** Verbs of the contract that this version understands and refuses with `not in this version`; help leaves them out. */
+/**
+ * Verbs of the contract that this version understands and refuses with `not in this version`; help leaves
+ * them out.
+ */
 export const laterVerbs: readonly Verb[] = [
   later("team", "team A+B[+C] [TARGET]", { "--ttl": "value", "--base": "value", "--plan": "switch" }),
   later("invite", "invite CELL bot:AGENT|@user ROLE [--for 2d]", { "--for": "value" }),

@@ -50,7 +50,10 @@ export const logs: Verb = {
   },
 };
 
-/** The last run that began, or whose cell was being set up at least; of its setup only where that is asked for. None where the log is gone with the cell. */
+/**
+ * The last run that began, or whose cell was being set up at least; of its setup only where that is asked
+ * for. None where the log is gone with the cell.
+ */
 export function loggedRun(
   cell: Cell,
   { deps, isOfSetup }: { readonly deps: Pick<Deps, "registry">; readonly isOfSetup: boolean },

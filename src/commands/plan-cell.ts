@@ -40,7 +40,10 @@ interface Base {
   readonly fork: NewCell["fork"];
 }
 
-/** Fixes everything about a cell that is to be made: base commit, branch, brief, and whether it waits for approval. */
+/**
+ * Fixes everything about a cell that is to be made: base commit, branch, brief, and whether it waits for
+ * approval.
+ */
 export async function planCell(
   wish: Wish,
   at: { origin: Origin; deps: PlanDeps },
@@ -131,8 +134,9 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
 }
 
 /**
- * From a pull request's head: back to its branch where that lies here and anybody who may push may push to it, else as a draft of its own. From the default branch, or a
- * protected one, that draft goes into this very branch; from a fork into what the pull request is to be merged into: nobody here can push to a fork.
+ * From a pull request's head: back to its branch where that lies here and anybody who may push may push to
+ * it, else as a draft of its own. From the default branch, or a protected one, that draft goes into this very
+ * branch; from a fork into what the pull request is to be merged into: nobody here can push to a fork.
  */
 async function pullRequestBase(
   pullRequest: PullRequest,
@@ -189,8 +193,9 @@ async function authorTrust(
 }
 
 /**
- * Why a cell must wait for a director's word: the issue's text is not the one that the person saw who typed the command there, or nobody
- * knows which one that was; or it is another thread's, and its author has no write permission. A command line summon is its own approval.
+ * Why a cell must wait for a director's word: the issue's text is not the one that the person saw who typed
+ * the command there, or nobody knows which one that was; or it is another thread's, and its author has no
+ * write permission. A command line summon is its own approval.
  */
 function approvalReason(
   issue: Issue,

@@ -13,7 +13,9 @@ export type Standing =
 export interface Rights {
   /** By user id: a login that now belongs to somebody else has no rights. */
   standing(person: { id: number | null; login: string }, repository: RepositoryRef): Promise<Standing>;
-  /** Logins of people who may do what `needed` allows, without the bot's; empty where the forge does not tell. */
+  /**
+   * Logins of people who may do what `needed` allows, without the bot's; empty where the forge does not tell.
+   */
   peopleWho(needed: "write" | "director", repository: RepositoryRef): Promise<string[]>;
   /** Whether the configuration serves a repository of this full name. */
   isServed(fullName: string): boolean;
@@ -63,7 +65,9 @@ export function createRights(deps: { forge: Forge; config: Pick<Config, "directo
   };
 }
 
-/** Whether one of the patterns (`acme/app`, `acme/*`, `*`) matches a full name; names compare without case. */
+/**
+ * Whether one of the patterns (`acme/app`, `acme/*`, `*`) matches a full name; names compare without case.
+ */
 export function isServed(patterns: readonly string[], fullName: string): boolean {
   return patterns.some((pattern) => matches(pattern, fullName));
 }

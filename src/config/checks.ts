@@ -132,8 +132,8 @@ export function checkSilence(tree: Tree, file: FileConfig, fault: Fault): void {
 }
 
 /**
- * What listens on loopback takes whoever comes for somebody of this machine. An agent has no business with Lazarus itself there, nor with the forge: it believes its
- * proxy's headers, which say who is logged in.
+ * What listens on loopback takes whoever comes for somebody of this machine. An agent has no business with
+ * Lazarus itself there, nor with the forge: it believes its proxy's headers, which say who is logged in.
  */
 export function checkLoopback(file: FileConfig, fault: Fault): void {
   const { host, port } = file.server.listen;

@@ -23,7 +23,10 @@ export type { AgentConfig, Environment, Need };
 export interface Config {
   /** Where it was read; null: there was no file, only the environment and defaults. */
   readonly file: string | null;
-  /** `url` has no slash at its end. Without `server.url` in the file it is made from `listen`, also where its port is 0. */
+  /**
+   * `url` has no slash at its end. Without `server.url` in the file it is made from `listen`, also where its
+   * port is 0.
+   */
   readonly server: { readonly host: string; readonly port: number; readonly url: string };
   readonly forge: {
     /** Without a slash at its end; empty only where the command in hand needs no forge, like `token`. */
@@ -88,7 +91,10 @@ export interface LoadOptions {
   readonly needs: readonly Need[];
 }
 
-/** Everything that is wrong with the configuration, each with its path in the file and what would be right; exit code 2. */
+/**
+ * Everything that is wrong with the configuration, each with its path in the file and what would be right;
+ * exit code 2.
+ */
 export class ConfigFault extends LazarusError {
   override readonly name = "ConfigFault";
   readonly faults: readonly string[];

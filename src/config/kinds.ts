@@ -8,7 +8,9 @@ export interface Kind<T> {
   read(input: unknown): T | undefined;
   /** A fault must not quote what was given. */
   readonly hidden?: boolean;
-  /** What is wrong with a value that `read` does not take, where more can be said than what would be right. */
+  /**
+   * What is wrong with a value that `read` does not take, where more can be said than what would be right.
+   */
   faultOf?(input: unknown): string;
 }
 
@@ -31,7 +33,9 @@ const zero = (input: unknown) => (input === 0 ? "0" : input);
 
 export const text = string("a text", (input) => (input === "" || input.includes("\0") ? null : input));
 export const secret: Kind<string> = { what: "a text that is not empty", read: text.read, hidden: true };
-/** Goes into a header: with a line break in it, errors would quote it in pieces that nobody knows as a secret. */
+/**
+ * Goes into a header: with a line break in it, errors would quote it in pieces that nobody knows as a secret.
+ */
 export const token: Kind<string> = {
   what: "a token on one line, of ASCII characters",
   hidden: true,
@@ -105,7 +109,10 @@ export const variables = kind('names with texts, such as {HERMES_QUIET: "1"}', (
   return right ? (Object.fromEntries(pairs) as Record<string, string>) : undefined;
 });
 
-/** An http(s) address without credentials, query or fragment; a slash at its end is cut. Faults do not quote it: it may hold a password. */
+/**
+ * An http(s) address without credentials, query or fragment; a slash at its end is cut. Faults do not quote
+ * it: it may hold a password.
+ */
 export const url: Kind<string> = {
   what: "an address such as https://git.example.org, without user, password, ? or #",
   hidden: true,

@@ -2,7 +2,10 @@ import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { type Kind, show } from "./kinds.ts";
 
-/** What of the network an agent may reach. Entries of a list: `host`, `host:port`, `[v6]:port`, `*.host`, `*.host:port`, in lower case, each once. */
+/**
+ * What of the network an agent may reach. Entries of a list: `host`, `host:port`, `[v6]:port`, `*.host`,
+ * `*.host:port`, in lower case, each once.
+ */
 export type Network = "none" | "full" | string[];
 
 /** Inside a sandbox the way to listed hosts listens here, so no port of this machine can be seen there. */
@@ -13,7 +16,10 @@ const LEAST_LOOPBACK_PORT = 1024;
 const WHAT = "one of none, full, or a list of hosts";
 const LABEL = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
-/** A value of `network`, in one form whatever its letters; a fault names each entry that is none, and what to write instead. */
+/**
+ * A value of `network`, in one form whatever its letters; a fault names each entry that is none, and what to
+ * write instead.
+ */
 export const network: Kind<Network> = {
   what: WHAT,
   read(input) {

@@ -1,4 +1,7 @@
-/** Which proxy a URL goes through, by HTTPS_PROXY, HTTP_PROXY and NO_PROXY (lower case wins, as in curl); null: none. */
+/**
+ * Which proxy a URL goes through, by HTTPS_PROXY, HTTP_PROXY and NO_PROXY (lower case wins, as in curl);
+ * null: none.
+ */
 export function proxies(env: Record<string, string | undefined>): (url: URL) => string | null {
   const read = (name: string) => env[name.toLowerCase()] || env[name] || "";
   const without = read("NO_PROXY")
@@ -13,7 +16,10 @@ export function proxies(env: Record<string, string | undefined>): (url: URL) => 
   };
 }
 
-/** `*`, `host`, `.domain`, `*.domain`, each also with `:port`; a name covers what is below it. No address ranges. */
+/**
+ * `*`, `host`, `.domain`, `*.domain`, each also with `:port`; a name covers what is below it. No address
+ * ranges.
+ */
 function covers(entry: string, url: URL): boolean {
   if (entry === "*") return true;
   const [, bracketed, plain, port] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(entry) ?? [];

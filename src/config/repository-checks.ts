@@ -2,7 +2,10 @@ import { formatDuration } from "../units.ts";
 import { check, type FileConfig } from "./schema.ts";
 import { isTree, parseTree, type Tree } from "./source.ts";
 
-/** A command that makes a cell ready before its agent's first turn: it runs as the agent does, with a network and a clock of its own. */
+/**
+ * A command that makes a cell ready before its agent's first turn: it runs as the agent does, with a network
+ * and a clock of its own.
+ */
 export interface SetupCommand {
   /** For `sh -e`. */
   readonly run: string;
@@ -17,7 +20,10 @@ export interface RepositoryChecks {
   readonly pattern: string;
   /** `branch`: `.lazarus.yml` of the target's base branch counts, too. */
   readonly from: "here" | "branch";
-  /** `run` is null where only the repository's own file names a command; the rest is the most that it may ask for. */
+  /**
+   * `run` is null where only the repository's own file names a command; the rest is the most that it may ask
+   * for.
+   */
   readonly setup: (Omit<SetupCommand, "run"> & { readonly run: string | null }) | null;
 }
 
@@ -30,7 +36,9 @@ export const REPOSITORY_FILE_BYTES = 16 * 1024;
 const MOST_CHECKS = 20;
 const CHECK_NAME = /^[a-z0-9-]{1,30}$/;
 
-/** The file's `checks` in our terms, in its order; what does not hold in this version is added to `notices`. */
+/**
+ * The file's `checks` in our terms, in its order; what does not hold in this version is added to `notices`.
+ */
 export function buildChecks(checks: FileConfig["checks"], notices: string[]): RepositoryChecks[] {
   return Object.entries(checks).map(([pattern, { from, setup, ...others }]) => {
     for (const name of Object.keys(others))
@@ -81,8 +89,9 @@ export type RepositorySetup =
   | { readonly kind: "fault"; readonly why: string };
 
 /**
- * Reads the setup out of `.lazarus.yml`, which whoever may write to the branch has written: its network and limit are at most what `granted` allows, and are that where it
- * names none. Other names are checks, which this version does not run. Pure.
+ * Reads the setup out of `.lazarus.yml`, which whoever may write to the branch has written: its network and
+ * limit are at most what `granted` allows, and are that where it names none. Other names are checks, which
+ * this version does not run. Pure.
  */
 export function readRepositorySetup(
   text: string,

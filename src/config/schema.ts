@@ -172,7 +172,10 @@ const later: Kind<"local"> = {
   read: (input) => (input === "local" ? "local" : undefined),
 };
 
-/** The file as configuration.md has it: snake_case, every default filled in, durations in ms, sizes in bytes; paths as written. */
+/**
+ * The file as configuration.md has it: snake_case, every default filled in, durations in ms, sizes in bytes;
+ * paths as written.
+ */
 export const fileSchema = section({
   server: section({
     listen: key(listen, "127.0.0.1:8420", "address and port; port 0 picks a free one (`LAZARUS_LISTEN`)"),

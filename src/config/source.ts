@@ -26,7 +26,9 @@ export interface Lookup {
   readonly cwd: string;
 }
 
-/** Looks in the order of configuration.md: a file that was named must be there, the usual places may be empty. */
+/**
+ * Looks in the order of configuration.md: a file that was named must be there, the usual places may be empty.
+ */
 export function readSource({ file, env, cwd }: Lookup): Source {
   const named = file ?? (env.LAZARUS_CONFIG || undefined);
   const places = named === undefined ? ["lazarus.yaml", "/etc/lazarus/lazarus.yaml"] : [named];
@@ -61,7 +63,10 @@ export function why(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** YAML, of which JSON is a part, as a mapping of keys. Only the first line of a parser's message is kept: the others quote the file, secrets and all. */
+/**
+ * YAML, of which JSON is a part, as a mapping of keys. Only the first line of a parser's message is kept: the
+ * others quote the file, secrets and all.
+ */
 export function parseTree(text: string): Omit<Source, "file"> {
   const document = parseDocument(text);
   const problems = [...document.errors, ...document.warnings];
@@ -112,8 +117,9 @@ export interface Substitution {
 }
 
 /**
- * Replaces `${NAME}` in every text and drops what is null. Keys the command does not need lose their value where it holds a
- * reference, so that the pit needs no secrets; a reference that cannot be followed is a fault and loses its value, too.
+ * Replaces `${NAME}` in every text and drops what is null. Keys the command does not need lose their value
+ * where it holds a reference, so that the pit needs no secrets; a reference that cannot be followed is a
+ * fault and loses its value, too.
  */
 export function substitute(value: unknown, path: string, rules: Substitution): unknown {
   if (typeof value === "string") return substituteText(value, path, rules);

@@ -20,7 +20,10 @@ const WIDEST_VERSION = 80;
 /** Exit codes of shells, and of what is around an agent: the program was not run. */
 const NEVER_BEGAN: readonly number[] = [73, 126, 127];
 
-/** Each agent: whether its program is there as a cell's user sees it, what is missing around it, and its version, asked for in its own isolation. */
+/**
+ * Each agent: whether its program is there as a cell's user sees it, what is missing around it, and its
+ * version, asked for in its own isolation.
+ */
 export async function examineAgents(
   agents: ReadonlyMap<string, AgentConfig>,
   backends: ReadonlyMap<BackendName, Backend>,
@@ -105,8 +108,8 @@ function faultsInContainer(agent: AgentConfig): string[] {
 }
 
 /**
- * Says of each agent that cannot work, in one line, why: without starting anything, so that nothing waits for it. What `given`, the agents before their backends were looked at,
- * does not say was said then.
+ * Says of each agent that cannot work, in one line, why: without starting anything, so that nothing waits for
+ * it. What `given`, the agents before their backends were looked at, does not say was said then.
  */
 export function warnOfAgents(
   config: Pick<Config, "agents" | "childPath" | "missionsDir" | "uids">,

@@ -10,8 +10,9 @@ const THIEF =
   'n=0; for file in "$@"; do n=$((n + 1)); head -c 1 "$file" >/dev/null 2>&1 && echo "$n"; done; echo tried';
 
 /**
- * Starts what an agent would be, in a cell of its own below the missions root, and lets it try to read another cell, the configuration with the token, the
- * registry and what Lazarus has in its environment. The sandbox must stop that; a plain process is said to be able to.
+ * Starts what an agent would be, in a cell of its own below the missions root, and lets it try to read
+ * another cell, the configuration with the token, the registry and what Lazarus has in its environment. The
+ * sandbox must stop that; a plain process is said to be able to.
  */
 export async function tryToGetOut(backend: Backend, config: Config): Promise<Finding[]> {
   const what = `attack on ${backend.name}`;

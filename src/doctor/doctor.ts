@@ -19,8 +19,8 @@ const OLDEST_NODE = [20, 19] as const;
 const OLDEST_GIT = [2, 31] as const;
 
 /**
- * Looks at this machine, the configuration, the forge and the backends, and lets an agent try to read what is not its own. Changes nothing but what `serve`
- * would make too: the directories of data and missions.
+ * Looks at this machine, the configuration, the forge and the backends, and lets an agent try to read what is
+ * not its own. Changes nothing but what `serve` would make too: the directories of data and missions.
  * @param load reads the configuration; what it throws is a finding.
  */
 export async function examine(load: () => Config): Promise<Finding[]> {

@@ -8,8 +8,10 @@ import { createRedactor } from "../redact.ts";
 import type { Finding } from "./finding.ts";
 import { examineHook } from "./hook.ts";
 
-/** Whether the forge answers, who the token is, and what it may do on each repository that is named. It changes nothing, and has each hook
- * deliver a test where a server runs. */
+/**
+ * Whether the forge answers, who the token is, and what it may do on each repository that is named. It
+ * changes nothing, and has each hook deliver a test where a server runs.
+ */
 export async function examineForge(config: Config): Promise<Finding[]> {
   const { url, token, caFile, repositories } = config.forge;
   let forge: Forge;

@@ -15,8 +15,8 @@ const PATIENCE_MS = 10_000;
 const APART_MS = 1_000;
 
 /**
- * Whether deliveries of a repository arrive: the forge is asked for a test delivery, and a server that runs here for whether it came. Without a server nobody could receive one,
- * and none is asked for.
+ * Whether deliveries of a repository arrive: the forge is asked for a test delivery, and a server that runs
+ * here for whether it came. Without a server nobody could receive one, and none is asked for.
  */
 export async function examineHook(forge: Forge, name: RepositoryName, config: Config): Promise<Finding> {
   const fullName = `${name.owner}/${name.name}`;

@@ -14,8 +14,8 @@ import type {
 import { PERMISSIONS } from "./port.ts";
 
 /**
- * What of a Gitea or Forgejo answer is believed, turned into our own words. Only the fields we use are looked at, and
- * what real servers leave out or send as null is tolerated (Gitea 1.23, Forgejo 10).
+ * What of a Gitea or Forgejo answer is believed, turned into our own words. Only the fields we use are looked
+ * at, and what real servers leave out or send as null is tolerated (Gitea 1.23, Forgejo 10).
  */
 
 const GHOST: Person = { id: -1, login: "Ghost" };
@@ -72,7 +72,8 @@ export const repository = z
     (seen): Repository => ({
       id: seen.id,
       fullName: seen.full_name,
-      // `internal`: the owner is visible to signed-in people only, so the repository is not for everybody either.
+      // `internal`: the owner is visible to signed-in people only, so the repository is not for everybody
+      // either.
       isPrivate: seen.private || seen.internal,
       isEmpty: seen.empty,
       isArchived: seen.archived,
@@ -141,7 +142,10 @@ const DOINGS: Readonly<Record<string, Doing["kind"]>> = {
   merge_pull: "merged",
 };
 
-/** What of a timeline is a doing; null for all else. Entries that could not be shown are null on the forge's side too. */
+/**
+ * What of a timeline is a doing; null for all else. Entries that could not be shown are null on the forge's
+ * side too.
+ */
 export const timeline = z
   .array(
     z

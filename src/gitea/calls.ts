@@ -3,7 +3,10 @@ import { type Clock, sleep } from "../clock.ts";
 import { explain, LazarusError, systemCode } from "../errors.ts";
 import { AnswerTooLarge } from "./http.ts";
 
-/** What gitea-js resolves with, and, when the status is not 2xx, rejects with: a Response with the parsed body. */
+/**
+ * What gitea-js resolves with, and, when the status is not 2xx, rejects with: a Response with the parsed
+ * body.
+ */
 export type Answered = Response & { data: unknown; error: unknown };
 
 /** One call, as the caller means it. `doing` says what it is for people: `reading issue acme/app#3`. */
@@ -39,11 +42,17 @@ const MAX_RETRY_AFTER_MS = 10_000;
 export interface CallsOptions {
   readonly clock: Clock;
   readonly redact: (text: string) => string;
-  /** Told of each sending: null where the forge answered, with whatever status, else why it could not be reached. */
+  /**
+   * Told of each sending: null where the forge answered, with whatever status, else why it could not be
+   * reached.
+   */
   readonly heard?: ((error: unknown | null) => void) | undefined;
 }
 
-/** Runs calls to the forge, with retries for reads, and turns every failure into one `LazarusError` (codes as in port.ts). */
+/**
+ * Runs calls to the forge, with retries for reads, and turns every failure into one `LazarusError` (codes as
+ * in port.ts).
+ */
 export function createCalls(options: CallsOptions): Calls {
   const { clock, redact } = options;
 
@@ -84,7 +93,10 @@ export function createCalls(options: CallsOptions): Calls {
   return { read, write, refusal };
 }
 
-/** Reads what the forge sent as `schema` says; anything else is `forge-answer`. Values never stand in the message. */
+/**
+ * Reads what the forge sent as `schema` says; anything else is `forge-answer`. Values never stand in the
+ * message.
+ */
 export function check<S extends z.ZodType>(doing: string, data: unknown, schema: S): z.output<S> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;

@@ -32,8 +32,9 @@ export interface ForgeOptions {
 }
 
 /**
- * The forge behind the API of Gitea 1.23 or Forgejo 10, through gitea-js. Errors are as `Forge` says; no redirect is
- * ever followed with the token but a rename of a repository on the same origin, and only by `repository`.
+ * The forge behind the API of Gitea 1.23 or Forgejo 10, through gitea-js. Errors are as `Forge` says; no
+ * redirect is ever followed with the token but a rename of a repository on the same origin, and only by
+ * `repository`.
  */
 export function createForge(options: ForgeOptions): Forge {
   const base = options.url.replace(/\/+$/, "");
@@ -104,8 +105,9 @@ export function createForge(options: ForgeOptions): Forge {
       pull.base.ref === target &&
       pull.head.repositoryId !== null &&
       pull.head.repositoryId === pull.baseRepositoryId;
-    // One question where there is none, or it is the one; a list of many takes a real server seconds for each page. By base and head the API answers one of any state, also
-    // an old closed one: then the open ones are looked through, and so they are where a slash in the base would make another path.
+    // One question where there is none, or it is the one; a list of many takes a real server seconds for each
+    // page. By base and head the API answers one of any state, also an old closed one: then the open ones are
+    // looked through, and so they are where a slash in the base would make another path.
     if (!target.includes("/")) {
       const path = head.split("/").map(segment).join("/");
       const ask = () => api.repos.repoGetPullRequestByBaseHead(...segments(name), segment(target), path);

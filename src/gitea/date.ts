@@ -6,8 +6,10 @@ const EARLIEST = Date.UTC(2024, 0);
 const LATEST = Date.UTC(9999, 11, 31);
 
 /**
- * The forge's clock as its answer shows it; epoch ms. Who believed a machine that has not been told the time yet would take everything that was ever typed for new.
- * @throws LazarusError `forge-answer` where there is no Date; `forge-unreachable`, retryable, where it cannot be true.
+ * The forge's clock as its answer shows it; epoch ms. Who believed a machine that has not been told the time
+ * yet would take everything that was ever typed for new.
+ * @throws LazarusError `forge-answer` where there is no Date; `forge-unreachable`, retryable, where it cannot
+ * be true.
  */
 export function dateIn(headers: Headers, doing: string): number {
   const at = Date.parse(headers.get("date") ?? "");

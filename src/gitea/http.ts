@@ -32,8 +32,8 @@ type Route = http.RequestOptions & https.RequestOptions;
 
 /**
  * A `fetch` for one forge on `node:http`: Node 20's own knows neither a CA of ours nor a proxy. Follows no
- * redirect, reads at most `MAX_ANSWER_BYTES` and ends each request after `timeoutMs`. Rejects with the system's error, a
- * `TimeoutError` or `AnswerTooLarge`; never retries.
+ * redirect, reads at most `MAX_ANSWER_BYTES` and ends each request after `timeoutMs`. Rejects with the
+ * system's error, a `TimeoutError` or `AnswerTooLarge`; never retries.
  */
 export function createFetch(options: HttpOptions): typeof fetch {
   const trust = options.ca === undefined ? {} : { ca: [...tls.rootCertificates, options.ca] };
@@ -45,7 +45,8 @@ export function createFetch(options: HttpOptions): typeof fetch {
   const routeOf = async (sent: Sent): Promise<Route> => {
     const proxy = options.proxyFor?.(sent.url) ?? null;
     if (proxy !== null) return throughProxy(sent, new URL(proxy), trust);
-    // A kept connection may die just as it is used again. A read is then repeated, a write is not: it gets a new one.
+    // A kept connection may die just as it is used again. A read is then repeated, a write is not: it gets a
+    // new one.
     const isRead = sent.method === "GET";
     return {
       ...addressOf(sent.url),

@@ -1,7 +1,9 @@
 import { LazarusError } from "../errors.ts";
 import { firstBytes, lastBytes, plain } from "../visible.ts";
 
-/** A piece of Markdown that is fit to be posted: made by `md`, so that whatever came from outside was defused. */
+/**
+ * A piece of Markdown that is fit to be posted: made by `md`, so that whatever came from outside was defused.
+ */
 export interface Markdown {
   readonly kind: "markdown";
   readonly text: string;
@@ -11,14 +13,15 @@ export interface Markdown {
 export type Fragment = Markdown | string | number;
 
 /**
- * Makes Markdown. The literal parts are ours and stay, so do Markdown values; **strings are text of others** and become one
- * line that shows as it was and does nothing.
+ * Makes Markdown. The literal parts are ours and stay, so do Markdown values; **strings are text of others**
+ * and become one line that shows as it was and does nothing.
  *
- * How that holds on Gitea and Forgejo: mentions and references are looked for in the raw text of the parsed Markdown's text
- * nodes, where a backslash still stands (modules/markup/mdstripper, modules/references), and each needs white space, a bracket or
- * a quote before its `@` or `#`. So `\@name`, `\#12` and `https\://…` notify, refer to and close nothing, also in a commit
- * message made of a pull request's body, and read best in an e-mail. When shown, a page may still link a name or an
- * address: that tells nobody. `\[` at the start of a line would begin a formula there, so that one is an entity.
+ * How that holds on Gitea and Forgejo: mentions and references are looked for in the raw text of the parsed
+ * Markdown's text nodes, where a backslash still stands (modules/markup/mdstripper, modules/references), and
+ * each needs white space, a bracket or a quote before its `@` or `#`. So `\@name`, `\#12` and `https\://…`
+ * notify, refer to and close nothing, also in a commit message made of a pull request's body, and read best
+ * in an e-mail. When shown, a page may still link a name or an address: that tells nobody. `\[` at the start
+ * of a line would begin a formula there, so that one is an entity.
  */
 export function md(literals: TemplateStringsArray, ...values: readonly Fragment[]): Markdown {
   let text = literals[0] ?? "";
@@ -49,8 +52,8 @@ export function code(text: string): Markdown {
 }
 
 /**
- * Text of others as a code block of its own lines; begins and ends at a line's start. What is longer than `maxBytes` is cut at its
- * end, or at its start with `keep: "end"`, and a line says so.
+ * Text of others as a code block of its own lines; begins and ends at a line's start. What is longer than
+ * `maxBytes` is cut at its end, or at its start with `keep: "end"`, and a line says so.
  */
 export function fenced(text: string, maxBytes: number, keep: "start" | "end" = "start"): Markdown {
   const cut = keep === "start" ? firstBytes : lastBytes;
@@ -96,11 +99,12 @@ export function table(head: readonly Fragment[], rows: readonly (readonly Fragme
 }
 
 /**
- * `#271` or `acme/app#271` as a link that refers to nothing: an edit of what holds it leaves no entry on that thread.
+ * `#271` or `acme/app#271` as a link that refers to nothing: an edit of what holds it leaves no entry on that
+ * thread.
  *
- * Gitea and Forgejo look for references in text and in where links go, not in what is shown of a link; an address counts only
- * where its path has exactly four parts (modules/references, modules/markup/mdstripper). The slash at its end makes five, and the
- * page is the same.
+ * Gitea and Forgejo look for references in text and in where links go, not in what is shown of a link; an
+ * address counts only where its path has exactly four parts (modules/references, modules/markup/mdstripper).
+ * The slash at its end makes five, and the page is the same.
  */
 export function threadLink(shown: string, url: string): Markdown {
   const isSafe = /^([\w.-]+\/[\w.-]+)?#\d+$/.test(shown) && /^https?:\/\/[^\s()<>\\]+$/.test(url);
@@ -112,21 +116,27 @@ export function mention(login: string): Markdown {
   return /^[\w-][\w.-]*$/.test(login) ? raw(`@${login}`) : md`${login}`;
 }
 
-/** The invisible first line by which a comment of ours is found again; `name` is ours, such as `card:<cell>`. */
+/**
+ * The invisible first line by which a comment of ours is found again; `name` is ours, such as `card:<cell>`.
+ */
 export function marker(name: string): Markdown {
   if (!/^[\w.:-]+$/.test(name) || name.includes("--"))
     throw new LazarusError("internal", `${JSON.stringify(name)} is no name of a marker`);
   return raw(`<!-- lazarus:${name} -->`);
 }
 
-/** The name in the marker that is the first line of a body; null when there is none there. Proves nothing about the author. */
+/**
+ * The name in the marker that is the first line of a body; null when there is none there. Proves nothing
+ * about the author.
+ */
 export function findMarker(body: string): string | null {
   return /^<!-- lazarus:([\w.:-]+) -->(?:\r?\n|$)/.exec(body)?.[1] ?? null;
 }
 
 /**
- * A title of at most `maxBytes`: one line of visible characters. A forge looks for closing keywords in titles, also in the commits it
- * makes of them, but shows no Markdown there: so two blanks stand after what may be a keyword, one after a live `@`.
+ * A title of at most `maxBytes`: one line of visible characters. A forge looks for closing keywords in
+ * titles, also in the commits it makes of them, but shows no Markdown there: so two blanks stand after what
+ * may be a keyword, one after a live `@`.
  */
 export function title(text: string, maxBytes = 200): string {
   const line = plain(text.slice(0, maxBytes * 8))
@@ -176,9 +186,9 @@ function disarm(text: string): string {
 }
 
 /**
- * Two blanks instead of one between a word and a reference. Gitea reads a closing keyword only right before one blank and a
- * reference; which words are keywords is configuration. In code this matters too: a squash commit's message is the
- * pull request's body, and read without Markdown.
+ * Two blanks instead of one between a word and a reference. Gitea reads a closing keyword only right before
+ * one blank and a reference; which words are keywords is configuration. In code this matters too: a squash
+ * commit's message is the pull request's body, and read without Markdown.
  */
 function loosenKeywords(text: string): string {
   return text.replace(/(?<=\p{L}:?) (?=[#!]\d|[\w.-]+\/[\w.-]+[#!]\d|https?:\/\/)/gu, "  ");

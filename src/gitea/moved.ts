@@ -11,7 +11,10 @@ import { PAGE } from "./rights.ts";
 /** The part of the forge that says what moved and who did it. */
 export type Movements = Pick<Forge, "moved" | "doings">;
 
-/** A page that is too large to be read (fifty issues of a megabyte each) is read in smaller ones, at last one by one. */
+/**
+ * A page that is too large to be read (fifty issues of a megabyte each) is read in smaller ones, at last one
+ * by one.
+ */
 const LIMITS = [PAGE, 5, 1] as const;
 const MOST_PAGES = 5_000;
 /** So many threads in a row that cannot be read are no longer single ones. */
@@ -27,8 +30,9 @@ interface Listing {
 }
 
 /**
- * Lists go by creation, the youngest thread first, whatever moved since: what moves while pages are read comes twice or not at all
- * if something before it is deleted. So what needs several pages is read until a pass brings nothing new.
+ * Lists go by creation, the youngest thread first, whatever moved since: what moves while pages are read
+ * comes twice or not at all if something before it is deleted. So what needs several pages is read until a
+ * pass brings nothing new.
  * @see Gitea routers/api/v1/repo/issue.go, models/issues/issue_search.go
  */
 export function createMovements({ api, calls }: { api: Api<unknown>; calls: Calls }): Movements {

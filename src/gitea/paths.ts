@@ -8,7 +8,10 @@ export function parseRepositoryName(fullName: string): RepositoryName | null {
   return isDots(owner) || isDots(name) ? null : { owner, name };
 }
 
-/** gitea-js puts what it is given into the path as it is, so that `..` or `#` would make another call of it: this encodes. */
+/**
+ * gitea-js puts what it is given into the path as it is, so that `..` or `#` would make another call of it:
+ * this encodes.
+ */
 export function segment(text: string): string {
   if (text === "" || isDots(text))
     throw new LazarusError("forge-refused", `${JSON.stringify(text)} is no name on a forge`);

@@ -6,9 +6,10 @@ import type { Markdown } from "./markdown.ts";
  *
  * Common to all methods: a thing that is missing, or hidden from the bot, is `null`. Everything else that
  * goes wrong is a `LazarusError`: `forge-unreachable` (no answer, 5xx, 429, HTML, a cut answer: retryable),
- * `forge-refused` (403, 409, 422, 423 …: not retryable; 401, a token that is to be mended: retryable) or `forge-answer` (an answer that does not
- * have the expected shape). Reads are retried inside the client a few times; **writes are never repeated by the
- * client**, since a server may have stored what it answered 500 to: whoever writes looks first (`findComment`).
+ * `forge-refused` (403, 409, 422, 423 …: not retryable; 401, a token that is to be mended: retryable) or
+ * `forge-answer` (an answer that does not have the expected shape). Reads are retried inside the client a few
+ * times; **writes are never repeated by the client**, since a server may have stored what it answered 500 to:
+ * whoever writes looks first (`findComment`).
  */
 export interface Forge {
   /** The bot's own account. */
@@ -23,15 +24,18 @@ export interface Forge {
   /** Follows no rename: a repository that answers under another name comes back with that other name. */
   repository(name: RepositoryName): Promise<Repository | null>;
   /**
-   * Issues and pull requests, open and closed, that moved since (epoch ms by the forge's clock, its second included): opened, commented, a comment
-   * removed, reviewed, closed, merged, retitled; neither an edit nor a reaction moves a thread. One request where little moved. A repository that is
-   * hidden from the bot is an error where it is asked for by name, and missing from the answer elsewhere.
+   * Issues and pull requests, open and closed, that moved since (epoch ms by the forge's clock, its second
+   * included): opened, commented, a comment removed, reviewed, closed, merged, retitled; neither an edit nor
+   * a reaction moves a thread. One request where little moved. A repository that is hidden from the bot is an
+   * error where it is asked for by name, and missing from the answer elsewhere.
    */
   moved(scope: Scope, since: number): Promise<Moved>;
   /** Who closed, reopened or merged a thread since (epoch ms by the forge's clock), oldest first. */
   doings(name: RepositoryName, number: number, since: number): Promise<Doing[]>;
   issue(name: RepositoryName, number: number): Promise<Issue | null>;
-  /** Plain comments of an issue or pull request, oldest first; `since` (epoch ms) compares with `updatedAt`. */
+  /**
+   * Plain comments of an issue or pull request, oldest first; `since` (epoch ms) compares with `updatedAt`.
+   */
   comments(name: RepositoryName, number: number, since?: number): Promise<Comment[]>;
   comment(name: RepositoryName, id: number): Promise<Comment | null>;
   /** Whose reactions a comment bears; none where it is gone. */
@@ -43,15 +47,20 @@ export interface Forge {
   findPullRequest(name: RepositoryName, head: string, base: string): Promise<PullRequest | null>;
   branch(name: RepositoryName, branch: string): Promise<Branch | null>;
   /**
-   * What a person may do. The look-up needs admin rights of the bot on the repository: where it lacks them the
-   * answer is `unknowable`, and callers fail closed. `userId` is whose rights these are: compare it.
+   * What a person may do. The look-up needs admin rights of the bot on the repository: where it lacks them
+   * the answer is `unknowable`, and callers fail closed. `userId` is whose rights these are: compare it.
    */
   permission(name: RepositoryName, login: string): Promise<PermissionAnswer>;
   /** Everybody who may read a private repository; `null` where the forge will not tell. */
   readers(name: RepositoryName): Promise<Person[] | null>;
-  /** Everybody who may write to it (whom an issue can be assigned to); empty where the forge will not tell. */
+  /**
+   * Everybody who may write to it (whom an issue can be assigned to); empty where the forge will not tell.
+   */
   writers(name: RepositoryName): Promise<Person[]>;
-  /** The newest issues that `author` opened, open or closed, at most 50; for finding what was opened before an answer was lost. */
+  /**
+   * The newest issues that `author` opened, open or closed, at most 50; for finding what was opened before an
+   * answer was lost.
+   */
   issuesBy(name: RepositoryName, author: string): Promise<Issue[]>;
   isTeamMember(org: string, team: string, login: string): Promise<boolean>;
   /** Whether the bot can see that team at all: where it cannot, nobody is a member as far as it knows. */
@@ -59,8 +68,8 @@ export interface Forge {
   /** The hooks of a repository; `null` where the forge will not tell (it needs admin rights). */
   hooks(name: RepositoryName): Promise<Hook[] | null>;
   /**
-   * Has the forge send a push event to a hook, as its *Test Delivery* does. It says nothing of whether that arrives, and sends none where the hook does not listen to pushes, or the
-   * repository has no commit.
+   * Has the forge send a push event to a hook, as its *Test Delivery* does. It says nothing of whether that
+   * arrives, and sends none where the hook does not listen to pushes, or the repository has no commit.
    */
   testHook(name: RepositoryName, id: number): Promise<void>;
 
@@ -85,7 +94,10 @@ export type Scope =
   | { readonly kind: "owner"; readonly owner: string }
   | { readonly kind: "everything" };
 
-/** What moved. `at` is the forge's clock when it was first asked: whatever was stored long before that is in it. */
+/**
+ * What moved. `at` is the forge's clock when it was first asked: whatever was stored long before that is in
+ * it.
+ */
 export interface Moved {
   readonly at: number;
   readonly threads: readonly MovedThread[];

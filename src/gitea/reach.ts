@@ -2,7 +2,9 @@ import type { Clock } from "../clock.ts";
 import { explain } from "../errors.ts";
 import type { Log } from "../log.ts";
 
-/** Whether the forge answers, as seen from the calls that are made anyway, and from a question where none are. */
+/**
+ * Whether the forge answers, as seen from the calls that are made anyway, and from a question where none are.
+ */
 export interface Reach {
   /** To be told of each call: it was answered, with whatever status, or the forge could not be reached. */
   heard(error: unknown | null): void;
@@ -16,7 +18,9 @@ export interface Reach {
 export interface ReachDeps {
   readonly clock: Clock;
   readonly log: Pick<Log, "warn">;
-  /** One quick call without retries; it tells `heard` like any other, and rejects where there is no answer. */
+  /**
+   * One quick call without retries; it tells `heard` like any other, and rejects where there is no answer.
+   */
   ask(): Promise<void>;
   /** Called when the forge answers, at first and after each outage. */
   onBack(): void;
@@ -25,7 +29,10 @@ export interface ReachDeps {
 /** Where nothing was heard for so long, the forge is asked. */
 const ASK_MS = 10_000;
 
-/** Follows one forge from now on. It counts as away until its first answer, and then when a quick call finds none. */
+/**
+ * Follows one forge from now on. It counts as away until its first answer, and then when a quick call finds
+ * none.
+ */
 export function createReach(deps: ReachDeps): Reach {
   const { clock, log } = deps;
   let heardAt = clock.monotonic();

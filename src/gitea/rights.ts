@@ -11,8 +11,8 @@ export const PAGE = 50;
 export type Rights = Pick<Forge, "permission" | "readers" | "writers" | "isTeamMember" | "isTeamVisible">;
 
 /**
- * `readers` are whom a review can be requested of (direct collaborators, the owner, members of teams that see pull requests), `writers`
- * whom an issue can be assigned to; site administrators are in neither.
+ * `readers` are whom a review can be requested of (direct collaborators, the owner, members of teams that see
+ * pull requests), `writers` whom an issue can be assigned to; site administrators are in neither.
  * @see Gitea services/pull/reviewer.go, models/repo/user_repo.go
  */
 export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }): Rights {

@@ -11,8 +11,10 @@ const MOST_REMEMBERED = 1_000;
 type Heartbeats = Pick<App["heartbeats"], "isToken" | "hear" | "redact">;
 
 /**
- * `POST /cells/:id/heartbeat` with `Authorization: Bearer <token>` and `{state, message?, progress?}`. 202 when taken; 401, the same one, for a wrong token and for a cell that is not there;
- * 429 with `Retry-After` for more than one a second; 413 over 4 KB; 400 for what is no heartbeat; 409 where no run of the cell is at work.
+ * `POST /cells/:id/heartbeat` with `Authorization: Bearer <token>` and `{state, message?, progress?}`. 202
+ * when taken; 401, the same one, for a wrong token and for a cell that is not there; 429 with `Retry-After`
+ * for more than one a second; 413 over 4 KB; 400 for what is no heartbeat; 409 where no run of the cell is at
+ * work.
  */
 export function createHeartbeatRoute(heartbeats: Heartbeats, clock: Pick<Clock, "monotonic">): Router {
   const router = Router();

@@ -1,8 +1,9 @@
-// How texts of people and repositories are put before an agent: by control in briefs and prompts, by runners in what they found.
+// How texts of people and repositories are put before an agent: by control in briefs and prompts, by runners
+// in what they found.
 
 /**
- * Removes what people do not see but an agent would read: HTML comments, zero-width and direction characters, control
- * characters other than newline and tab. Line ends become LF.
+ * Removes what people do not see but an agent would read: HTML comments, zero-width and direction characters,
+ * control characters other than newline and tab. Line ends become LF.
  */
 export function clean(text: string): string {
   return text
@@ -13,7 +14,10 @@ export function clean(text: string): string {
     .trim();
 }
 
-/** Characters that people do not see: soft hyphens, fillers, zero-width and direction marks, variation selectors, tags. */
+/**
+ * Characters that people do not see: soft hyphens, fillers, zero-width and direction marks, variation
+ * selectors, tags.
+ */
 const INVISIBLE =
   /\p{Cf}|\u115f|\u1160|\u3164|\uffa0|\u034f|\u17b4|\u17b5|[\u180b-\u180d]|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]/gu;
 

@@ -19,8 +19,8 @@ import {
 } from "./shapes.ts";
 
 /**
- * Every kind of job, its queue and the shape of its payload. The payloads cross from control to runners, which
- * may be other hosts: they hold all that the other side needs, and no secret.
+ * Every kind of job, its queue and the shape of its payload. The payloads cross from control to runners,
+ * which may be other hosts: they hold all that the other side needs, and no secret.
  */
 
 const runRef = { cellId: z.string(), run: z.number() };
@@ -32,7 +32,10 @@ export const JOBS = {
     payload: z.object({
       repository,
       number: z.number(),
-      /** Per comment id, what its `created` delivery held: SHA-256 of the comment's body, whether that text held a command, SHA-256 of the issue's text. */
+      /**
+       * Per comment id, what its `created` delivery held: SHA-256 of the comment's body, whether that text
+       * held a command, SHA-256 of the issue's text.
+       */
       delivered: z.record(
         z.string(),
         z.object({ body: z.string(), hadCommand: z.boolean(), issue: z.string() }),
@@ -101,7 +104,10 @@ export const JOBS = {
       fork: fork.nullable().default(null),
     }),
   },
-  /** Before a run starts in a cell that was published: what people pushed to its branch meanwhile is taken into the tree. */
+  /**
+   * Before a run starts in a cell that was published: what people pushed to its branch meanwhile is taken
+   * into the tree.
+   */
   "take-in": {
     queue: "cells",
     payload: z.object({
@@ -140,7 +146,9 @@ export const JOBS = {
       repository,
       baseCommit: z.string(),
       user,
-      /** Whose run was the last, and its handle: its repository is asked as that agent would; null: nobody's. */
+      /**
+       * Whose run was the last, and its handle: its repository is asked as that agent would; null: nobody's.
+       */
       run: z.number().default(0),
       agent: z.string().nullable().default(null),
       handle: handle.nullable().default(null),
@@ -156,7 +164,9 @@ export const JOBS = {
     payload: z.object({
       cellId: z.string(),
       mission,
-      /** The run that the cell had been brought back for, and that came to nothing; null: it was just sealed. */
+      /**
+       * The run that the cell had been brought back for, and that came to nothing; null: it was just sealed.
+       */
       run: z.number().nullable().default(null),
     }),
   },
@@ -264,7 +274,10 @@ export const JOBS = {
     payload: z.object({
       repository,
       number: z.number(),
-      /** First line of the comment is `<!-- lazarus:<marker> -->`: what is looked for before it is posted again. */
+      /**
+       * First line of the comment is `<!-- lazarus:<marker> -->`: what is looked for before it is posted
+       * again.
+       */
       marker: z.string(),
       text: z.string(),
     }),

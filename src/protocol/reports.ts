@@ -26,7 +26,10 @@ const ofRun =
     `${cellId}:${run}:${suffix}`;
 const ofJob = (suffix: string) => (_: unknown, jobKey: string) => `${jobKey}:${suffix}`;
 
-/** By what each report is known. What several may see, such as the end of a run, bears the run's key; what one job found, that job's. */
+/**
+ * By what each report is known. What several may see, such as the end of a run, bears the run's key; what one
+ * job found, that job's.
+ */
 const KEYS: { readonly [K in ReportKind]: KeyOf<K> } = {
   "run-started": ofRun("started"),
   "setup-started": ofRun("setup-started"),

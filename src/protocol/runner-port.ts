@@ -55,10 +55,11 @@ export interface Watched {
 export type HeartbeatWords = Pick<AgentBeat, "state" | "message" | "progress">;
 
 /**
- * The side that touches directories, processes and git, as control sees it. It knows neither registry nor forge API. Everything that crosses is data:
- * a runner may lie on another host.
+ * The side that touches directories, processes and git, as control sees it. It knows neither registry nor
+ * forge API. Everything that crosses is data: a runner may lie on another host.
  *
- * What a runner sees by itself, such as the end of a run, it says by reports, which control takes from the function that the runner was made with.
+ * What a runner sees by itself, such as the end of a run, it says by reports, which control takes from the
+ * function that the runner was made with.
  */
 export interface RunnerPort {
   /** Whose cells are meant: `cells.runner`. */
@@ -70,9 +71,15 @@ export interface RunnerPort {
   do(job: RunnerJob, signal: AbortSignal): Promise<Outcome>;
   /** Watches these runs and setups from now on; what is watched already is left alone. */
   adopt(watched: Watched): void;
-  /** Before anything else, once: removes what an earlier process left half-made or half-deleted of cells that are not known. */
+  /**
+   * Before anything else, once: removes what an earlier process left half-made or half-deleted of cells that
+   * are not known.
+   */
   sweep(knownIds: readonly string[]): Promise<void>;
-  /** What lies under the missions root. `isExpected`: some cell should have a directory, so that a missing root is an error. */
+  /**
+   * What lies under the missions root. `isExpected`: some cell should have a directory, so that a missing
+   * root is an error.
+   */
   inventory(how: { readonly isExpected: boolean }): Promise<DirectoriesSeen>;
   /** Takes a heartbeat of a cell's agent; false where no run of it is at work here. */
   hear(cellId: string, words: HeartbeatWords): Promise<boolean>;

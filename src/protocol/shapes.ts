@@ -60,7 +60,10 @@ export const cellSpec = z.object({
   /** What to fetch when the base commit is not in the mirror yet: `refs/heads/main`, `refs/pull/7/head`. */
   baseRef: z.string(),
   baseCommit: z.string(),
-  /** Where `.lazarus.yml` is read; null: at the base commit. A pull request's head is never the place: anybody may have written it. */
+  /**
+   * Where `.lazarus.yml` is read; null: at the base commit. A pull request's head is never the place: anybody
+   * may have written it.
+   */
   rules: z.object({ ref: z.string(), commit: z.string() }).nullable().default(null),
   brief: z.string(),
   briefSha256: z.string(),
@@ -71,7 +74,10 @@ export type CellSpec = z.infer<typeof cellSpec>;
 export const PROMPT_KINDS = ["brief", "words", "again"] as const;
 export type PromptKind = (typeof PROMPT_KINDS)[number];
 
-/** What a run is asked. The text is what is new to its agent; of a `brief` it is empty, since the cell's brief is all of it. */
+/**
+ * What a run is asked. The text is what is new to its agent; of a `brief` it is empty, since the cell's brief
+ * is all of it.
+ */
 export const runPrompt = z.object({
   kind: z.enum(PROMPT_KINDS),
   text: z.string(),
@@ -137,7 +143,10 @@ export const setupEnd = z.object({
 export type SetupEnd = z.infer<typeof setupEnd>;
 
 const commit = z.object({ hash: z.string(), subject: z.string(), author: z.string(), at: z.number() });
-/** What the end of a run's log and the machine say of how it went: signs, no proof; an agent writes its log itself. */
+/**
+ * What the end of a run's log and the machine say of how it went: signs, no proof; an agent writes its log
+ * itself.
+ */
 export const signs = z.object({
   /** What its own last event says; null where it writes none. */
   event: z.enum(["ok", "failed"]).nullable(),
@@ -162,7 +171,10 @@ export type Signs = z.infer<typeof signs>;
 export const said = z.object({
   /** Its last words; empty where it said nothing. */
   words: z.string(),
-  /** The last commands that it ran; `exit` and `end` (the last line of what a failed one printed) where they are told. */
+  /**
+   * The last commands that it ran; `exit` and `end` (the last line of what a failed one printed) where they
+   * are told.
+   */
   ran: z.array(
     z.object({ command: z.string(), exit: z.number().nullable(), isFailed: z.boolean(), end: z.string() }),
   ),
@@ -194,7 +206,10 @@ export const peoplePush = z.object({
 });
 export type PeoplePush = z.infer<typeof peoplePush>;
 
-/** From what the agents had made to what people made of it, oldest first: what lies between is nobody's of the cell. `isTaken`: the tree was moved to it. */
+/**
+ * From what the agents had made to what people made of it, oldest first: what lies between is nobody's of the
+ * cell. `isTaken`: the tree was moved to it.
+ */
 export const seams = z
   .array(z.object({ from: z.string(), to: z.string(), isTaken: z.boolean() }))
   .default([]);
@@ -203,7 +218,9 @@ export type Seams = z.infer<typeof seams>;
 /** What a run left behind, as seen in the quarantine repository and the cell's artifacts. */
 export const harvest = z.object({
   changed: z.boolean(),
-  /** Tip of what HEAD points at, incl. one commit for what was left uncommitted. Null where nothing changed. */
+  /**
+   * Tip of what HEAD points at, incl. one commit for what was left uncommitted. Null where nothing changed.
+   */
   tip: z.string().nullable(),
   commits: z.array(commit),
   /** How many there are; `commits` is cut to the newest 50. */

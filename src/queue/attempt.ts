@@ -35,7 +35,10 @@ export interface AttemptsDeps {
 export interface Attempts {
   /** Never rejects. */
   run(job: Job<JobKind>, at: { claim: NamedLease; worker: Worker; signal: AbortSignal }): Promise<void>;
-  /** Whether a handler's finish runs just now: what is put then follows from a job and did not arrive from outside. */
+  /**
+   * Whether a handler's finish runs just now: what is put then follows from a job and did not arrive from
+   * outside.
+   */
   isFinishing(): boolean;
   /** Marks a claimed job dead; joins the caller's transaction. */
   bury(claimed: Claimed, error: unknown, worker: Worker | undefined): void;

@@ -1,4 +1,7 @@
-/** How retries are spaced: `baseMs`, doubled per attempt up to `capMs`, then moved by up to `jitter` (0.2 = 20 %) either way. */
+/**
+ * How retries are spaced: `baseMs`, doubled per attempt up to `capMs`, then moved by up to `jitter` (0.2 = 20
+ * %) either way.
+ */
 export interface Backoff {
   readonly baseMs: number;
   readonly capMs: number;

@@ -4,8 +4,9 @@ const BURST_MS = 5;
 const LONGEST_PATIENCE_MS = 100;
 
 /**
- * Whoever waits for an answer goes before work that could wait: while much arrives, looks for work are put off for a moment (and what is
- * alike is folded meanwhile). Real time and not the clock's, since it is about turns of this event loop.
+ * Whoever waits for an answer goes before work that could wait: while much arrives, looks for work are put
+ * off for a moment (and what is alike is folded meanwhile). Real time and not the clock's, since it is about
+ * turns of this event loop.
  */
 export class Burst {
   #arrivedAt = Number.NEGATIVE_INFINITY;
@@ -18,7 +19,9 @@ export class Burst {
     this.#arrivedAt = now;
   }
 
-  /** Calls `fn` in a turn of its own: in the next one, or once the burst is over (after 100 ms at the latest). */
+  /**
+   * Calls `fn` in a turn of its own: in the next one, or once the burst is over (after 100 ms at the latest).
+   */
   after(fn: () => void): void {
     const patientUntil = performance.now() + LONGEST_PATIENCE_MS;
     const tryNow = () => {

@@ -9,7 +9,10 @@ export interface NamedLease {
   readonly lease: string;
 }
 
-/** A row that was just claimed. With a `fault` it must not be worked on; `job` is null where this version cannot read it. */
+/**
+ * A row that was just claimed. With a `fault` it must not be worked on; `job` is null where this version
+ * cannot read it.
+ */
 export interface Claimed {
   readonly claim: NamedLease;
   readonly kind: string;

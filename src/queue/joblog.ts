@@ -17,7 +17,10 @@ import { JOB_STATES, type JobRow, type JobState, type NewJob } from "./queue.ts"
 
 /** How often a job is tried where `put` does not say. */
 export const DEFAULT_MAX_ATTEMPTS = 12;
-/** How many attempts may be cut short by a kill on top of `maxAttempts`: no command is lost, none kills us for ever. */
+/**
+ * How many attempts may be cut short by a kill on top of `maxAttempts`: no command is lost, none kills us for
+ * ever.
+ */
 export const INTERRUPTIONS_FORGIVEN = 3;
 
 /** What may be claimed: due at `now` (epoch ms), in no busy lane, of no kind in `skip`. */
@@ -35,8 +38,9 @@ export interface Because {
 }
 
 /**
- * The rows of the job log, without any timing or running: transports are built on it. Every write joins the caller's transaction;
- * those that name a lease answer false, having changed nothing, when the lease is not the row's any more.
+ * The rows of the job log, without any timing or running: transports are built on it. Every write joins the
+ * caller's transaction; those that name a lease answer false, having changed nothing, when the lease is not
+ * the row's any more.
  */
 export interface JobLog {
   /** To be called in a transaction. */
@@ -74,12 +78,16 @@ const HELD = "id = @id AND lease = @lease AND state = 'running'";
 
 /** No retry waits longer than this: one that seems to was put off before the wall clock was set back. */
 const LONGEST_PAUSE_MS = BACKOFF.capMs * (1 + BACKOFF.jitter);
-/** A job that was put so much later than now was put before the wall clock was set back: it has waited long enough. */
+/**
+ * A job that was put so much later than now was put before the wall clock was set back: it has waited long
+ * enough.
+ */
 const SET_BACK_MS = 1_000;
 const IS_DUE = `(j.not_before <= @now OR
   CASE j.attempt WHEN 0 THEN j.put_at > @now + ${SET_BACK_MS} ELSE j.not_before > @now + ${LONGEST_PAUSE_MS} END)`;
 
-// Why `holding` is enough: what is due and untried never blocks, it is simply taken first, being earlier in the order.
+// Why `holding` is enough: what is due and untried never blocks, it is simply taken first, being earlier in
+// the order.
 const NEXT = `
   FROM jobs AS j INDEXED BY jobs_next
   WHERE j.queue = @queue AND j.state = 'waiting' AND ${IS_DUE}
@@ -276,7 +284,10 @@ function asParameters(search: Search): Record<string, string | number> {
   };
 }
 
-/** A payload that does not fit its schema is our own mistake: it fails where it is put, not where it is worked off. */
+/**
+ * A payload that does not fit its schema is our own mistake: it fails where it is put, not where it is worked
+ * off.
+ */
 function checkedPayload<K extends JobKind>(kind: K, payload: unknown): JobPayload<K> {
   const parsed = JOBS[kind].payload.safeParse(payload);
   if (parsed.success) return parsed.data as JobPayload<K>;

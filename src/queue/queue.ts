@@ -3,32 +3,36 @@ import type { JobKind, JobPayload } from "../protocol/jobs.ts";
 /**
  * The job log: what is to be done, in rows that share a transaction with the registry.
  *
- * **put** joins the caller's transaction: either both the registry change and the job are there after a crash, or
- * neither. A key is said once for ever: a second put with it answers `"duplicate"` and changes nothing, also after
- * the first job's row was pruned. With `merge`, a job whose tag a *waiting* job of the same kind already bears is folded into
- * it (payload replaced by `merge.fold(waiting, new)`), and the answer is the waiting job's id.
+ * **put** joins the caller's transaction: either both the registry change and the job are there after a
+ * crash, or neither. A key is said once for ever: a second put with it answers `"duplicate"` and changes
+ * nothing, also after the first job's row was pruned. With `merge`, a job whose tag a *waiting* job of the
+ * same kind already bears is folded into it (payload replaced by `merge.fold(waiting, new)`), and the answer
+ * is the waiting job's id.
  *
- * **Lanes**: jobs of one queue and lane run one at a time, in the order they were put; different lanes run in parallel. A job
- * that waits for its retry keeps its lane. `urgent` jobs go before waiting and retrying ones of their lane, never before a running one.
- * A lane is free only when its handler's promise has settled, also when the lease ran out.
+ * **Lanes**: jobs of one queue and lane run one at a time, in the order they were put; different lanes run in
+ * parallel. A job that waits for its retry keeps its lane. `urgent` jobs go before waiting and retrying ones
+ * of their lane, never before a running one. A lane is free only when its handler's promise has settled, also
+ * when the lease ran out.
  *
- * **Leases are fenced**: a handler answers a function that makes its effects; the queue calls it inside the very transaction that marks the
- * job done, after checking that the lease is still the one it was given. A handler that lost its lease changes nothing. A lease lasts
- * `leaseMs` and is extended by the queue as long as the handler's promise is pending. Whoever calls `work` first takes back every lease of an earlier
+ * **Leases are fenced**: a handler answers a function that makes its effects; the queue calls it inside the
+ * very transaction that marks the job done, after checking that the lease is still the one it was given. A
+ * handler that lost its lease changes nothing. A lease lasts `leaseMs` and is extended by the queue as long
+ * as the handler's promise is pending. Whoever calls `work` first takes back every lease of an earlier
  * process: the program holds an exclusive lock (see app.ts), so no other process can be at work.
  *
- * **Failure**: a handler that throws is tried again with exponential backoff and jitter if `isRetryable(error)` and attempts remain,
- * else the job is `dead`: it stays visible, frees its lane, and `onDead` tells control, inside the same transaction.
+ * **Failure**: a handler that throws is tried again with exponential backoff and jitter if
+ * `isRetryable(error)` and attempts remain, else the job is `dead`: it stays visible, frees its lane, and
+ * `onDead` tells control, inside the same transaction.
  *
- * **Outage**: where `isOutage` says that what a job needs is away as a whole, the attempt does not count. The job waits,
- * at most five minutes, and `resume` lets all such jobs go at once.
+ * **Outage**: where `isOutage` says that what a job needs is away as a whole, the attempt does not count. The
+ * job waits, at most five minutes, and `resume` lets all such jobs go at once.
  */
 export interface Queue {
   put<K extends JobKind>(job: NewJob<K>): string | "duplicate";
   work(handlers: Handlers, options?: WorkOptions): void;
   /**
-   * Ends waiting and retrying jobs that match, and aborts the signal of running ones (their handler settles in its own time, and its
-   * result is dropped). Joins the caller's transaction. Answers how many there were.
+   * Ends waiting and retrying jobs that match, and aborts the signal of running ones (their handler settles
+   * in its own time, and its result is dropped). Joins the caller's transaction. Answers how many there were.
    */
   end(match: { readonly lane: string; readonly kinds: readonly JobKind[] }, why: string): number;
   /** Puts a dead job back with its attempts at zero. False if it is not dead. */
@@ -41,13 +45,19 @@ export interface Queue {
   stats(): Record<JobState, number>;
   /** Removes finished rows that ended before `at`; their keys stay. Answers how many. */
   prune(endedBefore: number): number;
-  /** The wall clock was set by `ms`: what waits for a time, and leases, move with it. Joins the caller's transaction. */
+  /**
+   * The wall clock was set by `ms`: what waits for a time, and leases, move with it. Joins the caller's
+   * transaction.
+   */
   shift(ms: number): void;
   /** Looks for work now, e.g. when another process may have put something. */
   wake(): void;
   /** Resolves when nothing is running and nothing is due; for command lines and tests. */
   idle(): Promise<void>;
-  /** Takes no new jobs, aborts nothing, waits up to `drainMs` for running handlers; then gives their leases back. */
+  /**
+   * Takes no new jobs, aborts nothing, waits up to `drainMs` for running handlers; then gives their leases
+   * back.
+   */
   close(drainMs: number): Promise<void>;
 }
 
@@ -60,7 +70,10 @@ export interface NewJob<K extends JobKind> {
   readonly lane: string;
   readonly payload: JobPayload<K>;
   readonly urgent?: boolean;
-  /** Epoch ms before which it does not start, unless the wall clock is set back by more than a second meanwhile. */
+  /**
+   * Epoch ms before which it does not start, unless the wall clock is set back by more than a second
+   * meanwhile.
+   */
   readonly notBefore?: number;
   readonly maxAttempts?: number;
   readonly merge?: {
@@ -98,7 +111,10 @@ export type Handler<K extends JobKind> = (job: Job<K>, context: JobContext) => P
 export type Handlers = { readonly [K in JobKind]?: Handler<K> };
 
 export interface WorkOptions {
-  /** Asked after an error that may pass: whether what the job needs is away as a whole. A rejection counts as no. */
+  /**
+   * Asked after an error that may pass: whether what the job needs is away as a whole. A rejection counts as
+   * no.
+   */
   isOutage?(job: Job<JobKind>, error: unknown): Promise<boolean>;
   /** Called in the transaction that marks a job dead. */
   onDead?(job: Job<JobKind>, error: unknown): void;

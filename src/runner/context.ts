@@ -38,7 +38,10 @@ export interface RunnerDeps {
   readonly redact: (text: string) => string;
   /** Where agents send heartbeats to, and what with. */
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
-  /** Says what is seen without a job that asked for it, such as the end of a run. It is said again where this throws. */
+  /**
+   * Says what is seen without a job that asked for it, such as the end of a run. It is said again where this
+   * throws.
+   */
   readonly report: Say;
 }
 
@@ -55,7 +58,10 @@ export interface Parts extends RunnerDeps {
   cellDir(cellId: string): string;
 }
 
-/** Wires git, mirrors, quarantine and watch to one configuration. Makes `<data>/git-home` and `<data>/mirrors`. */
+/**
+ * Wires git, mirrors, quarantine and watch to one configuration. Makes `<data>/git-home` and
+ * `<data>/mirrors`.
+ */
 export function createParts(deps: RunnerDeps): Parts {
   const { config, clock, log, backends, report, redact } = deps;
   const gitHome = join(config.dataDir, "git-home");

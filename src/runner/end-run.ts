@@ -15,8 +15,8 @@ export interface EndedRun {
 }
 
 /**
- * Ends whatever lives in a cell, also where nobody knows a handle: a start that was killed may have left a process that only its
- * environment names.
+ * Ends whatever lives in a cell, also where nobody knows a handle: a start that was killed may have left a
+ * process that only its environment names.
  */
 export async function endAll(
   parts: Parts,

@@ -5,9 +5,14 @@ import type { AgentConfig } from "../config/config.ts";
 import type { Log } from "../log.ts";
 import { pathsOf } from "./disk/directory.ts";
 
-/** The ways of running sandboxes to the hosts that their agents may reach: one a cell, opened before a start and when a run is adopted. */
+/**
+ * The ways of running sandboxes to the hosts that their agents may reach: one a cell, opened before a start
+ * and when a run is adopted.
+ */
 export interface Gates {
-  /** Opens the gate of a run where its agent has listed hosts; nothing to do for others, or where it is open. */
+  /**
+   * Opens the gate of a run where its agent has listed hosts; nothing to do for others, or where it is open.
+   */
   open(cellId: string, agent: Pick<AgentConfig, "name" | "backend" | "network">): Promise<void>;
   /** Closes it, and answers what was refused: `host:port`, each once. */
   close(cellId: string): Promise<string[]>;

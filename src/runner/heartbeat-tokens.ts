@@ -14,9 +14,15 @@ import type { AgentConfig } from "../config/config.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import { CELL_TOKEN_PREFIX } from "../redact.ts";
 
-/** How agents send heartbeats by HTTP: each cell has a token of its own, derived from one key and stored nowhere. */
+/**
+ * How agents send heartbeats by HTTP: each cell has a token of its own, derived from one key and stored
+ * nowhere.
+ */
 export interface HeartbeatAccess {
-  /** `LAZARUS_HEARTBEAT_URL` and `LAZARUS_HEARTBEAT_TOKEN`, where somebody listens and the agent can reach them; else nothing. */
+  /**
+   * `LAZARUS_HEARTBEAT_URL` and `LAZARUS_HEARTBEAT_TOKEN`, where somebody listens and the agent can reach
+   * them; else nothing.
+   */
   environmentOf(cellId: string, agent: Pick<AgentConfig, "backend" | "network">): Record<string, string>;
   /** Whether that is the cell's token; takes as long for any text and any id, known or not. */
   isToken(cellId: string, given: string): boolean;
@@ -58,8 +64,8 @@ function digest(text: string): Buffer {
 }
 
 /**
- * A plain process, and a sandbox with the whole network, are on this host; a container with the network has an address of its own, and reaches us only where others do. Listed hosts and none do not lead
- * here.
+ * A plain process, and a sandbox with the whole network, are on this host; a container with the network has
+ * an address of its own, and reaches us only where others do. Listed hosts and none do not lead here.
  */
 function reachable(
   agent: Pick<AgentConfig, "backend" | "network">,
@@ -99,7 +105,10 @@ function readKey(dataDir: string): Buffer | null {
   return Buffer.from(text.slice(0, 2 * KEY_BYTES), "hex");
 }
 
-/** Written whole under another name: whoever is killed here leaves no half of a key. The data directory is ours alone, under its lock. */
+/**
+ * Written whole under another name: whoever is killed here leaves no half of a key. The data directory is
+ * ours alone, under its lock.
+ */
 function makeKey(dataDir: string): Buffer {
   const path = join(dataDir, KEY_FILE);
   const aside = `${path}.new`;

@@ -1,8 +1,8 @@
 import type { RunnerPort } from "../protocol/runner-port.ts";
 
 /**
- * A runner in this very process, behind the same border as one elsewhere: what crosses is copied, so that neither side can hand the other a function, or change
- * what it has given away.
+ * A runner in this very process, behind the same border as one elsewhere: what crosses is copied, so that
+ * neither side can hand the other a function, or change what it has given away.
  */
 export function localPort(runner: RunnerPort): RunnerPort {
   return {

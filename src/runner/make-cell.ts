@@ -34,8 +34,8 @@ export interface CellPlan {
 }
 
 /**
- * Makes a cell's directory from its specification, or finds it made: built as `.new-<id>` and renamed when whole. What a killed attempt left
- * of it is thrown away first.
+ * Makes a cell's directory from its specification, or finds it made: built as `.new-<id>` and renamed when
+ * whole. What a killed attempt left of it is thrown away first.
  * @throws LazarusError `git`, `directory`, `disk-full`; on a throw nothing of the half-made cell stays.
  */
 export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: AbortSignal): Promise<CellPaths> {
@@ -85,7 +85,8 @@ async function makeScaffold(fresh: CellPaths): Promise<void> {
 }
 
 /**
- * A clone of its own that borrows the mirror's objects. Nobody but us has been in it yet: it is the last time that git runs there with our rights.
+ * A clone of its own that borrows the mirror's objects. Nobody but us has been in it yet: it is the last time
+ * that git runs there with our rights.
  */
 async function clone(
   deps: WorkspaceDeps,
@@ -99,7 +100,8 @@ async function clone(
   const url = deps.mirrors.cloneUrl(cell.repository);
   await deps.git({ dir: worktree, args: ["remote", "set-url", "origin", url], doing, signal });
   const checkout = ["checkout", "--quiet", "--no-track", "-b", cell.branch, cell.baseCommit];
-  // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small ones stay with one.
+  // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
+  // ones stay with one.
   await deps.git({ dir: worktree, args: checkout, doing, signal, config: { "checkout.workers": "4" } });
 }
 

@@ -4,8 +4,8 @@ import type { Parts } from "./context.ts";
 import { isSpoiled, readJson, writeJson } from "./disk/directory.ts";
 
 /**
- * Rewrites `meta/mission.json`; what we are not told stays as it is. Where an agent with our rights spoiled `meta/`, that is logged: its cell is
- * collected, sealed and destroyed all the same.
+ * Rewrites `meta/mission.json`; what we are not told stays as it is. Where an agent with our rights spoiled
+ * `meta/`, that is logged: its cell is collected, sealed and destroyed all the same.
  * @throws LazarusError `directory`, `disk-full`.
  */
 export async function writeMission(

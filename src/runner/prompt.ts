@@ -11,8 +11,9 @@ export interface PromptedRun {
 }
 
 /**
- * The exact text that a run starts with. The first run's is the brief, byte for byte. Later an agent that goes on with its session gets only what is
- * new; any other one gets that and the brief, or, where both together are too long for it, is told where the brief lies. Pure.
+ * The exact text that a run starts with. The first run's is the brief, byte for byte. Later an agent that
+ * goes on with its session gets only what is new; any other one gets that and the brief, or, where both
+ * together are too long for it, is told where the brief lies. Pure.
  */
 export function promptText(of: PromptedRun, fits: (text: string) => boolean): string {
   const { cell, prompt, isResumed } = of;

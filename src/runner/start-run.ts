@@ -41,7 +41,8 @@ export interface StartPlan {
 }
 
 /**
- * Starts a run, making its cell first where it is not there, or the setup of that cell where it is due; every step finds what an earlier attempt did.
+ * Starts a run, making its cell first where it is not there, or the setup of that cell where it is due; every
+ * step finds what an earlier attempt did.
  * @throws LazarusError `agent-missing`, `backend`, `git`, `directory`, `disk-full`, `configuration`.
  */
 export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: AbortSignal): Promise<Started> {
@@ -118,7 +119,10 @@ function textOf({ payload, agent }: StartPlan, isResumed: boolean): string {
   );
 }
 
-/** ssh-keygen signs only for a user whose name it can look up; the sandbox makes one up for the cell's own user. */
+/**
+ * ssh-keygen signs only for a user whose name it can look up; the sandbox makes one up for the cell's own
+ * user.
+ */
 function checkSigning({ agent, backend, payload }: StartPlan, spec: RunSpec): void {
   if (backend.name === "process" && payload.cell.user !== null)
     throw new LazarusError(

@@ -7,7 +7,10 @@ import { removeTree, scrubCell } from "./disk/remove-tree.ts";
 
 const OURS = /^\.(new|gone)-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 
-/** Removes what an earlier process left half-made or half-deleted, and quarantines of cells that are not known. */
+/**
+ * Removes what an earlier process left half-made or half-deleted, and quarantines of cells that are not
+ * known.
+ */
 export async function sweep(parts: Parts, knownIds: readonly string[]): Promise<void> {
   const { missionsDir, dataDir } = parts.config;
   const tryTo = async (what: string, fn: () => Promise<void>) =>
@@ -28,7 +31,10 @@ export async function sweep(parts: Parts, knownIds: readonly string[]): Promise<
   }
 }
 
-/** What was renamed for its deletion is deleted; a cell of that id that is there all the same is another matter. */
+/**
+ * What was renamed for its deletion is deleted; a cell of that id that is there all the same is another
+ * matter.
+ */
 async function finishScrub(missionsDir: string, id: string): Promise<void> {
   if ((await whatIs(join(missionsDir, id))) === "nothing") return scrubCell(missionsDir, id);
   return removeTree(missionsDir, `.gone-${id}`);

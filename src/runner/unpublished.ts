@@ -19,8 +19,9 @@ export interface UnpublishedWork {
 type Settings = Pick<Config, "dataDir" | "missionsDir" | "forge" | "publish" | "childPath">;
 
 /**
- * The diff of what a cell made and nobody published, from the bundle that was taken out of it: in a repository of its own below `<data>/diffs`, beside whatever a
- * server does meanwhile, and removed again. The cell's own tree is never asked.
+ * The diff of what a cell made and nobody published, from the bundle that was taken out of it: in a
+ * repository of its own below `<data>/diffs`, beside whatever a server does meanwhile, and removed again. The
+ * cell's own tree is never asked.
  * @throws LazarusError `not-found` where there is no such work; `git` where it cannot be read.
  */
 export async function showUnpublished(

@@ -8,11 +8,15 @@ export interface Db {
   /** Runs `fn` in a transaction (a savepoint inside another one); a throw rolls it back. */
   transaction<T>(fn: () => T): T;
   /**
-   * Like `transaction`, but everything asked for in the same turn of the event loop (under load: in a few of them) shares one commit (and
-   * its fsync); the promise settles after that commit. One failing `fn` does not undo the others.
+   * Like `transaction`, but everything asked for in the same turn of the event loop (under load: in a few of
+   * them) shares one commit (and its fsync); the promise settles after that commit. One failing `fn` does not
+   * undo the others.
    */
   commitTogether<T>(fn: () => T): Promise<T>;
-  /** Calls `fn` once after the running transaction has been committed (now, if none runs); dropped on rollback. */
+  /**
+   * Calls `fn` once after the running transaction has been committed (now, if none runs); dropped on
+   * rollback.
+   */
   afterCommit(fn: () => void): void;
   /** A number that changes when another process has committed. */
   foreignVersion(): number;
@@ -25,9 +29,10 @@ interface Waiting {
 }
 
 /**
- * Opens (and creates, and migrates) the registry with WAL and `synchronous=FULL`, since better-sqlite3's default under WAL is NORMAL,
- * which may lose the last commits in a power cut.
- * @throws LazarusError `registry-newer` if a later version of Lazarus wrote it, `registry-unusable` if it cannot be opened or written.
+ * Opens (and creates, and migrates) the registry with WAL and `synchronous=FULL`, since better-sqlite3's
+ * default under WAL is NORMAL, which may lose the last commits in a power cut.
+ * @throws LazarusError `registry-newer` if a later version of Lazarus wrote it, `registry-unusable` if it
+ * cannot be opened or written.
  */
 export function openDb(path: string): Db {
   let sql: Database.Database | undefined;
@@ -45,7 +50,8 @@ export function openDb(path: string): Db {
 }
 
 /**
- * A fact of a registry that another process may have open, read and nothing else: no file is made, no schema brought up to date. Null where there is none.
+ * A fact of a registry that another process may have open, read and nothing else: no file is made, no schema
+ * brought up to date. Null where there is none.
  */
 export function peekFact(path: string, name: string): string | null {
   let sql: Database.Database | undefined;
@@ -61,7 +67,10 @@ export function peekFact(path: string, name: string): string | null {
   }
 }
 
-/** What kept us from opening the registry, or from the first write to it, as LazarusError `registry-unusable`; our own errors as they are. */
+/**
+ * What kept us from opening the registry, or from the first write to it, as LazarusError `registry-unusable`;
+ * our own errors as they are.
+ */
 export function registryError(path: string, error: unknown): LazarusError {
   if (error instanceof LazarusError) return error;
   const code = systemCode(error) ?? "";
@@ -103,7 +112,10 @@ class SqliteDb implements Db {
   #depth = 0;
   #afterCommit: (() => void)[] = [];
   #waiting: Waiting[] = [];
-  /** How the last shared commit went: how many had part in it, how long it took, when it was over (monotonic ms). */
+  /**
+   * How the last shared commit went: how many had part in it, how long it took, when it was over (monotonic
+   * ms).
+   */
   #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
 
   constructor(sql: Database.Database) {
@@ -147,8 +159,8 @@ class SqliteDb implements Db {
   }
 
   /**
-   * Under load whoever was just answered comes again at once: a quarter of what the last commit took is spent on waiting for them, so that
-   * all share the next one. After a pause nobody waits.
+   * Under load whoever was just answered comes again at once: a quarter of what the last commit took is spent
+   * on waiting for them, so that all share the next one. After a pause nobody waits.
    */
   #commitSoon(): void {
     const { size, tookMs, endedAt } = this.#last;

@@ -10,8 +10,8 @@ export interface Lock {
 }
 
 /**
- * Takes the place of the server: an exclusive transaction on `<data>/lock.db`, which the kernel gives back when the process ends.
- * Null when somebody else holds it.
+ * Takes the place of the server: an exclusive transaction on `<data>/lock.db`, which the kernel gives back
+ * when the process ends. Null when somebody else holds it.
  * @throws LazarusError `registry-unusable` when the file cannot be opened.
  */
 export function takeLock(dataDir: string): Lock | null {
@@ -45,8 +45,9 @@ function letPass(dataDir: string): void {
 }
 
 /**
- * Makes the data directory where it is missing, for its owner alone (as root others may pass through, and list nothing), and refuses to work in one that belongs to another user, so
- * that no files are left behind which its owner cannot write.
+ * Makes the data directory where it is missing, for its owner alone (as root others may pass through, and
+ * list nothing), and refuses to work in one that belongs to another user, so that no files are left behind
+ * which its owner cannot write.
  */
 export function prepareDataDir(dataDir: string): void {
   try {

@@ -1,4 +1,6 @@
-/** Ordered and append-only: entry n brings a registry of schema n to n+1. Never edit one that was released. */
+/**
+ * Ordered and append-only: entry n brings a registry of schema n to n+1. Never edit one that was released.
+ */
 export const MIGRATIONS: readonly string[] = [
   // 1: the job log. A key is said once for ever, so keys outlive the rows.
   `
@@ -98,7 +100,8 @@ export const MIGRATIONS: readonly string[] = [
     CHECK ((cell IS NULL) <> (repository IS NULL))
   ) STRICT;
   `,
-  // 4: health with its reasons, retries and their breaker, ends of TTL and retention, the clock as it was last seen.
+  // 4: health with its reasons, retries and their breaker, ends of TTL and retention, the clock as it was
+  // last seen.
   `
   ALTER TABLE cells ADD COLUMN health_reason TEXT;
   ALTER TABLE cells ADD COLUMN health_since INTEGER;
@@ -114,7 +117,8 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN resets_at INTEGER;
   CREATE TABLE ticks (one INTEGER PRIMARY KEY CHECK (one = 1), boot_id TEXT NOT NULL, up_ms INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
   `,
-  // 5: catch-up: where it is, which threads it looked at when they had moved, until when a pattern was served (null: it still is).
+  // 5: catch-up: where it is, which threads it looked at when they had moved, until when a pattern was served
+  // (null: it still is).
   `
   CREATE TABLE catchup_marks (source TEXT PRIMARY KEY, at INTEGER NOT NULL, saved_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE catchup_looks (
@@ -126,8 +130,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX cells_pull_request ON cells (pull_request) WHERE pull_request IS NOT NULL;
   CREATE INDEX cells_kept ON cells (keep_until) WHERE state = 'archived';
   `,
-  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers; each run has a prompt;
-  // where a repository's own rules are read, what a cell was set up with; who asked for a cell and where.
+  // 6: attempts that failed only because the forge was away do not count, and go on as soon as it answers;
+  // each run has a prompt; where a repository's own rules are read, what a cell was set up with; who asked
+  // for a cell and where.
   `
   ALTER TABLE jobs ADD COLUMN outages INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE jobs ADD COLUMN in_outage INTEGER NOT NULL DEFAULT 0;
@@ -151,8 +156,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE runs ADD COLUMN setup TEXT;
   ALTER TABLE cells ADD COLUMN asked TEXT;
   `,
-  // 7: on which runner a cell lies; one column for each cause that may stand in its way, instead of one text; why a run was ended, and what
-  // its agent said, apart from the words for people. What the old text meant is read from how older versions wrote it, once, here.
+  // 7: on which runner a cell lies; one column for each cause that may stand in its way, instead of one text;
+  // why a run was ended, and what its agent said, apart from the words for people. What the old text meant is
+  // read from how older versions wrote it, once, here.
   `
   ALTER TABLE cells ADD COLUMN runner TEXT NOT NULL DEFAULT 'local';
   ALTER TABLE cells ADD COLUMN approval TEXT;

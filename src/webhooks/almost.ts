@@ -14,7 +14,9 @@ interface AlmostDeps {
   forgeNow(): number | null;
 }
 
-/** An issue whose text is older when it is first looked at is left alone: nobody waits for an answer any more. */
+/**
+ * An issue whose text is older when it is first looked at is left alone: nobody waits for an answer any more.
+ */
 const OLDEST_MS = 24 * 60 * 60_000;
 const LONGEST_LINE = 200;
 
@@ -24,7 +26,10 @@ export function answerMention(entry: Entry, reading: Reading, deps: AlmostDeps):
   if (line !== null) tell(entry.author.id, wordsOf(line), { reading, deps });
 }
 
-/** The same for a command or a mention in the text of an issue or pull request that was just opened; it is looked at once, so no edit is. */
+/**
+ * The same for a command or a mention in the text of an issue or pull request that was just opened; it is
+ * looked at once, so no edit is.
+ */
 export function answerOpening(reading: Reading, deps: AlmostDeps): void {
   const { issue, repository, number, botId, since } = reading;
   if (!deps.handled.mark(repository.id, "issue", number)) return;

@@ -11,7 +11,10 @@ import { threadTick } from "./thread.ts";
 
 /** What moved so shortly before the mark is asked for again: the forge keeps seconds, and may commit late. */
 export const OVERLAP_MS = 120_000;
-/** A thread is looked at once more when so much time has passed since it moved: more may have been stored in the same second. */
+/**
+ * A thread is looked at once more when so much time has passed since it moved: more may have been stored in
+ * the same second.
+ */
 export const SETTLED_MS = 10_000;
 /** A boot's look that failed is tried again after this long, also where nothing is polled. */
 const RETRY_MS = 60_000;
@@ -30,8 +33,8 @@ export interface CatchUpDeps {
 }
 
 /**
- * Finds what no delivery told of, by asking the forge what moved since it was last asked, by its own clock, and makes the ticks that deliveries
- * make: what is handled already is not handled again.
+ * Finds what no delivery told of, by asking the forge what moved since it was last asked, by its own clock,
+ * and makes the ticks that deliveries make: what is handled already is not handled again.
  */
 export interface CatchUp {
   /** Sets the marks of what was never asked about to the forge's time now. Joins the caller's transaction. */
@@ -96,7 +99,10 @@ export function createCatchUp(deps: CatchUpDeps): CatchUp {
     if (ticked > 0) deps.log.info({ source: source.key, threads: ticked }, "threads moved: looking at them");
   };
 
-  /** What the clock shows now it may have shown before: everything since the last look counts, by our own clock. */
+  /**
+   * What the clock shows now it may have shown before: everything since the last look counts, by our own
+   * clock.
+   */
   const sinceBack = (mark: Mark, forgeNow: number) =>
     forgeNow - Math.max(0, deps.clock.now() - mark.savedAt) - OVERLAP_MS;
 

@@ -3,10 +3,16 @@ import { matches } from "../commands/rights.ts";
 import { LazarusError } from "../errors.ts";
 import type { Db } from "../store/db.ts";
 
-/** What bears an id of the forge: a comment, a review, what a timeline shows (somebody closed or merged); of an issue it is its number. */
+/**
+ * What bears an id of the forge: a comment, a review, what a timeline shows (somebody closed or merged); of
+ * an issue it is its number.
+ */
 export type Source = "comment" | "review" | "doing" | "issue";
 
-/** What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is run at all. */
+/**
+ * What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is
+ * run at all.
+ */
 export interface Handled {
   /** Marks one thing; false if it was marked before. Joins the caller's transaction. */
   mark(repositoryId: number, source: Source, id: number): boolean;
@@ -15,14 +21,17 @@ export interface Handled {
   readUntil(repositoryId: number, number: number): number;
   rememberReadUntil(repositoryId: number, number: number, at: number): void;
   /**
-   * Forge time since which a repository of this name has been served without a break: a pattern that took another one's place goes on where that one
-   * ended; one that was away for a while counts from its return.
+   * Forge time since which a repository of this name has been served without a break: a pattern that took
+   * another one's place goes on where that one ended; one that was away for a while counts from its return.
    * @throws LazarusError `forge-unreachable` (retryable) while the forge has not told its clock.
    */
   servedSince(fullName: string): number;
   /** Remembers the patterns that are served from now on; those that were served up to now keep their time. */
   serve(patterns: readonly string[], forgeNow: number): void;
-  /** The forge's clock went back to about `at`: what was read of later times is no measure any more. Joins the caller's transaction. */
+  /**
+   * The forge's clock went back to about `at`: what was read of later times is no measure any more. Joins the
+   * caller's transaction.
+   */
   rewind(at: number): void;
 }
 

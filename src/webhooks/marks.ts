@@ -9,14 +9,17 @@ export interface Mark {
   readonly savedAt: number;
 }
 
-/** Where catch-up is, and which threads it had looked at: tables `catchup_marks` and `catchup_looks`. All of it joins the caller's transaction. */
+/**
+ * Where catch-up is, and which threads it had looked at: tables `catchup_marks` and `catchup_looks`. All of
+ * it joins the caller's transaction.
+ */
 export interface Marks {
   of(source: string): Mark | null;
   /** Moves a mark on, and forgets looks at what moved before `listedFrom`: that cannot be listed any more. */
   move(source: string, mark: Mark, listedFrom: number): void;
   /**
-   * Keeps the marks of these sources and drops others. One that is new begins at `now`, or where one that is dropped had come to: a repository may
-   * have changed from the one to the other.
+   * Keeps the marks of these sources and drops others. One that is new begins at `now`, or where one that is
+   * dropped had come to: a repository may have changed from the one to the other.
    */
   keep(sources: readonly string[], now: Mark): void;
   /** When (the forge's time) a thread was last looked at, and the time of its last move as it was then. */

@@ -7,8 +7,8 @@ export type Body =
   | { readonly kind: "cut" };
 
 /**
- * Reads a request's body of at most `maxBytes`. What announces more, or sends more, is known at that moment: whoever sends a hundred
- * megabytes is not listened to until the last of them.
+ * Reads a request's body of at most `maxBytes`. What announces more, or sends more, is known at that moment:
+ * whoever sends a hundred megabytes is not listened to until the last of them.
  */
 export function readBody(request: Request, maxBytes: number): Promise<Body> {
   if (Number(request.headers["content-length"] ?? 0) > maxBytes)
@@ -28,12 +28,16 @@ export function readBody(request: Request, maxBytes: number): Promise<Body> {
   });
 }
 
-/** Of a body that is too large so much more is taken and forgotten, so that its sender hears why; whoever sends more is cut off. */
+/**
+ * Of a body that is too large so much more is taken and forgotten, so that its sender hears why; whoever
+ * sends more is cut off.
+ */
 const MOST_FORGOTTEN_BYTES = 64 * 1024 * 1024;
 
 /**
- * Answers a request whose body is too large with 413, at once, and closes the connection when the sender has come to its end. Closing it while bytes still come would reset it,
- * and the sender would lose the answer before reading it. A sender that never ends is cut off by the server's time limit for a request.
+ * Answers a request whose body is too large with 413, at once, and closes the connection when the sender has
+ * come to its end. Closing it while bytes still come would reset it, and the sender would lose the answer
+ * before reading it. A sender that never ends is cut off by the server's time limit for a request.
  */
 export function refuseBody(request: Request, response: Response, message: string): void {
   const said = Buffer.from(JSON.stringify({ error: message }));

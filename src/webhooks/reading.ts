@@ -6,7 +6,10 @@ import type { RepositoryRef } from "../protocol/shapes.ts";
 import type { Handled } from "./handled.ts";
 import type { Seen } from "./thread-acts.ts";
 
-/** Comments are asked for from this long before the newest one seen: the forge orders by second, and may commit late. */
+/**
+ * Comments are asked for from this long before the newest one seen: the forge orders by second, and may
+ * commit late.
+ */
 const OVERLAP_MS = 120_000;
 /** One thing somebody wrote that we have not handled: a comment, or the body of a review. */
 export interface Entry {

@@ -28,9 +28,9 @@ export interface ReceiverDeps {
 }
 
 /**
- * `POST /webhooks/gitea`: verifies the raw bytes, and writes down where to look before it answers 202. 401 without a valid
- * `X-Hub-Signature-256`, 415 for another content type, 413 over 5 MiB, 400 for broken JSON; unknown events and repositories that
- * are not served are 202 and leave nothing behind.
+ * `POST /webhooks/gitea`: verifies the raw bytes, and writes down where to look before it answers 202. 401
+ * without a valid `X-Hub-Signature-256`, 415 for another content type, 413 over 5 MiB, 400 for broken JSON;
+ * unknown events and repositories that are not served are 202 and leave nothing behind.
  */
 export function createReceiver(deps: ReceiverDeps): Router {
   const router = Router();

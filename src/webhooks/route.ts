@@ -18,7 +18,9 @@ const ROUTES: Readonly<Record<string, (payload: Payload) => Event>> = {
   "pull_request.reopened": threadMoved,
 };
 
-/** Reads a delivery by its fine event type, since the coarse one is ambiguous and may be empty. Never throws. */
+/**
+ * Reads a delivery by its fine event type, since the coarse one is ambiguous and may be empty. Never throws.
+ */
 export function route(eventType: string, payload: Payload): Event {
   const action = actionOf(payload);
   const handler = ROUTES[`${eventType}.${action}`];

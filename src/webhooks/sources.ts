@@ -14,8 +14,9 @@ export interface Source {
 const MOST_NAMED = 3;
 
 /**
- * The fewest questions that cover the patterns of `forge.repositories`: one for each owner with a `*` in the name or more than three names, one for each other
- * name, and a single one for all where an owner has a `*`. New repositories of an owner are covered from their first minute.
+ * The fewest questions that cover the patterns of `forge.repositories`: one for each owner with a `*` in the
+ * name or more than three names, one for each other name, and a single one for all where an owner has a `*`.
+ * New repositories of an owner are covered from their first minute.
  */
 export function sourcesOf(patterns: readonly string[]): Source[] {
   const owners = new Map<string, string[]>();

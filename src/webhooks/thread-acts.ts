@@ -27,7 +27,10 @@ export interface ActDeps {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   readonly steps: Pick<Steps, "putDraft">;
-  /** What was acted on before, by the forge's ids; `mark` answers false for it, and joins the caller's transaction. */
+  /**
+   * What was acted on before, by the forge's ids; `mark` answers false for it, and joins the caller's
+   * transaction.
+   */
   readonly handled: {
     mark(repositoryId: number, source: Act["source"], id: number): boolean;
     isMarked(repositoryId: number, source: Act["source"], id: number): boolean;
@@ -39,7 +42,10 @@ export interface ActDeps {
   forgeNow(): number | null;
 }
 
-/** Something a person did without typing, and the cells that close for it (none, where that person may not close them). */
+/**
+ * Something a person did without typing, and the cells that close for it (none, where that person may not
+ * close them).
+ */
 export interface Act {
   readonly source: "doing" | "review";
   readonly id: number;
@@ -53,8 +59,9 @@ export interface Act {
 }
 
 /**
- * What people did on a thread that nobody acted on yet: a draft of ours was merged, closed or approved, or a mission's own thread was closed. Asks the forge
- * who did it, and only where a cell that is active or idle is concerned. What the bot did itself is nobody's act.
+ * What people did on a thread that nobody acted on yet: a draft of ours was merged, closed or approved, or a
+ * mission's own thread was closed. Asks the forge who did it, and only where a cell that is active or idle is
+ * concerned. What the bot did itself is nobody's act.
  */
 export async function readActs(seen: Seen, deps: ActDeps): Promise<Act[]> {
   const drafts = deps.registry.ofPullRequest(seen.repository, seen.number).filter(isOpen);
@@ -65,7 +72,10 @@ export async function readActs(seen: Seen, deps: ActDeps): Promise<Act[]> {
   return approval === null ? [] : [approval];
 }
 
-/** Makes the acts' effects, each once. To be called in the transaction that ends the look, before the reviews are marked. */
+/**
+ * Makes the acts' effects, each once. To be called in the transaction that ends the look, before the reviews
+ * are marked.
+ */
 export function act(acts: readonly Act[], repository: RepositoryRef, deps: ActDeps): void {
   for (const one of acts) {
     // A review is marked by whoever reads its words, in this same transaction.
@@ -91,7 +101,9 @@ function isOpen(cell: Cell): boolean {
   return cell.state === "active" || cell.state === "idle";
 }
 
-/** The last closing or merge, where it is new, somebody else's, and younger than one of the cells at least. */
+/**
+ * The last closing or merge, where it is new, somebody else's, and younger than one of the cells at least.
+ */
 async function lastDoing(seen: Seen, cells: readonly Cell[], deps: ActDeps): Promise<Doing | null> {
   if (cells.length === 0) return null;
   const { repository, number, issue } = seen;
@@ -168,7 +180,10 @@ function pullRequestOf(cell: Cell): string {
   return `${isHere ? "" : cell.pullRequestRepository}#${cell.pullRequest}`;
 }
 
-/** Whether it was done while the cell was alive: one that was brought back from its archive since is not closed for it again. */
+/**
+ * Whether it was done while the cell was alive: one that was brought back from its archive since is not
+ * closed for it again.
+ */
 function wasAlive(cell: Cell, doing: Doing, deps: ActDeps): boolean {
   const revived = deps.registry.history(cell.id).findLast((row) => row.from === "archived");
   const skewMs = (deps.forgeNow() ?? deps.clock.now()) - deps.clock.now();

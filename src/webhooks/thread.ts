@@ -20,10 +20,12 @@ import { answerMention, answerOpening } from "./almost.ts";
 import type { Handled } from "./handled.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./reading.ts";
 import { act, readActs } from "./thread-acts.ts";
+import { withdraw, withdrawnCells } from "./withdrawn.ts";
 
 /**
- * The forge keeps seconds: an edit in the second of its comment is seen only by comparing with what the delivery held. So a command that is younger than this
- * waits for its delivery, which may be on its way; where none comes it is run as it stands.
+ * The forge keeps seconds: an edit in the second of its comment is seen only by comparing with what the
+ * delivery held. So a command that is younger than this waits for its delivery, which may be on its way;
+ * where none comes it is run as it stands.
  */
 const DELIVERY_GRACE_MS = 5_000;
 /** Older by so much than the forge's clock shows, as far as we know it: then we do not know it. */
@@ -31,7 +33,10 @@ const MOST_SKEW_MS = 10_000;
 
 type Delivered = JobPayload<"thread">["delivered"];
 
-/** A job that looks at one thread, at once or later; one that still waits is folded with it, its hashes kept, at the sooner time of both. */
+/**
+ * A job that looks at one thread, at once or later; one that still waits is folded with it, its hashes kept,
+ * at the sooner time of both.
+ */
 export function threadTick(
   thread: { repository: RepositoryRef; number: number },
   delivered: Delivered,
@@ -74,8 +79,8 @@ export interface ThreadDeps {
 }
 
 /**
- * Handler of `thread` jobs. A delivery only said where to look: what is new there is read from the forge, oldest first, and each
- * comment is marked as handled in the transaction that makes its jobs.
+ * Handler of `thread` jobs. A delivery only said where to look: what is new there is read from the forge,
+ * oldest first, and each comment is marked as handled in the transaction that makes its jobs.
  */
 export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> {
   return {
@@ -101,8 +106,8 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
 }
 
 /**
- * Commands that bear a reaction of ours although we know nothing of them: the registry was put back to an older state, and they were run before. Asked
- * only of what no delivery told of.
+ * Commands that bear a reaction of ours although we know nothing of them: the registry was put back to an
+ * older state, and they were run before. Asked only of what no delivery told of.
  */
 async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<number[]> {
   const { repository, botId, delivered } = reading;
@@ -145,12 +150,15 @@ function graceOf(entry: Entry, reading: Reading, deps: ThreadDeps): number {
   return deps.handled.isMarked(reading.repository.id, "comment", entry.id) ? 0 : DELIVERY_GRACE_MS - ageMs;
 }
 
-/** How often what is missing is looked for again, at most five minutes apart: for a day, and for half an hour. */
+/**
+ * How often what is missing is looked for again, at most five minutes apart: for a day, and for half an hour.
+ */
 const LOOKS_FOR = { repository: 290, thread: 14 } as const;
 
 /**
- * A forge that is not well, or whose proxy is not, may say 404 of what is there, and the bot may be let in again: what was to be read is not given up
- * at once. The lane stays free meanwhile, and a delivery makes the look sooner.
+ * A forge that is not well, or whose proxy is not, may say 404 of what is there, and the bot may be let in
+ * again: what was to be read is not given up at once. The lane stays free meanwhile, and a delivery makes the
+ * look sooner.
  */
 function lookLater(payload: JobPayload<"thread">, missing: Missing["missing"], deps: ThreadDeps): void {
   const missed = (payload.missed ?? 0) + 1;
@@ -196,7 +204,10 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
   for (const [index, one] of parsed.entries()) putCommand(one, { entry, reading, index }, deps);
 }
 
-/** A text that is not what its delivery held is not run; without a delivery, one whose second of change is not that of its making. */
+/**
+ * A text that is not what its delivery held is not run; without a delivery, one whose second of change is not
+ * that of its making.
+ */
 function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
   const seen = entry.source === "comment" ? delivered[String(entry.id)] : undefined;
   if (seen === undefined) return entry.updatedAt === entry.createdAt ? "no" : "silently";
@@ -260,35 +271,12 @@ function unpublishClosed({ repository, number, issue }: Reading, deps: ThreadDep
 }
 
 /**
- * SHA-256 of what the issue said when a command was typed: as its delivery told, else what it says now, where nothing moved the thread since. An edit of the
- * text does move it, as a comment does, and leaves no other trace in the API; so where anything came after the command, nobody knows. Null then.
+ * SHA-256 of what the issue said when a command was typed: as its delivery told, else what it says now, where
+ * nothing moved the thread since. An edit of the text does move it, as a comment does, and leaves no other
+ * trace in the API; so where anything came after the command, nobody knows. Null then.
  */
 function issueTextOf(entry: Entry, { issue, delivered }: Reading): string | null {
   const told = entry.source === "comment" ? delivered[String(entry.id)]?.issue : undefined;
   if (told !== undefined) return told;
   return issue.updatedAt <= entry.createdAt ? issueHash(issue.title, issue.body) : null;
-}
-
-/** Cells that wait, whose asking comment is gone. */
-async function withdrawnCells(reading: Reading, deps: ThreadDeps): Promise<string[]> {
-  const gone: string[] = [];
-  for (const cell of deps.registry.ofThread(reading.repository.id, reading.number)) {
-    if (cell.state !== "proposed" || cell.askedInComment === null) continue;
-    if (deps.registry.lastRun(cell.id)?.state !== "waiting") continue;
-    // It may have been typed in another repository than it works on.
-    const name = nameOf(cell.asked?.repository ?? reading.repository);
-    if ((await deps.forge.comment(name, cell.askedInComment)) === null) gone.push(cell.id);
-  }
-  return gone;
-}
-
-function withdraw(cellId: string, deps: Pick<ThreadDeps, "registry" | "lifecycle">): void {
-  const cell = deps.registry.cell(cellId);
-  const run = deps.registry.lastRun(cellId);
-  if (cell?.state !== "proposed" || run?.state !== "waiting") return;
-  deps.lifecycle.withdraw(cell, run, {
-    who: cell.requester.login,
-    why: replies.withdrawn(),
-    outcome: "discarded",
-  });
 }

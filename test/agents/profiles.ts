@@ -1,6 +1,8 @@
 import type { ProgramName } from "./programs.ts";
 
-/** How an operator would configure one agent for a model at a base address; everything else is the preset's. */
+/**
+ * How an operator would configure one agent for a model at a base address; everything else is the preset's.
+ */
 export interface Profile {
   /** Secrets, passed through from the environment of Lazarus. */
   readonly env: Readonly<Record<string, string>>;

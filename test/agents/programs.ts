@@ -16,12 +16,15 @@ export const PROGRAMS = {
 export type ProgramName = keyof typeof PROGRAMS;
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
 
-/** Those that come by other ways: their command lines are checked with fakes in test/backends/agents.test.ts. */
+/**
+ * Those that come by other ways: their command lines are checked with fakes in test/backends/agents.test.ts.
+ */
 export const ELSEWHERE = { hermes: "it comes by pip, not npm", aider: "it comes by pip, not npm" } as const;
 
 /** Why an agent cannot work in a backend here; null: it can. */
 export function unableIn(name: ProgramName, backend: string): string | null {
-  // As root a plain process has a user of the cell's own, whom /etc/passwd does not know; a sandbox has a /etc/passwd of its own.
+  // As root a plain process has a user of the cell's own, whom /etc/passwd does not know; a sandbox has a
+  // /etc/passwd of its own.
   const isNameless = backend === "process" && process.getuid?.() === 0;
   return name === "qwen" && isNameless
     ? "it ends where its user has no name, and cells' own users have none"
@@ -43,7 +46,10 @@ export function cacheDir(env: NodeJS.ProcessEnv): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), ".cache"), "lazarus", "agents");
 }
 
-/** Installs the pinned agents, one by one, so that one that cannot be had takes none with it; answers what could not be. */
+/**
+ * Installs the pinned agents, one by one, so that one that cannot be had takes none with it; answers what
+ * could not be.
+ */
 export async function install(
   dir: string,
   names: readonly ProgramName[],

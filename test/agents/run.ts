@@ -1,6 +1,7 @@
 /**
- * `npm run try-agents`: the real agents, at a pretended model, through a whole Lazarus. Prints a table; exit code 1 where a cell is wrong.
- * `--dir DIR` takes what is installed there; `--agent NAME`, `--backend NAME`, `--play NAME` (each may be repeated) do less; `--docs` renews docs/agents.md.
+ * `npm run try-agents`: the real agents, at a pretended model, through a whole Lazarus. Prints a table; exit
+ * code 1 where a cell is wrong. `--dir DIR` takes what is installed there; `--agent NAME`, `--backend NAME`,
+ * `--play NAME` (each may be repeated) do less; `--docs` renews docs/agents.md.
  */
 import { chmod, mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";

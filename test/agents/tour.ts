@@ -183,7 +183,9 @@ function headline(card: string, cellId: string): string {
     .replace(/\d+(?= s\b)/g, "n");
 }
 
-/** What a run turned out to be. `status` tells that of the last one that ended, which may be the one before. */
+/**
+ * What a run turned out to be. `status` tells that of the last one that ended, which may be the one before.
+ */
 async function exitOf({ lazarus }: Stage, { cellId, run }: RunOf): Promise<string> {
   const registry = new Database(join(lazarus.dataDir, "lazarus.db"), { readonly: true });
   try {

@@ -19,7 +19,9 @@ export interface Case {
   /** What it got, seen from outside or proven by a canary; null: nothing. */
   readonly got: (ground: Ground, printed: string) => string | null;
   readonly spec?: Partial<RunSpec> | ((ground: Ground) => Partial<RunSpec>);
-  /** Not tried without isolation, nor where a degree does not promise to stop it: it could harm the machine. */
+  /**
+   * Not tried without isolation, nor where a degree does not promise to stop it: it could harm the machine.
+   */
   readonly isDangerous?: boolean;
   /** Whether a plain process without limits shows that it works; else something is wrong with the case. */
   readonly hasControl?: boolean;
@@ -30,7 +32,10 @@ const CLOSED: readonly Degree[] = ["process, own user", "sandbox", "sandbox, own
 const NAMESPACES: readonly Degree[] = ["sandbox", "sandbox, own user", "container"];
 const ALL: readonly Degree[] = DEGREES;
 const IS_ROOT = process.getuid?.() === 0;
-/** Where Lazarus is root itself, the kernel holds a sandbox without a user of its own to no number of processes. */
+/**
+ * Where Lazarus is root itself, the kernel holds a sandbox without a user of its own to no number of
+ * processes.
+ */
 const COUNTED: readonly Degree[] = IS_ROOT ? OWN_USER : ["sandbox", ...OWN_USER];
 const KILLED = "it is dead or stopped";
 

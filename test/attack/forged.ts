@@ -51,8 +51,9 @@ const FORGERIES: readonly Forgery[] = [
 ];
 
 /**
- * An agent that reaches Lazarus' own port tries to give commands by deliveries of its own making. Each names a comment that nobody has told Lazarus about; the
- * true delivery, sent afterwards, shows that it would have been obeyed.
+ * An agent that reaches Lazarus' own port tries to give commands by deliveries of its own making. Each names
+ * a comment that nobody has told Lazarus about; the true delivery, sent afterwards, shows that it would have
+ * been obeyed.
  */
 export async function forgeDeliveries(
   stage: Stage,

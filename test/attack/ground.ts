@@ -16,15 +16,19 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { CellUser, RunSpec } from "../../src/backends/backend.ts";
 
-/** A process that an agent must neither look into nor touch: it has a secret in its environment, arguments, memory and open files. */
+/**
+ * A process that an agent must neither look into nor touch: it has a secret in its environment, arguments,
+ * memory and open files.
+ */
 export interface Victim {
   readonly pid: number;
   isAlive(): boolean;
 }
 
 /**
- * What lies around a cell on a machine where Lazarus is at work: its configuration and registry, mirrors, another cell, and living processes. Each holds a
- * canary, a text that nobody can guess; whoever shows one has read it, and what is written is seen from outside.
+ * What lies around a cell on a machine where Lazarus is at work: its configuration and registry, mirrors,
+ * another cell, and living processes. Each holds a canary, a text that nobody can guess; whoever shows one
+ * has read it, and what is written is seen from outside.
  */
 export interface Ground {
   readonly root: string;
@@ -73,7 +77,10 @@ export type Name = keyof typeof FILES;
 
 const OWN = ["worktree", "artifacts", "home/allegro"] as const;
 
-/** Makes it; with a user, the cell is that user's and the other cell that of the next one, as where Lazarus is root. */
+/**
+ * Makes it; with a user, the cell is that user's and the other cell that of the next one, as where Lazarus is
+ * root.
+ */
 export async function layGround(user: CellUser | null): Promise<Ground> {
   const root = mkdtempSync(join(tmpdir(), "lazarus-attack-"));
   const at = Object.fromEntries(

@@ -1,4 +1,7 @@
-/** `npm run attack`: every attack on every backend that is here, as a table; exit code 1 where one succeeds that must not. */
+/**
+ * `npm run attack`: every attack on every backend that is here, as a table; exit code 1 where one succeeds
+ * that must not.
+ */
 import { CASES } from "./cases.ts";
 import { armsHere, assault, assaultContainers, control, type Outcome } from "./field.ts";
 import { servedAssault } from "./served.ts";

@@ -20,7 +20,10 @@ interface Played {
   readonly card: string;
 }
 
-/** Lets every agent loose on a real `lazarus serve` with a stand-in for the forge; each plays once on each backend that it is meant for. */
+/**
+ * Lets every agent loose on a real `lazarus serve` with a stand-in for the forge; each plays once on each
+ * backend that it is meant for.
+ */
 export async function servedAssault(backends: readonly On[], cases = SERVED_CASES): Promise<Outcome[]> {
   const canary = `canary-${crypto.randomUUID()}`;
   const stage = await setStage(backends, canary);

@@ -2,8 +2,9 @@ import { describe, expect } from "vitest";
 import { type ChaosRig, chaos, until } from "./rig.ts";
 
 /**
- * Serves and kills again and again, until nothing is left to do: each time as soon as one of the jobs is over that were there before, or, where there
- * are none, as soon as any is. The looks that each start puts do not count: they are over before a long job is.
+ * Serves and kills again and again, until nothing is left to do: each time as soon as one of the jobs is over
+ * that were there before, or, where there are none, as soon as any is. The looks that each start puts do not
+ * count: they are over before a long job is.
  */
 async function killAfterEachJob(rig: ChaosRig): Promise<number> {
   const done = () =>

@@ -20,7 +20,10 @@ async function makeArchive(rig: ChaosRig): Promise<void> {
   await rig.comesTo({ state: "archived", replies: 1 });
 }
 
-/** Whether each file of the seal that counts is there and is what its manifest says: the old one, or the new one that was committed. */
+/**
+ * Whether each file of the seal that counts is there and is what its manifest says: the old one, or the new
+ * one that was committed.
+ */
 function isWhole(rig: ChaosRig): boolean {
   const archive = dirOf(rig, "archive");
   const isCommitted = existsSync(join(archive, "manifest.json.new"));

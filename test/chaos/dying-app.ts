@@ -10,8 +10,9 @@ import { listen } from "../../src/http/server.ts";
 import { createLog } from "../../src/log.ts";
 
 /**
- * Where the program dies. `at`: `backend.start`, `backend.lock` (the shim has just taken its lock), `forge.<call>`, `fs.<call of
- * node:fs/promises>` or `http.202`; `match` is tested on the call's arguments as JSON.
+ * Where the program dies. `at`: `backend.start`, `backend.lock` (the shim has just taken its lock),
+ * `forge.<call>`, `fs.<call of node:fs/promises>` or `http.202`; `match` is tested on the call's arguments as
+ * JSON.
  */
 export interface Death {
   readonly at: string;
@@ -21,7 +22,9 @@ export interface Death {
 
 type Call = (...args: unknown[]) => unknown;
 
-/** `lazarus serve` as it stands in src/, that kills itself at one exact place: `dying-app.ts CONFIG DEATH`. */
+/**
+ * `lazarus serve` as it stands in src/, that kills itself at one exact place: `dying-app.ts CONFIG DEATH`.
+ */
 const [file = "", text = "null"] = process.argv.slice(2);
 const death = JSON.parse(text) as Death;
 

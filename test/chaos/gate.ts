@@ -2,7 +2,10 @@ import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** The forge's address, which can be shut and opened again: connections are passed on, or refused as by a machine that is down. */
+/**
+ * The forge's address, which can be shut and opened again: connections are passed on, or refused as by a
+ * machine that is down.
+ */
 export class Gate {
   readonly port: number;
   readonly #to: number;
@@ -62,7 +65,10 @@ export class Gate {
   }
 }
 
-/** A port below those that the system gives out by itself: a server that is down for a while must find its own again. */
+/**
+ * A port below those that the system gives out by itself: a server that is down for a while must find its own
+ * again.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(15_000, 32_000);

@@ -19,7 +19,10 @@ const PATIENCE_MS = 200_000;
 const STEP_MS = 20;
 const TEST_MS = 600_000;
 
-/** As `until` of the fakes, with the patience and the longer steps that many servers at once on a busy machine need. */
+/**
+ * As `until` of the fakes, with the patience and the longer steps that many servers at once on a busy machine
+ * need.
+ */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   while (!(await condition())) {
@@ -29,7 +32,9 @@ export async function until(what: string, condition: () => boolean | Promise<boo
 }
 
 export interface RigOptions {
-  /** Of the agent `allegro`, after it has written down that it runs. `$go` is a file that `rig.go()` makes. */
+  /**
+   * Of the agent `allegro`, after it has written down that it runs. `$go` is a file that `rig.go()` makes.
+   */
   readonly agent?: string;
   /** Over the configuration's top level. */
   readonly more?: Readonly<Record<string, unknown>>;
@@ -116,8 +121,8 @@ export class ChaosRig {
   }
 
   /**
-   * The next `program` whose arguments hold `word` kills Lazarus: before it does anything (`instead`: it never does), once it is done, or
-   * before, going on as an orphan (`late`) or hanging for ever (`hang`).
+   * The next `program` whose arguments hold `word` kills Lazarus: before it does anything (`instead`: it
+   * never does), once it is done, or before, going on as an orphan (`late`) or hanging for ever (`hang`).
    */
   ambush(program: "git" | "tar", word: string, when: "instead" | "after" | "late" | "hang"): void {
     writeFileSync(join(this.dir, "ambush"), `${program} ${word} ${when}\n`);
@@ -212,7 +217,10 @@ export class ChaosRig {
     return this.botComments().find((body) => body.startsWith("<!-- lazarus:card:")) ?? "";
   }
 
-  /** Waits until nothing is left to do, and looks at everything that a kill could have doubled, halved or left behind. */
+  /**
+   * Waits until nothing is left to do, and looks at everything that a kill could have doubled, halved or left
+   * behind.
+   */
   async comesTo(end: EndState): Promise<void> {
     await this.cellIs(end.state);
     await until("nothing is left to do", () => this.openJobs().length === 0).catch(() => {});

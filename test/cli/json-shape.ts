@@ -1,4 +1,7 @@
-/** What in a document for programs is not in its form: keys in snake_case, every `…_at` and `at` a time of RFC 3339 or null. */
+/**
+ * What in a document for programs is not in its form: keys in snake_case, every `…_at` and `at` a time of RFC
+ * 3339 or null.
+ */
 export function faultsOf(value: unknown, path = "$"): string[] {
   if (Array.isArray(value)) return value.flatMap((one, index) => faultsOf(one, `${path}[${index}]`));
   if (typeof value !== "object" || value === null) return [];

@@ -16,7 +16,10 @@ export interface BackendMaking {
   readonly user?: CellUser | null;
   /** Whether what an agent leaves running dies with it. */
   readonly leavesNothing?: boolean;
-  /** Whether its output goes through pipes, and none of our own files can reach it: it is another program's child. */
+  /**
+   * Whether its output goes through pipes, and none of our own files can reach it: it is another program's
+   * child.
+   */
   readonly isFar?: boolean;
 }
 

@@ -15,7 +15,9 @@ export interface QueueMaking {
   readonly db: Db;
   readonly clock: Clock;
 }
-/** Makes the queue under test on a registry; `close` of the queue must also end whatever it needs beside it. */
+/**
+ * Makes the queue under test on a registry; `close` of the queue must also end whatever it needs beside it.
+ */
 export type MakeQueue = (making: QueueMaking) => Queue;
 
 type AdmitHandler = Handler<"admit">;

@@ -110,7 +110,8 @@ it("reads what was typed while it was down, but nothing that was edited meanwhil
     },
     /^([2-9]\d{3}|\d{5,})$/,
   );
-  // The last of all: had anything come after it, the issue's text might have been edited unseen, and the cell would wait for approval.
+  // The last of all: had anything come after it, the issue's text might have been edited unseen, and the cell
+  // would wait for approval.
   const good = await stage.type(stage.dev, issue, "/lazarus summon lazy");
   await stage.lazarus.serve();
   await stage.card(issue, "lazy changed nothing");

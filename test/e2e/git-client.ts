@@ -10,7 +10,10 @@ export interface GitResult {
   readonly stderr: string;
 }
 
-/** Runs git as somebody on a machine without configuration; `as` logs in by a header that only the environment holds. */
+/**
+ * Runs git as somebody on a machine without configuration; `as` logs in by a header that only the environment
+ * holds.
+ */
 export function runGit(cwd: string, as: E2eUser | null, args: readonly string[]): Promise<GitResult> {
   const basic = as ? Buffer.from(`${as.login}:${as.token}`).toString("base64") : "";
   const login = { GIT_CONFIG_KEY_0: "http.extraHeader", GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}` };
@@ -47,7 +50,10 @@ export async function withClone<T>(url: string, as: E2eUser, work: (dir: string)
   }
 }
 
-/** Clones, commits files on a branch (from where it is, or from the default branch) and pushes; answers the push. */
+/**
+ * Clones, commits files on a branch (from where it is, or from the default branch) and pushes; answers the
+ * push.
+ */
 export function pushFiles(
   url: string,
   as: E2eUser,

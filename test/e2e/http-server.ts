@@ -191,7 +191,9 @@ export class HttpServer implements E2eServer {
     await this.#want(200, as, "POST", `/repos/${repo}/pulls/${review.number}/reviews`, { event, body });
   }
 
-  /** Real servers find out in the background whether a pull request merges: asked too early they answer 405. */
+  /**
+   * Real servers find out in the background whether a pull request merges: asked too early they answer 405.
+   */
   async mergePullRequest(as: E2eUser, repo: string, number: number): Promise<void> {
     const path = `/repos/${repo}/pulls/${number}/merge`;
     for (

@@ -31,7 +31,9 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** A Lazarus of its own: data, missions and configuration in a temporary directory, run as a person runs it. */
+/**
+ * A Lazarus of its own: data, missions and configuration in a temporary directory, run as a person runs it.
+ */
 export class Lazarus {
   readonly dir: string;
   readonly configPath: string;

@@ -58,8 +58,8 @@ PROVIDER = memory
 
 /**
  * Starts a Gitea or Forgejo of its own in a temporary directory on a free port, with an admin and SQLite.
- * `staticRoot` is the folder of templates for builds that do not carry them. Throws with the end of the server's
- * log where it does not come up; leaves nothing behind either way.
+ * `staticRoot` is the folder of templates for builds that do not carry them. Throws with the end of the
+ * server's log where it does not come up; leaves nothing behind either way.
  */
 export async function startRealServer(executable: string, staticRoot: string | null): Promise<E2eServer> {
   const dir = await mkdtemp(join(tmpdir(), "lazarus-e2e-"));

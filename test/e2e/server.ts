@@ -54,8 +54,9 @@ export interface RawAnswer {
 }
 
 /**
- * One interface over the stand-in and a real Gitea or Forgejo, so that the same scenarios run on both. Repositories
- * are named `owner/name`; `as` is who acts. Unexpected statuses throw, except in `api`, which answers them.
+ * One interface over the stand-in and a real Gitea or Forgejo, so that the same scenarios run on both.
+ * Repositories are named `owner/name`; `as` is who acts. Unexpected statuses throw, except in `api`, which
+ * answers them.
  */
 export interface E2eServer {
   readonly name: "stand-in" | "gitea" | "forgejo";
@@ -109,7 +110,10 @@ export interface E2eServer {
   /** One commit by the contents API; the branch is made from the default branch where it is missing. */
   commitFile(as: E2eUser, repo: string, file: { branch: string; path: string; text: string }): Promise<void>;
 
-  /** Any API call, for facts that have no method of their own; `path` follows `/api/v1`. Redirects are not followed. */
+  /**
+   * Any API call, for facts that have no method of their own; `path` follows `/api/v1`. Redirects are not
+   * followed.
+   */
   api(as: E2eUser | null, method: string, path: string, body?: unknown): Promise<RawAnswer>;
 
   /** Stops the server and removes its files, whatever state it is in. */

@@ -6,7 +6,9 @@ import type { E2eServer } from "./server.ts";
 export type * from "./server.ts";
 export { startRealServer };
 
-/** The stand-in behind the interface; `options` as the real one behaves where untold (but without its delays). */
+/**
+ * The stand-in behind the interface; `options` as the real one behaves where untold (but without its delays).
+ */
 export async function startStandInServer(options: StandInOptions = {}): Promise<E2eServer> {
   const standIn = await startStandIn(options);
   const { login, password, token } = standIn.admin;
@@ -20,7 +22,9 @@ export async function startStandInServer(options: StandInOptions = {}): Promise<
   });
 }
 
-/** The executable that `LAZARUS_E2E_GITEA` names, with `LAZARUS_E2E_STATIC`'s templates; null where untold. */
+/**
+ * The executable that `LAZARUS_E2E_GITEA` names, with `LAZARUS_E2E_STATIC`'s templates; null where untold.
+ */
 export function realServerSettings(): { executable: string; staticRoot: string | null } | null {
   const executable = process.env.LAZARUS_E2E_GITEA;
   if (executable === undefined || executable === "") return null;

@@ -49,8 +49,8 @@ export interface StageOptions {
 }
 
 /**
- * A server with people and a repository, and a Lazarus beside it: what every scenario plays on. It is read as people read it:
- * comments, reactions, pull requests, files, and what the command line prints.
+ * A server with people and a repository, and a Lazarus beside it: what every scenario plays on. It is read as
+ * people read it: comments, reactions, pull requests, files, and what the command line prints.
  */
 export class Stage {
   readonly server: E2eServer;
@@ -145,7 +145,9 @@ export class Stage {
     return `http://${this.lazarus.listen}/webhooks/gitea`;
   }
 
-  /** A repository with the stage's people on it, and a hook unless `hook` names another place (null: none). */
+  /**
+   * A repository with the stage's people on it, and a hook unless `hook` names another place (null: none).
+   */
   async createRepository(
     fullName: string,
     options: {
@@ -204,7 +206,10 @@ export class Stage {
     );
   }
 
-  /** Waits until the bot answered, as often as `count` says, with the last answer like `expected`; answers that. */
+  /**
+   * Waits until the bot answered, as often as `count` says, with the last answer like `expected`; answers
+   * that.
+   */
   async reply(at: Thread, expected: string | RegExp, count = 1): Promise<string> {
     const all = await seen(
       `${count} answers on ${at.repo}#${at.number}`,

@@ -12,7 +12,10 @@ function heading(text: string): void {
   print("", `──── ${text} ${"─".repeat(Math.max(4, WIDTH - text.length - 6))}`);
 }
 
-/** A text as a reader of the page sees it, in few lines: no marker, what is folded by its name, no empty lines. */
+/**
+ * A text as a reader of the page sees it, in few lines: no marker, what is folded by its name, no empty
+ * lines.
+ */
 function readable(body: string): string {
   return asShown(body)
     .replace(/<!--.*?-->\n/g, "")

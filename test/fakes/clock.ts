@@ -3,7 +3,9 @@ import type { Clock } from "../../src/clock.ts";
 
 /** A clock that stands still until it is told to move. */
 export interface FakeClock extends Clock {
-  /** Moves on by `ms`, calling what falls due in order, and lets promises settle after each and at the end. */
+  /**
+   * Moves on by `ms`, calling what falls due in order, and lets promises settle after each and at the end.
+   */
   advance(ms: number): Promise<void>;
   /** Sets the wall clock by `ms`, back or forth, as an operator would: no timer is called. */
   jump(ms: number): void;
@@ -66,7 +68,10 @@ export function createFakeClock(startAt = Date.UTC(2026, 0, 5, 9)): FakeClock {
   };
 }
 
-/** A few turns of the event loop: enough for promises and `setImmediate`s that follow from one another, not for I/O. */
+/**
+ * A few turns of the event loop: enough for promises and `setImmediate`s that follow from one another, not
+ * for I/O.
+ */
 export async function settle(turns = 8): Promise<void> {
   for (let left = turns; left > 0; left--) await turn();
 }

@@ -1,7 +1,10 @@
 import { type ControlOptions, type ControlRig, createControl } from "./control-rig.ts";
 import { type StandIn, startStandIn } from "./forge/stand-in.ts";
 
-/** The control side against a stand-in: acme/app with people of every right, issue #1, and the bot as its admin. */
+/**
+ * The control side against a stand-in: acme/app with people of every right, issue #1, and the bot as its
+ * admin.
+ */
 export interface ForgeRig extends ControlRig {
   readonly standIn: StandIn;
   /** Id of acme/app. */

@@ -14,7 +14,10 @@ export interface GitServer {
   close(): Promise<void>;
 }
 
-/** Serves the bare repositories below `root` over smart HTTP, to whoever shows `token`; no forge, only its git. */
+/**
+ * Serves the bare repositories below `root` over smart HTTP, to whoever shows `token`; no forge, only its
+ * git.
+ */
 export async function serveGit(root: string, token: string): Promise<GitServer> {
   const server = createServer((request, response) => void answer(request, response));
   const self: GitServer = {

@@ -4,7 +4,10 @@ import { expect } from "vitest";
 
 const DIR = resolve(import.meta.dirname, "../golden");
 
-/** Compares what users will read with `test/golden/<name>.md`; `UPDATE_GOLDEN=1` writes it anew, to be reviewed as prose. */
+/**
+ * Compares what users will read with `test/golden/<name>.md`; `UPDATE_GOLDEN=1` writes it anew, to be
+ * reviewed as prose.
+ */
 export function expectGolden(name: string, text: string): void {
   const path = join(DIR, `${name}.md`);
   if (process.env.UPDATE_GOLDEN === "1") {

@@ -5,8 +5,10 @@ const LEAST_MS = 2;
 const ROUNDS = 5;
 
 /**
- * By how much the CPU time of `work(n)` grows when n doubles: about 2 where it is linear, 4 where it is quadratic, whatever the machine and whatever else runs on it. It begins
- * at `from` and doubles until there is something to measure; 1 where there is nothing at `most` either. It stays as small as it can: collecting huge texts is not linear.
+ * By how much the CPU time of `work(n)` grows when n doubles: about 2 where it is linear, 4 where it is
+ * quadratic, whatever the machine and whatever else runs on it. It begins at `from` and doubles until there
+ * is something to measure; 1 where there is nothing at `most` either. It stays as small as it can: collecting
+ * huge texts is not linear.
  */
 export function growth(work: (n: number) => unknown, { from, most }: { from: number; most: number }): number {
   for (let n = from; 2 * n <= most; n *= 2) {

@@ -7,7 +7,10 @@ const program = (source: string) => ({
   built: join(ROOT, "dist-test/programs", source.replace(/^.*\//, "").replace(/ts$/, "js")),
 });
 
-/** Programs that tests start again and again, as one file each: made by global-setup.ts, started by plain Node. */
+/**
+ * Programs that tests start again and again, as one file each: made by global-setup.ts, started by plain
+ * Node.
+ */
 export const PROGRAMS = {
   dyingApp: program("test/chaos/dying-app.ts"),
   queueProcess: program("test/fakes/queue-process.ts"),

@@ -3,7 +3,10 @@ import { systemClock } from "../../src/clock.ts";
 import { createLocalQueue } from "../../src/queue/local.ts";
 import { openDb } from "../../src/store/db.ts";
 
-/** A second process on the same registry: `queue-process.ts MODE REGISTRY OUT`. It writes one line to OUT when it is where it shall be killed. */
+/**
+ * A second process on the same registry: `queue-process.ts MODE REGISTRY OUT`. It writes one line to OUT when
+ * it is where it shall be killed.
+ */
 const [mode = "", registry = "", out = ""] = process.argv.slice(2);
 const say = (line: string) => appendFileSync(out, `${line}\n`);
 const silent = { info() {}, warn() {}, error() {} };

@@ -46,7 +46,10 @@ export interface RunnerRig {
   /** Commits to the forge's branch and answers the commit. */
   commit(branch: string, files: NewCommit["files"]): Promise<string>;
   spec(base: string, more?: Partial<CellSpec>): CellSpec;
-  /** Takes what came of a job as control does: each report once, and what began is watched. `asked`: of a start. */
+  /**
+   * Takes what came of a job as control does: each report once, and what began is watched. `asked`: of a
+   * start.
+   */
   hear(outcome: Outcome, asked?: JobPayload<"start">): void;
   /** Has a job done, and hears what came of it. */
   perform<K extends RunnerKind>(

@@ -15,7 +15,9 @@ export interface ForgedMember {
   readonly mode?: number;
 }
 
-/** How a seal is forged: whatever is given takes the place of what was sealed, and the hashes are made to fit. */
+/**
+ * How a seal is forged: whatever is given takes the place of what was sealed, and the hashes are made to fit.
+ */
 export interface Forgery {
   readonly members?: readonly ForgedMember[];
   readonly list?: (lines: string[]) => string[];

@@ -16,7 +16,10 @@ export interface Words {
   close(): Promise<void>;
 }
 
-/** Node has no unix datagrams, and what we send with is not to be checked by itself. Descriptors that come along are closed unseen. */
+/**
+ * Node has no unix datagrams, and what we send with is not to be checked by itself. Descriptors that come
+ * along are closed unseen.
+ */
 const LISTENER = `
 import json, os, socket, struct, sys
 name = sys.argv[1]

@@ -2,7 +2,10 @@ import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { Backend, RunSpec } from "../../src/backends/backend.ts";
 
-/** A program that starts a run and then waits to be killed: `starter.ts MODULE FACTORY SPEC OUT`. It writes the handle to OUT. */
+/**
+ * A program that starts a run and then waits to be killed: `starter.ts MODULE FACTORY SPEC OUT`. It writes
+ * the handle to OUT.
+ */
 const [module = "", factory = "", spec = "", out = ""] = process.argv.slice(2);
 const loaded: Record<string, () => Backend> = await import(pathToFileURL(module).href);
 const make = loaded[factory];

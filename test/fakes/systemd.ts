@@ -21,8 +21,9 @@ export interface UnitOptions {
 }
 
 /**
- * What systemd does to one service, by the unit's own words: waits for READY=1 of the main process, ends the control group or, with
- * KillMode=process, the main process alone, first with TERM and after TimeoutStopSec with KILL, and does the same where the watchdog hears nothing.
+ * What systemd does to one service, by the unit's own words: waits for READY=1 of the main process, ends the
+ * control group or, with KillMode=process, the main process alone, first with TERM and after TimeoutStopSec
+ * with KILL, and does the same where the watchdog hears nothing.
  * @see systemd.service(5), systemd.kill(5)
  */
 export class Systemd {

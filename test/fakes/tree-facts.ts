@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /**
- * Everything that can be told of a tree from outside, a line for each thing in it: path, type, permission bits, owner, size, mtime to the microsecond, where
- * a link leads, a hash of the content, how many names it has. Names are bytes, shown as Latin-1.
+ * Everything that can be told of a tree from outside, a line for each thing in it: path, type, permission
+ * bits, owner, size, mtime to the microsecond, where a link leads, a hash of the content, how many names it
+ * has. Names are bytes, shown as Latin-1.
  */
 export function treeFacts(dir: string): string[] {
   const found: string[] = [];

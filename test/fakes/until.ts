@@ -1,6 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Guards against hanging, and says nothing about speed: longer than anything takes while others keep the machine busy. */
+/**
+ * Guards against hanging, and says nothing about speed: longer than anything takes while others keep the
+ * machine busy.
+ */
 export const PATIENCE_MS = 150_000;
 
 /** Waits until `condition` holds; fails after `deadlineMs`, naming what was waited for. */

@@ -1,4 +1,7 @@
-/** Gitea's own patterns (modules/references/references.go), and what it makes of a text that is read without Markdown. */
+/**
+ * Gitea's own patterns (modules/references/references.go), and what it makes of a text that is read without
+ * Markdown.
+ */
 const MENTION = /(?:\s|^|\(|\[)(@[-\w][-.\w]*?|@[-\w][-.\w]*?\/[-\w][-.\w]*?)(?:\s|$|[:,;.?!](\s|$)|'|\)|\])/;
 const NUMERIC = /(?:\s|^|\(|\[|'|")([#!][0-9]+)(?:\s|$|\)|\]|'|"|[:;,.?!]\s|[:;,.?!]$)/;
 const CROSS = /(?:\s|^|\(|\[)([0-9a-zA-Z-_.]+\/[0-9a-zA-Z-_.]+[#!][0-9]+)(?:\s|$|\)|\]|[:;,.?!]\s|[:;,.?!]$)/;

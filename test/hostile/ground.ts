@@ -6,7 +6,10 @@ import { Stage, type Thread } from "../e2e/stage.ts";
 import { PATIENCE_MS, until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
 
-/** A shell script that does harm, and how it is configured where that differs. `$ground` is the directory above `data` and `missions`. */
+/**
+ * A shell script that does harm, and how it is configured where that differs. `$ground` is the directory
+ * above `data` and `missions`.
+ */
 export interface Villain {
   readonly script: string;
   readonly config?: Readonly<Record<string, unknown>>;
@@ -24,8 +27,8 @@ export interface HostileOptions {
 }
 
 /**
- * For what only an agent with Lazarus' own rights can try. Where Lazarus is root each cell has a user of its own, who cannot (test/runner/users.test.ts): then it is
- * skipped, and must be run as an ordinary user.
+ * For what only an agent with Lazarus' own rights can try. Where Lazarus is root each cell has a user of its
+ * own, who cannot (test/runner/users.test.ts): then it is skipped, and must be run as an ordinary user.
  */
 export const withOurRights = (name: string, test: () => Promise<void>) =>
   it(name, needs("ordinary user"), test);
@@ -36,7 +39,9 @@ echo fine > "fine-$LAZARUS_CELL.txt"
 git add .
 git commit --quiet -m "plain work"`;
 
-/** A stage on which `lead` is a director, with these agents and a harmless one named `plain`, already served. */
+/**
+ * A stage on which `lead` is a director, with these agents and a harmless one named `plain`, already served.
+ */
 export async function hostileStage(villains: Villains, options: HostileOptions = {}): Promise<Stage> {
   const stage = await Stage.set({ serve: false });
   const { lazarus } = stage;
@@ -61,7 +66,8 @@ export async function hostileStage(villains: Villains, options: HostileOptions =
     },
   });
   try {
-    // Where Lazarus is root each cell has a user of its own: what agents are to find or leave outside lies open to all.
+    // Where Lazarus is root each cell has a user of its own: what agents are to find or leave outside lies
+    // open to all.
     await mkdir(join(lazarus.dir, "open"));
     await chmod(join(lazarus.dir, "open"), 0o777);
     await copyFile(lazarus.configPath, join(lazarus.dir, "open", "lazarus.yaml"));
@@ -120,7 +126,10 @@ export function branchOf(stage: Stage, cellId: string): Promise<string | null> {
   return stage.server.branch(stage.repo, `lazarus/${cellId.slice(0, 8)}`);
 }
 
-/** Waits until the last line of a cell's story is that it stands in this state; answers what `status --json` says. */
+/**
+ * Waits until the last line of a cell's story is that it stands in this state; answers what `status --json`
+ * says.
+ */
 export async function inState(
   stage: Stage,
   cellId: string,

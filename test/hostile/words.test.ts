@@ -16,7 +16,10 @@ fixes #1, closes acme/app#1 and resolves http://127.0.0.1/acme/app/issues/1
 | a | b |
 <!-- hidden -->`;
 
-/** Says all that it knows, in every way. As an ordinary process it can read what Lazarus can: its configuration, for one. */
+/**
+ * Says all that it knows, in every way. As an ordinary process it can read what Lazarus can: its
+ * configuration, for one.
+ */
 const SPILL = `conf="$ground/open/lazarus.yaml"
 token=$(sed -n 's/^ *token: *//p' "$conf" | tr -d '"'); hook=$(sed -n 's/^ *webhook_secret: *//p' "$conf" | tr -d '"')
 spill() {
@@ -167,7 +170,8 @@ describe("secrets in what an agent leaves", () => {
     for (const secret of [stage.bot.token, HOOK_SECRET]) {
       for (const form of formsOf(secret)) for (const text of shown) expect(text).not.toContain(form);
     }
-    // What serve was given by its environment alone `lazarus logs` cannot know: the operator's own shell has another.
+    // What serve was given by its environment alone `lazarus logs` cannot know: the operator's own shell has
+    // another.
     for (const form of formsOf(OWN_SECRET)) {
       const [everything = "", ...rest] = shown;
       expect(everything).not.toContain(form);

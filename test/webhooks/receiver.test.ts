@@ -272,7 +272,10 @@ describe("bodies that are too large", () => {
     expect(jobs()).toEqual([]);
   });
 
-  /** Writes all of a request whatever comes back, as clients do that listen when they are done; answers what it could read, and how it ended. */
+  /**
+   * Writes all of a request whatever comes back, as clients do that listen when they are done; answers what
+   * it could read, and how it ended.
+   */
   const pour = (head: string, body: Buffer[]) =>
     new Promise<{ said: string; trouble: string | null }>((resolve) => {
       const socket = connect(port(), "127.0.0.1");

@@ -18,7 +18,9 @@ const PATTERNS = ["acme/*", "dev/*"];
 const handled = () => createHandled(rig.db, { clock: rig.clock, patterns: PATTERNS });
 const serve = (at: number) => handled().serve(["acme/*"], at);
 
-/** Looks at #1 as the handler of a tick does; `delivered` maps comment ids to the text their delivery held. */
+/**
+ * Looks at #1 as the handler of a tick does; `delivered` maps comment ids to the text their delivery held.
+ */
 async function tick(
   delivered: Record<number, string> = {},
   at: Partial<JobPayload<"thread">> = {},

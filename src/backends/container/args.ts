@@ -35,14 +35,14 @@ export const RUN_LABEL = "lazarus.run";
 /** Half of what every other process weighs: an agent takes what is idle, and yields on a busy machine. */
 const CPU_SHARES = 512;
 /**
- * Has to be said, since an engine's own default may be more than its runtime may set; seen to fail at the hard limit itself as well. What holds is
- * the control group's.
+ * Has to be said, since an engine's own default may be more than its runtime may set; seen to fail at the
+ * hard limit itself as well. What holds is the control group's.
  */
 const PROCESSES_OF_A_USER = 16_384;
 
 /**
- * Words after the engine's own for one container, and what its client's environment must hold for it. Values of the environment are never
- * among the words, which everybody on the machine can read.
+ * Words after the engine's own for one container, and what its client's environment must hold for it. Values
+ * of the environment are never among the words, which everybody on the machine can read.
  */
 export function containerArguments(plan: ContainerPlan): { args: string[]; env: Record<string, string> } {
   const { around, facts } = plan;
@@ -112,7 +112,10 @@ function limitArguments({ around: { limits }, facts, hard }: ContainerPlan): str
   return words;
 }
 
-/** KiB for each process, where no control group holds them all; not as the engine's ulimit, which its own runtime would not survive. */
+/**
+ * KiB for each process, where no control group holds them all; not as the engine's ulimit, which its own
+ * runtime would not survive.
+ */
 function dataLimit({ around: { limits }, facts }: ContainerPlan): string {
   return limits.memoryBytes === null || facts.holds.memory
     ? ""

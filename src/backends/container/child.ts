@@ -27,8 +27,8 @@ export interface ChildPlan {
 class TooMuch extends Error {}
 
 /**
- * Runs one short container to its end and writes what it says to `spec.stdoutPath`. The output comes to us, not to a file of the client's: a
- * limit of file size would hold for the engine's own files as well.
+ * Runs one short container to its end and writes what it says to `spec.stdoutPath`. The output comes to us,
+ * not to a file of the client's: a limit of file size would hold for the engine's own files as well.
  */
 export async function runContainerToEnd(plan: ChildPlan): Promise<ChildEnd> {
   const { spec } = plan;

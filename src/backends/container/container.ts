@@ -28,9 +28,10 @@ export interface ContainerOptions extends Engine {
 }
 
 /**
- * Agents in containers of podman or docker, by their command lines. The shim's foreground child is the engine's client; the container itself is
- * found by its label, also when shim and client were killed. As root without a user for the cell, the agent is who owns the worktree: where that is root, root
- * without any capability.
+ * Agents in containers of podman or docker, by their command lines. The shim's foreground child is the
+ * engine's client; the container itself is found by its label, also when shim and client were killed. As root
+ * without a user for the cell, the agent is who owns the worktree: where that is root, root without any
+ * capability.
  */
 export function containerBackend(options: ContainerOptions): Backend {
   const { clock = systemClock } = options;
@@ -115,7 +116,10 @@ async function start(launch: Launcher, spec: RunSpec, clock: Clock): Promise<Han
   });
 }
 
-/** Looks for the agent where it will run. @throws LazarusError `agent-missing`, or `backend` when that could not be done. */
+/**
+ * Looks for the agent where it will run. @throws LazarusError `agent-missing`, or `backend` when that could
+ * not be done.
+ */
 async function look({ engine, hostPath, facts }: Launcher, spec: RunSpec): Promise<string> {
   const [name = ""] = spec.command;
   const cannot = (why: string) => new LazarusError("agent-missing", `cannot start ${spec.agent}: ${why}`);

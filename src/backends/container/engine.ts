@@ -15,7 +15,10 @@ export interface Engine {
   readonly engine: string;
   /** Go before the engine's own words. */
   readonly args: readonly string[];
-  /** The whole environment of its client: never an agent's, whose HOME holds settings that the agent could write. */
+  /**
+   * The whole environment of its client: never an agent's, whose HOME holds settings that the agent could
+   * write.
+   */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -119,7 +122,8 @@ function parse(text: string): unknown {
 
 /**
  * Containers of a cell, running or not; of one run of it, where that is named.
- * @throws LazarusError `backend`, retryable: that there are none cannot be said by an engine that does not answer.
+ * @throws LazarusError `backend`, retryable: that there are none cannot be said by an engine that does not
+ * answer.
  */
 export async function containersOf(engine: Engine, cellId: string, run?: string): Promise<Container[]> {
   const filters = [
@@ -138,7 +142,10 @@ export async function containersOf(engine: Engine, cellId: string, run?: string)
     .map((line) => ({ id: line.split(" ")[0] ?? "", name: line.split(" ")[1] ?? "" }));
 }
 
-/** Sends TERM to everything in a container but its first process; false: not now. Engines by themselves would only tell the first one. */
+/**
+ * Sends TERM to everything in a container but its first process; false: not now. Engines by themselves would
+ * only tell the first one.
+ */
 export async function askToEnd(engine: Engine, container: Container, timeoutMs: number): Promise<boolean> {
   const answer = await ask(engine, ["exec", container.id, "/bin/sh", "-c", ASK_ALL], timeoutMs);
   return answer.code !== null && answer.code < 125;

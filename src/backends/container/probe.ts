@@ -1,7 +1,10 @@
 import { containerArguments, type EngineFacts } from "./args.ts";
 import { ask, type Engine, factsOf } from "./engine.ts";
 
-/** Words that some hosts need before the engine's own, tried in this order: hybrid control groups, no systemd, an engine whose runtime is not there. */
+/**
+ * Words that some hosts need before the engine's own, tried in this order: hybrid control groups, no systemd,
+ * an engine whose runtime is not there.
+ */
 const CANDIDATES: readonly (readonly string[])[] = [
   [],
   ["--cgroup-manager", "cgroupfs"],
@@ -26,8 +29,9 @@ export type ProbeResult =
   | { readonly ok: false; readonly why: string };
 
 /**
- * Finds out with which `container.args` the engine really runs something of an image here, under the limits that an agent is given: the configured
- * ones first, then what is known to help. Takes an instant for each try, and leaves nothing behind.
+ * Finds out with which `container.args` the engine really runs something of an image here, under the limits
+ * that an agent is given: the configured ones first, then what is known to help. Takes an instant for each
+ * try, and leaves nothing behind.
  */
 export async function probeContainer(engine: Engine, image: string): Promise<ProbeResult> {
   const configured = engine.args.length > 0 ? [engine.args] : [];

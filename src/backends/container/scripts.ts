@@ -1,7 +1,9 @@
 /**
- * First process of every container, for `sh -c`: `$1` names of the environment, whose values come as `LZE_1`, `LZE_2` …, `$2` names that
- * shells export by themselves, `$3` KiB of data that each process may have (empty: no such limit), then the command. It sees to it that the environment is the one that was meant (engines and images add to it; PATH alone
- * stays the image's when none is given), and that a signal that ends the command is told from an exit code: the kernel spares a first process most signals.
+ * First process of every container, for `sh -c`: `$1` names of the environment, whose values come as `LZE_1`,
+ * `LZE_2` …, `$2` names that shells export by themselves, `$3` KiB of data that each process may have (empty:
+ * no such limit), then the command. It sees to it that the environment is the one that was meant (engines and
+ * images add to it; PATH alone stays the image's when none is given), and that a signal that ends the command
+ * is told from an exit code: the kernel spares a first process most signals.
  *
  * Values travel under other names since the engine's own client is configured by HOME and the like.
  */
@@ -37,8 +39,9 @@ exit $?
 export const LOOKED = { found: 0, missing: 3, noGit: 4 } as const;
 
 /**
- * Looks for a command in an image as an agent would find it: `$1` an absolute path or a name. Writes the path, or what is wrong with it; absolute
- * entries of PATH only, so that nothing in a tree is found by accident. Git is asked for because a run's work is taken out with it.
+ * Looks for a command in an image as an agent would find it: `$1` an absolute path or a name. Writes the
+ * path, or what is wrong with it; absolute entries of PATH only, so that nothing in a tree is found by
+ * accident. Git is asked for because a run's work is taken out with it.
  */
 export const LOOK = `
 command -v git >/dev/null || exit ${LOOKED.noGit}
@@ -69,5 +72,8 @@ printf '%s\\n' "\${look_first:-no $1 on its PATH ($PATH)}"
 exit ${LOOKED.missing}
 `;
 
-/** TERM for everything in a container but its first process, which ends with the agent. For a shell that the engine puts into it. */
+/**
+ * TERM for everything in a container but its first process, which ends with the agent. For a shell that the
+ * engine puts into it.
+ */
 export const ASK_ALL = "kill -TERM -1";

@@ -58,7 +58,8 @@ async function waitForEnd(spec: ChildSpec, { child, identity }: Spawned): Promis
     child.once("exit", (code, signal) => resolve({ code, signal: signal?.replace(/^SIG/, "") ?? null }));
   });
 
-  // Killed without being asked. Its own session and namespace only: the cell's marker and user are borne by whatever else runs there.
+  // Killed without being asked. Its own session and namespace only: the cell's marker and user are borne by
+  // whatever else runs there.
   const end = () =>
     endProcesses(
       () => processesOf({ cellId: spec.cellId, leader: identity, byMarker: false, also: inside() }),
@@ -79,8 +80,8 @@ async function waitForEnd(spec: ChildSpec, { child, identity }: Spawned): Promis
 }
 
 /**
- * The first process of the child's namespace, once it was named. Nothing lives in a namespace whose first process is dead, and it dies last: bubblewrap itself
- * ends before.
+ * The first process of the child's namespace, once it was named. Nothing lives in a namespace whose first
+ * process is dead, and it dies last: bubblewrap itself ends before.
  */
 function readLeader(info: Readable | null): () => Identity | null {
   let text = "";

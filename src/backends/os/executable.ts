@@ -5,8 +5,9 @@ import type { CellUser, Surroundings } from "../backend.ts";
 import { closedDirectory, mayExecute } from "./user.ts";
 
 /**
- * The command with its first word as an absolute path, found on the `PATH` of its own environment (absolute entries only: nothing in a tree is
- * found by accident). A word with a slash is taken from the worktree. A user of its own must be able to get there.
+ * The command with its first word as an absolute path, found on the `PATH` of its own environment (absolute
+ * entries only: nothing in a tree is found by accident). A word with a slash is taken from the worktree. A
+ * user of its own must be able to get there.
  * @throws LazarusError `agent-missing` when it is not there, not executable or a directory.
  */
 export function resolveCommand(

@@ -10,8 +10,9 @@ const FREEZE_ROUNDS = 50;
 export type IsAsked = (one: ProcessStat, all: readonly ProcessStat[]) => boolean;
 
 /**
- * Ends every process that `find` finds: TERM once to each that `isAsked` (as soon as there is one), KILL to what lives after `graceMs`, again until nothing is left or
- * ten seconds have passed. Answers what still lives.
+ * Ends every process that `find` finds: TERM once to each that `isAsked` (as soon as there is one), KILL to
+ * what lives after `graceMs`, again until nothing is left or ten seconds have passed. Answers what still
+ * lives.
  */
 export async function endProcesses(
   find: () => ProcessStat[],
@@ -57,8 +58,8 @@ function freeze(find: () => ProcessStat[]): void {
 }
 
 /**
- * Waits up to `ms` for `find` to find nothing, twice in a row and apart: a single look may miss what forks during it, and what just executes something has
- * for an instant no environment to be known by.
+ * Waits up to `ms` for `find` to find nothing, twice in a row and apart: a single look may miss what forks
+ * during it, and what just executes something has for an instant no environment to be known by.
  */
 async function isEmptyWithin(find: () => ProcessStat[], ms: number): Promise<boolean> {
   const deadline = performance.now() + ms;

@@ -46,7 +46,10 @@ export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
 }
 
-/** How often the kernel has killed for lack of memory since this boot, in all; null where it does not say. @see proc_vmstat(5) */
+/**
+ * How often the kernel has killed for lack of memory since this boot, in all; null where it does not say.
+ * @see proc_vmstat(5)
+ */
 export function oomKills(): number | null {
   try {
     const count = /^oom_kill (\d+)$/m.exec(readFileSync("/proc/vmstat", "latin1"))?.[1];
@@ -74,8 +77,9 @@ export function readStat(pid: number): ProcessStat | null {
 }
 
 /**
- * Every process of this machine that we may see, dead ones included that nobody has reaped yet; `look` is called with each right after it was read. What
- * was forked meanwhile is read as well: else one that forks and ends, again and again, would slip through.
+ * Every process of this machine that we may see, dead ones included that nobody has reaped yet; `look` is
+ * called with each right after it was read. What was forked meanwhile is read as well: else one that forks
+ * and ends, again and again, would slip through.
  */
 export function listProcesses(look: (one: ProcessStat) => void = () => {}): ProcessStat[] {
   const seen = new Set<string>();
@@ -126,7 +130,10 @@ export function argumentsOf(pid: number): string[] {
   return text === "" ? [] : text.replace(/\0$/, "").split("\0");
 }
 
-/** Our own open files that every child would get: what is not marked close-on-exec. Node marks all that it opens. */
+/**
+ * Our own open files that every child would get: what is not marked close-on-exec. Node marks all that it
+ * opens.
+ */
 export function inheritedFds(): number[] {
   const open = readdirSync("/proc/self/fdinfo").map(Number);
   return open.filter((fd) => {
@@ -143,8 +150,8 @@ export function toInfo(process: ProcessStat): ProcessInfo {
 }
 
 /**
- * Every live process of a run or a cell: of the leader's session, marked in its environment, of its own user, or started by one of those.
- * Never this process or one that it descends from.
+ * Every live process of a run or a cell: of the leader's session, marked in its environment, of its own user,
+ * or started by one of those. Never this process or one that it descends from.
  */
 export function processesOf(belonging: Belonging): ProcessStat[] {
   const byUser = userTest(belonging.uid ?? null);
@@ -180,8 +187,9 @@ function sessionTest(belonging: Belonging, all: readonly ProcessStat[]): (one: P
 }
 
 /**
- * A process that is just executing a program has no words and no environment for that instant, nor has one that is just dying: those are looked at again, a little while in
- * all. Kernel threads (children of 2) never have any.
+ * A process that is just executing a program has no words and no environment for that instant, nor has one
+ * that is just dying: those are looked at again, a little while in all. Kernel threads (children of 2) never
+ * have any.
  */
 function markerTest(cellId: string): (one: ProcessStat) => boolean {
   const deadline = performance.now() + BLURRED_MS;

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { LazarusError, systemCode } from "../../errors.ts";
 
 /**
- * The last lines of a script, which end in `exec`, and what they read: `data` is found open from descriptor `FIRST_DATA_FD` on. Neither is seen in any list of arguments: every user
- * of a machine may read those, and they hold prompts and paths.
+ * The last lines of a script, which end in `exec`, and what they read: `data` is found open from descriptor
+ * `FIRST_DATA_FD` on. Neither is seen in any list of arguments: every user of a machine may read those, and
+ * they hold prompts and paths.
  */
 export interface ShellText {
   readonly text: string;
@@ -47,9 +48,10 @@ export function execText(words: readonly string[]): ShellText {
 }
 
 /**
- * A file with that text, open for reading, which has no name any more: nobody can change it while a shell reads on, and nothing of it stays behind. It is made in `dir`, where
- * only we may write.
- * @throws LazarusError `backend` where nothing can be made there; what the system says where the disk is full.
+ * A file with that text, open for reading, which has no name any more: nobody can change it while a shell
+ * reads on, and nothing of it stays behind. It is made in `dir`, where only we may write.
+ * @throws LazarusError `backend` where nothing can be made there; what the system says where the disk is
+ * full.
  */
 export function openUnnamed(dir: string, text: string): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY } = constants;

@@ -1,6 +1,9 @@
 import { quoted, SCRIPT_FD } from "./shell-text.ts";
 
-/** The letter for the number of processes is `u` in bash and busybox, `p` in dash, where bash has something else. */
+/**
+ * The letter for the number of processes is `u` in bash and busybox, `p` in dash, where bash has something
+ * else.
+ */
 const SET_LIMITS = `for lzs_limit in $lzs_limits; do
     lzs_value=\${lzs_limit#*:} lzs_limit=\${lzs_limit%%:*}
     ulimit -"$lzs_limit" "$lzs_value" || [ "$lzs_limit" != u ] || ulimit -p "$lzs_value"
@@ -20,10 +23,12 @@ export interface ShimFacts {
 }
 
 /**
- * The tiny parent of every agent, a script whose last lines, run in a child, are `command`. All of it is read before any is run. Names that might be in the agent's environment are not
- * used as variables: assigning to one would change what the agent sees.
+ * The tiny parent of every agent, a script whose last lines, run in a child, are `command`. All of it is read
+ * before any is run. Names that might be in the agent's environment are not used as variables: assigning to
+ * one would change what the agent sees.
  *
- * It needs nothing but POSIX sh, mv, rm and date. It leaves with 0 when another shim had the run, with 73 when it could not write.
+ * It needs nothing but POSIX sh, mv, rm and date. It leaves with 0 when another shim had the run, with 73
+ * when it could not write.
  */
 export function shimScript(facts: ShimFacts, command: string): string {
   return `{
@@ -140,12 +145,14 @@ export interface ShimLimits {
 }
 
 /**
- * Limits in the words of the shims; memory holds for each process by itself. The number of processes is among them only where `counted`: the kernel counts it per user, so as an ordinary
- * user it would count the whole login, and as root nothing; only a user of the cell's own, a namespace or a control group can hold it.
+ * Limits in the words of the shims; memory holds for each process by itself. The number of processes is among
+ * them only where `counted`: the kernel counts it per user, so as an ordinary user it would count the whole
+ * login, and as root nothing; only a user of the cell's own, a namespace or a control group can hold it.
  */
 export function shimLimits(limits: ShimLimits, counted: boolean): string {
   const words = ["c:0"];
-  // Data, not address space: V8 and Bun reserve far more than they use, and Node's fetch fails below 10 GB of `-v`.
+  // Data, not address space: V8 and Bun reserve far more than they use, and Node's fetch fails below 10 GB of
+  // `-v`.
   if (limits.memoryBytes !== null) words.push(`d:${Math.ceil(limits.memoryBytes / 1024)}`);
   if (limits.fileBytes !== null) words.push(`f:${Math.ceil(limits.fileBytes / 512)}`);
   if (limits.openFiles !== null) words.push(`n:${limits.openFiles}`);

@@ -29,9 +29,10 @@ export interface Launch {
 }
 
 /**
- * Starts the shim of a run, or finds what an earlier start of the same run left: the living shim, its end, or nothing (a handle with pid 0,
- * which is seen as gone).
- * @throws LazarusError `backend` when the shim could not be started or could not write; `internal` for an environment without the cell's marker.
+ * Starts the shim of a run, or finds what an earlier start of the same run left: the living shim, its end, or
+ * nothing (a handle with pid 0, which is seen as gone).
+ * @throws LazarusError `backend` when the shim could not be started or could not write; `internal` for an
+ * environment without the cell's marker.
  */
 export async function startRun(launch: Launch): Promise<Handle> {
   const { spec } = launch;
@@ -72,8 +73,8 @@ export interface Spawn {
 }
 
 /**
- * A shell with a script, in a session and group of its own, and its identity. It is read in the turn of the spawn: until the next one a child
- * that has already ended cannot have been reaped.
+ * A shell with a script, in a session and group of its own, and its identity. It is read in the turn of the
+ * spawn: until the next one a child that has already ended cannot have been reaped.
  */
 export async function spawnShell(plan: Spawn): Promise<{ child: ChildProcess; identity: Identity }> {
   const { script, words, where, ownDir, stdio } = plan;
@@ -105,8 +106,9 @@ export async function spawnShell(plan: Spawn): Promise<{ child: ChildProcess; id
 }
 
 /**
- * Whoever started Lazarus may have left files open to it that pass through to agents: a pipe somebody waits at the end of, say. Node keeps back the
- * first sixteen; the others it cannot close in a child, but put something harmless in their place.
+ * Whoever started Lazarus may have left files open to it that pass through to agents: a pipe somebody waits
+ * at the end of, say. Node keeps back the first sixteen; the others it cannot close in a child, but put
+ * something harmless in their place.
  */
 function plugs(nothing: number): Stream[] {
   const stray = inheritedFds().filter((fd) => fd >= 3 && fd <= HIGHEST_PLUG);
@@ -203,7 +205,8 @@ async function findRun(launch: Launch): Promise<Handle> {
   const startedAt = file?.started_at ?? launch.clock.now();
   if (alive !== null) return toHandle(launch, alive, startedAt);
   const dead = file && { pid: file.pid, startTicks: file.start_ticks, bootId: file.boot_id };
-  // The file may name a living process only if that is the shim: it could have been written by an agent, for us to kill something else.
+  // The file may name a living process only if that is the shim: it could have been written by an agent, for
+  // us to kill something else.
   if (dead === null || isAlive(dead))
     return toHandle(launch, { pid: 0, startTicks: 0, bootId: bootId() }, startedAt);
   return toHandle(launch, dead, startedAt);

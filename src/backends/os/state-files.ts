@@ -96,7 +96,10 @@ function readJson(path: string): unknown {
   }
 }
 
-/** Text of a small regular file; undefined when there is none. In `process` an agent has our rights: no link, no fifo, nothing huge is read. */
+/**
+ * Text of a small regular file; undefined when there is none. In `process` an agent has our rights: no link,
+ * no fifo, nothing huge is read.
+ */
 function readSmall(path: string): string | undefined {
   let fd: number;
   try {

@@ -6,8 +6,8 @@ import type { CellUser } from "../backend.ts";
 import { findTool } from "./tools.ts";
 
 /**
- * The command, run as that user without a capability or a way to gain one; unchanged where there is none. The words go before
- * the command, after the shim: what the shim writes stays Lazarus' own.
+ * The command, run as that user without a capability or a way to gain one; unchanged where there is none. The
+ * words go before the command, after the shim: what the shim writes stays Lazarus' own.
  * @throws LazarusError `backend` where Lazarus is not root, or has no setpriv.
  * @see setpriv(1)
  */
@@ -31,14 +31,19 @@ export function setprivArguments({ uid, gid, groups }: CellUser): string[] {
 
 type Modes = Pick<Stats, "mode" | "uid" | "gid">;
 
-/** Whether its permission bits let that user execute a file, or enter a directory; access lists are not looked at. */
+/**
+ * Whether its permission bits let that user execute a file, or enter a directory; access lists are not looked
+ * at.
+ */
 export function mayExecute(of: Modes, user: CellUser): boolean {
   if (of.uid === user.uid) return (of.mode & constants.S_IXUSR) !== 0;
   if (of.gid === user.gid || user.groups.includes(of.gid)) return (of.mode & constants.S_IXGRP) !== 0;
   return (of.mode & constants.S_IXOTH) !== 0;
 }
 
-/** The first directory on the way to a path, or to what it links to, that this user cannot enter; null: none. */
+/**
+ * The first directory on the way to a path, or to what it links to, that this user cannot enter; null: none.
+ */
 export function closedDirectory(path: string, user: CellUser): string | null {
   for (const way of new Set([path, realpathSync(path)])) {
     const closed = ancestorsOf(way).find((dir) => !mayExecute(statSync(dir), user));
@@ -56,8 +61,8 @@ function ancestorsOf(path: string): string[] {
 }
 
 /**
- * Whether the kernel counts processes for each user namespace apart, so that a limit inside holds for the sandbox alone even where it shares its
- * user with others; before it would have counted the whole login.
+ * Whether the kernel counts processes for each user namespace apart, so that a limit inside holds for the
+ * sandbox alone even where it shares its user with others; before it would have counted the whole login.
  * @see Linux 5.14, kernel/ucount.c, UCOUNT_RLIMIT_NPROC
  */
 export function countsProcessesPerNamespace(kernel: string = release()): boolean {

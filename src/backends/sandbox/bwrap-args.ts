@@ -16,7 +16,9 @@ export interface SandboxPlan extends Pick<Surroundings, "dirs" | "role" | "netwo
   readonly host: HostLayout;
   /** Who its processes are, on the host and inside alike. */
   readonly ids: { readonly uid: number; readonly gid: number };
-  /** Where the gate to listed hosts listens, and the Node that leads there; null unless the network is a list. */
+  /**
+   * Where the gate to listed hosts listens, and the Node that leads there; null unless the network is a list.
+   */
   readonly gate: { readonly dir: string; readonly node: string } | null;
 }
 
@@ -24,8 +26,8 @@ export interface SandboxPlan extends Pick<Surroundings, "dirs" | "role" | "netwo
 export const ROOTS = ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] as const;
 
 /**
- * What programs need of /etc and nobody minds showing: no keys (`ssl/private`), no accounts, no configuration that may hold passwords.
- * Java keeps half of its installation there.
+ * What programs need of /etc and nobody minds showing: no keys (`ssl/private`), no accounts, no configuration
+ * that may hold passwords. Java keeps half of its installation there.
  */
 export const ETC_SHOWN =
   /^(ld\.so\.(cache|conf|conf\.d)|alternatives|localtime|timezone|nsswitch\.conf|gai\.conf|host\.conf|protocols|services|mime\.types|os-release|ca-certificates(\.conf)?|crypto-policies|java-\d+-openjdk)$/;
@@ -38,7 +40,10 @@ export const ETC_SHOWN_DEEPER = [
   "pki/ca-trust/extracted",
 ] as const;
 
-/** File descriptors from which bubblewrap reads its own words, the text that begins inside, and the files that we make up, in the order of `madeUpFiles`. */
+/**
+ * File descriptors from which bubblewrap reads its own words, the text that begins inside, and the files that
+ * we make up, in the order of `madeUpFiles`.
+ */
 export const ARGS_FD = 5;
 export const INSIDE_FD = 6;
 export const FILE_FDS = [7, 8, 9] as const;
@@ -58,7 +63,8 @@ const SHM_BYTES = 256 * 1024 ** 2;
 const SEALED = ["/proc", "/dev", "/"];
 
 /**
- * The arguments of bubblewrap for one sandbox, all but the command: what is not named here does not exist inside.
+ * The arguments of bubblewrap for one sandbox, all but the command: what is not named here does not exist
+ * inside.
  * @see bwrap(1), 0.8 or newer
  */
 export function bwrapArguments(plan: SandboxPlan): string[] {
@@ -69,7 +75,8 @@ export function bwrapArguments(plan: SandboxPlan): string[] {
     ...cell(plan),
     ...["--perms", "0444", "--ro-bind-data", String(INSIDE_FD), BEGIN_INSIDE],
     ...network(plan),
-    // /proc too: to the host's root, also without any capability, the kernel's own settings are files like others.
+    // /proc too: to the host's root, also without any capability, the kernel's own settings are files like
+    // others.
     ...SEALED.flatMap((path) => ["--remount-ro", path]),
     ...["--chdir", plan.dirs.worktree],
   ];
@@ -140,7 +147,10 @@ function network({ gate }: SandboxPlan): string[] {
   ];
 }
 
-/** Texts of /etc/passwd, /etc/group and /etc/hosts: the one user there is, and no name of this machine or its people, unless it shares their network. */
+/**
+ * Texts of /etc/passwd, /etc/group and /etc/hosts: the one user there is, and no name of this machine or its
+ * people, unless it shares their network.
+ */
 export function madeUpFiles({ ids, dirs, host, network }: SandboxPlan): string[] {
   const home = /[:\n]/.test(dirs.home) ? "/" : dirs.home;
   const own = `agent:x:${ids.uid}:${ids.gid}:${basename(dirs.home).replace(/[^\w.-]/g, "")}:${home}:/bin/sh`;

@@ -14,7 +14,10 @@ const NOTE =
 const NOBODY: CellUser = { uid: 65_534, gid: 65_534, groups: [] };
 const OLDEST = "0.8";
 
-/** Says `seen <own pid> <number of processes>` if it cannot read what lies outside, nor reach any network but its own loopback. */
+/**
+ * Says `seen <own pid> <number of processes>` if it cannot read what lies outside, nor reach any network but
+ * its own loopback.
+ */
 const PROBE = `
 cat "$1" 2>/dev/null && exit 3
 [ "$(grep -c : /proc/net/dev)" = 1 ] || exit 4
@@ -23,7 +26,8 @@ echo works
 `;
 
 /**
- * Whether sandboxes work here, found out by starting one (where Lazarus is root: as a user without rights, as cells do).
+ * Whether sandboxes work here, found out by starting one (where Lazarus is root: as a user without rights, as
+ * cells do).
  * @param run runs a child in a sandbox
  */
 export async function checkSandbox(run: (spec: ChildSpec) => Promise<ChildEnd>): Promise<BackendCheck> {

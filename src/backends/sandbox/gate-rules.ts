@@ -7,7 +7,10 @@ export interface Target {
   readonly port: number;
 }
 
-/** What a list says about a target: `anywhere` may even lead into private networks, since its very name and port are listed. */
+/**
+ * What a list says about a target: `anywhere` may even lead into private networks, since its very name and
+ * port are listed.
+ */
 export type Verdict = "refused" | "public" | "anywhere";
 
 const NAME = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/;
@@ -42,7 +45,10 @@ export interface Forward {
   readonly target: string;
 }
 
-/** Names of the loopback that programs take for one another, each with the listed ones it may stand for, the nearest first. */
+/**
+ * Names of the loopback that programs take for one another, each with the listed ones it may stand for, the
+ * nearest first.
+ */
 const LOOPBACK: readonly (readonly [host: string, stands: readonly string[]])[] = [
   ["127.0.0.1", ["127.0.0.1", "localhost", "::1"]],
   ["::1", ["::1", "localhost", "127.0.0.1"]],
@@ -50,8 +56,8 @@ const LOOPBACK: readonly (readonly [host: string, stands: readonly string[]])[] 
 ];
 
 /**
- * Where inside a sandbox what listens: every listed port of this machine's loopback, at the address that is listed, and, since clients turn `localhost` into either
- * address, at both of 127.0.0.1 and ::1.
+ * Where inside a sandbox what listens: every listed port of this machine's loopback, at the address that is
+ * listed, and, since clients turn `localhost` into either address, at both of 127.0.0.1 and ::1.
  */
 export function forwardsOf(hosts: readonly string[]): Forward[] {
   const listed = hosts.flatMap((entry) => parseTarget(entry) ?? []).filter(({ host }) => isLoopback(host));
@@ -66,7 +72,10 @@ export function forwardsOf(hosts: readonly string[]): Forward[] {
   return [...known, ...others.map((target) => ({ ...target, target: nameOfTarget(target) }))];
 }
 
-/** The listed loopback target that this one stands for: `localhost:1` for `127.0.0.1:1`; null where there is none. */
+/**
+ * The listed loopback target that this one stands for: `localhost:1` for `127.0.0.1:1`; null where there is
+ * none.
+ */
 export function asListed({ host, port }: Target, hosts: readonly string[]): Target | null {
   const stands = LOOPBACK.find(([name]) => name === host)?.[1] ?? [];
   const found = stands.find((name) => isListed({ host: name, port }, hosts));
@@ -82,8 +91,9 @@ function isLoopback(host: string): boolean {
 }
 
 /**
- * Whether a list of hosts lets a target through. An entry without a port stands for 80 and 443, `*.example.org` for everything below it; addresses and names that lead to private networks
- * only pass where exactly they are listed with exactly that port.
+ * Whether a list of hosts lets a target through. An entry without a port stands for 80 and 443,
+ * `*.example.org` for everything below it; addresses and names that lead to private networks only pass where
+ * exactly they are listed with exactly that port.
  */
 export function judge(target: Target, hosts: readonly string[]): Verdict {
   if (isListed(target, hosts)) return "anywhere";

@@ -38,7 +38,10 @@ const HOP_HEADERS = [
 
 export interface GatePlan {
   readonly cellId: string;
-  /** It and the directory it is in are made where they are not there; the sandbox sees it. `gateDirOf` says which. */
+  /**
+   * It and the directory it is in are made where they are not there; the sandbox sees it. `gateDirOf` says
+   * which.
+   */
   readonly dir: string;
   readonly hosts: readonly string[];
   readonly log: Log;
@@ -50,13 +53,16 @@ export interface GatePlan {
 export interface Gate {
   /** Ends what is open, and leaves the directory empty. */
   close(): Promise<void>;
-  /** `host:port` of what was refused, each once, at most a hundred; also by a gate of the same run that was never closed. */
+  /**
+   * `host:port` of what was refused, each once, at most a hundred; also by a gate of the same run that was
+   * never closed.
+   */
   refused(): string[];
 }
 
 /**
- * Opens the gate of one agent: a proxy (CONNECT, and plain HTTP) on a socket in `dir`. One that an earlier process left there is replaced, so that an agent that
- * outlived it finds this one.
+ * Opens the gate of one agent: a proxy (CONNECT, and plain HTTP) on a socket in `dir`. One that an earlier
+ * process left there is replaced, so that an agent that outlived it finds this one.
  * @throws LazarusError `backend` where the socket cannot be made.
  */
 export async function openGate(plan: GatePlan): Promise<Gate> {
@@ -93,7 +99,10 @@ export async function openGate(plan: GatePlan): Promise<Gate> {
   };
 }
 
-/** What a gate of this run refused before its program was killed. The sandbox sees the file, and cannot write it. */
+/**
+ * What a gate of this run refused before its program was killed. The sandbox sees the file, and cannot write
+ * it.
+ */
 function recallRefused(dir: string): Set<string> {
   try {
     return new Set(readFileSync(join(dir, REFUSED), "utf8").split("\n").slice(0, -1).slice(0, MOST_REFUSED));
@@ -111,8 +120,9 @@ function keepRefused(dir: string, name: string): void {
 }
 
 /**
- * Within reach of every user of the cell, whose directory nobody else can enter. Answers the open directory: the socket's path goes through it (a path of its own has room for 107 bytes), and is removed by
- * that path when the server closes.
+ * Within reach of every user of the cell, whose directory nobody else can enter. Answers the open directory:
+ * the socket's path goes through it (a path of its own has room for 107 bytes), and is removed by that path
+ * when the server closes.
  */
 async function listen(server: Server, { dir, cellId }: GatePlan): Promise<number> {
   let at: number | null = null;
@@ -145,7 +155,10 @@ type Reach = (
   text: string,
 ) => Promise<{ readonly socket: Socket } | { readonly status: number; readonly why: string }>;
 
-/** Connects to what the list allows: the name is resolved once, and what was looked at is what is connected to. */
+/**
+ * Connects to what the list allows: the name is resolved once, and what was looked at is what is connected
+ * to.
+ */
 function createReach(plan: GatePlan, refused: Set<string>): Reach {
   const resolve =
     plan.resolve ?? (async (host) => (await lookup(host, { all: true })).map((one) => one.address));
@@ -226,7 +239,10 @@ async function tunnel(
   inner.pipe(outer).pipe(inner);
 }
 
-/** Plain HTTP, one request a connection; the host is the one that was judged, whatever the request's own header says. */
+/**
+ * Plain HTTP, one request a connection; the host is the one that was judged, whatever the request's own
+ * header says.
+ */
 async function forward(asked: IncomingMessage, answer: ServerResponse, reach: Reach): Promise<void> {
   asked.on("error", () => {});
   const url = URL.canParse(asked.url ?? "") ? new URL(asked.url ?? "") : null;

@@ -36,7 +36,8 @@ export function isWithin(path: string, dir: string): boolean {
 }
 
 /**
- * Sees to it that what the cell is made of can be bound as it is: directories of its own, never links, and `paths` that exist, can be reached and do not hold the cell.
+ * Sees to it that what the cell is made of can be bound as it is: directories of its own, never links, and
+ * `paths` that exist, can be reached and do not hold the cell.
  * @throws LazarusError `backend` or `configuration`.
  */
 export function checkBinds(what: string, around: Surroundings): void {

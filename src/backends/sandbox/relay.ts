@@ -2,9 +2,11 @@ import { GATE_INSIDE, RELAY_PORT } from "./bwrap-args.ts";
 import type { Forward } from "./gate-rules.ts";
 
 /**
- * The text of the program inside a sandbox that leads to its gate, for `node -e`. It listens on the sandbox's own loopback: where clients look for a proxy, and on each
- * listed port of this machine's loopback, for clients that use none. It decides nothing: for such a port it asks the gate as any client would, and hands on what the gate
- * says. It says `ready` when it listens everywhere, leaves where it cannot, and outlives a TERM: the agent may need it to end well.
+ * The text of the program inside a sandbox that leads to its gate, for `node -e`. It listens on the sandbox's
+ * own loopback: where clients look for a proxy, and on each listed port of this machine's loopback, for
+ * clients that use none. It decides nothing: for such a port it asks the gate as any client would, and hands
+ * on what the gate says. It says `ready` when it listens everywhere, leaves where it cannot, and outlives a
+ * TERM: the agent may need it to end well.
  *
  * 1 must not become a socket, which libuv does not bear. A sandbox without IPv6 does without `::1`.
  */

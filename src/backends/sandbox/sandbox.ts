@@ -16,8 +16,9 @@ import { checkBinds, checkVisible, readHost } from "./host.ts";
 import { type SandboxedCommand, sandboxText } from "./scripts.ts";
 
 /**
- * Agents in namespaces of their own, by bubblewrap: each sees the system's programs read-only, its own cell, and nothing else (safety.md, degrees of isolation). The shim is
- * bubblewrap's parent, so what ties a sandbox to its parent never ties it to Lazarus; with the first process of its namespace everything in it dies.
+ * Agents in namespaces of their own, by bubblewrap: each sees the system's programs read-only, its own cell,
+ * and nothing else (safety.md, degrees of isolation). The shim is bubblewrap's parent, so what ties a sandbox
+ * to its parent never ties it to Lazarus; with the first process of its namespace everything in it dies.
  */
 export function sandboxBackend(clock: Clock = systemClock): Backend {
   let host: HostLayout | null = null;
@@ -94,8 +95,8 @@ function gatePlan({ dirs, user, agent }: RunSpec): { dir: string; node: string }
 }
 
 /**
- * Bubblewrap itself, which stays in the shim's session, is not asked to end: it would take the agent with it. Nor is the first process of the namespace, its child, which
- * would not listen.
+ * Bubblewrap itself, which stays in the shim's session, is not asked to end: it would take the agent with it.
+ * Nor is the first process of the namespace, its child, which would not listen.
  */
 function isInside(shim: number): IsAsked {
   if (shim <= 0) return () => true;

@@ -15,8 +15,9 @@ import { forwardsOf } from "./gate-rules.ts";
 import { relayText } from "./relay.ts";
 
 /**
- * First inside: the relay, then standard input, opened here so that a brief cannot be written through /proc (its mount is read-only), then limits and the agent. Leaves with 73 where it
- * could not begin. The relay's text comes to Node by its standard input, and no list of arguments has it.
+ * First inside: the relay, then standard input, opened here so that a brief cannot be written through /proc
+ * (its mount is read-only), then limits and the agent. Leaves with 73 where it could not begin. The relay's
+ * text comes to Node by its standard input, and no list of arguments has it.
  */
 function insideText(plan: SandboxPlan, inputPath: string | null, lines: string): string {
   const hosts = typeof plan.network === "string" ? [] : plan.network;
@@ -46,7 +47,8 @@ export interface SandboxedCommand {
 }
 
 /**
- * A command and all that is put around it: the made-up files, the user, the namespaces, the limits. Limits are set inside: bubblewrap and the relay are ours, and processes are counted there.
+ * A command and all that is put around it: the made-up files, the user, the namespaces, the limits. Limits
+ * are set inside: bubblewrap and the relay are ours, and processes are counted there.
  * @throws LazarusError `backend` where the cell's user cannot be had.
  */
 export function sandboxText(sandboxed: SandboxedCommand): ShellText {

@@ -2,7 +2,10 @@ import type { Cell } from "../cell.ts";
 import { type Before, isInterrupted } from "../prompt.ts";
 import type { Registry } from "./registry.ts";
 
-/** What went before the next prompt of a cell: how its last run ended, what it asked, and which words of people were perhaps never read to the end. */
+/**
+ * What went before the next prompt of a cell: how its last run ended, what it asked, and which words of
+ * people were perhaps never read to the end.
+ */
 export function beforeOf(
   cell: Pick<Cell, "id" | "harvest">,
   registry: Pick<Registry, "runs" | "prompts">,

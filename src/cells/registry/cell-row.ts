@@ -14,7 +14,10 @@ const closing = z.object({
 const stuck = z.object({ job: z.string(), why: z.string(), isOver: z.boolean() });
 const logCut = z.object({ run: z.number(), bytes: z.number() });
 
-/** Each column of `cells`: what a `Cell` is read from, and all that can be written of it. A new one is a line here, one in `Cell` and a migration. */
+/**
+ * Each column of `cells`: what a `Cell` is read from, and all that can be written of it. A new one is a line
+ * here, one in `Cell` and a migration.
+ */
 const CELLS = table(
   {
     id: fixed(text),

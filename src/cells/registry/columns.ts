@@ -9,7 +9,10 @@ export interface Codec<T> {
   write(value: T): Sql;
 }
 
-/** `fixed`: written with the row, and never again. `open`: written with the row, and later. `later`: empty at first, or what the database says. */
+/**
+ * `fixed`: written with the row, and never again. `open`: written with the row, and later. `later`: empty at
+ * first, or what the database says.
+ */
 export type When = "fixed" | "open" | "later";
 export interface Column<T, W extends When> extends Codec<T> {
   readonly when: W;
@@ -65,7 +68,10 @@ export interface Table<C extends Columns> {
   write(values: Partial<Values<C>>): Record<string, Sql>;
 }
 
-/** The columns of a table, from which all that reads and writes its rows follows. A column is called as its key, in snake case, unless `names` says otherwise. */
+/**
+ * The columns of a table, from which all that reads and writes its rows follows. A column is called as its
+ * key, in snake case, unless `names` says otherwise.
+ */
 export function table<C extends Columns>(
   columns: C,
   names: Partial<Record<keyof C & string, string>> = {},

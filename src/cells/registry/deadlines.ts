@@ -18,12 +18,18 @@ export interface Deadlines {
   keptUntil(at: number): Cell[];
   lastTick(): Tick | null;
   rememberTick(tick: Tick): void;
-  /** The wall clock was set by `ms`: whatever ends at some time ends that much later. Joins the caller's transaction. */
+  /**
+   * The wall clock was set by `ms`: whatever ends at some time ends that much later. Joins the caller's
+   * transaction.
+   */
   shift(ms: number): void;
   transaction<T>(fn: () => T): T;
 }
 
-/** Over the registry's tables `cells`, `runs`, `ticks` and `catchup_marks`. That a cell is not destroyed is said for the sake of the index, which has no others. */
+/**
+ * Over the registry's tables `cells`, `runs`, `ticks` and `catchup_marks`. That a cell is not destroyed is
+ * said for the sake of the index, which has no others.
+ */
 export function createDeadlines(db: Db): Deadlines {
   const { sql } = db;
   return {
@@ -61,7 +67,8 @@ export function createDeadlines(db: Db): Deadlines {
            WHERE state <> 'destroyed'`,
         )
         .run({ ms });
-      // Not an end, but ours: how long ago the forge was asked is told from it where the forge's own clock was set, too.
+      // Not an end, but ours: how long ago the forge was asked is told from it where the forge's own clock
+      // was set, too.
       sql.prepare("UPDATE catchup_marks SET saved_at = saved_at + @ms").run({ ms });
       sql
         .prepare(

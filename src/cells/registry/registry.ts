@@ -24,7 +24,9 @@ import {
   runFromRow,
 } from "./run-row.ts";
 
-/** Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction. */
+/**
+ * Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction.
+ */
 export class Registry {
   readonly prompts: Prompts;
   readonly #db: Db;
@@ -63,7 +65,8 @@ export class Registry {
 
   /**
    * Moves a cell, as compare-and-swap on the state the caller saw.
-   * @throws LazarusError `internal` for a move that the table does not have, or when the cell is no longer in `from`.
+   * @throws LazarusError `internal` for a move that the table does not have, or when the cell is no longer in
+   * `from`.
    */
   move(cellId: string, step: { from: State; to: State; who: string; why: string }): void {
     if (!MOVES[step.from].includes(step.to)) {
@@ -121,7 +124,8 @@ export class Registry {
   /** Cells whose id begins with `prefix` (4 characters or more). */
   withPrefix(prefix: string): Cell[] {
     if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];
-    // A range, which the primary key's index can answer; `LIKE` would read every row. No digit comes after `g`.
+    // A range, which the primary key's index can answer; `LIKE` would read every row. No digit comes after
+    // `g`.
     const from = prefix.toLowerCase();
     return this.#db.sql
       .prepare("SELECT * FROM cells WHERE id >= @from AND id < @to ORDER BY seq")
@@ -158,7 +162,10 @@ export class Registry {
       .map(cellFromRow);
   }
 
-  /** The next `limit` cells in a state after that row (0: the first ones): all of them at once are too many to be held. */
+  /**
+   * The next `limit` cells in a state after that row (0: the first ones): all of them at once are too many to
+   * be held.
+   */
   standing(state: Exclude<State, "destroyed">, after: number, limit: number): Standing[] {
     return this.#db.sql.prepare(STANDING).all({ state, after, limit }).map(standingFromRow);
   }
@@ -216,7 +223,9 @@ export class Registry {
     return row === undefined ? null : runFromRow(row);
   }
 
-  /** The last run that is neither a retry yet to come nor withdrawn before it began; null where there is none. */
+  /**
+   * The last run that is neither a retry yet to come nor withdrawn before it began; null where there is none.
+   */
   lastKeptRun(cellId: string): Run | null {
     const row = this.#db.sql
       .prepare(
@@ -271,7 +280,10 @@ export class Registry {
   }
 }
 
-/** Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by its name. */
+/**
+ * Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by
+ * its name.
+ */
 function isIn(cell: Cell, repository: RepositoryRef): boolean {
   const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
   const isOwn = name === cell.repository.fullName.toLowerCase();

@@ -3,7 +3,10 @@ import type { Registry } from "./registry.ts";
 
 const nameOf = (cellId: string) => `revived with pull request:${cellId}`;
 
-/** Remembers which pull request a cell had when it came back from its archive: that one may have been merged or closed since. */
+/**
+ * Remembers which pull request a cell had when it came back from its archive: that one may have been merged
+ * or closed since.
+ */
 export function rememberRevival(
   cell: Pick<Cell, "id" | "pullRequest">,
   registry: Pick<Registry, "rememberText">,
@@ -11,7 +14,10 @@ export function rememberRevival(
   registry.rememberText(nameOf(cell.id), String(cell.pullRequest));
 }
 
-/** Whether a cell's pull request is still the one it had before it was revived: where that is over, what is made now needs another. */
+/**
+ * Whether a cell's pull request is still the one it had before it was revived: where that is over, what is
+ * made now needs another.
+ */
 export function isOfEarlierLife(
   cell: Pick<Cell, "id" | "pullRequest">,
   registry: Pick<Registry, "rememberedText">,

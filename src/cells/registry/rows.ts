@@ -11,7 +11,10 @@ export function addRow({ sql }: Pick<Db, "sql">, table: TableName, row: Row): vo
   sql.prepare(`INSERT INTO ${table} (${names.join()}) VALUES (${values.join()})`).run(row);
 }
 
-/** Writes these columns of the one row that `where` names. @throws LazarusError `internal` where there is none. */
+/**
+ * Writes these columns of the one row that `where` names. @throws LazarusError `internal` where there is
+ * none.
+ */
 export function changeRow({ sql }: Pick<Db, "sql">, table: TableName, columns: Row, where: Row): void {
   const names = Object.keys(columns);
   if (names.length === 0) return;

@@ -3,8 +3,9 @@ import type { CellUserNumbers } from "../../protocol/shapes.ts";
 import type { Db } from "../../store/db.ts";
 
 /**
- * Numbers of their own for cells (uid and gid) and repositories (gid), where Lazarus is root. A cell's is given back once nothing of the cell is left; a
- * repository's never: its mirror, which the group may read, stays. All methods are synchronous and join the caller's transaction.
+ * Numbers of their own for cells (uid and gid) and repositories (gid), where Lazarus is root. A cell's is
+ * given back once nothing of the cell is left; a repository's never: its mirror, which the group may read,
+ * stays. All methods are synchronous and join the caller's transaction.
  */
 export interface Uids {
   /** Why a further cell of that repository cannot have a user; null: it can. */
@@ -75,7 +76,10 @@ export function createUids(db: Db, { range, asRoot }: UidsOptions): Uids {
   };
 }
 
-/** The next one after the last that was given, round and round: what a cell left behind in /tmp becomes another's as late as possible. */
+/**
+ * The next one after the last that was given, round and round: what a cell left behind in /tmp becomes
+ * another's as late as possible.
+ */
 function nextFree(db: Db, range: UidsOptions["range"]): number {
   const row = db.sql.prepare("SELECT value FROM facts WHERE name = @name").get({ name: LAST_GIVEN });
   const last = Number((row as { value: string } | undefined)?.value ?? range.first - 1);

@@ -7,7 +7,10 @@ import { beforeOf } from "../registry/before.ts";
 import { triesOf, verdictOf } from "../steps/decide.ts";
 import type { ReportDeps } from "./deps.ts";
 
-/** Does what follows from the exit of a cell's last run: a retry is a row that waits for its time, and a person is asked once. */
+/**
+ * Does what follows from the exit of a cell's last run: a retry is a row that waits for its time, and a
+ * person is asked once.
+ */
 export function createAfterExit(
   deps: Pick<ReportDeps, "registry" | "steps" | "clock" | "config" | "announce">,
 ) {

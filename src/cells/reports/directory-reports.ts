@@ -16,8 +16,8 @@ export interface DirectoryReports {
   /** Whether any cell should have a directory. */
   isAnyMade(): boolean;
   /**
-   * Compares one look with the registry, a cell a step, so that the caller may pause between two. It tells on a cell's
-   * card when two looks in a row find the directory gone or damaged, and when that is over.
+   * Compares one look with the registry, a cell a step, so that the caller may pause between two. It tells on
+   * a cell's card when two looks in a row find the directory gone or damaged, and when that is over.
    */
   compare(seen: DirectoriesSeen): Iterable<unknown>;
 }
@@ -84,7 +84,9 @@ function isNews(cell: Pick<Cell, "directoryTrouble">, trouble: string | null): b
   return cell.directoryTrouble !== trouble;
 }
 
-/** Reads the cell again, since others had their turn meanwhile: of a cell that is destroyed nothing is told. */
+/**
+ * Reads the cell again, since others had their turn meanwhile: of a cell that is destroyed nothing is told.
+ */
 function tell(
   cellId: string,
   { trouble, seen }: { readonly trouble: string | null; readonly seen: DirectoriesSeen },

@@ -1,7 +1,9 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { ReportDeps } from "./deps.ts";
 
-/** How a run at work is. One that comes when its run has ended, or with another run at work, is about nobody. */
+/**
+ * How a run at work is. One that comes when its run has ended, or with another run at work, is about nobody.
+ */
 export function health(deps: ReportDeps) {
   const { registry, steps } = deps;
   return (report: JobPayload<"health">): void => {

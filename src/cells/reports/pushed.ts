@@ -16,7 +16,8 @@ export function pushed(deps: ReportDeps) {
       ...NOTHING_IN_THE_WAY,
       divertedFrom: report.divertedFrom,
     });
-    // A branch that people moved is left to them: what was made meanwhile goes beside it, as a draft of its own.
+    // A branch that people moved is left to them: what was made meanwhile goes beside it, as a draft of its
+    // own.
     if (report.divertedFrom !== null && cell.publishedBranch !== report.branch)
       registry.update(cell.id, { pullRequest: null, pullRequestRepository: null });
     steps.advance(cell.id);

@@ -25,8 +25,8 @@ export type CellReportKind = Exclude<ReportKind, "tailed">;
 type CellReport = { [K in CellReportKind]: Report<K> }[CellReportKind];
 
 /**
- * What follows from what happened to cells, each as one change of the registry. All join the caller's transaction; one that comes late, or twice, changes
- * nothing.
+ * What follows from what happened to cells, each as one change of the registry. All join the caller's
+ * transaction; one that comes late, or twice, changes nothing.
  */
 export interface Reports {
   /** What a runner says. */
@@ -71,8 +71,8 @@ export function createReports(deps: ReportDeps): Reports {
 }
 
 /**
- * Handlers of the jobs that are reports. `onStarted` is called with each start, in the same transaction: whoever reported it may have been killed since, and then
- * nobody watches the run.
+ * Handlers of the jobs that are reports. `onStarted` is called with each start, in the same transaction:
+ * whoever reported it may have been killed since, and then nobody watches the run.
  */
 export function createReportHandlers(
   reports: Pick<Reports, "hear">,

@@ -2,7 +2,10 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import type { ReportDeps } from "./deps.ts";
 
-/** The archive is damaged, or the forge no longer has what the cell borrows: it stays as it is, and the run with it. */
+/**
+ * The archive is damaged, or the forge no longer has what the cell borrows: it stays as it is, and the run
+ * with it.
+ */
 export function restoreRefused(deps: ReportDeps) {
   const { clock, registry, steps } = deps;
   return (report: JobPayload<"restore-refused">): void => {

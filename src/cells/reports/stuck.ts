@@ -11,7 +11,10 @@ export interface StuckJob {
   readonly retryAt: number | null;
 }
 
-/** A job failed. What can never be done is refused where that is possible; else the cell says what is in its way. */
+/**
+ * A job failed. What can never be done is refused where that is possible; else the cell says what is in its
+ * way.
+ */
 export function stuck(deps: ReportDeps) {
   const { registry, steps } = deps;
   const refused = runRefused(deps);

@@ -4,7 +4,10 @@ import type { Cell } from "../cell.ts";
 import type { CellChange } from "../registry/cell-row.ts";
 import type { ReportDeps } from "./deps.ts";
 
-/** The runner looked for what people pushed to the branch. What they made is theirs from now on: the next push goes on top of it. */
+/**
+ * The runner looked for what people pushed to the branch. What they made is theirs from now on: the next push
+ * goes on top of it.
+ */
 export function takenIn(deps: ReportDeps) {
   const { registry, steps } = deps;
   return (report: JobPayload<"taken-in">): void => {

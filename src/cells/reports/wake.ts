@@ -2,7 +2,10 @@ import type { Cell, Run } from "../cell.ts";
 import { rememberRevival } from "../registry/revival.ts";
 import type { ReportDeps } from "./deps.ts";
 
-/** A run, or the setup for it, has begun in a cell. One that came back from its archive lives as long as a new one. */
+/**
+ * A run, or the setup for it, has begun in a cell. One that came back from its archive lives as long as a new
+ * one.
+ */
 export function wake(deps: ReportDeps, cell: Cell, run: Run, why = workingOn(run)): void {
   const { registry, clock, config, announce } = deps;
   if (cell.state === "archived") {

@@ -55,7 +55,10 @@ export interface Line {
   readonly now: number;
 }
 
-/** Runs in line that have a place now, first come first served; one that must wait does not hold up others that fit. */
+/**
+ * Runs in line that have a place now, first come first served; one that must wait does not hold up others
+ * that fit.
+ */
 export function admissible(registry: Registry, { limits, now }: Line): Run[] {
   const waiting = registry.openRuns(["waiting"]).filter((run) => isDue(run, now));
   if (waiting.length === 0) return [];
@@ -71,7 +74,10 @@ export function admissible(registry: Registry, { limits, now }: Line): Run[] {
   return fit;
 }
 
-/** Why a run waits, and the how-manyth it is among those that wait for a place; null when it does not wait for one. */
+/**
+ * Why a run waits, and the how-manyth it is among those that wait for a place; null when it does not wait for
+ * one.
+ */
 export function blockingLimit(
   registry: Registry,
   { limits, now }: Line,

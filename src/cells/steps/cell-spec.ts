@@ -29,7 +29,10 @@ export function specOf(
   };
 }
 
-/** What a run is asked, as its row says. @throws LazarusError `internal` where it has none: no run starts without. */
+/**
+ * What a run is asked, as its row says. @throws LazarusError `internal` where it has none: no run starts
+ * without.
+ */
 export function promptOf(run: Run, registry: Pick<Registry, "prompts" | "runs">): RunPrompt {
   const { kind, text } = registry.prompts.of(run);
   const begun = registry.runs(run.cellId).filter((one) => one.n < run.n && one.startedAt !== null);

@@ -32,7 +32,8 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   if (last !== null && last.state === "ended" && last.startedAt !== null && last.collectedAt === null) {
     return { kind: "collect", run: last };
   }
-  // A branch that was merged, and perhaps removed then, is not made again; what came after it stays in the seal.
+  // A branch that was merged, and perhaps removed then, is not made again; what came after it stays in the
+  // seal.
   if (cell.closing !== null && isEndOfWork(cell.closing)) return null;
   const harvest = cell.harvest;
   if (last === null || harvest === null) return null;
@@ -50,7 +51,10 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   return null;
 }
 
-/** Whether people have decided about a cell's pull request: they merged or closed it, and nothing more is to be pushed to it. */
+/**
+ * Whether people have decided about a cell's pull request: they merged or closed it, and nothing more is to
+ * be pushed to it.
+ */
 export function isEndOfWork(closing: Pick<Closing, "outcome">): boolean {
   return closing.outcome === "merged" || closing.outcome === "rejected";
 }
@@ -60,7 +64,10 @@ export function isRetryInLine(run: Pick<Run, "state" | "isAutomatic">): boolean 
   return run.state === "waiting" && run.isAutomatic;
 }
 
-/** Every reason why what a cell made is not pushed; none where a director let this very tip go. Secrets are never let go. */
+/**
+ * Every reason why what a cell made is not pushed; none where a director let this very tip go. Secrets are
+ * never let go.
+ */
 export function heldFor(cell: Pick<Cell, "harvest" | "releasedTip">): string[] {
   const { harvest } = cell;
   if (harvest === null) return [];
@@ -69,12 +76,18 @@ export function heldFor(cell: Pick<Cell, "harvest" | "releasedTip">): string[] {
   return harvest.tip !== null && cell.releasedTip === harvest.tip ? [] : liftable;
 }
 
-/** Whether what a cell made is shown in a pull request of its own: also where it could not go to the branch it was meant for. */
+/**
+ * Whether what a cell made is shown in a pull request of its own: also where it could not go to the branch it
+ * was meant for.
+ */
 export function wantsDraft(cell: Pick<Cell, "delivery" | "branch" | "publishedBranch">): boolean {
   return cell.delivery === "draft" || (cell.publishedBranch !== null && cell.publishedBranch !== cell.branch);
 }
 
-/** How a run is to be remembered: what it turned out to be decides, and for what a person ended, what was found. */
+/**
+ * How a run is to be remembered: what it turned out to be decides, and for what a person ended, what was
+ * found.
+ */
 export function outcomeOf(exit: ExitClass, harvest: Pick<Harvest, "changed">): Outcome {
   if (exit === "done" || exit === "nothing-changed" || exit === "stopped" || exit === "question")
     return harvest.changed ? "done" : "nothing-changed";
@@ -89,7 +102,10 @@ export type Verdict =
   /** A person is needed; `latch`: why it is not tried again by itself until one asks for it. */
   | { readonly kind: "ask"; readonly latch: string | null };
 
-/** How often in a row a cell went on by itself since a person asked for a run: after a crash, and last after a quota. */
+/**
+ * How often in a row a cell went on by itself since a person asked for a run: after a crash, and last after a
+ * quota.
+ */
 export interface Tries {
   readonly crashes: number;
   readonly quotas: number;
@@ -115,8 +131,8 @@ const UNKNOWN_RESET_MS = 15 * MINUTE_MS;
 const MOST_UNKNOWN_RESET_MS = 4 * 60 * MINUTE_MS;
 
 /**
- * Decides what follows from an exit. Pure: `jitter` is 0 to 1, and spreads those who wait for one and the same reset.
- * `revives`: how often in a row a crash is tried again; 0: nothing is, whatever the reason.
+ * Decides what follows from an exit. Pure: `jitter` is 0 to 1, and spreads those who wait for one and the
+ * same reset. `revives`: how often in a row a crash is tried again; 0: nothing is, whatever the reason.
  */
 export function verdictOf(
   exit: Pick<Exit, "class" | "resetsAt"> & { readonly isReboot: boolean },
@@ -148,7 +164,10 @@ function backoffMs(isReboot: boolean, earlier: number): number {
   return isReboot ? 0 : Math.min(MOST_BACKOFF_MS, FIRST_BACKOFF_MS * 4 ** earlier);
 }
 
-/** Later than it says, the more so the more often it said so in vain: an agent that always says "in 1 s" starts no faster than this. */
+/**
+ * Later than it says, the more so the more often it said so in vain: an agent that always says "in 1 s"
+ * starts no faster than this.
+ */
 function afterReset(
   resetsAt: number | null,
   { now, tries, jitter }: { readonly now: number; readonly tries: Tries; readonly jitter: number },

@@ -1,3 +1,4 @@
+import type { JobKind } from "../../protocol/jobs.ts";
 import type { CellSpec, CellUserNumbers, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
@@ -10,7 +11,10 @@ const PUBLISH_ATTEMPTS = 200;
 
 type User = CellUserNumbers | null;
 
-/** Builds the jobs that cells need, each under its key: a step's is said once, what may be asked again bears a fresh one. */
+/**
+ * Builds the jobs that cells need, each under its key: a step's is said once, what may be asked again bears a
+ * fresh one.
+ */
 export const stepJobs = {
   admit: (run: Run): NewJob<"admit"> => ({
     kind: "admit",
@@ -54,7 +58,10 @@ export const stepJobs = {
     },
   }),
 
-  /** Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for all. */
+  /**
+   * Whoever asks again, because the first one came to nothing, is heard again; while one waits it serves for
+   * all.
+   */
   stop: (run: Run, user: User, why: string): NewJob<"stop"> => ({
     kind: "stop",
     key: crypto.randomUUID(),
@@ -240,4 +247,16 @@ export function laneOf(cellId: string): string {
 
 function handleOf(run: Run | null): Record<string, unknown> | null {
   return run?.handle == null ? null : { ...run.handle };
+}
+
+/** What need not be done any more in a cell that is to be scrubbed. */
+export const BEFORE_SCRUB: readonly JobKind[] = [
+  ...(["start", "admit", "stop", "collect", "seal", "restore", "take-in", "prune", "mark"] as const),
+];
+
+/**
+ * A branch that Lazarus made, and that no run pushes to any more. A pull request's own branch is never ours.
+ */
+export function hasBranchOfOurs(cell: Cell): boolean {
+  return cell.state === "archived" && cell.delivery === "draft" && cell.publishedTip !== null;
 }

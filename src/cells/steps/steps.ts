@@ -10,7 +10,7 @@ import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
-import { knownTip, laneOf, stepJobs } from "./step-jobs.ts";
+import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 export interface StepDeps {
   readonly registry: Registry;
@@ -23,7 +23,8 @@ export interface StepDeps {
 }
 
 /**
- * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that makes asking twice harmless.
+ * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that
+ * makes asking twice harmless.
  */
 export class Steps {
   readonly #deps: StepDeps;
@@ -38,8 +39,8 @@ export class Steps {
   }
 
   /**
-   * Gives places to runs in line, in order. A run whose requester's rights were checked just now (`checked`) starts; any other
-   * goes through `admit`, which checks them again.
+   * Gives places to runs in line, in order. A run whose requester's rights were checked just now (`checked`)
+   * starts; any other goes through `admit`, which checks them again.
    */
   admitWaiting(options: { checked?: { cellId: string; n: number } } = {}): void {
     for (const run of admissible(this.#registry, this.#line())) {
@@ -50,7 +51,10 @@ export class Steps {
     }
   }
 
-  /** Gives places to retries whose time has come since it was last called; costs next to nothing where none has. */
+  /**
+   * Gives places to retries whose time has come since it was last called; costs next to nothing where none
+   * has.
+   */
   admitDue(): void {
     const now = this.#deps.clock.now();
     // A clock that was set back took deadlines with it: what it had come to before says nothing now.
@@ -100,8 +104,8 @@ export class Steps {
   }
 
   /**
-   * A run on its way to its start may have a process already that nobody has reported: the start is ended, and the stop that follows
-   * in the same lane looks for whatever lives in the cell.
+   * A run on its way to its start may have a process already that nobody has reported: the start is ended,
+   * and the stop that follows in the same lane looks for whatever lives in the cell.
    */
   putStop(cell: Cell, run: Run, { cause, why }: { readonly cause: StopCause; readonly why: string }): void {
     if (run.stopCause === null) this.#registry.updateRun(cell.id, run.n, { stopCause: cause });
@@ -194,7 +198,9 @@ export class Steps {
     this.#registry.update(cellId, { keepUntil: keepMs === 0 ? null : this.#deps.clock.now() + keepMs });
   }
 
-  /** Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it. */
+  /**
+   * Publishes anew what was held back or refused: somebody has changed what was in the way, or allowed it.
+   */
   retryPush(cellId: string): void {
     const step = decide(this.#registry.mustCell(cellId), this.#registry.lastUnwithdrawnRun(cellId));
     if (step.kind === "push") this.#putStep(stepJobs.publish(step.run, step.tip, crypto.randomUUID()));
@@ -214,7 +220,10 @@ export class Steps {
     this.#put(stepJobs.draft(cellId, what));
   }
 
-  /** Has an archived cell's branch removed once nothing on the forge needs it, where the configuration says so. */
+  /**
+   * Has an archived cell's branch removed once nothing on the forge needs it, where the configuration says
+   * so.
+   */
   unpublish(cell: Cell, asked: string): void {
     if (this.#deps.config.publish.prune && hasBranchOfOurs(cell)) this.#put(stepJobs.unpublish(cell, asked));
   }
@@ -232,7 +241,10 @@ export class Steps {
     this.#put(stepJobs.card(cellId));
   }
 
-  /** For what nobody waits for, such as a sign of life: it is on the card within half a minute, and with whatever is said before. */
+  /**
+   * For what nobody waits for, such as a sign of life: it is on the card within half a minute, and with
+   * whatever is said before.
+   */
   cardSoon(cellId: string): void {
     this.#put(stepJobs.card(cellId, this.#deps.clock.now() + CALM_MS));
   }
@@ -242,7 +254,10 @@ export class Steps {
     this.#put(stepJobs.prune(cellId, this.#moves(cellId), this.#mission(cellId)));
   }
 
-  /** Puts an archived cell away again that had been, or was being, brought back for a run which came to nothing. */
+  /**
+   * Puts an archived cell away again that had been, or was being, brought back for a run which came to
+   * nothing.
+   */
   putAway(run: Run): void {
     this.#deps.queue.end(
       { lane: laneOf(run.cellId), kinds: ["restore", "take-in"] },
@@ -260,7 +275,10 @@ export class Steps {
     return missionOf(this.#registry.mustCell(cellId), this.#registry);
   }
 
-  /** Asked for again after it was given up, a step is tried again: its key is said once, but its job may be dead. */
+  /**
+   * Asked for again after it was given up, a step is tried again: its key is said once, but its job may be
+   * dead.
+   */
   #putStep<K extends JobKind>(job: NewJob<K>): void {
     if (this.#deps.queue.put(job) !== "duplicate") return;
     const dead = this.#deps.queue
@@ -274,15 +292,6 @@ export class Steps {
   }
 }
 
-/** A branch that Lazarus made, and that no run pushes to any more. A pull request's own branch is never ours. */
-function hasBranchOfOurs(cell: Cell): boolean {
-  return cell.state === "archived" && cell.delivery === "draft" && cell.publishedTip !== null;
-}
-
 /** A card is edited no more often than this, but for what people wait for. */
 const CALM_MS = 30_000;
 const MOST_DEAD = 10_000;
-
-const BEFORE_SCRUB: readonly JobKind[] = [
-  ...(["start", "admit", "stop", "collect", "seal", "restore", "take-in", "prune", "mark"] as const),
-];

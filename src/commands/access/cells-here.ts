@@ -3,7 +3,10 @@ import type { Deps, Origin } from "../command.ts";
 
 type Thread = NonNullable<Origin["thread"]>;
 
-/** The cells of a thread that are not destroyed, oldest first: those that work on it, and those whose draft it is. */
+/**
+ * The cells of a thread that are not destroyed, oldest first: those that work on it, and those whose draft it
+ * is.
+ */
 export function cellsHere(thread: Thread, deps: Pick<Deps, "registry">): Cell[] {
   const { repository, number } = thread;
   const all = [
@@ -16,7 +19,10 @@ export function cellsHere(thread: Thread, deps: Pick<Deps, "registry">): Cell[] 
     .sort((a, b) => a.createdAt - b.createdAt);
 }
 
-/** Cells that match a prefix and belong to the thread's repository, or to the thread itself (all, for the operator). */
+/**
+ * Cells that match a prefix and belong to the thread's repository, or to the thread itself (all, for the
+ * operator).
+ */
 export function reachable(prefix: string, origin: Origin, deps: Pick<Deps, "registry">): Cell[] {
   const cells = deps.registry.withPrefix(prefix);
   if (origin.isOperator) return cells;

@@ -14,14 +14,18 @@ export interface Need {
   readonly role: Role;
   /** What must stand after the CELL. */
   readonly words?: string;
-  /** Whether the verb could do anything to a cell now; of several cells of a thread, the only one it fits is meant. Absent: nobody guesses. */
+  /**
+   * Whether the verb could do anything to a cell now; of several cells of a thread, the only one it fits is
+   * meant. Absent: nobody guesses.
+   */
   readonly fits?: (cell: Cell) => boolean;
 }
 
 /**
- * Finds the cell a command is about, and whether the person may use the verb on it. Without a CELL: the one cell of the
- * thread that is neither archived nor destroyed, else the one that is not destroyed, else the only one that the verb fits. Somebody
- * without a role gets the same sentence for a cell that exists and one that does not, and so does a cell of another repository.
+ * Finds the cell a command is about, and whether the person may use the verb on it. Without a CELL: the one
+ * cell of the thread that is neither archived nor destroyed, else the one that is not destroyed, else the
+ * only one that the verb fits. Somebody without a role gets the same sentence for a cell that exists and one
+ * that does not, and so does a cell of another repository.
  */
 export async function findCell(typed: string | null, need: Need, at: At): Promise<CellChoice> {
   const found = typed === null ? await ofThread(need, at) : await byPrefix(typed, at);

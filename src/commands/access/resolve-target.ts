@@ -22,8 +22,9 @@ export interface Target {
 }
 
 /**
- * Finds the target that a command names (the thread itself where it names none) and checks the person's rights on it: write
- * permission, asked of the forge now, by user id. Missing, unserved and unreadable repositories get the same sentence.
+ * Finds the target that a command names (the thread itself where it names none) and checks the person's
+ * rights on it: write permission, asked of the forge now, by user id. Missing, unserved and unreadable
+ * repositories get the same sentence.
  */
 export async function resolveTarget(
   typed: string | null,
@@ -36,7 +37,8 @@ export async function resolveTarget(
   const hidden = { refusal: refuse("not-found", replies.noSuchRepository(fullName)) };
   if (!at.deps.rights.isServed(fullName)) return hidden;
   const repository = await at.deps.forge.repository(name);
-  // A repository that was renamed, or deleted and made again under the old name, is not the one that was meant.
+  // A repository that was renamed, or deleted and made again under the old name, is not the one that was
+  // meant.
   if (repository === null || repository.fullName.toLowerCase() !== fullName.toLowerCase()) return hidden;
   if (named.id !== null && named.id !== repository.id) return hidden;
   const refusal = (await checkRights(repository, what, at)) ?? (await checkPrivacy(repository, name, at));

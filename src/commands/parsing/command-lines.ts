@@ -1,7 +1,10 @@
 import MarkdownIt from "markdown-it";
 
 const COMMAND = /^( {0,3})\/lazarus(?=\s|$)/i;
-/** What a command is replaced with while the text is read: its line's number between two characters that no text has by then. */
+/**
+ * What a command is replaced with while the text is read: its line's number between two characters that no
+ * text has by then.
+ */
 const MARK = /\u{E000}(\d+)\u{E001}/gu;
 const RESERVED = /[\u{E000}\u{E001}]/gu;
 /** What is shown as code or as somebody else's words, or not at all, although Markdown in it is read. */
@@ -12,8 +15,9 @@ const reader = new MarkdownIt({ html: true });
 type Token = ReturnType<typeof reader.parse>[number];
 
 /**
- * The numbers (from 0) of the lines that are commands: `/lazarus` at the start of a line (at most three spaces before it) that is rendered as
- * text, outside quotes, code and HTML, and not as part of a list item's own lines.
+ * The numbers (from 0) of the lines that are commands: `/lazarus` at the start of a line (at most three
+ * spaces before it) that is rendered as text, outside quotes, code and HTML, and not as part of a list item's
+ * own lines.
  * @see https://spec.commonmark.org/0.31.2/
  */
 export function typedLines(lines: readonly string[]): number[] {
@@ -30,7 +34,8 @@ export function typedLines(lines: readonly string[]): number[] {
     if (token.type === "text" && quotes === 0 && !hidden.isOpen) {
       for (const [, number] of token.content.matchAll(MARK)) {
         const index = Number(number);
-        // An item's own lines are indented by two at least; with less, a line below a list only goes on with its paragraph.
+        // An item's own lines are indented by two at least; with less, a line below a list only goes on with
+        // its paragraph.
         if (lists === 0 || !/^ {2}/.test(lines[index] ?? "")) found.push(index);
       }
     }

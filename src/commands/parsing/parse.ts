@@ -45,7 +45,10 @@ const LONGEST_COMMENT_BYTES = 64 * 1024;
 /** Of the words of one command, without its raw text. */
 const LONGEST_COMMAND = 2000;
 
-/** The commands of a comment or review in their order; none where nothing was said to us. Never throws, whatever the text. */
+/**
+ * The commands of a comment or review in their order; none where nothing was said to us. Never throws,
+ * whatever the text.
+ */
 export function parseCommands(text: string, grammar: readonly VerbGrammar[]): Parsed[] {
   if (Buffer.byteLength(text) > LONGEST_COMMENT_BYTES) return [];
   const lines = text.split(/\r\n|\r|\n/);

@@ -1,4 +1,7 @@
-/** What a command names: a repository, a thread in one, or a thread of the repository in which it was typed (`owner` null). */
+/**
+ * What a command names: a repository, a thread in one, or a thread of the repository in which it was typed
+ * (`owner` null).
+ */
 export type NamedTarget =
   | { readonly owner: string; readonly name: string; readonly number: number | null }
   | { readonly owner: null; readonly name: null; readonly number: number };
@@ -10,8 +13,8 @@ const FULL = new RegExp(`^(${NAME})/(${NAME})(?:#(${NUMBER}))?$`);
 const PATH = new RegExp(`^/(${NAME})/(${NAME})(?:/(?:issues|pulls)/(${NUMBER})(?:/[a-z]+)?)?/?$`);
 
 /**
- * Reads `owner/repo`, `owner/repo#262`, `#262`, `262`, and addresses below `forgeUrl` of a repository, an issue or a pull request;
- * null for everything else, other forges' addresses among it.
+ * Reads `owner/repo`, `owner/repo#262`, `#262`, `262`, and addresses below `forgeUrl` of a repository, an
+ * issue or a pull request; null for everything else, other forges' addresses among it.
  */
 export function parseTarget(text: string, forgeUrl: string): NamedTarget | null {
   const here = HERE.exec(text)?.[1];

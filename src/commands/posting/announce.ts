@@ -10,8 +10,9 @@ import { day, endOfRun, meaningOfExit } from "../words/run-words.ts";
 import { react, replyJob } from "./answer.ts";
 
 /**
- * Turns what people must hear of into comments, each said once: the closing report, what a person is needed for, what was asked for and came to
- * nothing. They name who asked. A summon's comment learns by its reaction what became of it.
+ * Turns what people must hear of into comments, each said once: the closing report, what a person is needed
+ * for, what was asked for and came to nothing. They name who asked. A summon's comment learns by its reaction
+ * what became of it.
  */
 export function createAnnouncer(deps: { queue: Queue }): (announcement: Announcement) => void {
   const say = (cell: Cell, marker: string, body: Markdown) => {

@@ -21,7 +21,10 @@ export interface StoredAnswer {
 
 const EXIT_CODES: Record<RefusalCode, number> = { usage: 2, refused: 3, "not-found": 4, failed: 1 };
 
-/** Tells whoever asked that it was done: a reaction, and a comment where the command asks for one; a row for the command line. */
+/**
+ * Tells whoever asked that it was done: a reaction, and a comment where the command asks for one; a row for
+ * the command line.
+ */
 export function answerWith(asker: Asker, answer: Extract<Answer, { kind: "done" }>, deps: AnswerDeps): void {
   if (asker.via === "cli") {
     store(asker.request, { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null }, deps);

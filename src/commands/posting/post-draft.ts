@@ -16,7 +16,10 @@ export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "r
   };
 }
 
-/** Under which name it is remembered that a cell's draft was approved, and by whom: it is no draft any more. A revived cell's next one is. */
+/**
+ * Under which name it is remembered that a cell's draft was approved, and by whom: it is no draft any more. A
+ * revived cell's next one is.
+ */
 export function approvedText(cell: Pick<Cell, "id" | "pullRequest">): string {
   return `approved:${cell.id}:${cell.pullRequest}`;
 }
@@ -29,13 +32,19 @@ interface Place {
   readonly base: string;
 }
 
-/** Where a cell's draft is to be opened: in its target, into what the cell was to be merged into, or the pull request that it is about. */
+/**
+ * Where a cell's draft is to be opened: in its target, into what the cell was to be merged into, or the pull
+ * request that it is about.
+ */
 async function placeOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<Place> {
   const head = cell.publishedBranch ?? cell.branch;
   return { name, fullName: cell.repository.fullName, head, base: await baseOf(cell, name, deps) };
 }
 
-/** A fork's pull request has its base here, whatever its own branch is called; a base that is gone meanwhile gives way to the default branch. */
+/**
+ * A fork's pull request has its base here, whatever its own branch is called; a base that is gone meanwhile
+ * gives way to the default branch.
+ */
 async function baseOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<string> {
   const about = cell.fork !== null ? await deps.forge.pullRequest(name, cell.number) : null;
   const base = about?.base.ref ?? cell.mergeInto.branch;
@@ -105,7 +114,10 @@ async function findOpen(place: Place, deps: Pick<PostDeps, "forge">): Promise<Pu
   return deps.forge.findPullRequest(place.name, place.head, place.base);
 }
 
-/** Remembers what the forge has now, which is what we sent with its secrets hidden: who differs from it later was somebody else. */
+/**
+ * Remembers what the forge has now, which is what we sent with its secrets hidden: who differs from it later
+ * was somebody else.
+ */
 function rememberAsStored(cellId: string, stored: PullRequest | null, deps: PostDeps): void {
   if (stored !== null) deps.registry.rememberText(`draft:${cellId}`, sha256(stored.body));
 }
@@ -162,7 +174,10 @@ async function unpublish(cellId: string, deps: PostDeps): Promise<Finish | undef
   return () => deps.steps.deleteBranch(cellId, tip);
 }
 
-/** Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is no failure. */
+/**
+ * Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is
+ * no failure.
+ */
 async function requestReview(cellId: string, deps: PostDeps): Promise<undefined> {
   const cell = deps.registry.cell(cellId);
   if (cell?.pullRequest == null) return undefined;

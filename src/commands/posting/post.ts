@@ -13,8 +13,8 @@ import { createDraftHandlers } from "./post-draft.ts";
 const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
 
 /**
- * Handlers of the `replies` queue: everything that is written to the forge. Nothing is posted a second time before its marker
- * was looked for, since real servers store a comment and then answer 500.
+ * Handlers of the `replies` queue: everything that is written to the forge. Nothing is posted a second time
+ * before its marker was looked for, since real servers store a comment and then answer 500.
  */
 export function createReplyHandlers(
   deps: PostDeps,

@@ -12,7 +12,10 @@ import { aboutSetup, failedSetup } from "./setup-words.ts";
 /** With the line that says that it is cut. */
 const MOST_DIFF_BYTES = 21 * 1024;
 
-/** What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the log. */
+/**
+ * What there is to say of a cell below its headline: reasons, what was held back, reports, the end of the
+ * log.
+ */
 export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   const { kept: run } = runs;
   const found: Markdown[] = [];
@@ -140,7 +143,9 @@ function revival(cell: Cell, run: Run | null): [string, string][] {
   ];
 }
 
-/** A command that can be pasted on any of the cell's threads, whatever other cells there are: it bears the id. */
+/**
+ * A command that can be pasted on any of the cell's threads, whatever other cells there are: it bears the id.
+ */
 export function hint(cell: Pick<Cell, "id">, verb: string, ...more: readonly string[]): Markdown {
   return code(["/lazarus", verb, shortId(cell.id), ...more].join(" "));
 }

@@ -141,12 +141,16 @@ function destination(cell: Cell): Markdown {
   return md` → draft ${pullRequestLink(cell)}`;
 }
 
-/** `#271`, or `acme/app#271` where it is in another repository: a link that no edit of a card makes a reference of. */
+/**
+ * `#271`, or `acme/app#271` where it is in another repository: a link that no edit of a card makes a
+ * reference of.
+ */
 export function pullRequestLink(cell: Cell): Markdown {
   const { fullName } = cell.repository;
   const repository = cell.pullRequestRepository ?? fullName;
   const isHere = repository.toLowerCase() === fullName.toLowerCase();
-  // `https://git.example.org/acme/app/issues/262`: below what comes before its last four parts lie all repositories.
+  // `https://git.example.org/acme/app/issues/262`: below what comes before its last four parts lie all
+  // repositories.
   const root = cell.issueUrl.split("/").slice(0, -4).join("/");
   return threadLink(
     `${isHere ? "" : repository}#${cell.pullRequest}`,

@@ -17,7 +17,9 @@ export function draftTitle(cell: Cell): string {
   return `${DRAFT}${title(cell.title, 180)} (#${cell.number})`;
 }
 
-/** What the draft says: what was asked, the agent's report as its own words, the commits, and how to go on. */
+/**
+ * What the draft says: what was asked, the agent's report as its own words, the commits, and how to go on.
+ */
 export function draftBody(cell: Cell, run: Run | null): Markdown {
   const harvest = cell.harvest;
   const isElsewhere = (cell.pullRequestRepository ?? cell.repository.fullName) !== cell.repository.fullName;

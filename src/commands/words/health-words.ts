@@ -20,7 +20,10 @@ export function healthOf(cell: Cell): SeenHealth | null {
   return { health, reason: healthReason, since: healthSince, seenAt };
 }
 
-/** What is wrong, as the first words of a card: `allegro has been stalled for 11 min: no output, no change, process alive`. Null where it works. */
+/**
+ * What is wrong, as the first words of a card: `allegro has been stalled for 11 min: no output, no change,
+ * process alive`. Null where it works.
+ */
 export function ailment(cell: Cell, agent: string, now: number): Markdown | null {
   const seen = healthOf(cell);
   if (seen === null) return null;

@@ -2,7 +2,10 @@ import { type Cell, shortId } from "../../cells/cell.ts";
 import { replies } from "./replies.ts";
 import type { Sentence } from "./sentence.ts";
 
-/** What a director types to let go what a cell's work is held back for, without `/lazarus`; null where nobody may: it shows a secret. */
+/**
+ * What a director types to let go what a cell's work is held back for, without `/lazarus`; null where nobody
+ * may: it shows a secret.
+ */
 export function letGo(cell: Pick<Cell, "id" | "harvest">): string | null {
   const { harvest } = cell;
   if (harvest === null || harvest.tip === null || harvest.forbidden.length > 0) return null;

@@ -4,7 +4,10 @@ import { c, type Sentence, say } from "./sentence.ts";
 const MOST_SHOWN = 10;
 const WIDEST = 100;
 
-/** Which hosts a run asked for in vain, and what decides that; null where there were none. The names are the agent's. */
+/**
+ * Which hosts a run asked for in vain, and what decides that; null where there were none. The names are the
+ * agent's.
+ */
 export function refusedHosts(run: Pick<Run, "agent" | "refusedHosts">): Sentence | null {
   const hosts = [...new Set(run.refusedHosts)];
   if (hosts.length === 0) return null;

@@ -15,7 +15,9 @@ type EndedRun = Pick<
   | "resetsAt"
 >;
 
-/** How a run ended: `exit 3 after 2 s`, `stopped by dev`, `killed after 2 h: the machine ran out of memory`. */
+/**
+ * How a run ended: `exit 3 after 2 s`, `stopped by dev`, `killed after 2 h: the machine ran out of memory`.
+ */
 export function endOfRun(run: EndedRun): string {
   const took =
     run.startedAt === null || run.endedAt === null ? "" : ` after ${span(run.endedAt - run.startedAt)}`;

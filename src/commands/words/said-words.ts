@@ -8,7 +8,10 @@ const COMMAND_CHARS = 80;
 const MOST_COMMANDS = 3;
 const MOST_DENIALS = 3;
 
-/** Why an agent changed nothing, where its own events tell: `each of its 5 commands failed`. Null where they do not. */
+/**
+ * Why an agent changed nothing, where its own events tell: `each of its 5 commands failed`. Null where they
+ * do not.
+ */
 export function whyNothing(said: Said | null): string | null {
   if (said === null) return null;
   const { commands, failed, denials } = said;

@@ -18,12 +18,18 @@ export function c(text: string): CodeWord {
   return { code: text };
 }
 
-/** A command as it is typed where it is read: `/lazarus stop 4f1c0b7e` on the forge, `lazarus stop 4f1c0b7e` in a terminal. */
+/**
+ * A command as it is typed where it is read: `/lazarus stop 4f1c0b7e` on the forge, `lazarus stop 4f1c0b7e`
+ * in a terminal.
+ */
 export function asTyped(command: string): CodeWord {
   return { code: `/lazarus ${command}`, inTerminal: `lazarus ${command}` };
 }
 
-/** Makes a sentence; what is interpolated comes from outside and is defused for Markdown, and stays one line in a terminal. */
+/**
+ * Makes a sentence; what is interpolated comes from outside and is defused for Markdown, and stays one line
+ * in a terminal.
+ */
 export function say(
   parts: TemplateStringsArray,
   ...values: (string | number | CodeWord | Sentence)[]

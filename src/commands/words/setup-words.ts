@@ -33,7 +33,10 @@ export function failedSetup(run: Run | null): Setup | null {
   return isSetupDone(setup.end) ? null : setup;
 }
 
-/** What there is to say of a run's setup below the headline: the end of its output where it failed, what it left where it did not. */
+/**
+ * What there is to say of a run's setup below the headline: the end of its output where it failed, what it
+ * left where it did not.
+ */
 export function aboutSetup(cell: Pick<Cell, "id">, run: Run | null): Markdown[] {
   const setup = run?.setup ?? null;
   if (setup?.end == null) return [];

@@ -13,7 +13,10 @@ export interface LastEvent {
 
 const line = z.looseObject({ type: z.string() });
 
-/** How a known agent ends its stream: claude, codex, opencode, gemini, qwen. @see each vendor's documentation of its JSON output */
+/**
+ * How a known agent ends its stream: claude, codex, opencode, gemini, qwen. @see each vendor's documentation
+ * of its JSON output
+ */
 const EVENTS: Readonly<Record<string, (event: Record<string, unknown>) => LastEvent | null>> = {
   result: ofResult,
   "turn.completed": () => WELL,
@@ -25,8 +28,9 @@ const EVENTS: Readonly<Record<string, (event: Record<string, unknown>) => LastEv
 const WELL: LastEvent = { ok: true, words: "", ownLimit: null, status: null };
 
 /**
- * The last event in the end of a log that says how the run went, and the lines that are no events. Of a command that is no known agent (`isKnown`
- * false) only what is unmistakable is believed. Pure; any text may come.
+ * The last event in the end of a log that says how the run went, and the lines that are no events. Of a
+ * command that is no known agent (`isKnown` false) only what is unmistakable is believed. Pure; any text may
+ * come.
  */
 export function readEvents(log: string, isKnown: boolean): { last: LastEvent | null; plain: string[] } {
   const plain: string[] = [];
@@ -100,7 +104,10 @@ function textOf(value: unknown, depth = 0): string {
     .slice(0, 2_000);
 }
 
-/** opencode hands on the model's answer as it came: its code tells a quota that time lifts from one that somebody must pay for. */
+/**
+ * opencode hands on the model's answer as it came: its code tells a quota that time lifts from one that
+ * somebody must pay for.
+ */
 function codeIn(responseBody: unknown): string {
   if (typeof responseBody !== "string") return "";
   const code = /"code"\s*:\s*"([\w.-]{1,60})"/.exec(responseBody.slice(0, 4_000))?.[1];

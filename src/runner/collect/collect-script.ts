@@ -1,13 +1,17 @@
 /**
- * What takes a run's work out of its cell, and leaves the tree ready for the next run: nothing in it is uncommitted then. It runs as the agent would, in the worktree,
- * so whatever the agent planted there (hooks, filters, fsmonitor) gains nothing it did not have. Arguments: mode (`git`, `salvage` or `replace`), base commit, mirror,
- * agent's name, the cell's branch, number of the run, what people pushed to the branch last (empty: nothing). The bundle goes to standard output; what is to be known goes to standard error, a line each: `lazarus: <word>[ <text>]`.
+ * What takes a run's work out of its cell, and leaves the tree ready for the next run: nothing in it is
+ * uncommitted then. It runs as the agent would, in the worktree, so whatever the agent planted there (hooks,
+ * filters, fsmonitor) gains nothing it did not have. Arguments: mode (`git`, `salvage` or `replace`), base
+ * commit, mirror, agent's name, the cell's branch, number of the run, what people pushed to the branch last
+ * (empty: nothing). The bundle goes to standard output; what is to be known goes to standard error, a line
+ * each: `lazarus: <word>[ <text>]`.
  *
- * `git`: leaves code 3 and `lazarus: unusable <why>` where `.git` cannot be used. An index that cannot be read is made anew. A detached HEAD is put on the cell's branch
- * where that only lags behind. An unfinished merge or rebase is photographed through an index of its own, so that the next run can go on with it; the
- * photograph stays in the cell as `refs/lazarus/wip/<run>`.
- * `salvage`: a repository made afresh outside the tree; the tree's files (no fifos, no links out of it followed) are committed over the base.
- * `replace`: the same, and then that repository takes the place of `.git`, which is set aside as `.git.unusable-<run>`.
+ * `git`: leaves code 3 and `lazarus: unusable <why>` where `.git` cannot be used. An index that cannot be
+ * read is made anew. A detached HEAD is put on the cell's branch where that only lags behind. An unfinished
+ * merge or rebase is photographed through an index of its own, so that the next run can go on with it; the
+ * photograph stays in the cell as `refs/lazarus/wip/<run>`. `salvage`: a repository made afresh outside the
+ * tree; the tree's files (no fifos, no links out of it followed) are committed over the base. `replace`: the
+ * same, and then that repository takes the place of `.git`, which is set aside as `.git.unusable-<run>`.
  */
 export const COLLECT_SCRIPT = `
 set -u
@@ -128,7 +132,9 @@ fi
 bundle HEAD
 `;
 
-/** What the script said, as far as it is one of the lines it may say. The agent could have written any of it. */
+/**
+ * What the script said, as far as it is one of the lines it may say. The agent could have written any of it.
+ */
 export interface Said {
   readonly tip: string | null;
   readonly nothing: boolean;

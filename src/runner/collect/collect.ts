@@ -39,7 +39,10 @@ export interface CollectPlan {
   readonly endedAt: number;
   /** What people pushed in between, oldest first. */
   readonly seams: Seams;
-  /** It started from a fork's commit, and nothing of it is in the target yet. The mirror holds the fork's `commit`. */
+  /**
+   * It started from a fork's commit, and nothing of it is in the target yet. The mirror holds the fork's
+   * `commit`.
+   */
   readonly fork: Fork | null;
   /** Whether it was an agent whose stream of events is known. */
   readonly isKnown: boolean;
@@ -71,8 +74,9 @@ const NOTHING: Work = {
 };
 
 /**
- * Takes what a run made out of its cell: a child with the agent's rights makes a bundle of it, which is checked and measured in quarantine.
- * Whatever is wrong with the work is a sentence in `heldBack`; the cell's own copy stays as it is.
+ * Takes what a run made out of its cell: a child with the agent's rights makes a bundle of it, which is
+ * checked and measured in quarantine. Whatever is wrong with the work is a sentence in `heldBack`; the cell's
+ * own copy stays as it is.
  * @throws LazarusError what is wrong with us: `disk-full`, `git`, `backend`.
  */
 export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Harvest> {
@@ -245,7 +249,10 @@ async function runChild(
   return end;
 }
 
-/** Leaves a copy of the bundle in the cell's `archive/`, so that the work survives whatever happens to the quarantine. */
+/**
+ * Leaves a copy of the bundle in the cell's `archive/`, so that the work survives whatever happens to the
+ * quarantine.
+ */
 async function keepBundle(bundle: string, cellDir: string): Promise<void> {
   try {
     const cell = await openDirectory(cellDir);

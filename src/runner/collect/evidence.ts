@@ -29,7 +29,10 @@ const LOG_BYTES = 64 * 1024;
 const EVENTS_BYTES = 1024 * 1024;
 const QUESTION_BYTES = 4 * 1024;
 
-/** What the end of a run's log and this machine say of how it went. Throws nothing for what an agent did to its log. */
+/**
+ * What the end of a run's log and this machine say of how it went. Throws nothing for what an agent did to
+ * its log.
+ */
 export async function readSigns(traces: Traces): Promise<Signs> {
   const { cellDir, log, handle, endedAt, isKnown, redact } = traces;
   const { text } = await readLogEnd(cellDir, log, { maxBytes: LOG_BYTES, redact });
@@ -43,8 +46,9 @@ export async function readSigns(traces: Traces): Promise<Signs> {
 }
 
 /**
- * What the agent said and did by its own events, null where it writes none, and the last `tailBytes` of its log as people read it. Redacted before its events
- * are read and after: what JSON wrote in two pieces is one then.
+ * What the agent said and did by its own events, null where it writes none, and the last `tailBytes` of its
+ * log as people read it. Redacted before its events are read and after: what JSON wrote in two pieces is one
+ * then.
  */
 export async function readSaid(
   { cellDir, log, redact }: Traces,
@@ -68,8 +72,9 @@ export async function readSaid(
 const beat = z.object({ state: z.literal("asks"), message: z.string() });
 
 /**
- * What the agent asks the people who asked for it: `artifacts/question.md`, else the message of an `artifacts/heartbeat.json` whose state is `asks`; either
- * written since the run began. Redacted, plain text, cut; null where it asks nothing.
+ * What the agent asks the people who asked for it: `artifacts/question.md`, else the message of an
+ * `artifacts/heartbeat.json` whose state is `asks`; either written since the run began. Redacted, plain text,
+ * cut; null where it asks nothing.
  */
 export async function readQuestion(traces: Traces): Promise<string | null> {
   const read = (name: string) =>

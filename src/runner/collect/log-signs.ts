@@ -2,7 +2,10 @@ import type { Signs } from "../../protocol/shapes.ts";
 import { readEvents } from "./agent-events.ts";
 import { resetTime } from "./reset-time.ts";
 
-/** How many lines of a log's end are looked at: what ended a run stands there, what it worked on stands before. */
+/**
+ * How many lines of a log's end are looked at: what ended a run stands there, what it worked on stands
+ * before.
+ */
 const LINES = 30;
 const WORDS_LENGTH = 200;
 
@@ -26,7 +29,10 @@ const LOGIN = [
   /\b(?:status|error|code|http|api error)\W{0,4}40[13]\b|\b401\b.{0,20}\bunauthorized\b|\bunauthorized\b.{0,20}\b401\b/i,
 ];
 
-/** What no waiting mends either: somebody must pay. codex says the last for `insufficient_quota`, qwen the first; gemini's says when it resets. */
+/**
+ * What no waiting mends either: somebody must pay. codex says the last for `insufficient_quota`, qwen the
+ * first; gemini's says when it resets.
+ */
 const CREDIT = [
   /\bexceeded your current quota, please check your plan and billing details\b/i,
   /\bcredit balance is too low\b|\binsufficient_quota\b|\bbilling\b.{0,30}\b(?:inactive|not active|hard limit)\b/i,
@@ -37,8 +43,9 @@ const CREDIT = [
 ];
 
 /**
- * What the end of a run's log says of how it went: the agent's own last event where it writes events, else words of the last lines. Lines of programs that the
- * agent ran may be among them, so these are signs and no proof: an exit code and the branch decide beside them. Pure.
+ * What the end of a run's log says of how it went: the agent's own last event where it writes events, else
+ * words of the last lines. Lines of programs that the agent ran may be among them, so these are signs and no
+ * proof: an exit code and the branch decide beside them. Pure.
  */
 export function signsIn(
   log: string,

@@ -1,6 +1,7 @@
 /**
- * When a quota resets, as an agent said it in words, a header or a number; epoch milliseconds, null where it does not say. `now` is when it was said (epoch
- * ms): a time of day is the next one after it. Hours without a zone are taken as UTC. Pure; any text may come.
+ * When a quota resets, as an agent said it in words, a header or a number; epoch milliseconds, null where it
+ * does not say. `now` is when it was said (epoch ms): a time of day is the next one after it. Hours without a
+ * zone are taken as UTC. Pure; any text may come.
  */
 export function resetTime(text: string, now: number): number | null {
   const found = READERS.map((read) => read(text, now)).find((at) => at !== null) ?? null;
@@ -24,7 +25,10 @@ const READERS: readonly ((text: string, now: number) => number | null)[] = [
   timeOfDay,
 ];
 
-/** `limit reached|1700000000`, `"resets_at":1700000000`, `X-RateLimit-Reset: 1700000000`; ten digits are seconds. */
+/**
+ * `limit reached|1700000000`, `"resets_at":1700000000`, `X-RateLimit-Reset: 1700000000`; ten digits are
+ * seconds.
+ */
 function epoch(text: string): number | null {
   const match = /(?:limit reached\||resets?_?-?(?:at)?"?\s*[:=|]\s*"?)(\d{10})(\d{3})?\b/i.exec(text);
   if (match === null) return null;
@@ -146,7 +150,9 @@ function inZone(date: { year: number; month: number; day: number }, time: TimeOf
   return asUtc - offsetMs(time.zone, first);
 }
 
-/** Hours ahead of UTC of the letters that agents' vendors write; letters with two meanings are not among them. */
+/**
+ * Hours ahead of UTC of the letters that agents' vendors write; letters with two meanings are not among them.
+ */
 const LETTERS: Readonly<Record<string, number>> = {
   ...{ EST: -5, EDT: -4, CDT: -5, MST: -7, MDT: -6, PST: -8, PDT: -7 },
   ...{ WEST: 1, CET: 1, CEST: 2, EET: 2, EEST: 3, JST: 9, KST: 9, AEST: 10, AEDT: 11 },

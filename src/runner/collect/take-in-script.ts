@@ -1,10 +1,13 @@
 /**
- * What takes into a cell's tree what people pushed to its branch, and nothing else: it moves HEAD forward, or leaves everything as it is. It runs as the agent would, in the
- * worktree, so whatever the agent planted there (hooks, filters, fsmonitor) gains nothing it did not have. Argument: their tip, which the mirror holds. What came of it goes
- * to standard error: `lazarus: <word>[ <text>]`. The tip stays in the cell as `refs/lazarus/people`, for the agent to merge where it could not be taken.
+ * What takes into a cell's tree what people pushed to its branch, and nothing else: it moves HEAD forward, or
+ * leaves everything as it is. It runs as the agent would, in the worktree, so whatever the agent planted
+ * there (hooks, filters, fsmonitor) gains nothing it did not have. Argument: their tip, which the mirror
+ * holds. What came of it goes to standard error: `lazarus: <word>[ <text>]`. The tip stays in the cell as
+ * `refs/lazarus/people`, for the agent to merge where it could not be taken.
  *
- * `there`: HEAD holds it. `taken`: HEAD was moved to it. `diverged`: the agent has commits that they have not. `unfinished`: a merge or rebase is under way.
- * `blocked`: something uncommitted is in the way. `unusable`: the repository cannot be asked.
+ * `there`: HEAD holds it. `taken`: HEAD was moved to it. `diverged`: the agent has commits that they have
+ * not. `unfinished`: a merge or rebase is under way. `blocked`: something uncommitted is in the way.
+ * `unusable`: the repository cannot be asked.
  */
 export const TAKE_IN_SCRIPT = `
 set -u
@@ -53,7 +56,10 @@ say "blocked $(grep -a -m1 -E '^(error|fatal)' "$scratch/why" | tr -dc '[:print:
 const WORDS = ["there", "taken", "diverged", "unfinished", "blocked", "unusable"] as const;
 export type TakeIn = (typeof WORDS)[number];
 
-/** What the script said last; null where it said nothing that it may say. The agent could have written any of it. */
+/**
+ * What the script said last; null where it said nothing that it may say. The agent could have written any of
+ * it.
+ */
 export function parseTakeIn(stderr: string): { readonly word: TakeIn; readonly text: string } | null {
   const said = [...stderr.matchAll(/^lazarus: (\w+)(?: ([\x20-\x7e]{0,200}))?$/gm)].at(-1);
   const word = WORDS.find((one) => one === said?.[1]);

@@ -54,8 +54,9 @@ export const SCAFFOLD = [
 ] as const;
 
 /**
- * Makes a directory, and those on the way to it that are missing, so that others may pass through, and list nothing. In one step: one that was made and not yet opened when
- * Lazarus was killed would stay shut. One that is there stays as it is.
+ * Makes a directory, and those on the way to it that are missing, so that others may pass through, and list
+ * nothing. In one step: one that was made and not yet opened when Lazarus was killed would stay shut. One
+ * that is there stays as it is.
  */
 export function makePassable(dir: string): void {
   const before = process.umask(0o066);
@@ -68,7 +69,8 @@ export function makePassable(dir: string): void {
 
 /**
  * Makes the missions root where it is missing (mode 0711, so that nobody lists it).
- * @throws LazarusError `directory` if it cannot be made or is no directory, `disk-full` if less than `freeBytes` is free there.
+ * @throws LazarusError `directory` if it cannot be made or is no directory, `disk-full` if less than
+ * `freeBytes` is free there.
  */
 export async function prepareRoot(root: string, freeBytes: number): Promise<void> {
   try {
@@ -99,7 +101,9 @@ const WHY: Readonly<Record<string, string>> = {
   ELOOP: "there is a link",
 };
 
-/** A system error in our words; a full disk is `disk-full`. All are retryable: somebody may mend it meanwhile. */
+/**
+ * A system error in our words; a full disk is `disk-full`. All are retryable: somebody may mend it meanwhile.
+ */
 export function directoryError(error: unknown, doing: string): unknown {
   if (error instanceof LazarusError) return error;
   const code = systemCode(error);
@@ -113,7 +117,10 @@ export function directoryError(error: unknown, doing: string): unknown {
   return new LazarusError("directory", `${doing}: ${WHY[code] ?? code}`, { retryable: true, cause: error });
 }
 
-/** JSON as the contract has it: two spaces, a newline at the end, written whole. `names` are the directories below the cell. */
+/**
+ * JSON as the contract has it: two spaces, a newline at the end, written whole. `names` are the directories
+ * below the cell.
+ */
 export async function writeJson(
   cellDir: string,
   names: readonly string[],
@@ -160,7 +167,10 @@ export async function readJson(
   }
 }
 
-/** Whether a write failed because something else stands where a directory of the contract was: trying again mends nothing. */
+/**
+ * Whether a write failed because something else stands where a directory of the contract was: trying again
+ * mends nothing.
+ */
 export function isSpoiled(error: unknown): boolean {
   const cause = error instanceof LazarusError ? error.cause : error;
   return ["EISDIR", "ENOTDIR", "ELOOP", "ENOENT"].includes(systemCode(cause) ?? "");
@@ -199,7 +209,10 @@ export async function noteInDaemonLog(
   });
 }
 
-/** What lies at a path: nothing, a real directory, or something else (a link to a directory is something else). */
+/**
+ * What lies at a path: nothing, a real directory, or something else (a link to a directory is something
+ * else).
+ */
 export async function whatIs(path: string): Promise<"nothing" | "directory" | "other"> {
   try {
     return (await lstat(path)).isDirectory() ? "directory" : "other";
@@ -209,5 +222,7 @@ export async function whatIs(path: string): Promise<"nothing" | "directory" | "o
   }
 }
 
-/** The bundle of what a run made last, as it was checked and published, for as long as the cell is not sealed. */
+/**
+ * The bundle of what a run made last, as it was checked and published, for as long as the cell is not sealed.
+ */
 export const COLLECTED = "collected.bundle";

@@ -14,14 +14,18 @@ export interface HomePlan {
   readonly template: string | null;
   /** Absolute paths below the home that must exist when the agent first starts. */
   readonly directories: readonly string[];
-  /** Files below the home, made from what the template has there (null: nothing); null leaves them as they are. */
+  /**
+   * Files below the home, made from what the template has there (null: nothing); null leaves them as they
+   * are.
+   */
   readonly files: readonly { readonly path: string; fill(text: string | null): string | null }[];
   /** Whose it will be, and the PATH to make it so; null: ours. */
   readonly owner: Parameters<typeof giveAway>[1] | null;
 }
 
 /**
- * Makes an agent's home at its first run in a cell, aside and renamed, so that it is whole or not there. One that is there is left alone.
+ * Makes an agent's home at its first run in a cell, aside and renamed, so that it is whole or not there. One
+ * that is there is left alone.
  * @throws LazarusError `directory` or `disk-full`.
  */
 export async function ensureHome(paths: CellPaths, plan: HomePlan): Promise<void> {
@@ -31,7 +35,8 @@ export async function ensureHome(paths: CellPaths, plan: HomePlan): Promise<void
     try {
       const final = below(homes, plan.agent);
       if ((await lstat(final).catch(() => null))?.isDirectory()) return;
-      // Aside means in `state/`, which is not the agents': in `home/` one of them could have left a link in our way.
+      // Aside means in `state/`, which is not the agents': in `home/` one of them could have left a link in
+      // our way.
       const aside = `.home-${plan.agent}`;
       await removeTree(paths.state, aside);
       await fill(join(paths.state, aside), join(paths.home, plan.agent), plan);

@@ -4,7 +4,9 @@ import { pipeline } from "node:stream/promises";
 import { COLLECTED } from "./directory.ts";
 import { below, inDirectory } from "./safe-files.ts";
 
-/** Copies the bundle of its work that a cell keeps in its archive to a new file; false where there is none. */
+/**
+ * Copies the bundle of its work that a cell keeps in its archive to a new file; false where there is none.
+ */
 export async function copyKeptBundle(cellDir: string, to: string): Promise<boolean> {
   const copied = await inDirectory(cellDir, ["archive"], async (archive) => {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

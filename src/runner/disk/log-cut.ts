@@ -5,8 +5,8 @@ import { below, inDirectory } from "./safe-files.ts";
 const KEEP_BYTES = 64 * 1024;
 
 /**
- * Cuts a log that is longer than `maxBytes` in place to its beginning and its end with a line between that says so; whoever appends to it goes on
- * behind. Answers how long it was, or null where it was not cut.
+ * Cuts a log that is longer than `maxBytes` in place to its beginning and its end with a line between that
+ * says so; whoever appends to it goes on behind. Answers how long it was, or null where it was not cut.
  */
 export async function cutLog(cellDir: string, log: string, maxBytes: number): Promise<number | null> {
   return inDirectory(cellDir, ["logs"], async (directory) => {
@@ -25,8 +25,8 @@ export async function cutLog(cellDir: string, log: string, maxBytes: number): Pr
 }
 
 /**
- * All in one turn: what is appended between the reading and the cutting is lost, so between them there must be microseconds, not the turns of a busy
- * program. A gigabyte is cut in a tenth of a second.
+ * All in one turn: what is appended between the reading and the cutting is lost, so between them there must
+ * be microseconds, not the turns of a busy program. A gigabyte is cut in a tenth of a second.
  */
 function cut(file: FileHandle): number {
   const { size } = fstatSync(file.fd);

@@ -19,12 +19,18 @@ export function plainText(text: string): string {
     .replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
 }
 
-/** The same without secrets: hidden before, since an escape sequence swallows a character of what follows, and after, since what was between the halves of one is gone. */
+/**
+ * The same without secrets: hidden before, since an escape sequence swallows a character of what follows, and
+ * after, since what was between the halves of one is gone.
+ */
 export function plainRedacted(text: string, redact: Redact): string {
   return redact(plainText(redact(text)));
 }
 
-/** The last `maxBytes` of a run's log, redacted, as plain text; empty where there is none. Throws nothing for what an agent did to it. */
+/**
+ * The last `maxBytes` of a run's log, redacted, as plain text; empty where there is none. Throws nothing for
+ * what an agent did to it.
+ */
 export async function readLogEnd(
   cellDir: string,
   log: string,
@@ -46,7 +52,10 @@ export async function readLogEnd(
   };
 }
 
-/** The newest report an agent left since `since` in `artifacts/reports/*.md`, redacted and cut; null where there is none worth reading. */
+/**
+ * The newest report an agent left since `since` in `artifacts/reports/*.md`, redacted and cut; null where
+ * there is none worth reading.
+ */
 export async function readReport(
   cellDir: string,
   how: { readonly since: number; readonly maxBytes: number; readonly redact: Redact },

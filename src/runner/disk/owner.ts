@@ -31,7 +31,8 @@ export async function checkPassable(
 }
 
 /**
- * Gives whole trees to a cell's user, links themselves and not what they lead to. Only for trees that nobody but us has been in yet.
+ * Gives whole trees to a cell's user, links themselves and not what they lead to. Only for trees that nobody
+ * but us has been in yet.
  * @throws LazarusError `directory` or `disk-full`.
  */
 export async function giveAway(
@@ -57,8 +58,8 @@ export async function giveAway(
 }
 
 /**
- * Lets a cell's user pass through the cell, `config/` and `config/prompts/`, and read the brief and the prompts; everything else there stays ours
- * alone.
+ * Lets a cell's user pass through the cell, `config/` and `config/prompts/`, and read the brief and the
+ * prompts; everything else there stays ours alone.
  */
 export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> {
   try {
@@ -83,7 +84,10 @@ export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> 
   }
 }
 
-/** Gives one file or directory of ours to the group of a cell's user, with that mode. Throws the system's error. */
+/**
+ * Gives one file or directory of ours to the group of a cell's user, with that mode. Throws the system's
+ * error.
+ */
 export async function lendFile(
   paths: Pick<CellPaths, "cell">,
   what: { readonly names: readonly string[]; readonly file: string; readonly mode: number },
@@ -107,7 +111,10 @@ export async function isLent(mirror: string, gid: number): Promise<boolean> {
   return top.gid === gid && (top.mode & 0o7777) === SHARED_DIRECTORY;
 }
 
-/** Lets a group read a mirror, what is in it and, by the directories' setgid bit, what is to come; nobody but us writes there. */
+/**
+ * Lets a group read a mirror, what is in it and, by the directories' setgid bit, what is to come; nobody but
+ * us writes there.
+ */
 export async function lendMirror(mirror: string, gid: number): Promise<void> {
   const uid = process.geteuid?.() ?? 0;
   try {

@@ -12,8 +12,8 @@ export function promptFileOf(run: number): string {
 }
 
 /**
- * Writes what a run starts with, whatever an earlier run may have left under that name, and answers its SHA-256. Of a run that was begun before
- * Lazarus was killed it stays what that run was given.
+ * Writes what a run starts with, whatever an earlier run may have left under that name, and answers its
+ * SHA-256. Of a run that was begun before Lazarus was killed it stays what that run was given.
  * @throws LazarusError `directory` or `disk-full`.
  */
 export async function keepPrompt(paths: CellPaths, run: number, text: string): Promise<string> {

@@ -27,8 +27,9 @@ interface Walk {
 }
 
 /**
- * Deletes `<root>/<name>` and all below it, and nothing else: directories are opened without following links and emptied below their descriptor,
- * links are unlinked, another file system is never entered, directories that deny us are made writable first. Missing is fine.
+ * Deletes `<root>/<name>` and all below it, and nothing else: directories are opened without following links
+ * and emptied below their descriptor, links are unlinked, another file system is never entered, directories
+ * that deny us are made writable first. Missing is fine.
  * @throws LazarusError `directory` if something is left, naming it.
  */
 export async function removeTree(root: string, name: string): Promise<void> {
@@ -93,7 +94,9 @@ async function remove(
   await rmdir(path);
 }
 
-/** Opens a directory for emptying; the mode is changed through a descriptor, so never on what a link leads to. */
+/**
+ * Opens a directory for emptying; the mode is changed through a descriptor, so never on what a link leads to.
+ */
 async function openWritable(path: Buffer, device: number): Promise<FileHandle> {
   const handle = await open(path, PATH_ONLY);
   try {
@@ -128,7 +131,8 @@ function unescapeOctal(text: string): string {
 }
 
 /**
- * Scrubs a cell: renames it to `.gone-<id>`, deletes that, and proves that nothing of that name is there any more. Its processes must be gone.
+ * Scrubs a cell: renames it to `.gone-<id>`, deletes that, and proves that nothing of that name is there any
+ * more. Its processes must be gone.
  * @throws LazarusError `directory` while something is mounted below, or if something could not be deleted.
  */
 export async function scrubCell(missionsDir: string, cellId: string): Promise<void> {

@@ -4,8 +4,9 @@ import { LazarusError, systemCode } from "../../errors.ts";
 import { removeTree } from "./remove-tree.ts";
 
 /*
- * Everything below a cell's directory may have been put there by an agent: links to other places, fifos, devices, names with `..`. So a path is
- * walked one name at a time, each directory opened without following links, and the next name taken below the descriptor.
+ * Everything below a cell's directory may have been put there by an agent: links to other places, fifos,
+ * devices, names with `..`. So a path is walked one name at a time, each directory opened without following
+ * links, and the next name taken below the descriptor.
  */
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -19,7 +20,10 @@ export function below(directory: FileHandle, name: string): string {
   return `/proc/self/fd/${directory.fd}/${name}`;
 }
 
-/** Opens `root/names…`; each must be a directory, none a link. `root` itself is ours. Throws the system's error (`ENOENT`, `ELOOP`, `ENOTDIR`). */
+/**
+ * Opens `root/names…`; each must be a directory, none a link. `root` itself is ours. Throws the system's
+ * error (`ENOENT`, `ELOOP`, `ENOTDIR`).
+ */
 export async function openDirectory(root: string, ...names: readonly string[]): Promise<FileHandle> {
   let current = await open(root, DIRECTORY);
   for (const name of names) {
@@ -66,8 +70,9 @@ export interface FileEnd {
 }
 
 /**
- * Reads a regular file that an agent could have written: its first (`"start"`) or last (`"end"`) `maxBytes`. Null where it is missing or
- * anything but a regular file with one name (a hard link may lead to a file of somebody else).
+ * Reads a regular file that an agent could have written: its first (`"start"`) or last (`"end"`) `maxBytes`.
+ * Null where it is missing or anything but a regular file with one name (a hard link may lead to a file of
+ * somebody else).
  */
 export async function readInside(
   directory: FileHandle,
@@ -98,8 +103,8 @@ export async function readInside(
 }
 
 /**
- * The newest regular file of a directory whose name ends in `suffix` and that was changed at or after `since` (epoch ms); null where there is none.
- * Looks at no more than 1,000 names.
+ * The newest regular file of a directory whose name ends in `suffix` and that was changed at or after `since`
+ * (epoch ms); null where there is none. Looks at no more than 1,000 names.
  */
 export async function newestFile(
   directory: FileHandle,
@@ -121,7 +126,10 @@ export async function newestFile(
   return newest?.name ?? null;
 }
 
-/** Writes a file whole: temporary name, fsync, rename, fsync of the directory. Replaces a link or a directory, never writes through it. */
+/**
+ * Writes a file whole: temporary name, fsync, rename, fsync of the directory. Replaces a link or a directory,
+ * never writes through it.
+ */
 export async function writeWhole(
   directory: FileHandle,
   name: string,
@@ -141,8 +149,8 @@ export async function writeWhole(
 }
 
 /**
- * Writes a file whole where nothing bears its name, and says whether it did: what is there already, whatever it is, stays as it is, also where
- * another process makes it at the same moment.
+ * Writes a file whole where nothing bears its name, and says whether it did: what is there already, whatever
+ * it is, stays as it is, also where another process makes it at the same moment.
  */
 export async function createWhole(
   directory: FileHandle,

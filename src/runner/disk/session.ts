@@ -22,9 +22,10 @@ export interface SessionSearch {
 }
 
 /**
- * The session that a run goes on with, found again from what the agent's earlier runs in this cell left: its home and its logs, which an archive keeps. An agent
- * that failed before it had one begins: going on with a session that is not there fails each time, and so does beginning one that is.
- * A command of the operator's own begins anew each time: nobody knows how it would be told.
+ * The session that a run goes on with, found again from what the agent's earlier runs in this cell left: its
+ * home and its logs, which an archive keeps. An agent that failed before it had one begins: going on with a
+ * session that is not there fails each time, and so does beginning one that is. A command of the operator's
+ * own begins anew each time: nobody knows how it would be told.
  */
 export async function findSession(search: SessionSearch): Promise<Session> {
   const { agent, cellId } = search;
@@ -56,7 +57,10 @@ async function toldIds(search: SessionSearch, told: NonNullable<SessionTrace["to
   return [...new Set(ids ?? [])];
 }
 
-/** Whether the agent's home holds the file of a session: where its preset keeps them, else, since an operator may set another place, anywhere. */
+/**
+ * Whether the agent's home holds the file of a session: where its preset keeps them, else, since an operator
+ * may set another place, anywhere.
+ */
 async function hasFile(
   { cellDir, agent }: SessionSearch,
   files: NonNullable<SessionTrace["files"]>,

@@ -10,7 +10,10 @@ import {
   text,
 } from "./event.ts";
 
-/** The stream-json of claude 2.1, whose form qwen 0.15 shares. @see test/fixtures/agents/claude, test/fixtures/agents/qwen */
+/**
+ * The stream-json of claude 2.1, whose form qwen 0.15 shares. @see test/fixtures/agents/claude,
+ * test/fixtures/agents/qwen
+ */
 export const readClaude: EventReader = (event) => {
   switch (event.type) {
     case "system":

@@ -28,8 +28,9 @@ interface Seen {
 }
 
 /**
- * What an agent's own events say of what it said and did; null where its log holds none. `isCut`: the log's beginning is missing, so nothing is counted. Its
- * texts are in one line each, plain and cut. Pure; any text may come.
+ * What an agent's own events say of what it said and did; null where its log holds none. `isCut`: the log's
+ * beginning is missing, so nothing is counted. Its texts are in one line each, plain and cut. Pure; any text
+ * may come.
  */
 export function digest(log: string, isCut: boolean): Said | null {
   const seen: Seen = {

@@ -1,4 +1,7 @@
-/** One thing that an agent's stream of events tells, whatever its vendor's words for it are. Texts are the agent's, cut, and may hold anything. */
+/**
+ * One thing that an agent's stream of events tells, whatever its vendor's words for it are. Texts are the
+ * agent's, cut, and may hold anything.
+ */
 export type AgentEvent =
   /** A session begins: program, model, mode. */
   | { readonly kind: "began"; readonly what: string }
@@ -35,7 +38,9 @@ export interface Ended {
   readonly costUsd: number | null;
 }
 
-/** Reads one event of one vendor: null where it is none of its events, empty where it tells nothing to people. */
+/**
+ * Reads one event of one vendor: null where it is none of its events, empty where it tells nothing to people.
+ */
 export type EventReader = (event: Json) => AgentEvent[] | null;
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -76,7 +81,10 @@ export function number(value: unknown): number | null {
 const SHELLS: ReadonlySet<string> = new Set(["Bash", "bash", "shell", "run_shell_command"]);
 const ON = ["file_path", "filePath", "absolute_path", "path", "pattern", "query", "url", "description"];
 
-/** A call of a tool: a command where the tool is a shell, else the tool with the most telling of its arguments. */
+/**
+ * A call of a tool: a command where the tool is a shell, else the tool with the most telling of its
+ * arguments.
+ */
 export function called(id: unknown, tool: unknown, input: unknown): AgentEvent {
   const args = record(input);
   const name = text(tool).slice(0, 100);

@@ -1,4 +1,7 @@
-/** What a shell was told to run: `bash -lc 'npm test'` is `npm test`. Any other command line stays as it is. Pure. */
+/**
+ * What a shell was told to run: `bash -lc 'npm test'` is `npm test`. Any other command line stays as it is.
+ * Pure.
+ */
 export function inShell(line: string): string {
   const rest = /^(?:\/[\w./-]{1,200}\/)?(?:ba|da|z|k)?sh -l?c (.+)$/s.exec(line)?.[1];
   return rest === undefined ? line : (oneWord(rest) ?? line);

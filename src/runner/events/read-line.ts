@@ -4,10 +4,14 @@ import { type AgentEvent, type EventReader, type Json, record } from "./event.ts
 import { readGemini } from "./gemini.ts";
 import { readOpencode } from "./opencode.ts";
 
-/** Every format that is known: what an event looks like says whose it is, also under a command of one's own. */
+/**
+ * Every format that is known: what an event looks like says whose it is, also under a command of one's own.
+ */
 const READERS: readonly EventReader[] = [readClaude, readCodex, readOpencode, readGemini];
 
-/** What one line of a log tells; null where it is no event of an agent that is known. Pure; any text may come. */
+/**
+ * What one line of a log tells; null where it is no event of an agent that is known. Pure; any text may come.
+ */
 export function readLine(line: string): AgentEvent[] | null {
   if (!line.startsWith("{")) return null;
   const event = parse(line);

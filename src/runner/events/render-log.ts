@@ -19,7 +19,10 @@ const WORDS_CHARS = 8_000;
 const HEAD_LINES = 4;
 const TAIL_LINES = 8;
 
-/** Pure but for what it keeps of the pieces before; any text may come. Control characters, bidi and escapes are gone from what it answers, secrets are not. */
+/**
+ * Pure but for what it keeps of the pieces before; any text may come. Control characters, bidi and escapes
+ * are gone from what it answers, secrets are not.
+ */
 export function createLogRenderer(): LogRenderer {
   const state: State = { last: null, commands: new Map(), isOpen: false, isHalf: false };
   let waiting = "";

@@ -1,7 +1,10 @@
 import type { Fork } from "../../protocol/shapes.ts";
 import type { Git } from "./git.ts";
 
-/** What a push of a cell's work would bring into the target that is a fork's, and nobody of the target has decided about. */
+/**
+ * What a push of a cell's work would bring into the target that is a fork's, and nobody of the target has
+ * decided about.
+ */
 export interface Brought {
   /** The last commit that both have; null: they have none in common. */
   readonly since: string | null;
@@ -42,7 +45,10 @@ export async function broughtBy(
   return { since, words: `${commits} of ${fork.fullName} come with it: ${danger}` };
 }
 
-/** The tree without any file, by git's own two formats of hashes: git itself would ask for it on standard input. */
+/**
+ * The tree without any file, by git's own two formats of hashes: git itself would ask for it on standard
+ * input.
+ */
 export function emptyTree(like: string): string {
   return like.length === 64
     ? "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"

@@ -33,7 +33,10 @@ export interface GitCall {
   readonly config?: Readonly<Record<string, string>>;
   /** Answers instead of throwing when git leaves with a code other than 0. */
   readonly tolerant?: boolean;
-  /** Git is ended when it prints more, with the code `TOO_MUCH`: a few bytes of a pack may stand for gigabytes. Default 256 MB. */
+  /**
+   * Git is ended when it prints more, with the code `TOO_MUCH`: a few bytes of a pack may stand for
+   * gigabytes. Default 256 MB.
+   */
   readonly mostBytes?: number;
 }
 
@@ -69,9 +72,10 @@ const HARDENING: Readonly<Record<string, string>> = {
 };
 
 /**
- * Git for the runner: no configuration but ours, no hooks, no helpers, no prompts, no redirects; the token only in the environment and only
- * for the forge's URL.
- * @throws LazarusError `git`: what was being done and git's last useful line, redacted; retryable unless the forge refused.
+ * Git for the runner: no configuration but ours, no hooks, no helpers, no prompts, no redirects; the token
+ * only in the environment and only for the forge's URL.
+ * @throws LazarusError `git`: what was being done and git's last useful line, redacted; retryable unless the
+ * forge refused.
  */
 export function createGit(options: GitOptions): Git {
   return async (call) => {
@@ -89,7 +93,8 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     baseDir: call.dir,
     abort: AbortSignal.any([tooMuch.signal, ...(call.signal === undefined ? [] : [call.signal])]),
     ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
-    // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that may be nothing.
+    // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that
+    // may be nothing.
     completion: { onClose: true, onExit: false },
     errors(error, result) {
       seen = {
@@ -99,7 +104,8 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
       };
       return error;
     },
-    // simple-git refuses these by name because a caller's users might set them; here they are what locks git down.
+    // simple-git refuses these by name because a caller's users might set them; here they are what locks git
+    // down.
     allowEnvironment: Object.keys(environment(options, call)),
     unsafe: {
       allowUnsafeConfigEnvCount: true,
@@ -114,7 +120,8 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     },
   })
     .env({ ...environment(options, call) })
-    // simple-git waits 50 ms more for the output of a program that printed nothing; most of our calls print nothing.
+    // simple-git waits 50 ms more for the output of a program that printed nothing; most of our calls print
+    // nothing.
     .outputHandler((_command, stdout) => {
       let room = call.mostBytes ?? MOST_BYTES;
       stdout.on("data", (chunk: Buffer) => {
@@ -166,7 +173,10 @@ function environment(options: GitOptions, call: GitCall): Record<string, string>
   return env;
 }
 
-/** What the forge's HTTP server said to git. Git tells it in words only, so here, and only here, text is matched (LC_ALL=C). */
+/**
+ * What the forge's HTTP server said to git. Git tells it in words only, so here, and only here, text is
+ * matched (LC_ALL=C).
+ */
 export function httpRefusal(stderr: string): "unauthorized" | "forbidden" | "missing" | "moved" | null {
   if (/Authentication failed|terminal prompts disabled|error: 401/.test(stderr)) return "unauthorized";
   if (/returned error: 403/.test(stderr)) return "forbidden";
@@ -175,7 +185,10 @@ export function httpRefusal(stderr: string): "unauthorized" | "forbidden" | "mis
   return null;
 }
 
-/** Whether git could not get through to the forge at all: no connection, no TLS, cut off, or a gateway that answered. */
+/**
+ * Whether git could not get through to the forge at all: no connection, no TLS, cut off, or a gateway that
+ * answered.
+ */
 export function isUnreachable(stderr: string): boolean {
   return /unable to access '|unable to connect|Could not resolve|RPC failed|remote end hung up|early EOF|Connection (?:refused|reset|timed out)/.test(
     stderr,

@@ -23,8 +23,9 @@ const MOST_BYTES = 64 * 1024 ** 2;
 const MOST_NAMED = 10;
 
 /**
- * Looks at what is about to be pushed, in a repository of ours, for what needs a director's word (paths that decide what runs next), for what must
- * never leave (secrets), and for commit messages that would close issues.
+ * Looks at what is about to be pushed, in a repository of ours, for what needs a director's word (paths that
+ * decide what runs next), for what must never leave (secrets), and for commit messages that would close
+ * issues.
  */
 export async function inspect(deps: InspectDeps, range: Range): Promise<Findings> {
   const [paths, forbidden, closing] = [
@@ -35,7 +36,10 @@ export async function inspect(deps: InspectDeps, range: Range): Promise<Findings
   return { protectedPaths: paths, forbidden, closing };
 }
 
-/** Directories and files that decide what CI, hooks or Lazarus itself run next; compared without case, since some disks are. */
+/**
+ * Directories and files that decide what CI, hooks or Lazarus itself run next; compared without case, since
+ * some disks are.
+ */
 const PROTECTED = [
   /^\.(gitea|github|forgejo|woodpecker|drone|crow|circleci|buildkite|husky)(\/|\.|$)/,
   /^jenkinsfile/,
@@ -52,7 +56,9 @@ export function isProtected(path: string): boolean {
   return PROTECTED.some((pattern) => pattern.test(path.toLowerCase()));
 }
 
-/** What needs a director's word: all that a fork brought, and what decides what runs next, whoever changed it. */
+/**
+ * What needs a director's word: all that a fork brought, and what decides what runs next, whoever changed it.
+ */
 async function peoplesWord(git: Git, { brought, ...range }: Range): Promise<string[]> {
   if (brought == null) return protectedPaths(git, range);
   const since = brought.since ?? emptyTree(range.tip);
@@ -96,7 +102,9 @@ async function changesFilters(git: Git, range: Range, path: string): Promise<boo
     .some((line) => /^[+-](?![+-]{2} )/.test(line) && /\b(filter|diff|merge)\b/.test(line));
 }
 
-/** Whatever of the new objects would show a secret that Lazarus knows, in any of the forms the redactor knows. */
+/**
+ * Whatever of the new objects would show a secret that Lazarus knows, in any of the forms the redactor knows.
+ */
 async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
   const span = `${range.base}..${range.tip}`;
   const size = await ask(deps.git, range, ["rev-list", "--disk-usage", "--objects", span, "--"]);
@@ -135,7 +143,10 @@ async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
 const CLOSING =
   /\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+(?:[\w.-]+\/[\w.-]+)?[#!]\d+|\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+https?:\/\/\S+/i;
 
-/** What would close or reopen issues: on the default branch, or at once where the repository closes from any branch. */
+/**
+ * What would close or reopen issues: on the default branch, or at once where the repository closes from any
+ * branch.
+ */
 async function closingMessages(git: Git, range: Range): Promise<string[]> {
   const { stdout } = await ask(git, range, [
     "log",

@@ -15,8 +15,9 @@ export interface Made {
 }
 
 /**
- * Measures what the agents of a cell made between the base and the tip, without what people pushed in between, and names what must not be pushed: files over
- * `maxFileBytes`, in any of the commits that people have not got yet.
+ * Measures what the agents of a cell made between the base and the tip, without what people pushed in
+ * between, and names what must not be pushed: files over `maxFileBytes`, in any of the commits that people
+ * have not got yet.
  */
 export async function measure(git: Git, made: Made): Promise<Measured> {
   const { maxFileBytes } = made;
@@ -60,7 +61,10 @@ export async function measure(git: Git, made: Made): Promise<Measured> {
   };
 }
 
-/** What people have on the forge of what leads to the tip: their own last push, where the tip holds it, else what the cell started from. */
+/**
+ * What people have on the forge of what leads to the tip: their own last push, where the tip holds it, else
+ * what the cell started from.
+ */
 export async function sinceTheirs(git: Git, made: Made): Promise<string> {
   return (await held(git, made)).at(-1)?.to ?? made.base;
 }

@@ -14,13 +14,16 @@ export interface MirrorOptions {
   readonly git: Git;
 }
 
-/** One bare repository per repository of the forge. It only ever receives what the forge sent, and forgets nothing. */
+/**
+ * One bare repository per repository of the forge. It only ever receives what the forge sent, and forgets
+ * nothing.
+ */
 export interface Mirrors {
   path(repository: RepositoryRef): string;
   cloneUrl(repository: RepositoryRef): string;
   /**
-   * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not yet. `group` may read it from then on
-   * (null: nobody but us).
+   * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not
+   * yet. `group` may read it from then on (null: nobody but us).
    * @throws LazarusError `git`; not retryable if the forge refuses, or no longer has the commit.
    */
   provide(
@@ -95,7 +98,10 @@ export function createMirrors(options: MirrorOptions): Mirrors {
   const cloneUrl = (repository: RepositoryRef) =>
     `${options.forgeUrl.replace(/\/+$/, "")}/${repository.fullName.split("/").map(encodeURIComponent).join("/")}.git`;
 
-  /** Once per group: the mirror's settings and directories see to it that what later fetches bring is readable as well. */
+  /**
+   * Once per group: the mirror's settings and directories see to it that what later fetches bring is readable
+   * as well.
+   */
   const lend = (repository: RepositoryRef, group: number | null): Promise<void> => {
     const key = `${repository.id} ${group}`;
     const known = lent.get(key);
@@ -238,8 +244,8 @@ async function openMirror(options: MirrorOptions, path: string): Promise<void> {
 }
 
 /**
- * Readable for the group, and not writable: git's own word `group` would let every cell change what all the others borrow. Set first, so that a fetch
- * that is under way leaves what we have not seen readable as well.
+ * Readable for the group, and not writable: git's own word `group` would let every cell change what all the
+ * others borrow. Set first, so that a fetch that is under way leaves what we have not seen readable as well.
  * @see git-config(1), core.sharedRepository
  */
 async function share(options: MirrorOptions, path: string, gid: number): Promise<void> {
@@ -249,7 +255,9 @@ async function share(options: MirrorOptions, path: string, gid: number): Promise
   await lendMirror(path, gid);
 }
 
-/** What a fetch that was killed left behind: nobody else uses this repository, so no lock in it is anybody's. */
+/**
+ * What a fetch that was killed left behind: nobody else uses this repository, so no lock in it is anybody's.
+ */
 async function removeStale(path: string): Promise<void> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   for (const entry of entries) {

@@ -14,8 +14,8 @@ export interface PushedRange {
 }
 
 /**
- * What people pushed to a branch, as the mirror has it: the newest of it, along the branch's own line, and how much it is with what was merged into it. Null where they
- * pushed nothing new, but took something away.
+ * What people pushed to a branch, as the mirror has it: the newest of it, along the branch's own line, and
+ * how much it is with what was merged into it. Null where they pushed nothing new, but took something away.
  */
 export async function peoplesCommits(
   git: Git,

@@ -29,9 +29,11 @@ export interface PushDeps {
 const MAX_DETOURS = 20;
 
 /**
- * Pushes a tip to its branch. A tip that already is there is done; where somebody else pushed meanwhile nothing is overwritten: the tip goes to
- * `<branch>-2`, `-3` …. A refusal by the forge is an answer, not an error.
- * @throws LazarusError `forge-unreachable`, retryable, where the forge could not be reached; `git` for anything else.
+ * Pushes a tip to its branch. A tip that already is there is done; where somebody else pushed meanwhile
+ * nothing is overwritten: the tip goes to `<branch>-2`, `-3` …. A refusal by the forge is an answer, not an
+ * error.
+ * @throws LazarusError `forge-unreachable`, retryable, where the forge could not be reached; `git` for
+ * anything else.
  */
 export async function pushTip(deps: PushDeps, plan: PushPlan, signal: AbortSignal): Promise<PushEnd> {
   for (let round = 1; round <= 3; round++) {
@@ -73,8 +75,10 @@ export async function remoteTips(
 }
 
 /**
- * Deletes a branch whose tip still is `tip`. Answers false, and leaves it, where somebody else pushed, the forge refuses, or it is gone.
- * @throws LazarusError `forge-unreachable`, retryable, where the forge could not be reached; `git` for anything else.
+ * Deletes a branch whose tip still is `tip`. Answers false, and leaves it, where somebody else pushed, the
+ * forge refuses, or it is gone.
+ * @throws LazarusError `forge-unreachable`, retryable, where the forge could not be reached; `git` for
+ * anything else.
  */
 export async function deleteBranch(
   deps: Pick<PushDeps, "git" | "redact" | "askFrom">,
@@ -104,7 +108,10 @@ interface Target {
   readonly lease: string | null;
 }
 
-/** The first of `branch`, `branch-2`, … that has our tip already, is free, or may be moved on without losing anything. */
+/**
+ * The first of `branch`, `branch-2`, … that has our tip already, is free, or may be moved on without losing
+ * anything.
+ */
 async function chooseTarget(deps: PushDeps, plan: PushPlan, tips: Map<string, string>): Promise<Target> {
   const names = Array.from({ length: MAX_DETOURS }, (_, index) =>
     index === 0 ? plan.branch : `${plan.branch}-${index + 1}`,

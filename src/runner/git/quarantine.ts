@@ -11,7 +11,10 @@ export interface Delivery {
   readonly baseCommit: string;
 }
 
-/** A repository of ours, outside every cell, that holds what one cell made; null `tip` with the reason where it does not hold water. */
+/**
+ * A repository of ours, outside every cell, that holds what one cell made; null `tip` with the reason where
+ * it does not hold water.
+ */
 export type Checked =
   | { readonly tip: string; readonly repository: string }
   | { readonly tip: null; readonly why: string };
@@ -117,7 +120,8 @@ async function admitBundle(
 }
 
 /**
- * Puts a commit on top of a tip whose message asks CI to leave it alone. The same tip gives the same commit, so that it can be made again.
+ * Puts a commit on top of a tip whose message asks CI to leave it alone. The same tip gives the same commit,
+ * so that it can be made again.
  * @see the default of Gitea's `[actions] SKIP_WORKFLOW_STRINGS`
  */
 async function askForNoCi(

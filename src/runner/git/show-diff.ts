@@ -15,8 +15,8 @@ const MOST_BYTES_OF_FILE = 1024 ** 2;
 const MOST_FILES = 2_000;
 
 /**
- * The diff of a range in a repository of ours, at most `maxBytes` of it: names as git quotes them, binary files by name alone. Nothing of the repository
- * is run or obeyed: no external diff, no filters.
+ * The diff of a range in a repository of ours, at most `maxBytes` of it: names as git quotes them, binary
+ * files by name alone. Nothing of the repository is run or obeyed: no external diff, no filters.
  */
 export async function showDiff(
   deps: { readonly git: Git; readonly redact: (text: string) => string },
@@ -77,7 +77,10 @@ function* sectionsOf(diff: string): Generator<string> {
   yield* diff.split(/^(?=diff --git )/m);
 }
 
-/** A secret that stands over several lines is seen only without the signs of the diff: such a file is not shown at all. */
+/**
+ * A secret that stands over several lines is seen only without the signs of the diff: such a file is not
+ * shown at all.
+ */
 function hide(section: string, redact: (text: string) => string): string {
   const shown = redact(section);
   for (const sign of ["+", "-", ""]) {

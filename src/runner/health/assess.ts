@@ -1,6 +1,9 @@
 import type { Health } from "../../cells/cell.ts";
 
-/** What was seen of a run at one look. Times are monotonic milliseconds, so that no wall clock can make anybody look dead. */
+/**
+ * What was seen of a run at one look. Times are monotonic milliseconds, so that no wall clock can make
+ * anybody look dead.
+ */
 export interface Signals {
   readonly process: "alive" | "exited" | "gone";
   readonly startedAt: number;
@@ -36,8 +39,9 @@ export interface Verdict {
 }
 
 /**
- * How a run is, and why. Any sign of life counts (output, a change in the tree, a heartbeat); only one that repeats itself is told apart from one that works. Pure: `before` is
- * what was said last, whose `since` is kept while the health is the same.
+ * How a run is, and why. Any sign of life counts (output, a change in the tree, a heartbeat); only one that
+ * repeats itself is told apart from one that works. Pure: `before` is what was said last, whose `since` is
+ * kept while the health is the same.
  */
 export function assess(
   signals: Signals,

@@ -6,13 +6,17 @@ const MOST_MS = 20_000;
 export interface DiskUse {
   /** On disk: worktree, homes, artifacts. */
   readonly bytes: number;
-  /** When something in the worktree last changed, by the kernel's own time of change, which nobody can set; epoch ms. Null: it is not there. */
+  /**
+   * When something in the worktree last changed, by the kernel's own time of change, which nobody can set;
+   * epoch ms. Null: it is not there.
+   */
   readonly changedAt: number | null;
 }
 
 /**
- * Looks at the trees of a cell once, by a child that follows nothing, leaves other file systems out and is ended after 20 s: nothing in the trees is opened, and no git
- * runs there. Null where it did not come to an end: a tree may be changing under the look.
+ * Looks at the trees of a cell once, by a child that follows nothing, leaves other file systems out and is
+ * ended after 20 s: nothing in the trees is opened, and no git runs there. Null where it did not come to an
+ * end: a tree may be changing under the look.
  */
 export function diskUse(cellDir: string, signal?: AbortSignal): Promise<DiskUse | null> {
   const paths = ["worktree", "home", "artifacts"].map((name) => `${cellDir}/${name}`);

@@ -11,8 +11,9 @@ const MOST_BYTES = 64 * 1024;
 export type GatewayAnswer = { readonly words: HeartbeatWords } | { readonly fault: string };
 
 /**
- * Asks an agent's gateway how it is: 2xx is well, and nothing else is. No redirect is followed, no credentials are sent (also none that stand in the address), at most 64 KB are read, and
- * after 5 s there is no answer. Null where `signal` ended it.
+ * Asks an agent's gateway how it is: 2xx is well, and nothing else is. No redirect is followed, no
+ * credentials are sent (also none that stand in the address), at most 64 KB are read, and after 5 s there is
+ * no answer. Null where `signal` ended it.
  */
 export async function askGateway(
   address: string,

@@ -1,6 +1,9 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 
-/** Whether a look found what was not told yet. Signs of life come all the time: they are told again when they are half a scan newer. */
+/**
+ * Whether a look found what was not told yet. Signs of life come all the time: they are told again when they
+ * are half a scan newer.
+ */
 export function isNews(now: JobPayload<"health">, told: JobPayload<"health">, scanMs: number): boolean {
   return (
     now.health !== told.health ||

@@ -17,8 +17,9 @@ const said = z.object({
 });
 
 /**
- * Reads a heartbeat, `{state, message?, progress?}` in JSON; null where it is none. Words are cut to what a card has room for, secrets hidden, control and invisible
- * characters gone; whoever shows them still has to defuse them.
+ * Reads a heartbeat, `{state, message?, progress?}` in JSON; null where it is none. Words are cut to what a
+ * card has room for, secrets hidden, control and invisible characters gone; whoever shows them still has to
+ * defuse them.
  */
 export function readBeat(text: string, redact: (text: string) => string): HeartbeatWords | null {
   if (Buffer.byteLength(text) > BEAT_BYTES) return null;
@@ -30,7 +31,8 @@ export function readBeat(text: string, redact: (text: string) => string): Heartb
   }
   const parsed = said.safeParse(value);
   if (!parsed.success) return null;
-  // Before, since an escape sequence swallows a character of what follows; after, since what was between the halves of a secret is gone.
+  // Before, since an escape sequence swallows a character of what follows; after, since what was between the
+  // halves of a secret is gone.
   const hidden = (from: string) => redact(plain(redact(from)));
   const words = (from: string, chars: number) => cut(hidden(from).replace(/\s+/g, " ").trim(), chars);
   const { state, message, progress } = parsed.data;

@@ -5,7 +5,8 @@ export interface Told {
 }
 
 /**
- * Reads a line of the JSON event streams of the presets (claude and qwen, codex, opencode, gemini); null where the line is no event.
+ * Reads a line of the JSON event streams of the presets (claude and qwen, codex, opencode, gemini); null
+ * where the line is no event.
  */
 export function readEvent(line: string): Told | null {
   if (!line.startsWith("{")) return null;

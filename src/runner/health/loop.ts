@@ -26,9 +26,10 @@ const TEXTS: Threshold = { longest: 4, letters: MIN_LETTERS, needed: (length) =>
 const SHOWN_CHARS = 80;
 
 /**
- * What the end of a log shows again and again, in a few words; null where nothing does. Numbers count as progress (`12%`, `ok 7`, `3/90`), but for times, durations,
- * ids and counts of attempts, which differ in every round of a loop. Of the presets' event streams the calls and the words are compared, of anything
- * else the lines.
+ * What the end of a log shows again and again, in a few words; null where nothing does. Numbers count as
+ * progress (`12%`, `ok 7`, `3/90`), but for times, durations, ids and counts of attempts, which differ in
+ * every round of a loop. Of the presets' event streams the calls and the words are compared, of anything else
+ * the lines.
  */
 export function findLoop(log: string): string | null {
   const lines: string[] = [];

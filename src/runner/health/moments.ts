@@ -1,8 +1,9 @@
 import type { Clock } from "../../clock.ts";
 
 /**
- * Turns wall clock times of files and rows into monotonic ones of this process, for one run. A clock that was set meanwhile makes nothing older than it is: times lie
- * within the run's life, those of the future count as now, and where the clock moved since the run started the shorter of both readings holds.
+ * Turns wall clock times of files and rows into monotonic ones of this process, for one run. A clock that was
+ * set meanwhile makes nothing older than it is: times lie within the run's life, those of the future count as
+ * now, and where the clock moved since the run started the shorter of both readings holds.
  */
 export interface Moments {
   /** When the run started; monotonic. */
@@ -20,7 +21,10 @@ export interface Moments {
 /** Clocks and files blur by so much. */
 const BLUR_MS = 2_000;
 
-/** `runningMs`: how long the run has been going on; `startedAt`: when it started by the wall clock of that time, epoch ms. */
+/**
+ * `runningMs`: how long the run has been going on; `startedAt`: when it started by the wall clock of that
+ * time, epoch ms.
+ */
 export function momentsOf(
   clock: Clock,
   run: { readonly runningMs: number; readonly startedAt: number },

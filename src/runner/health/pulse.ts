@@ -44,12 +44,15 @@ export interface PulseRun {
   readonly before: HealthBefore | null;
 }
 
-/** A loop is believed at the third look in a row, with new output between them: some programs say the same for a while. */
+/**
+ * A loop is believed at the third look in a row, with new output between them: some programs say the same for
+ * a while.
+ */
 const LOOP_LOOKS = 3;
 
 /**
- * Feels the pulse of one running run: at each scan its signals are gathered, each by itself, and what they say together is reported where it changed. What it says of itself
- * is written to `state/heartbeat.json`.
+ * Feels the pulse of one running run: at each scan its signals are gathered, each by itself, and what they
+ * say together is reported where it changed. What it says of itself is written to `state/heartbeat.json`.
  */
 export class Pulse {
   readonly #deps: PulseDeps;
@@ -174,7 +177,10 @@ export class Pulse {
     } else this.#loop = { ...this.#loop, looks: this.#loop.looks + 1 };
   }
 
-  /** Half a secret could not be told any more: they are hidden before anything is cut, but only where there is something to show. */
+  /**
+   * Half a secret could not be told any more: they are hidden before anything is cut, but only where there is
+   * something to show.
+   */
   #loopIn(text: string): string | null {
     return findLoop(text) === null ? null : findLoop(this.#deps.redact(text));
   }
@@ -194,7 +200,8 @@ export class Pulse {
     if (use === null) return;
     const { changedAt, bytes } = use;
     const isOther = changedAt !== this.#newestChange;
-    // What is newer than now says nothing of when it changed: the clock was set back. Until it has caught up nothing can be told.
+    // What is newer than now says nothing of when it changed: the clock was set back. Until it has caught up
+    // nothing can be told.
     const isAhead = changedAt !== null && changedAt > this.#deps.clock.now();
     this.#newestChange = changedAt;
     this.#usedBytes = bytes;

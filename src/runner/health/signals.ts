@@ -12,7 +12,10 @@ export interface Seen {
   readonly bytes: number;
   /** Epoch ms, as the file says: whoever may write it may set it. */
   readonly modifiedAt: number;
-  /** Its end (or all of it), read only where the stamp is another than the known one; null where it is the same. */
+  /**
+   * Its end (or all of it), read only where the stamp is another than the known one; null where it is the
+   * same.
+   */
   readonly text: string | null;
 }
 
@@ -21,7 +24,10 @@ export function lookAtLog(cellDir: string, log: string, known: string | null): P
   return look(cellDir, { names: ["logs"], file: log }, { known, mostBytes: TAIL_BYTES, wants: "end" });
 }
 
-/** Looks at a small file that an agent leaves for us; the text of one that is larger than `mostBytes` is empty. */
+/**
+ * Looks at a small file that an agent leaves for us; the text of one that is larger than `mostBytes` is
+ * empty.
+ */
 export function lookAtNote(
   cellDir: string,
   at: { readonly names: readonly string[]; readonly file: string },

@@ -31,8 +31,9 @@ const LOOK_MS = 300;
 const LOOKS_AT_ONCE = 8;
 
 /**
- * Looks at every running run a few times a second, and reports what it sees: ended (once its leftovers are gone or named), over its wall clock, log
- * too long. It decides nothing. What could not be reported is reported at the next look.
+ * Looks at every running run a few times a second, and reports what it sees: ended (once its leftovers are
+ * gone or named), over its wall clock, log too long. It decides nothing. What could not be reported is
+ * reported at the next look.
  */
 export class Watch {
   readonly #deps: WatchDeps;
@@ -71,7 +72,10 @@ export class Watch {
     this.#schedule();
   }
 
-  /** A run of that cell is being started, and its agent may be heard before `add` is called. The answered function calls that off. */
+  /**
+   * A run of that cell is being started, and its agent may be heard before `add` is called. The answered
+   * function calls that off.
+   */
   expect(cellId: string): () => void {
     this.#early.set(cellId, null);
     return () => this.#early.delete(cellId);
@@ -113,8 +117,8 @@ export class Watch {
   }
 
   /**
-   * Leaves a cell alone until the answered function is called: somebody is stopping it. `why` is what its end will be reported with,
-   * whoever reports it.
+   * Leaves a cell alone until the answered function is called: somebody is stopping it. `why` is what its end
+   * will be reported with, whoever reports it.
    */
   async hold(cellId: string, why: string): Promise<() => void> {
     this.#held.add(cellId);

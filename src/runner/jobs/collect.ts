@@ -16,7 +16,8 @@ export async function collectRun(
 ): Promise<Outcome> {
   const { cellId, run, repository, user, agent: name, baseCommit } = job.payload;
   const handle = parseHandle(job.payload.handle);
-  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
+  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end
+  // it.
   if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle });
   const agent = parts.config.agents.get(name);
   const confines: Confines = agent ?? unknownAgent(name);
@@ -51,7 +52,10 @@ export async function collectRun(
   return { reports: [reportOf("collected", { cellId, run, harvest }, job.key)] };
 }
 
-/** What a fork brought is told from the target's own base, which the mirror may not have had yet. One that is gone there stays untold: all is held back. */
+/**
+ * What a fork brought is told from the target's own base, which the mirror may not have had yet. One that is
+ * gone there stays untold: all is held back.
+ */
 async function provideBase(parts: Parts, job: RunnerJob<"collect">, signal: AbortSignal): Promise<void> {
   const { fork, repository, user } = job.payload;
   if (fork === null || fork.commit === null) return;

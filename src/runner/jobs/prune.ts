@@ -11,7 +11,10 @@ import { writeMission } from "../mission-file.ts";
 import { clearRestored, readManifest, restoredFor, settleSeal } from "../seal/manifest.ts";
 import { ASIDE } from "../seal/restore.ts";
 
-/** Empties a cell of what its seal holds, unless it was brought back from that seal for another run than the one that came to nothing. */
+/**
+ * Empties a cell of what its seal holds, unless it was brought back from that seal for another run than the
+ * one that came to nothing.
+ */
 export async function prune(parts: Parts, job: RunnerJob<"prune">): Promise<Outcome> {
   const { cellId, mission, run } = job.payload;
   const dir = parts.cellDir(cellId);

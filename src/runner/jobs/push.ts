@@ -32,7 +32,10 @@ export async function push(parts: Parts, job: RunnerJob<"push">, signal: AbortSi
   return { reports: [reportOf("pushed", payload, job.key)] };
 }
 
-/** The quarantine repository that holds a tip; made again from the cell's own copy of the bundle, and checked again, where it is gone. */
+/**
+ * The quarantine repository that holds a tip; made again from the cell's own copy of the bundle, and checked
+ * again, where it is gone.
+ */
 async function openQuarantine(
   parts: Parts,
   want: { readonly cellId: string; readonly repository: RepositoryRef; readonly tip: string },

@@ -13,7 +13,8 @@ import { sealCell } from "../seal/seal.ts";
 export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSignal): Promise<Outcome> {
   const { cellId, run, user } = job.payload;
   const handle = parseHandle(job.payload.handle);
-  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end it.
+  // An attempt that was killed with us may have left its child at work in there; nobody else would ever end
+  // it.
   if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle });
   const plan = {
     cellDir: parts.cellDir(cellId),
@@ -31,7 +32,10 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
   return { reports: [reportOf("sealed", { cellId, bytes }, job.key)] };
 }
 
-/** A place of its own in quarantine: a push of the same tip that was asked for twice may still be clearing the cell's away. */
+/**
+ * A place of its own in quarantine: a push of the same tip that was asked for twice may still be clearing the
+ * cell's away.
+ */
 export function sealingOf(cellId: string): string {
   return `${cellId}.seal`;
 }

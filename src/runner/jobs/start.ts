@@ -39,7 +39,8 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
     const { startedAt } = handle;
     await tellStarted(parts, { payload: job.payload, startedAt });
     const logPath = join(pathsOf(parts.cellDir(cell.id)).logs, logNameOf(name, run));
-    // Control has it watched as soon as it has written the start down: here, or where it was killed in between, when it starts again.
+    // Control has it watched as soon as it has written the start down: here, or where it was killed in
+    // between, when it starts again.
     const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath, prompt };
     return { reports: [reportOf("run-started", payload)] };
   } catch (error) {

@@ -48,7 +48,9 @@ export async function stop(parts: Parts, job: RunnerJob<"stop">): Promise<Outcom
   }
 }
 
-/** While a run is being stopped nobody looks at its log, and what it prints in its last seconds may be much. */
+/**
+ * While a run is being stopped nobody looks at its log, and what it prints in its last seconds may be much.
+ */
 async function cutLastOutput(
   parts: Parts,
   { cellId, run, agent }: { cellId: string; run: number; agent: string },

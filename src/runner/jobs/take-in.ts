@@ -14,8 +14,9 @@ import { note } from "../journal.ts";
 const CHILD_MS = 5 * 60_000;
 
 /**
- * Takes what people pushed to a cell's branch since it was published into its tree, before a run starts there: a fast-forward by a child with the agent's rights, or
- * nothing. What keeps it from that is said to the run and to people; it is no reason not to start.
+ * Takes what people pushed to a cell's branch since it was published into its tree, before a run starts
+ * there: a fast-forward by a child with the agent's rights, or nothing. What keeps it from that is said to
+ * the run and to people; it is no reason not to start.
  * @throws LazarusError retryable: `git` where the forge does not answer.
  */
 export async function takeIn(parts: Parts, job: RunnerJob<"take-in">, signal: AbortSignal): Promise<Outcome> {

@@ -17,8 +17,10 @@ export interface InventoryDeps {
 /** What lies under the missions root. */
 export interface Inventory {
   /**
-   * Looks at every directory, a slice of the event loop at a time, and writes the pit's heartbeat. `isExpected`: some cell should have one.
-   * @throws LazarusError `directory` where the root cannot be looked at; the signal's reason once it was stopped.
+   * Looks at every directory, a slice of the event loop at a time, and writes the pit's heartbeat.
+   * `isExpected`: some cell should have one.
+   * @throws LazarusError `directory` where the root cannot be looked at; the signal's reason once it was
+   * stopped.
    */
   look(how: { readonly isExpected: boolean }): Promise<DirectoriesSeen>;
   /** Ends a look between two slices; resolves when nothing is looked at any more. */

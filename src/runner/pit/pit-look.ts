@@ -12,7 +12,9 @@ import { STATES, type State } from "../../cells/cell.ts";
 import { systemCode } from "../../errors.ts";
 import { formatDuration } from "../../units.ts";
 
-/** How a cell's directory looks to somebody who knows nothing of the registry: the classes of mission-cell.md. */
+/**
+ * How a cell's directory looks to somebody who knows nothing of the registry: the classes of mission-cell.md.
+ */
 export const PIT_CLASSES = ["healthy", "stale", "incomplete", "uninitialized"] as const;
 export type PitClass = (typeof PIT_CLASSES)[number];
 
@@ -21,7 +23,10 @@ export interface Look {
   readonly class: PitClass;
   /** Why, for people: one line without anything that came out of a file. */
   readonly reason: string;
-  /** Age of the heartbeat in seconds, negative where it is from the future; null where there is none to be read. */
+  /**
+   * Age of the heartbeat in seconds, negative where it is from the future; null where there is none to be
+   * read.
+   */
   readonly ageSeconds: number | null;
 }
 
@@ -44,7 +49,10 @@ const LARGEST_BYTES = 4_000_000;
 const USUAL_BYTES = 64 * 1024;
 const RFC_3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/i;
 
-/** Looks at one cell; null where there is no directory any more. It never throws, follows no link and waits for nobody. */
+/**
+ * Looks at one cell; null where there is no directory any more. It never throws, follows no link and waits
+ * for nobody.
+ */
 export type LookAtCell = (cellDir: string, id: string, now: number) => Look | null;
 
 /** Makes what looks at cells; it keeps one buffer for all the files it reads. */
@@ -103,7 +111,10 @@ interface Faults {
 const isDirectory = (stat: Stats) => stat.isDirectory();
 const isFile = (stat: Stats) => stat.isFile();
 
-/** By the mode alone: asking the kernel again for each path would double the cost of a look. Access lists are not seen. */
+/**
+ * By the mode alone: asking the kernel again for each path would double the cost of a look. Access lists are
+ * not seen.
+ */
 function readableBy(): (stat: Stats) => boolean {
   const user = process.geteuid?.() ?? 0;
   if (user === 0) return () => true;

@@ -46,8 +46,9 @@ export interface ScanOptions extends Tolerance {
 }
 
 /**
- * Looks at everything under the missions root, one at a time and in no order: however many cells there are, only one is in memory. What
- * Lazarus is just making or removing (`.new-<id>`, `.gone-<id>`) is neither cell nor stranger; what vanishes meanwhile is left out.
+ * Looks at everything under the missions root, one at a time and in no order: however many cells there are,
+ * only one is in memory. What Lazarus is just making or removing (`.new-<id>`, `.gone-<id>`) is neither cell
+ * nor stranger; what vanishes meanwhile is left out.
  * @throws LazarusError `directory` where the root is missing, no directory, or cannot be read.
  */
 export function* scan({ root, clock, ...tolerance }: ScanOptions): Generator<Seen, void, void> {

@@ -22,7 +22,8 @@ const SUBDIRECTORIES = SCAFFOLD.filter(([top, below]) => below !== undefined || 
 
 /**
  * Makes the missions root where it is missing, passable and not to be listed.
- * @throws LazarusError `directory` where that cannot be done or it is a link, `wrong-user` where root would leave files that its owner cannot write.
+ * @throws LazarusError `directory` where that cannot be done or it is a link, `wrong-user` where root would
+ * leave files that its owner cannot write.
  */
 export function provideRoot(root: string): void {
   try {
@@ -39,8 +40,8 @@ export function provideRoot(root: string): void {
 }
 
 /**
- * Makes a cell's scaffold, `proposed` and whole, or what is missing of it; overwrites nothing, whatever it is. Answers the paths of the contract
- * that were made: none, where it was complete.
+ * Makes a cell's scaffold, `proposed` and whole, or what is missing of it; overwrites nothing, whatever it
+ * is. Answers the paths of the contract that were made: none, where it was complete.
  * @throws LazarusError `usage` for what is no UUID, `directory`, `disk-full`.
  */
 export async function initCell(root: string, id: string, clock: Pick<Clock, "now">): Promise<string[]> {
@@ -150,7 +151,9 @@ function documentsOf({ root, id }: Filling, at: string): Readonly<Record<string,
   };
 }
 
-/** Whether it was made: not where something bears its name, nor where its parent is not a directory of ours. */
+/**
+ * Whether it was made: not where something bears its name, nor where its parent is not a directory of ours.
+ */
 async function makeDirectory(cellDir: string, names: readonly string[]): Promise<boolean> {
   return inParent(cellDir, names, async (parent, name) => {
     try {
@@ -179,7 +182,8 @@ async function inParent(
   try {
     parent = await openDirectory(cellDir, ...names.slice(0, -1));
   } catch (error) {
-    // A link, a file, something closed: it stays as it is, and the look that follows names it. What vanished is another matter.
+    // A link, a file, something closed: it stays as it is, and the look that follows names it. What vanished
+    // is another matter.
     if (isAbsent(error) && systemCode(error) !== "ENOENT" && names.length > 1) return false;
     throw error;
   }

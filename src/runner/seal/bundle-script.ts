@@ -1,7 +1,9 @@
 /**
- * What bundles everything a cell's repository holds and the mirror does not have by itself: HEAD, every branch, tag, stash and other ref, back to the base.
- * It runs as the agent would, in the worktree, so whatever the agent planted there gains nothing it did not have. Arguments: base commit, mirror. The bundle
- * goes to standard output; `lazarus: nothing` or `lazarus: unusable <why>` to standard error where there is none.
+ * What bundles everything a cell's repository holds and the mirror does not have by itself: HEAD, every
+ * branch, tag, stash and other ref, back to the base. It runs as the agent would, in the worktree, so
+ * whatever the agent planted there gains nothing it did not have. Arguments: base commit, mirror. The bundle
+ * goes to standard output; `lazarus: nothing` or `lazarus: unusable <why>` to standard error where there is
+ * none.
  */
 export const SEAL_SCRIPT = `
 set -u
@@ -35,7 +37,10 @@ first=$(run rev-list -n 1 --stdin <"$scratch/want" 2>"$scratch/why") || unusable
 run bundle create --quiet - --stdin <"$scratch/want" 2>"$scratch/why" || unusable "$(grep -a -m1 -E '^(error|fatal)' "$scratch/why" | tr -dc '[:print:]' | cut -c1-150)"
 `;
 
-/** Why there is no bundle of the whole repository: it has nothing of its own, or cannot be used. The agent could have written any of it. */
+/**
+ * Why there is no bundle of the whole repository: it has nothing of its own, or cannot be used. The agent
+ * could have written any of it.
+ */
 export function whyNoBundle(stderr: string): string | null {
   const found = /^lazarus: (nothing|unusable)(?: ([\x20-\x7e]{0,200}))?$/m.exec(stderr);
   if (found === null) return null;

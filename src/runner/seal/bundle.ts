@@ -23,8 +23,9 @@ export interface BundlePlan {
 const CHILD_MS = 5 * 60_000;
 
 /**
- * Writes `branch.bundle.new`: everything the cell's repository holds beyond the base, asked for in the isolation the agent had; where that comes to nothing, the
- * bundle of its last run; where there is none, of just the commit it started from.
+ * Writes `branch.bundle.new`: everything the cell's repository holds beyond the base, asked for in the
+ * isolation the agent had; where that comes to nothing, the bundle of its last run; where there is none, of
+ * just the commit it started from.
  * @throws LazarusError `disk-full`, `directory`, `git`.
  */
 export async function bundleCell(

@@ -6,8 +6,9 @@ import type { Member } from "./tar/read.ts";
 export const KEPT_MODE = 0o1777;
 
 /**
- * What the list of a seal says of one member, as one line of JSON: path, type, mode, size, mtime, where a link leads, and SHA-256 of its bytes as they are
- * stored in the archive (of a file without holes: of its content). Names that are no text are given in base64. The same member always gives the same line.
+ * What the list of a seal says of one member, as one line of JSON: path, type, mode, size, mtime, where a
+ * link leads, and SHA-256 of its bytes as they are stored in the archive (of a file without holes: of its
+ * content). Names that are no text are given in base64. The same member always gives the same line.
  */
 export function entryLine(member: Member, sha256: string | null): string {
   const { type } = member;

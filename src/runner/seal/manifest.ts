@@ -38,7 +38,10 @@ export type Manifest = z.infer<typeof manifestShape>;
 export type FileFacts = z.infer<typeof fileFacts>;
 
 const MANIFEST = "manifest.json";
-/** A manifest under this name says that every `.new` file it names is whole and on disk: from then on the new seal is the one. */
+/**
+ * A manifest under this name says that every `.new` file it names is whole and on disk: from then on the new
+ * seal is the one.
+ */
 const COMMITTED = "manifest.json.new";
 const RESTORED = "restored.json";
 const MOST_BYTES = 1024 ** 2;
@@ -63,14 +66,20 @@ export function freshName(name: SealedFile): string {
   return `${name}.new`;
 }
 
-/** Puts a new seal, whose files lie there under their fresh names and are on disk, in the place of the old one. Killed in the middle, `settleSeal` goes on. */
+/**
+ * Puts a new seal, whose files lie there under their fresh names and are on disk, in the place of the old
+ * one. Killed in the middle, `settleSeal` goes on.
+ */
 export async function commitSeal(archive: FileHandle, manifest: Manifest): Promise<void> {
   await archive.sync();
   await writeWhole(archive, COMMITTED, `${JSON.stringify(manifest, null, 2)}\n`);
   await settleSeal(archive);
 }
 
-/** Ends what a killed sealing had decided: the new seal takes the old one's place. What was not whole yet is left alone. */
+/**
+ * Ends what a killed sealing had decided: the new seal takes the old one's place. What was not whole yet is
+ * left alone.
+ */
 export async function settleSeal(archive: FileHandle): Promise<void> {
   const manifest = await readManifest(archive, COMMITTED);
   if (manifest === null) return;
@@ -96,7 +105,10 @@ export async function clearFresh(archive: FileHandle): Promise<void> {
 
 const restoredShape = z.object({ run: z.int() });
 
-/** Writes down that the cell was brought back from this seal for that run: from then on there is more in the cell than in the seal. */
+/**
+ * Writes down that the cell was brought back from this seal for that run: from then on there is more in the
+ * cell than in the seal.
+ */
 export async function writeRestored(archive: FileHandle, run: number): Promise<void> {
   await writeWhole(archive, RESTORED, `${JSON.stringify({ run }, null, 2)}\n`);
 }
@@ -178,5 +190,8 @@ export async function openSealed(archive: FileHandle, name: string): Promise<Fil
   return null;
 }
 
-/** What a seal holds. `config` as well, so that an archive that was carried elsewhere says by itself what it is. */
+/**
+ * What a seal holds. `config` as well, so that an archive that was carried elsewhere says by itself what it
+ * is.
+ */
 export const PARTS = ["worktree", "home", "artifacts", "logs", "meta", "state", "config"] as const;

@@ -11,8 +11,9 @@ const NOTED = "opened.jsonl";
 const PATH_ONLY = 0o10000000 | constants.O_NOFOLLOW;
 
 /**
- * Makes everything in these directories of a cell readable by its owner, through no link: directories and files that an agent closed to everybody, itself
- * included, are ours to open. How each was before is written down first, so that a seal knows it also when this was killed.
+ * Makes everything in these directories of a cell readable by its owner, through no link: directories and
+ * files that an agent closed to everybody, itself included, are ours to open. How each was before is written
+ * down first, so that a seal knows it also when this was killed.
  */
 export async function openUp(cellDir: string, parts: readonly string[]): Promise<void> {
   const archive = await openDirectory(cellDir, "archive");
@@ -90,7 +91,10 @@ export async function readOpened(archive: FileHandle): Promise<OpenedModes> {
   return modes;
 }
 
-/** The permission bits that something had before it was opened; as they are, where it was not, or was changed since. */
+/**
+ * The permission bits that something had before it was opened; as they are, where it was not, or was changed
+ * since.
+ */
 export function modeBefore(
   opened: OpenedModes,
   path: string,

@@ -37,8 +37,9 @@ const MOST_LEFT_OUT = 100;
 const MOST_STDERR = 64 * 1024;
 
 /**
- * Packs a cell into `cell.tar.gz.new` and a list of what is in it, line by line as it goes by, into `entries.jsonl.gz.new`; both are on disk when it
- * returns. Links are stored as links, other file systems left out.
+ * Packs a cell into `cell.tar.gz.new` and a list of what is in it, line by line as it goes by, into
+ * `entries.jsonl.gz.new`; both are on disk when it returns. Links are stored as links, other file systems
+ * left out.
  * @throws LazarusError `disk-full`, `directory`.
  */
 export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Packed> {

@@ -7,7 +7,10 @@ import { inside, namesOf, openWay, type Shut } from "./unpack.ts";
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** Moves what was unpacked under a name into the cell, in the place of whatever is there; where nothing was unpacked, nothing is done. */
+/**
+ * Moves what was unpacked under a name into the cell, in the place of whatever is there; where nothing was
+ * unpacked, nothing is done.
+ */
 export async function replace(cell: FileHandle, aside: FileHandle, name: string): Promise<void> {
   const from = below(aside, name);
   if ((await lstat(from).catch(() => null)) === null) return;
@@ -21,7 +24,10 @@ export async function replace(cell: FileHandle, aside: FileHandle, name: string)
   }
 }
 
-/** Moves what was unpacked under a name to where nothing is; what is there stays as it is, and directories are looked into, through no link. */
+/**
+ * Moves what was unpacked under a name to where nothing is; what is there stays as it is, and directories are
+ * looked into, through no link.
+ */
 export async function putBack(to: FileHandle, from: FileHandle, name: Buffer): Promise<void> {
   const unpacked = await lstat(inside(from, name)).catch(() => null);
   if (unpacked === null) return;
@@ -44,7 +50,9 @@ export async function putBack(to: FileHandle, from: FileHandle, name: Buffer): P
   }
 }
 
-/** Takes from directories, the deepest first, what their owner was not to have; links on the way lead nowhere. */
+/**
+ * Takes from directories, the deepest first, what their owner was not to have; links on the way lead nowhere.
+ */
 export async function shutAgain(cell: FileHandle, shut: readonly Shut[]): Promise<void> {
   for (const { path, mode } of shut) {
     const directory = await openWay(cell, namesOf(path));

@@ -38,14 +38,19 @@ export interface RestorePlan {
 
 /** Where an archive is unpacked, below its cell. */
 export const ASIDE = ".restore";
-/** What only the seal has after a cell was emptied. Of the rest, which stays in an archived cell, it gives back what is missing. */
+/**
+ * What only the seal has after a cell was emptied. Of the rest, which stays in an archived cell, it gives
+ * back what is missing.
+ */
 const REPLACED: readonly string[] = ["worktree", "home"];
 const AGENTS: readonly string[] = ["worktree", "home", "artifacts"];
 
 /**
- * Brings an archived cell back from its seal: the hashes are checked, everything is unpacked aside and compared with the list of the seal, and only then put
- * in its place. Killed at any instant it can be asked for again. Answers how many entries there were.
- * @throws LazarusError `directory`, not retryable, naming what of the archive is damaged: then nothing was changed; else `directory` or `disk-full`.
+ * Brings an archived cell back from its seal: the hashes are checked, everything is unpacked aside and
+ * compared with the list of the seal, and only then put in its place. Killed at any instant it can be asked
+ * for again. Answers how many entries there were.
+ * @throws LazarusError `directory`, not retryable, naming what of the archive is damaged: then nothing was
+ * changed; else `directory` or `disk-full`.
  */
 export async function restoreCell(plan: RestorePlan): Promise<number> {
   const opened: FileHandle[] = [];
@@ -176,7 +181,10 @@ async function* readLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<string, 
   if (rest.length > 0) throw damaged("the list of what was sealed ends in the middle");
 }
 
-/** What was unpacked is on disk before anybody is told: one call for all of it, since a hundred thousand files each for themselves take minutes. */
+/**
+ * What was unpacked is on disk before anybody is told: one call for all of it, since a hundred thousand files
+ * each for themselves take minutes.
+ */
 async function syncFileSystem(plan: RestorePlan): Promise<void> {
   const child = spawn("sync", ["-f", plan.cellDir], {
     env: { PATH: plan.path, LC_ALL: "C" },

@@ -21,8 +21,9 @@ export interface SealPlan {
 }
 
 /**
- * Seals a cell into `archive/`: `cell.tar.gz`, `entries.jsonl.gz` (what is in it, with hashes), `branch.bundle` and `manifest.json` with the hashes of all
- * three, everything on disk when it returns. Killed at any instant there is the seal of before or the new one. Answers the bytes of the archive.
+ * Seals a cell into `archive/`: `cell.tar.gz`, `entries.jsonl.gz` (what is in it, with hashes),
+ * `branch.bundle` and `manifest.json` with the hashes of all three, everything on disk when it returns.
+ * Killed at any instant there is the seal of before or the new one. Answers the bytes of the archive.
  * @throws LazarusError `disk-full`, `directory`, `git`.
  */
 export async function sealCell(git: Git, plan: SealPlan): Promise<number> {

@@ -34,8 +34,9 @@ interface Finish {
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
- * Writes the members of a seal below one empty directory of ours, and nowhere else: whatever an archive says, a member lies in a directory that was itself
- * made just now, no name is met twice, links are made and never followed. Each member is compared with its line of the list as it is written.
+ * Writes the members of a seal below one empty directory of ours, and nowhere else: whatever an archive says,
+ * a member lies in a directory that was itself made just now, no name is met twice, links are made and never
+ * followed. Each member is compared with its line of the list as it is written.
  */
 export class Unpacker {
   /** Directories to be shut when all is done, the deepest first. */
@@ -53,7 +54,10 @@ export class Unpacker {
     this.#ownerOf = ownerOf;
   }
 
-  /** `line` is the member's in the list; null: there is no list. @throws LazarusError `directory`, not retryable, if the member is not what it should be. */
+  /**
+   * `line` is the member's in the list; null: there is no list. @throws LazarusError `directory`, not
+   * retryable, if the member is not what it should be.
+   */
   async add(member: Member, line: string | null): Promise<void> {
     const names = namesOf(member.path);
     const mode = (line === null ? member.mode : modeOf(line)) & KEPT_MODE;
@@ -178,7 +182,10 @@ export class Unpacker {
   }
 }
 
-/** Opens the directory that these names lead to, through no link; null where there is none. With no names it is `root` itself. */
+/**
+ * Opens the directory that these names lead to, through no link; null where there is none. With no names it
+ * is `root` itself.
+ */
 export async function openWay(root: FileHandle, names: readonly Buffer[]): Promise<FileHandle | null> {
   let current = root;
   for (const name of names) {
@@ -197,7 +204,10 @@ export function damaged(what: string): LazarusError {
 
 const NOTHING = Buffer.alloc(0);
 
-/** The names of a path, each of which is one: nothing absolute, no `..`, and it begins with a directory of the cell. */
+/**
+ * The names of a path, each of which is one: nothing absolute, no `..`, and it begins with a directory of the
+ * cell.
+ */
 export function namesOf(path: Buffer): Buffer[] {
   const names: Buffer[] = [];
   for (let at = 0; at <= path.length; ) {
@@ -223,7 +233,10 @@ function modeOf(line: string): number {
   return typeof mode === "string" && /^[01]?[0-7]{3,4}$/.test(mode) ? Number.parseInt(mode, 8) : 0;
 }
 
-/** Seconds as the system call takes them: cut to microseconds, and half a one more, since it drops what a float cannot hold. */
+/**
+ * Seconds as the system call takes them: cut to microseconds, and half a one more, since it drops what a
+ * float cannot hold.
+ */
 function secondsOf(mtime: string): number {
   const [, seconds = "", micros = ""] = /^(-?\d+)(?:\.(\d{1,6}))?/.exec(mtime) ?? [];
   return Number(seconds) + (Number(micros.padEnd(6, "0")) + 0.5) / 1e6;

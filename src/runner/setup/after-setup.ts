@@ -16,8 +16,9 @@ const MOST_NAMED = 20;
 const LONGEST_NAME = 200;
 
 /**
- * Names what the setup changed, and tells the cell's own git to leave alone what it does not know: it is no work of the agent's. It runs as the setup did, in the worktree, so
- * whatever lies there gains nothing that it did not have.
+ * Names what the setup changed, and tells the cell's own git to leave alone what it does not know: it is no
+ * work of the agent's. It runs as the setup did, in the worktree, so whatever lies there gains nothing that
+ * it did not have.
  */
 const SCRIPT = `
 set -u
@@ -35,7 +36,10 @@ fi
 rm -f .git/info/.lazarus-left
 `;
 
-/** Looks at the tree after a setup that ended well; nothing is said where git cannot be asked. @throws LazarusError `backend` or `disk-full`. */
+/**
+ * Looks at the tree after a setup that ended well; nothing is said where git cannot be asked. @throws
+ * LazarusError `backend` or `disk-full`.
+ */
 export async function lookAtTree(
   backend: Backend,
   around: Surroundings,

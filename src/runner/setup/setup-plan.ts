@@ -28,8 +28,9 @@ export interface SetupPlanDeps {
 }
 
 /**
- * What the configuration, and the repository's own file where that counts, say of setting a cell up; null: nothing. The file is read at the commit that
- * was pinned with the cell, in the mirror: nothing in the cell can change it.
+ * What the configuration, and the repository's own file where that counts, say of setting a cell up; null:
+ * nothing. The file is read at the commit that was pinned with the cell, in the mirror: nothing in the cell
+ * can change it.
  * @throws LazarusError `configuration` where the file cannot be used, or `git`.
  */
 export async function setupPlanOf(

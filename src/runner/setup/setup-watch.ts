@@ -51,8 +51,8 @@ const DEFAULT_LOG_BYTES = 50 * 1024 ** 2;
 const NOTHING_LEFT: Left = { changed: [], untracked: [] };
 
 /**
- * Looks at every setup a few times a second, ends what is over its limit or fills the disk, and reports the end. What could not be reported is reported at the next
- * look. It is no run yet: silence is no fault of it.
+ * Looks at every setup a few times a second, ends what is over its limit or fills the disk, and reports the
+ * end. What could not be reported is reported at the next look. It is no run yet: silence is no fault of it.
  */
 export class SetupWatch {
   readonly #deps: SetupWatchDeps;

@@ -13,7 +13,10 @@ import type { Gates } from "../gates.ts";
 import type { Mirrors } from "../git/mirror.ts";
 import type { SetupPlan } from "./setup-plan.ts";
 
-/** Its home: no agent can have that name. An agent's own holds its credentials, and what a setup fetches is run by it. */
+/**
+ * Its home: no agent can have that name. An agent's own holds its credentials, and what a setup fetches is
+ * run by it.
+ */
 export const SETUP_HOME = ".setup";
 const STATE = "setup";
 
@@ -29,7 +32,10 @@ export function setupStateOf(paths: Pick<CellPaths, "state">): string {
   return join(paths.state, STATE);
 }
 
-/** What every process of a setup gets: the agent's isolation, user and limits; a network, home and variables of its own. */
+/**
+ * What every process of a setup gets: the agent's isolation, user and limits; a network, home and variables
+ * of its own.
+ */
 export function setupSurroundings(
   parts: Omit<SetupDeps, "gates">,
   cell: Pick<CellSpec, "id" | "repository" | "user">,
@@ -54,7 +60,8 @@ export function setupGate(
 }
 
 /**
- * Begins the setup of a cell for a run, in a process that lives by itself as an agent's does, or finds it begun.
+ * Begins the setup of a cell for a run, in a process that lives by itself as an agent's does, or finds it
+ * begun.
  * @throws LazarusError `backend`, `agent-missing`, `directory`, `disk-full`.
  */
 export async function startSetup(

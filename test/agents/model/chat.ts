@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto";
 import { argsOf, type Item, list, type Protocol, record, textOf } from "./conversation.ts";
 import { openaiFault } from "./openai.ts";
 
-/** Chat completions, as opencode, qwen and most local models speak them. @see https://platform.openai.com/docs/api-reference/chat */
+/**
+ * Chat completions, as opencode, qwen and most local models speak them. @see
+ * https://platform.openai.com/docs/api-reference/chat
+ */
 export const chat: Protocol = {
   read(body) {
     const { model, messages, tools, stream, response_format } = record(body);

@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto";
 import { argsOf, type Item, list, type Protocol, record, type Tool, textOf } from "./conversation.ts";
 import { openaiFault } from "./openai.ts";
 
-/** The Responses API, as codex speaks it. @see https://platform.openai.com/docs/api-reference/responses-streaming */
+/**
+ * The Responses API, as codex speaks it. @see
+ * https://platform.openai.com/docs/api-reference/responses-streaming
+ */
 export const responses: Protocol = {
   read(body) {
     const { model, input, tools, stream } = record(body);

@@ -44,7 +44,9 @@ const JUDGEMENT = JSON.stringify({
   ...{ reasoning: "pretended", model_choice: "pro", next_speaker: "user" },
   ...{ complexity_reasoning: "pretended", complexity_score: 50 },
 });
-/** How each turn ends: some agents put words of their own into the model's mouth, and those prove no session. */
+/**
+ * How each turn ends: some agents put words of their own into the model's mouth, and those prove no session.
+ */
 const OURS = /I (?:began anew|went on from before)\.$/;
 const ASKED = new RegExp(`play: (${PLAYS.join("|")})\\b`, "g");
 

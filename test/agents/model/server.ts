@@ -33,7 +33,10 @@ const PATHS: readonly [RegExp, Protocol][] = [
   [/:(stream)?[gG]enerateContent$/, gemini],
 ];
 
-/** Starts a model that plays the script of `script.ts`, in the words of four vendors, on a free port of loopback. */
+/**
+ * Starts a model that plays the script of `script.ts`, in the words of four vendors, on a free port of
+ * loopback.
+ */
 export async function startModel(): Promise<PretendedModel> {
   const asked: Asked[] = [];
   const server = createServer((request, response) => {

@@ -1,4 +1,7 @@
-/** What each agent of a storm does, after it has left its trace in `$out`. Every commit is of a file of its own. */
+/**
+ * What each agent of a storm does, after it has left its trace in `$out`. Every commit is of a file of its
+ * own.
+ */
 const COMMIT = `n="$(date +%s%N)"; echo "$n" >"made-$n.txt"; git add . && git commit --quiet -m "Make $n"`;
 
 const SCRIPTS: Readonly<Record<string, string>> = {

@@ -33,7 +33,10 @@ export function hasLivingRun(world: World, base: string | null = null): boolean 
   return bases?.some((one) => base === null || one.base_name === base) === true;
 }
 
-/** Kills every process of some running cell, its shim with it. True where that left a run without an exit record. */
+/**
+ * Kills every process of some running cell, its shim with it. True where that left a run without an exit
+ * record.
+ */
 export async function killWithShim(world: World): Promise<boolean> {
   let isWithout = false;
   for (const { cell, n } of livingRuns(world)) {
@@ -77,7 +80,10 @@ export class Bystander {
   }
 }
 
-/** While Lazarus is down its agents die and their pid goes to somebody else. True where a handle could be forged. */
+/**
+ * While Lazarus is down its agents die and their pid goes to somebody else. True where a handle could be
+ * forged.
+ */
 export async function forgeHandle(world: World, bystander: Bystander): Promise<boolean> {
   const runs = livingRuns(world);
   await killWithShim(world);
@@ -88,7 +94,10 @@ export async function forgeHandle(world: World, bystander: Bystander): Promise<b
   return runs.length > 0;
 }
 
-/** The base branch is rewritten on the forge, the mirrors hear of it and are collected, by hand, as thoroughly as git can. */
+/**
+ * The base branch is rewritten on the forge, the mirrors hear of it and are collected, by hand, as thoroughly
+ * as git can.
+ */
 export async function rewriteBase(world: World): Promise<boolean> {
   const { server, dataDir } = world;
   for (const repo of REPOSITORIES) {

@@ -16,8 +16,8 @@ export interface Disk {
 }
 
 /**
- * A small ext4 of our own, where a commit takes as long as on a disk; a tmpfs where there are no loop devices; a directory whose writes doom.mjs refuses where
- * we may not mount at all.
+ * A small ext4 of our own, where a commit takes as long as on a disk; a tmpfs where there are no loop
+ * devices; a directory whose writes doom.mjs refuses where we may not mount at all.
  */
 export function makeDisk(ground: string): Disk {
   const dir = join(ground, "disk");

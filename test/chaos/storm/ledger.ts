@@ -49,7 +49,9 @@ export class Ledger {
   }
 }
 
-/** The storm writes only lines that it knows itself: no parser is needed, and none of Lazarus' is believed. */
+/**
+ * The storm writes only lines that it knows itself: no parser is needed, and none of Lazarus' is believed.
+ */
 function commandsIn(text: string): Asked[] {
   return text
     .split("\n")

@@ -13,7 +13,10 @@ export interface Leftovers {
   readonly left: string[];
 }
 
-/** Looks at everything a kill could have doubled, halved or left behind, besides answers. Lazarus must be at rest. */
+/**
+ * Looks at everything a kill could have doubled, halved or left behind, besides answers. Lazarus must be at
+ * rest.
+ */
 export async function lookForLeftovers(world: World): Promise<Leftovers> {
   const cells = peek(world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells ORDER BY seq"));
   if (cells === null) return { doubled: [], left: ["the registry cannot be read"] };
@@ -87,7 +90,8 @@ function directoryOf(world: World, cell: CellRow): string[] {
 
 function archiveOf(dir: string, cell: CellRow): string[] {
   const archive = join(dir, "archive");
-  // The bundle of the last collect lies there before anything is sealed, and the seal itself once a cell was brought back from it.
+  // The bundle of the last collect lies there before anything is sealed, and the seal itself once a cell was
+  // brought back from it.
   if (cell.state !== "archived") return [];
   const names = namesIn(archive).filter((name) => name !== "collected.bundle");
   if (names.sort().join(" ") !== "branch.bundle cell.tar.gz entries.jsonl.gz manifest.json")

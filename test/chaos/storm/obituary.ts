@@ -23,8 +23,9 @@ interface Remains {
 export const STARTING = "starting, before any job";
 
 /**
- * Looks at what each killed Lazarus left behind, before the next one does. What lay there already when it began, because the one before was killed too, and
- * it did not come so far as to touch it, is not counted again.
+ * Looks at what each killed Lazarus left behind, before the next one does. What lay there already when it
+ * began, because the one before was killed too, and it did not come so far as to touch it, is not counted
+ * again.
  */
 export class Coroner {
   readonly #world: World;

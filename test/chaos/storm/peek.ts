@@ -56,7 +56,10 @@ export function peek<T>(dataDir: string, look: (ask: Ask) => T): T | null {
   }
 }
 
-/** Reads what a killed Lazarus left, on a copy: it is for the next Lazarus to recover it. Null where there is no registry yet. */
+/**
+ * Reads what a killed Lazarus left, on a copy: it is for the next Lazarus to recover it. Null where there is
+ * no registry yet.
+ */
 export function autopsy<T>(dataDir: string, aside: string, look: (ask: Ask) => T): T | null {
   if (!existsSync(join(dataDir, "lazarus.db"))) return null;
   mkdirSync(aside, { recursive: true });

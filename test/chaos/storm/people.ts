@@ -5,7 +5,10 @@ import type { Entry, Ledger } from "./ledger.ts";
 import { type CellRow, peek } from "./peek.ts";
 import { MOVING_BASE, type Thread, type World } from "./world.ts";
 
-/** Comments are edited only when the forge's seconds tell it: what was touched within one may pass for untouched. */
+/**
+ * Comments are edited only when the forge's seconds tell it: what was touched within one may pass for
+ * untouched.
+ */
 const EDIT_AFTER_MS = 2_200;
 
 /** What people do, and how often. */
@@ -164,7 +167,10 @@ export class People {
     }
   }
 
-  /** The last round: half of what is idle is closed, some of what is archived destroyed; at most so many cells. */
+  /**
+   * The last round: half of what is idle is closed, some of what is archived destroyed; at most so many
+   * cells.
+   */
   async tidyUp(most: number): Promise<void> {
     const { lead } = this.#world.people;
     let left = most;

@@ -16,8 +16,9 @@ interface Letter {
 const WAYS = { "brought at once": 10, dropped: 2, doubled: 2, "late and shuffled": 5 } as const;
 
 /**
- * Stands between the forge's hooks and Lazarus: deliveries are dropped, doubled, shuffled, late; what comes while Lazarus is down is lost, as with real
- * servers, which never repeat one. `bringAll` brings what was never accepted, as a catch-up would notice it.
+ * Stands between the forge's hooks and Lazarus: deliveries are dropped, doubled, shuffled, late; what comes
+ * while Lazarus is down is lost, as with real servers, which never repeat one. `bringAll` brings what was
+ * never accepted, as a catch-up would notice it.
  */
 export class Postman {
   readonly tally = new Map<string, number>();

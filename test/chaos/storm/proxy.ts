@@ -36,7 +36,10 @@ export interface Ambush {
   sprung(): void;
 }
 
-/** Stands between Lazarus and the forge. Which request gets which fault is chosen by the seed and the order in which they come. */
+/**
+ * Stands between Lazarus and the forge. Which request gets which fault is chosen by the seed and the order in
+ * which they come.
+ */
 export class ForgeProxy {
   readonly tally = new Map<string, number>();
   /** Of each request a fault is made with this probability. */
@@ -111,7 +114,8 @@ export class ForgeProxy {
       deliver(answer, response, fault);
     });
     request.pipe(inner);
-    // Somebody who was killed in the middle of a request: the forge sees it cut as well. A whole one is worked off.
+    // Somebody who was killed in the middle of a request: the forge sees it cut as well. A whole one is
+    // worked off.
     request.once("close", () => {
       if (!request.complete) inner.destroy();
     });

@@ -24,8 +24,8 @@ function unrest(ask: Ask): Unrest {
 }
 
 /**
- * Waits until no job is open and no run alive, setting the clock forward over the pauses between retries. Answers what is
- * still open when nothing came to its end for `patienceMs`; empty when it came to rest.
+ * Waits until no job is open and no run alive, setting the clock forward over the pauses between retries.
+ * Answers what is still open when nothing came to its end for `patienceMs`; empty when it came to rest.
  */
 export async function comeToRest(world: World, clock: { ms: number }, patienceMs: number): Promise<string[]> {
   let end = performance.now() + patienceMs;

@@ -9,7 +9,9 @@ const DRAWN_FROM = 4;
 
 export const GOALS: readonly string[] = [...WINDOWS, ...Object.keys(STEPS)];
 
-/** Chooses how each life of Lazarus is to end, and counts what was hit: what was hit least is aimed at next. */
+/**
+ * Chooses how each life of Lazarus is to end, and counts what was hit: what was hit least is aimed at next.
+ */
 export class Schedule {
   readonly hits = new Map<string, number>();
   readonly #tries = new Map<string, number>();

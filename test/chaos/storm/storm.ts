@@ -57,7 +57,10 @@ export interface StormOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Lets a storm loose on a world of its own, lets it come to rest, and compares what was asked with what there is. */
+/**
+ * Lets a storm loose on a world of its own, lets it come to rest, and compares what was asked with what there
+ * is.
+ */
 export async function storm(options: StormOptions): Promise<Report> {
   const dice = new Dice(options.seed);
   const world = await makeWorld(dice, options.server);
@@ -180,8 +183,8 @@ class Storm {
   }
 
   /**
-   * What was killed again and again is let through: Lazarus gives up what seems to kill it, and on a busy machine no job that takes long would ever be done
-   * in lives so short.
+   * What was killed again and again is let through: Lazarus gives up what seems to kill it, and on a busy
+   * machine no job that takes long would ever be done in lives so short.
    */
   async #letThrough(): Promise<void> {
     const { victim, dataDir } = this.#world;

@@ -8,7 +8,9 @@ const HOUR_MS = 60 * 60_000;
 /** Clocks that differ from the forge's by more than a day are another matter. */
 const MOST_OFF_MS = 10 * HOUR_MS;
 
-/** What happens around Lazarus while it lives and dies: the disk fills, the clock jumps, agents are killed. */
+/**
+ * What happens around Lazarus while it lives and dies: the disk fills, the clock jumps, agents are killed.
+ */
 export class Weather {
   readonly tally = new Map<string, number>();
   readonly clock = { ms: 0 };

@@ -21,7 +21,10 @@ export interface Thread {
   readonly number: number;
 }
 
-/** Everything that a storm goes through: a forge, people, a Lazarus with a proxy before and a postman behind it, on a disk of its own. */
+/**
+ * Everything that a storm goes through: a forge, people, a Lazarus with a proxy before and a postman behind
+ * it, on a disk of its own.
+ */
 export interface World {
   readonly server: E2eServer;
   readonly proxy: ForgeProxy;
@@ -103,7 +106,8 @@ async function settle(at: {
   // Agents leave their traces there, as users of their own.
   chmodSync(join(lazarus.dir, "out"), 0o777);
   const agents = agentScripts(join(lazarus.dir, "out"));
-  // More cells than a range of the tests has users; beyond those ranges, so that nobody else's processes are taken for a cell's.
+  // More cells than a range of the tests has users; beyond those ranges, so that nobody else's processes are
+  // taken for a cell's.
   const firstUid = 1_100_000_000 + 10_000 * randomInt(10_000);
   const more = {
     uids: `${firstUid}-${firstUid + 9_999}`,

@@ -56,7 +56,10 @@ function inSpan(call: Call): (updatedAt: number) => boolean {
   };
 }
 
-/** The threads of some repositories that the query's `state`, `type`, `since` and `before` fit, the youngest first. */
+/**
+ * The threads of some repositories that the query's `state`, `type`, `since` and `before` fit, the youngest
+ * first.
+ */
 function listThreads(call: Call, repositories: readonly Repository[]): Reply {
   const query = call.url.searchParams;
   const state = query.get("state") ?? "open";

@@ -23,7 +23,10 @@ const PULL_FLAGS = [
 ];
 const PLAIN_FLAGS = ["create", "delete", "push", "fork", "wiki", "repository", "release", "package"];
 
-/** Spreads the names of a create-hook call as Gitea does: umbrella names widen, unknown ones vanish, none is `push`. */
+/**
+ * Spreads the names of a create-hook call as Gitea does: umbrella names widen, unknown ones vanish, none is
+ * `push`.
+ */
 export function subscribe(names: readonly string[]): Set<string> {
   const flags = new Set<string>();
   for (const name of names.length > 0 ? names : ["push"]) {

@@ -57,7 +57,9 @@ export class GitHttp {
     for (const child of this.#children) child.kill("SIGKILL");
   }
 
-  /** The answer waits until pull requests follow and events are queued, so that whoever pushed sees it done. */
+  /**
+   * The answer waits until pull requests follow and events are queued, so that whoever pushed sees it done.
+   */
   #receive(service: Service, by: User): Promise<void> {
     const { world, repo } = service;
     return world.exclusive(repo, async () => {

@@ -53,7 +53,9 @@ export async function git(dir: string, args: readonly string[], options: GitOpti
   return answer.stdout.replace(/\n$/, "");
 }
 
-/** The hook that refuses pushes in Gitea's words; what is allowed arrives by environment from `git-http.ts`. */
+/**
+ * The hook that refuses pushes in Gitea's words; what is allowed arrives by environment from `git-http.ts`.
+ */
 const PRE_RECEIVE = `#!/bin/sh
 refuse() {
   case "$STAND_IN_REFUSAL" in

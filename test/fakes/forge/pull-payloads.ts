@@ -120,7 +120,10 @@ function sideJson(
   };
 }
 
-/** Gitea calls everybody so whose last word is a request, an approval or a rejection; whether remarks count depends. */
+/**
+ * Gitea calls everybody so whose last word is a request, an approval or a rejection; whether remarks count
+ * depends.
+ */
 function requestedReviewers(world: World, pull: Pull): number[] {
   const last = new Map<number, number>();
   for (const review of pull.reviews) {

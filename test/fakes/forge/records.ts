@@ -49,7 +49,9 @@ export interface Comment {
   readonly reactions: Reaction[];
 }
 
-/** What a thread's timeline shows besides comments; its id is of the comments' sequence, as on real servers. */
+/**
+ * What a thread's timeline shows besides comments; its id is of the comments' sequence, as on real servers.
+ */
 export interface TimelineAct {
   readonly id: number;
   readonly repositoryId: number;

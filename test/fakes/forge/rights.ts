@@ -44,7 +44,9 @@ export type Login =
   | { readonly kind: "bad" }
   | { readonly kind: "user"; readonly user: User; readonly byPassword: boolean };
 
-/** Reads `Authorization`: `token X`, `Bearer X`, Basic with a password, or Basic with a token on either side. */
+/**
+ * Reads `Authorization`: `token X`, `Bearer X`, Basic with a password, or Basic with a token on either side.
+ */
 export function login(world: World, header: string | undefined): Login {
   if (!header) return { kind: "nobody" };
   const [scheme = "", value = ""] = header.split(" ", 2);

@@ -28,7 +28,10 @@ export class World {
   offsetMs = 0;
   readonly root: string;
   readonly deliveries: Deliveries;
-  /** Mimics go-gitea/gitea 32897: an API comment on a pull request is stored, then answered 500, without a hook. */
+  /**
+   * Mimics go-gitea/gitea 32897: an API comment on a pull request is stored, then answered 500, without a
+   * hook.
+   */
   readonly bugPullRequestComment: boolean;
   /** What it calls itself. */
   readonly version: string;

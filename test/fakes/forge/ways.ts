@@ -1,6 +1,6 @@
 /**
- * What servers do differently, seen on real ones. Lazarus relies on none of it: it works both ways. Whoever looks at a
- * server asks here what to expect of it, the stand-in here how to behave.
+ * What servers do differently, seen on real ones. Lazarus relies on none of it: it works both ways. Whoever
+ * looks at a server asks here what to expect of it, the stand-in here how to behave.
  */
 export interface Ways {
   /** The status under which a renamed repository's old name leads to the new one. */
@@ -54,7 +54,9 @@ const WAYS = {
 /** A kind of server: the three that were tried. */
 export type Line = keyof typeof WAYS;
 
-/** The line of servers whose ways a server has that calls itself so; a build without a version is a new one. */
+/**
+ * The line of servers whose ways a server has that calls itself so; a build without a version is a new one.
+ */
 export function lineOf(version: string): Line {
   if (version.includes("+gitea-")) return "forgejo-10";
   return /^1\.2[0-3]\./.test(version) ? "gitea-1.23" : "gitea-1.26";

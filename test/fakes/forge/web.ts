@@ -94,7 +94,9 @@ function asVisitor(call: Call, session: Session): Call {
   return { ...call, login: { kind: "user", user: call.world.user(session.userId), byPassword: true } };
 }
 
-/** What the comment form below a thread does; CRLF stays, an empty text with `status` only closes or reopens. */
+/**
+ * What the comment form below a thread does; CRLF stays, an empty text with `status` only closes or reopens.
+ */
 async function comment(call: Call): Promise<Reply> {
   const session = sessionOf(call);
   if (session.userId === null)

@@ -95,7 +95,9 @@ export class Deliveries {
     this.#put(hook, eventType, goJson(payload));
   }
 
-  /** What the "replay" button does: a new task with a new UUID, the stored text, signed with today's secret. */
+  /**
+   * What the "replay" button does: a new task with a new UUID, the stored text, signed with today's secret.
+   */
   redeliver(uuid: string): Delivery {
     const old = this.log.find((delivery) => delivery.uuid === uuid);
     const hook = old && this.#hooks.get(old.hookId);

@@ -59,7 +59,10 @@ export function parsePax(data: Buffer): Map<string, Buffer> {
 /** Offset and length of each piece of a sparse file, one after the other. */
 export type SparseMap = readonly number[];
 
-/** The pieces that a GNU header block of type `S`, or one of the blocks after it, names; `more`: another such block follows. */
+/**
+ * The pieces that a GNU header block of type `S`, or one of the blocks after it, names; `more`: another such
+ * block follows.
+ */
 export function parseOldSparse(block: Buffer, kind: "header" | "more"): { map: number[]; more: boolean } {
   const [from, most, flagAt] = kind === "header" ? ([386, 4, 482] as const) : ([0, 21, 504] as const);
   const map: number[] = [];

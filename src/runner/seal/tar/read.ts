@@ -26,7 +26,10 @@ export interface Member {
   readonly mtime: string;
   /** Where a link leads, or the path of the member that a hard link is another name of. */
   readonly target: Buffer;
-  /** How the file's holes lie is told in the archive: at the front of its stored bytes (`inside`), or already read (`map`). */
+  /**
+   * How the file's holes lie is told in the archive: at the front of its stored bytes (`inside`), or already
+   * read (`map`).
+   */
   readonly sparse: null | "inside" | { readonly map: SparseMap };
   /** Its bytes as they are stored. */
   bytes(): AsyncIterable<Buffer>;
@@ -36,7 +39,8 @@ const MOST_EXTENSION_BYTES = 1024 ** 2;
 const MOST_PIECES = 2_000_000;
 
 /**
- * Reads a tar (ustar, pax, GNU) member by member, without keeping more than one header in memory. Names are bytes and are not checked here.
+ * Reads a tar (ustar, pax, GNU) member by member, without keeping more than one header in memory. Names are
+ * bytes and are not checked here.
  * @throws LazarusError `directory` where it is damaged, or ends in the middle.
  */
 export async function* readTar(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Member, void> {
@@ -156,8 +160,8 @@ async function* withPadding(source: ByteSource, stored: number): AsyncGenerator<
 }
 
 /**
- * Splits the stored bytes of a sparse file whose map stands at their front: decimal numbers, a line each, how many pieces and then offset and length of
- * each, padded to whole blocks.
+ * Splits the stored bytes of a sparse file whose map stands at their front: decimal numbers, a line each, how
+ * many pieces and then offset and length of each, padded to whole blocks.
  * @see GNU tar manual, "PAX Format, Version 1.0"
  */
 export async function readInnerMap(

@@ -9,7 +9,10 @@ export class ByteSource {
     this.#chunks = stream[Symbol.asyncIterator]();
   }
 
-  /** Exactly `length` bytes; null where the stream is at its end. @throws LazarusError `directory` where it ends in the middle. */
+  /**
+   * Exactly `length` bytes; null where the stream is at its end. @throws LazarusError `directory` where it
+   * ends in the middle.
+   */
   async take(length: number): Promise<Buffer | null> {
     if (this.#rest.length === 0 && !(await this.#more())) return null;
     if (this.#rest.length >= length) return this.#cut(length);

@@ -1,0 +1,39 @@
+import type { Lifecycle } from "../cells/lifecycle.ts";
+import type { Registry } from "../cells/registry/registry.ts";
+import { nameOf } from "../commands/rights.ts";
+import { replies } from "../commands/words/replies.ts";
+import type { Forge } from "../gitea/port.ts";
+import type { Reading } from "./reading.ts";
+
+interface WithdrawnDeps {
+  readonly registry: Registry;
+  readonly lifecycle: Lifecycle;
+  readonly forge: Forge;
+}
+
+/** Cells that wait, whose asking comment is gone. */
+export async function withdrawnCells(
+  reading: Reading,
+  deps: Pick<WithdrawnDeps, "registry" | "forge">,
+): Promise<string[]> {
+  const gone: string[] = [];
+  for (const cell of deps.registry.ofThread(reading.repository.id, reading.number)) {
+    if (cell.state !== "proposed" || cell.askedInComment === null) continue;
+    if (deps.registry.lastRun(cell.id)?.state !== "waiting") continue;
+    // It may have been typed in another repository than it works on.
+    const name = nameOf(cell.asked?.repository ?? reading.repository);
+    if ((await deps.forge.comment(name, cell.askedInComment)) === null) gone.push(cell.id);
+  }
+  return gone;
+}
+
+export function withdraw(cellId: string, deps: Pick<WithdrawnDeps, "registry" | "lifecycle">): void {
+  const cell = deps.registry.cell(cellId);
+  const run = deps.registry.lastRun(cellId);
+  if (cell?.state !== "proposed" || run?.state !== "waiting") return;
+  deps.lifecycle.withdraw(cell, run, {
+    who: cell.requester.login,
+    why: replies.withdrawn(),
+    outcome: "discarded",
+  });
+}
