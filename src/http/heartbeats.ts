@@ -44,7 +44,8 @@ async function take(
   }
   const body = await readBody(request, BEAT_BYTES);
   if (body.kind === "cut") return answer(response, 400, "the body did not arrive whole");
-  if (body.kind === "too-large") return refuseBody(request, response, "the body is larger than 4 KB");
+  if (body.kind === "too-large")
+    return refuseBody(request, response, { status: 413, message: "the body is larger than 4 KB" });
   const words = readBeat(body.bytes.toString("utf8"), heartbeats.redact);
   if (words === null)
     return answer(

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler } from "express";
 import { type App, addressOf } from "../app.ts";
@@ -14,6 +14,13 @@ export interface SenderLimits {
   readonly headersMs: number;
   readonly requestMs: number;
   readonly lookMs: number;
+}
+
+/** Strangers hear yes or no: the reasons name the forge and this machine's paths. A proxy on this machine says for whom it asks. */
+function isFromHere({ socket, headers }: IncomingMessage): boolean {
+  const { remoteAddress = "" } = socket;
+  const isForwarded = "forwarded" in headers || "x-forwarded-for" in headers || "via" in headers;
+  return !isForwarded && /^(127\.|::1$|::ffff:127\.)/.test(remoteAddress);
 }
 
 const LIMITS: SenderLimits = { headersMs: 10_000, requestMs: 30_000, lookMs: 5_000 };
@@ -35,11 +42,10 @@ export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<H
   web.disable("x-powered-by");
   web.disable("etag");
   web.get("/healthz", (_request, response) => void response.json({ ok: true }));
-  web.get("/readyz", (_request, response) => {
+  web.get("/readyz", (request, response) => {
     const reasons = app.notReady();
-    response
-      .status(reasons.length === 0 ? 200 : 503)
-      .json(reasons.length === 0 ? { ready: true } : { ready: false, reasons });
+    if (reasons.length === 0) response.json({ ready: true });
+    else response.status(503).json({ ready: false, ...(isFromHere(request) ? { reasons } : {}) });
   });
   web.use(
     createReceiver({

@@ -1,5 +1,5 @@
 import { type Clock, toIso } from "../clock.ts";
-import { isRetryable, LazarusError } from "../errors.ts";
+import { isRetryable, LazarusError, systemCode } from "../errors.ts";
 import { type JobKind, subjectOf } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
 import { BACKOFF, backoffMs } from "./backoff.ts";
@@ -116,7 +116,8 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   ): void {
     const { claim, error, worker, inOutage } = at;
     const counted = job.attempt - job.outages;
-    if (!isRetryable(error) || (counted >= job.maxAttempts && !inOutage)) {
+    const most = isBug(error) ? Math.min(job.maxAttempts, MOST_FOR_BUGS) : job.maxAttempts;
+    if (!isRetryable(error) || (counted >= most && !inOutage)) {
       bury({ claim, kind: job.kind, job, fault: null }, error, worker);
       return;
     }
@@ -152,6 +153,14 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   }
 
   return { run, bury, isFinishing: () => finishing };
+}
+
+/** What nobody foresaw comes again for the same input: it must not keep a lane for hours. */
+const MOST_FOR_BUGS = 3;
+
+/** Neither an error of ours, nor one of the system or of SQLite, which have a code. */
+function isBug(error: unknown): boolean {
+  return !(error instanceof LazarusError) && systemCode(error) === undefined;
 }
 
 /** Whose job it was, as far as what it holds tells. */

@@ -29,19 +29,23 @@ export function readBody(request: Request, maxBytes: number): Promise<Body> {
 }
 
 /**
- * Of a body that is too large so much more is taken and forgotten, so that its sender hears why; whoever
+ * Of a body that is not wanted so much is taken and forgotten, so that its sender hears why; whoever
  * sends more is cut off.
  */
 const MOST_FORGOTTEN_BYTES = 64 * 1024 * 1024;
 
 /**
- * Answers a request whose body is too large with 413, at once, and closes the connection when the sender has
+ * Answers a request whose body is not wanted, at once, and closes the connection when the sender has
  * come to its end. Closing it while bytes still come would reset it, and the sender would lose the answer
  * before reading it. A sender that never ends is cut off by the server's time limit for a request.
  */
-export function refuseBody(request: Request, response: Response, message: string): void {
+export function refuseBody(
+  request: Request,
+  response: Response,
+  { status, message }: { readonly status: 401 | 413; readonly message: string },
+): void {
   const said = Buffer.from(JSON.stringify({ error: message }));
-  response.status(413).set({ "Content-Type": "application/json; charset=utf-8", Connection: "close" });
+  response.status(status).set({ "Content-Type": "application/json; charset=utf-8", Connection: "close" });
   // With its length the answer is whole for its reader before the connection ends.
   response.set("Content-Length", String(said.length)).write(said);
   let bytes = 0;

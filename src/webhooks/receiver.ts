@@ -57,17 +57,16 @@ const onlyJson: RequestHandler = (request, response, next) => {
 type Verifying = ReceiverDeps & { readonly verifiers: readonly Webhooks[] };
 
 async function receive(request: Request, response: Response, deps: Verifying): Promise<void> {
+  const signature = request.get("x-hub-signature-256");
+  // Whoever could not sign anything is not listened to.
+  if (signature === undefined || !SIGNATURE.test(signature))
+    return refuseBody(request, response, { status: 401, message: NOT_SIGNED });
   const read = await readBody(request, MOST_BODY_BYTES);
   if (read.kind === "cut") return answer(response, 400, "the body did not arrive whole");
-  if (read.kind === "too-large") return refuseBody(request, response, "the body is larger than 5 MiB");
+  if (read.kind === "too-large")
+    return refuseBody(request, response, { status: 413, message: "the body is larger than 5 MiB" });
   const body = read.bytes.toString("utf8");
-  if (!(await isSigned(body, request.get("x-hub-signature-256"), deps.verifiers))) {
-    return answer(
-      response,
-      401,
-      "X-Hub-Signature-256 is missing or wrong: does the hook have the secret of forge.webhook_secret?",
-    );
-  }
+  if (!(await isSigned(body, signature, deps.verifiers))) return answer(response, 401, NOT_SIGNED);
   let payload: unknown;
   try {
     payload = JSON.parse(body);
@@ -93,12 +92,12 @@ async function receive(request: Request, response: Response, deps: Verifying): P
   response.status(202).json({ accepted: true });
 }
 
-async function isSigned(
-  body: string,
-  signature: string | undefined,
-  verifiers: readonly Webhooks[],
-): Promise<boolean> {
-  if (signature === undefined || !/^sha256=[0-9a-f]{64}$/.test(signature) || body === "") return false;
+const SIGNATURE = /^sha256=[0-9a-f]{64}$/;
+const NOT_SIGNED =
+  "X-Hub-Signature-256 is missing or wrong: does the hook have the secret of forge.webhook_secret?";
+
+async function isSigned(body: string, signature: string, verifiers: readonly Webhooks[]): Promise<boolean> {
+  if (body === "") return false;
   for (const webhooks of verifiers) {
     if (await webhooks.verify(body, signature)) return true;
   }

@@ -396,6 +396,25 @@ export function queueContract(name: string, make: MakeQueue): void {
         expect(queue.retry(id)).toBe(false);
       });
 
+      it("tries three times what nobody foresaw, and as often as asked what has a code", async () => {
+        const bug = putId(admit(1, { maxAttempts: 60 }));
+        const full = putId(admit(2, { maxAttempts: 60 }));
+        queue.work({
+          admit: async (job) => {
+            if (job.payload.run === 1) throw new TypeError("x is not a function");
+            throw Object.assign(new Error("the disk is full"), { code: "SQLITE_FULL" });
+          },
+        });
+        for (let time = 0; time < 6; time++) {
+          await queue.idle();
+          await clock.advance(60_000);
+        }
+        await queue.idle();
+        expect(row(bug)).toMatchObject({ state: "dead", attempt: 3, error: "x is not a function" });
+        expect(row(full)?.state).toBe("waiting");
+        expect(row(full)?.attempt).toBeGreaterThan(3);
+      });
+
       it("does not retry what cannot be helped by it", async () => {
         const id = putId(admit(1));
         queue.work({

@@ -104,7 +104,7 @@ describe("an agent that writes into the cell's own files, as it can in `process`
     const brief = await stage.lazarus.readCell(cellId, "../../brief.md");
     await stage.type(stage.dev, issue, "/lazarus revive");
     await stage.card(issue, /2 commits/);
-    expect(brief).toContain("# Mission: A task for follower");
+    expect(brief).toContain("A task for follower");
     expect(await stage.lazarus.readCell(cellId, "../../brief.md")).toBe(brief);
   });
 

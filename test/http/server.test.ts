@@ -44,10 +44,22 @@ it("cuts a slow sender off, in its headers and in its body", async () => {
       socket.on("error", () => {});
       socket.on("close", () => resolve(answer));
     });
-  const head = "POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  const signature = `X-Hub-Signature-256: sha256=${"0".repeat(64)}\r\n`;
+  const head = `POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${signature}`;
   expect(await slow(head)).toContain("408");
   expect(await slow(`${head}Content-Length: 100\r\n\r\n{`)).toContain("408");
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+});
+
+it("says why it is not ready to this machine alone, not to those for whom a proxy asks", async () => {
+  server = await listen({ ...app, notReady: () => ["the forge at http://10.0.0.7 does not answer"] });
+  const ask = async (headers: Record<string, string>) => {
+    const answer = await fetch(`${server.url}/readyz`, { headers });
+    return [answer.status, await answer.json()];
+  };
+  expect(await ask({})).toEqual([503, { ready: false, reasons: [expect.stringContaining("10.0.0.7")] }]);
+  for (const name of ["X-Forwarded-For", "Forwarded", "Via"])
+    expect(await ask({ [name]: "1.2.3.4" })).toEqual([503, { ready: false }]);
 });
 
 it("names the key of an address that is taken", async () => {

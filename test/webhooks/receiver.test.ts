@@ -235,6 +235,8 @@ describe("bodies of the wrong kind", () => {
 });
 
 describe("bodies that are too large", () => {
+  /** Whoever sends none is not listened to at all. */
+  const SIGNED = `sha256=${"0".repeat(64)}`;
   const filler = (bytes: number) => Buffer.alloc(bytes, 0x20);
 
   it("are 413, one byte over 5 MiB and not before", async () => {
@@ -246,7 +248,10 @@ describe("bodies that are too large", () => {
   it("are 413 by what they announce, before they come", async () => {
     await serve();
     const status = await new Promise<number>((resolve, reject) => {
-      const headers = { "Content-Type": "application/json", "Content-Length": String(100 * 1024 * 1024) };
+      const headers = {
+        ...{ "Content-Type": "application/json", "X-Hub-Signature-256": SIGNED },
+        "Content-Length": String(100 * 1024 * 1024),
+      };
       const sent = request(url(), { method: "POST", headers }, (answer: IncomingMessage) => {
         resolve(answer.statusCode ?? 0);
         sent.destroy();
@@ -260,7 +265,10 @@ describe("bodies that are too large", () => {
   it("are 413 when they come in chunks that announce nothing", async () => {
     await serve();
     const status = await new Promise<number>((resolve) => {
-      const headers = { "Content-Type": "application/json", "Transfer-Encoding": "chunked" };
+      const headers = {
+        ...{ "Content-Type": "application/json", "X-Hub-Signature-256": SIGNED },
+        "Transfer-Encoding": "chunked",
+      };
       const sent = request(url(), { method: "POST", headers }, (answer: IncomingMessage) => {
         resolve(answer.statusCode ?? 0);
         sent.destroy();
@@ -286,7 +294,7 @@ describe("bodies that are too large", () => {
       });
       socket.on("close", () => resolve({ said, trouble }));
       socket.write(
-        `POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${head}\r\n\r\n`,
+        `POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Hub-Signature-256: ${SIGNED}\r\n${head}\r\n\r\n`,
       );
       for (const part of body) socket.write(part);
       // Reads only now: an answer that was lost by a reset is not seen.
@@ -321,6 +329,20 @@ describe("bodies that are too large", () => {
       expect(said.match(/^Connection: close\r$/gm)).toHaveLength(1);
     }
     expect(jobs()).toEqual([]);
+  });
+
+  it("are 401 at once where nothing is signed, before any of them has come", async () => {
+    await serve();
+    const status = await new Promise<number>((resolve, reject) => {
+      const headers = { "Content-Type": "application/json", "Content-Length": String(4 * 1024 * 1024) };
+      const sent = request(url(), { method: "POST", headers }, (answer: IncomingMessage) => {
+        resolve(answer.statusCode ?? 0);
+        sent.destroy();
+      });
+      sent.on("error", reject);
+      sent.flushHeaders();
+    });
+    expect(status).toBe(401);
   });
 
   it("are cut off in the end, however much is sent", async () => {

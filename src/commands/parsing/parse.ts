@@ -30,6 +30,7 @@ export interface Problem {
     | "open-quote"
     | "too-many"
     | "too-long"
+    | "too-much-text"
     | "unknown-flag"
     | "repeated-flag"
     | "missing-value"
@@ -50,7 +51,7 @@ const LONGEST_COMMAND = 2000;
  * whatever the text.
  */
 export function parseCommands(text: string, grammar: readonly VerbGrammar[]): Parsed[] {
-  if (Buffer.byteLength(text) > LONGEST_COMMENT_BYTES) return [];
+  if (Buffer.byteLength(text) > LONGEST_COMMENT_BYTES) return tooMuch(text);
   const lines = text.split(/\r\n|\r|\n/);
   const starts = typedLines(lines);
   const parsed = starts.slice(0, MOST_COMMANDS).map((start, index): Parsed => {
@@ -64,6 +65,14 @@ export function parseCommands(text: string, grammar: readonly VerbGrammar[]): Pa
   if (beyond === undefined) return parsed;
   const typed = cut((lines[beyond] ?? "").trim());
   return [...parsed, { kind: "problem", line: beyond + 1, problem: { code: "too-many", typed, hint: null } }];
+}
+
+/** Of a text that is too long to be read as Markdown only one thing is said: whether somebody meant us. */
+function tooMuch(text: string): Parsed[] {
+  const at = text.search(/^ {0,3}\/lazarus(?=\s|$)/im);
+  if (at < 0) return [];
+  const line = text.slice(0, at).split(/\r\n|\r|\n/).length;
+  return [{ kind: "problem", line, problem: { code: "too-much-text", typed: "/lazarus", hint: null } }];
 }
 
 /** The words of a line as a shell would split it, without expansions. */

@@ -20,6 +20,8 @@ export function problemReply(problem: Problem): Sentence {
       return say`A quote is not closed in ${c(typed)}.`;
     case "too-long":
       return say`That command is longer than I read: ${c(typed)} …`;
+    case "too-much-text":
+      return say`That comment is longer than I read (64 KB): type the command in a comment of its own.`;
     case "too-many":
       return replies.tooMany();
     default:

@@ -101,6 +101,12 @@ describe("a problem", () => {
     expect(only(`/lazarus summon -- ${"a".repeat(3000)}`)).toMatchObject({ kind: "command" });
   });
 
+  test("is a comment of more than 64 KB with a command in it", () => {
+    expect(parse(`${"x".repeat(64 * 1024)}\n/lazarus stop\n/lazarus help`)).toEqual([
+      { kind: "problem", line: 2, problem: { code: "too-much-text", typed: "/lazarus", hint: null } },
+    ]);
+  });
+
   test("is said once for everything beyond ten commands", () => {
     const parsed = parse("/lazarus stop\n".repeat(14));
     expect(parsed).toHaveLength(11);
@@ -144,7 +150,7 @@ describe("nothing is said to Lazarus", () => {
     ["in a line that goes on with a quote", "> as dev said\n/lazarus stop"],
     ["in a line that goes on with a list item's quote", "- > as dev said\n/lazarus stop"],
     ["in an empty comment", ""],
-    ["in a comment of more than 64 KB", `/lazarus stop\n${"x".repeat(64 * 1024)}`],
+    ["in a long comment that only mentions us", `see /lazarus stop\n${"x".repeat(64 * 1024)}`],
   ])("%s", (_, text) => {
     expect(parse(text)).toEqual([]);
   });
