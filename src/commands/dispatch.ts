@@ -7,7 +7,7 @@ import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { confirm } from "./access/confirm-repository.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
-import { GRAMMAR, verbNamed } from "./index.ts";
+import { verbNamed } from "./index.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
 import { nameOf } from "./rights.ts";
 import { replies } from "./words/replies.ts";
@@ -179,6 +179,3 @@ export function tailDied(job: Job<"tail">, error: unknown, deps: DeathDeps): voi
   const reply = replies.deadJob("logs", deps.redact(explainToPeople(error)));
   answerRefusal(job.payload.asker, { kind: "refused", code: "failed", reply }, deps);
 }
-
-/** The verbs and flags people can type; for the thread handler's parser. */
-export const grammar = GRAMMAR;

@@ -107,7 +107,6 @@ export const mission = z.object({
 export type MissionUpdate = z.infer<typeof mission>;
 
 export const processName = z.object({ pid: z.number(), command: z.string() });
-export type ProcessName = z.infer<typeof processName>;
 
 /** A setup that was begun in a cell, for one of its runs. */
 export const setupBegun = z.object({

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -178,11 +177,4 @@ export async function everythingShown(stage: Stage): Promise<string> {
   const numbers = (issues.json as { number: number }[]).map((one) => one.number);
   const comments = await Promise.all(numbers.map((number) => stage.server.comments(stage.repo, number)));
   return [issues.text, JSON.stringify(comments), stage.lazarus.log].join("\n");
-}
-
-/** SHA-256 of a file, for what must not change. */
-export async function fingerprint(path: string): Promise<string> {
-  return createHash("sha256")
-    .update(await readFile(path))
-    .digest("hex");
 }

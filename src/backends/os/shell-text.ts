@@ -14,7 +14,7 @@ export interface ShellText {
 
 /** Where a shell finds its script; 3 is left to whoever reads what the started program says of itself. */
 export const SCRIPT_FD = 4;
-export const FIRST_DATA_FD = 5;
+const _FIRST_DATA_FD = 5;
 
 /** With its closing NUL. @see execve(2), MAX_ARG_STRLEN */
 const WORD_BYTES = 128 * 1024;
