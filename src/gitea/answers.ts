@@ -196,6 +196,7 @@ const review = z
     user: author,
     state: text,
     official: flag,
+    stale: flag,
     dismissed: flag,
     submitted_at: time,
   })
@@ -208,6 +209,7 @@ const review = z
       author: seen.user,
       state: REVIEW_STATES[seen.state] ?? "other",
       isOfficial: seen.official && !seen.dismissed,
+      isStale: seen.stale,
       submittedAt: seen.submitted_at,
     };
   });

@@ -182,6 +182,8 @@ export interface Review {
   readonly author: Person;
   readonly state: "approved" | "changes-requested" | "comment" | "other";
   readonly isOfficial: boolean;
+  /** What it is about has changed since. */
+  readonly isStale: boolean;
   readonly submittedAt: number;
 }
 

@@ -146,19 +146,24 @@ async function endedBy(
   return { source: "doing", id: doing.id, closes: [...ofDrafts, ...ofMissions] };
 }
 
-/** An official approval of a draft, by somebody who may close its cell, that says no command of its own. */
+/**
+ * An official approval of a draft as it is now, by somebody who may close its cell, that says no command of its
+ * own; none while somebody else asks for changes.
+ */
 async function approvalOf(seen: Seen, drafts: readonly Cell[], deps: ActDeps): Promise<Act | null> {
   if (drafts.length === 0) return null;
   const approval = seen.reviews.findLast(
     (one) =>
       one.state === "approved" &&
       one.isOfficial &&
+      !one.isStale &&
       one.author.id !== seen.botId &&
       one.submittedAt >= seen.since &&
       !deps.handled.isMarked(seen.repository.id, "review", one.id) &&
       deps.parse(one.body).length === 0,
   );
-  if (approval === undefined || !(await isDirector(approval.author, seen.repository, deps))) return null;
+  if (approval === undefined || isObjectedTo(approval, seen.reviews)) return null;
+  if (!(await isDirector(approval.author, seen.repository, deps))) return null;
   const by = approval.author.login;
   const closes = drafts.map((cell) => ({
     cellId: cell.id,
@@ -167,6 +172,15 @@ async function approvalOf(seen: Seen, drafts: readonly Cell[], deps: ActDeps): P
     isApproval: true,
   }));
   return { source: "review", id: approval.id, closes };
+}
+
+/** Whether the last word of somebody else, whose word counts, is that something has to change. */
+function isObjectedTo(approval: Review, reviews: readonly Review[]): boolean {
+  const last = new Map<number, Review["state"]>();
+  for (const { author, state, isOfficial } of reviews)
+    if (isOfficial && (state === "approved" || state === "changes-requested")) last.set(author.id, state);
+  last.delete(approval.author.id);
+  return [...last.values()].includes("changes-requested");
 }
 
 function closingBy(login: string, outcome: Closing["outcome"]): Closing {

@@ -227,6 +227,22 @@ describe("an approval of the draft", () => {
     expect(rig.cell().state).toBe("idle");
   });
 
+  it("of what was changed since closes nothing, nor while somebody else asks for changes", async () => {
+    published();
+    await approve("owner", "good");
+    await rig.standIn.people.commit("lazarus", "acme/app", { branch: "topic", files: { "b.txt": "b" } });
+    await look();
+    expect(rig.cell().state).toBe("idle");
+    await rig.standIn.people.review("dev", pull, { state: "REQUEST_CHANGES", body: "not yet" });
+    await approve("owner", "good now");
+    await look();
+    expect(rig.cell().state).toBe("idle");
+    await approve("dev", "fine");
+    await approve("owner", "good now");
+    await look();
+    expect(rig.cell()).toMatchObject({ state: "closing", closing: { by: "owner" } });
+  });
+
   it("that says a command is that command alone", async () => {
     published();
     await approve("owner", "/lazarus tell go on");
