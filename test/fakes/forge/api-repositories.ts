@@ -108,8 +108,9 @@ function permission(call: Call): Reply {
 function reviewers(call: Call): Reply {
   const repo = repoOf(call);
   const asking = mustUser(call);
-  if (!may(call, repo, "write")) throw refuse(call, 403, "doer has no permission to get reviewers");
   const { world } = call;
+  if (!may(call, repo, "write") && !world.ways.readersPropose)
+    throw refuse(call, 403, "doer has no permission to get reviewers");
   const ids = new Set<number>(repo.collaborators.keys());
   for (const team of world.teams) {
     if (team.organizationId !== repo.ownerId) continue;

@@ -7,6 +7,8 @@ export interface Ways {
   readonly renamed: 301 | 307;
   /** What somebody with write permission is answered who asks for their own permission. */
   readonly ownPermission: 200 | 403;
+  /** Whether somebody who may only read may list reviewers and propose a branch of the repository. */
+  readonly readersPropose: boolean;
   /** Whether every edit tells of labels too, as nulls. */
   readonly editsTellLabels: boolean;
   /** How many comments the issue has in the delivery of its first one. */
@@ -26,6 +28,7 @@ export interface Ways {
 const GITEA_1_23: Ways = {
   renamed: 307,
   ownPermission: 403,
+  readersPropose: false,
   editsTellLabels: false,
   firstCommentCounts: 0,
   removalMoves: true,
@@ -40,6 +43,7 @@ const WAYS = {
   "gitea-1.26": {
     renamed: 301,
     ownPermission: 200,
+    readersPropose: false,
     editsTellLabels: true,
     firstCommentCounts: 1,
     removalMoves: false,
@@ -48,7 +52,7 @@ const WAYS = {
     nobodyRequested: [],
     fieldsOf2025: true,
   },
-  "forgejo-10": { ...GITEA_1_23, refusal: "Forgejo: " },
+  "forgejo-10": { ...GITEA_1_23, refusal: "Forgejo: ", readersPropose: true },
 } as const satisfies Record<string, Ways>;
 
 /** A kind of server: the three that were tried. */
