@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Line, lineOf } from "../fakes/forge/ways.ts";
+import { type Line, lineOf, waysOf } from "../fakes/forge/ways.ts";
 import { accountFacts } from "./account-facts.ts";
 import { gitFacts } from "./git-facts.ts";
 import { type Ground, prepare } from "./ground.ts";
@@ -52,7 +52,9 @@ describe.each(servers)("facts about %s", (name, start) => {
 
 /** Only the real server shows what the stand-in must look like; without one there is nothing to compare. */
 if (real) {
-  it("sends deliveries with the same fields in the same order from both servers", () => {
+  it("sends deliveries with the same fields in the same order from both servers", (context) => {
+    if (realLine !== null && !waysOf(realLine).fieldsOfGitea)
+      return context.skip("Gitea's fields, which alone the stand-in writes");
     const standIn = shapes.get(`the stand-in as ${realLine}`) ?? shapes.get("the stand-in as gitea-1.23");
     const honest = shapes.get("the real server");
     expect(standIn?.size).toBeGreaterThan(12);

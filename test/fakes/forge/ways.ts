@@ -9,6 +9,10 @@ export interface Ways {
   readonly ownPermission: 200 | 403;
   /** Whether somebody who may only read may list reviewers and propose a branch of the repository. */
   readonly readersPropose: boolean;
+  /** Whether a branch that is deleted by API is told of by a delivery. */
+  readonly deletionTold: boolean;
+  /** Whether payloads have Gitea's fields in Gitea's order: the stand-in writes no others. */
+  readonly fieldsOfGitea: boolean;
   /** Whether every edit tells of labels too, as nulls. */
   readonly editsTellLabels: boolean;
   /** How many comments the issue has in the delivery of its first one. */
@@ -29,6 +33,8 @@ const GITEA_1_23: Ways = {
   renamed: 307,
   ownPermission: 403,
   readersPropose: false,
+  deletionTold: true,
+  fieldsOfGitea: true,
   editsTellLabels: false,
   firstCommentCounts: 0,
   removalMoves: true,
@@ -38,12 +44,16 @@ const GITEA_1_23: Ways = {
   fieldsOf2025: false,
 };
 
+const FORGEJOS = { deletionTold: false, fieldsOfGitea: false } as const;
+
 const WAYS = {
   "gitea-1.23": GITEA_1_23,
   "gitea-1.26": {
     renamed: 301,
     ownPermission: 200,
     readersPropose: false,
+    deletionTold: true,
+    fieldsOfGitea: true,
     editsTellLabels: true,
     firstCommentCounts: 1,
     removalMoves: false,
@@ -52,7 +62,7 @@ const WAYS = {
     nobodyRequested: [],
     fieldsOf2025: true,
   },
-  "forgejo-10": { ...GITEA_1_23, refusal: "Forgejo: ", readersPropose: true },
+  "forgejo-10": { ...GITEA_1_23, refusal: "Forgejo: ", readersPropose: true, ...FORGEJOS },
 } as const satisfies Record<string, Ways>;
 
 /** A kind of server: the three that were tried. */
