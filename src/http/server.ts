@@ -16,7 +16,10 @@ export interface SenderLimits {
   readonly lookMs: number;
 }
 
-/** Strangers hear yes or no: the reasons name the forge and this machine's paths. A proxy on this machine says for whom it asks. */
+/**
+ * Strangers hear yes or no: the reasons name the forge and this machine's paths. A proxy on this machine says
+ * for whom it asks.
+ */
 function isFromHere({ socket, headers }: IncomingMessage): boolean {
   const { remoteAddress = "" } = socket;
   const isForwarded = "forwarded" in headers || "x-forwarded-for" in headers || "via" in headers;

@@ -147,8 +147,8 @@ async function endedBy(
 }
 
 /**
- * An official approval of a draft as it is now, by somebody who may close its cell, that says no command of its
- * own; none while somebody else asks for changes.
+ * An official approval of a draft as it is now, by somebody who may close its cell, that says no command of
+ * its own; none while somebody else asks for changes.
  */
 async function approvalOf(seen: Seen, drafts: readonly Cell[], deps: ActDeps): Promise<Act | null> {
   if (drafts.length === 0) return null;
