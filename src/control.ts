@@ -186,6 +186,10 @@ export async function openControl(
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];
   steps.admitWaiting();
+  // A command line elsewhere may have known too little to look through what a run left.
+  for (const cell of registry.list(["active", "idle", "closing"]))
+    if (cell.stuck?.isOver && cell.stuck.job === "collect")
+      registry.transaction(() => steps.advance(cell.id));
   return {
     db,
     queue,

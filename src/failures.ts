@@ -3,7 +3,8 @@ import type { Deps } from "./commands/command.ts";
 import { commandDied, tailDied } from "./commands/dispatch.ts";
 import { explainToPeople, LazarusError } from "./errors.ts";
 import type { Reach } from "./gitea/reach.ts";
-import { type JobKind, subjectOf } from "./protocol/jobs.ts";
+import type { JobKind } from "./protocol/jobs.ts";
+import { subjectOf } from "./protocol/subject.ts";
 import type { Job, WorkOptions } from "./queue/queue.ts";
 
 interface TellDeps extends Pick<Deps, "registry"> {

@@ -2,6 +2,7 @@ import type {
   AgentBeat,
   ForgeAsker,
   Fork,
+  GivenSecret,
   Harvest,
   PeoplePush,
   RepositoryRef,
@@ -215,6 +216,8 @@ export interface Run {
   readonly exitSays: string | null;
   /** When a quota resets, as the agent said. */
   readonly resetsAt: number | null;
+  /** What its agent was given that must not leave the cell; null: nobody wrote it down. */
+  readonly secrets: readonly GivenSecret[] | null;
   /** How its cell was set up for it; null: it was not. */
   readonly setup: Setup | null;
 }

@@ -1,7 +1,8 @@
 import { LazarusError } from "../errors.ts";
-import { JOBS, type JobKind, type JobPayload, subjectOf } from "../protocol/jobs.ts";
+import { JOBS, type JobKind, type JobPayload } from "../protocol/jobs.ts";
 import type { AnyReport, RunnerKind } from "../protocol/reports.ts";
 import type { RunnerPort } from "../protocol/runner-port.ts";
+import { subjectOf } from "../protocol/subject.ts";
 import type { Handler, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Registry } from "./registry/registry.ts";
 

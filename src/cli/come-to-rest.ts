@@ -1,4 +1,4 @@
-import { isBeingSetUp, type Run } from "../cells/cell.ts";
+import { type Cell, isBeingSetUp, type Run } from "../cells/cell.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import { decide, isRetryInLine } from "../cells/steps/decide.ts";
 import { systemClock, toIso } from "../clock.ts";
@@ -55,13 +55,20 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
     if (awaySince !== null && systemClock.monotonic() - awaySince >= AWAY_MS)
       return leftWaiting(answer, waits, own === null);
     if (waits.length === 0 && isAtRest(id, registry)) {
-      if (own === null) return answer;
+      if (own === null) return gaveUp(answer, cell);
       await own.idle();
-      if (isAtRest(id, registry) && waitsForForge(jobsOf(id, at.parts.queue)).length === 0) return answer;
+      if (isAtRest(id, registry) && waitsForForge(jobsOf(id, at.parts.queue)).length === 0)
+        return gaveUp(answer, registry.cell(id));
     }
     at.patience.wait(() => `${line}${waits.length === 0 ? "" : `; ${listed(waits)}: waiting for the forge`}`);
     await sleepOr(at.options.signal);
   }
+}
+
+/** What was typed is done, but what follows from it cannot be done, and is not tried again by itself. */
+function gaveUp(answer: StoredAnswer, cell: Pick<Cell, "stuck"> | null): StoredAnswer {
+  if (!cell?.stuck?.isOver) return answer;
+  return { ...answer, exitCode: EXIT.failed, text: `${answer.text}\nBut ${cell.stuck.why}.` };
 }
 
 function isRunning(cellId: string, registry: Registry): boolean {
@@ -102,6 +109,7 @@ function isAtRest(cellId: string, registry: Registry): boolean {
   const run = registry.lastRun(cellId);
   if (run?.state === "admitted" || run?.state === "running") return false;
   if (run?.state === "waiting") return cell.waitsForApproval;
+  if (cell.stuck?.isOver) return true;
   if (cell.closing?.thenDestroy) return false;
   return decide(cell, registry.lastUnwithdrawnRun(cellId)).kind === "nothing";
 }

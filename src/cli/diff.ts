@@ -9,6 +9,7 @@ import { showUnpublished } from "../runner/unpublished.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { plain } from "../visible.ts";
 import { operatorOrigin, refusedAnswer } from "./ask.ts";
+import { unhidden } from "./unhidden.ts";
 
 /** More than this is not printed. */
 const MOST_BYTES = 16 * 1024 ** 2;
@@ -32,6 +33,8 @@ export async function readDiff(config: Config, typed: string): Promise<StoredAns
     const isPublished = harvest?.tip != null && harvest.tip === cell.publishedTip;
     if (cell.state === "destroyed" || harvest === null || !harvest.changed || isPublished)
       return { exitCode: 0, text: replies.nothingUnpublished(cell).text, data: { id: cell.id, diff: "" } };
+    const hidden = unhidden(parts.registry.runs(cell.id), config);
+    if (hidden !== null) return refusedAnswer("failed", `The diff is not shown: ${hidden}.`);
     const { id: cellId, repository, baseCommit, publishedTip } = cell;
     const work = { cellId, repository, baseCommit, publishedTip, maxBytes: MOST_BYTES };
     const { text, isCut } = await showUnpublished(config, parts.redactor.redact, work);

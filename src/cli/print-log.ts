@@ -12,6 +12,7 @@ import { type Excerpt, readLogEnd } from "../runner/disk/log-tail.ts";
 import { createLogRenderer, withoutHalfEvent } from "../runner/events/render-log.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { operatorOrigin, refusedAnswer } from "./ask.ts";
+import { unhidden } from "./unhidden.ts";
 import { sleepOr } from "./waiting.ts";
 
 /** Of a stream of events: one may hold a whole file. */
@@ -61,6 +62,8 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
       const none = isOfSetup ? replies.noSetup(found.cell) : replies.noLog(found.cell);
       return refusedAnswer("failed", none.text);
     }
+    const hidden = unhidden(parts.registry.runs(id), config);
+    if (hidden !== null) return refusedAnswer("failed", `The log is not shown: ${hidden}.`);
     const agent = logOwner(run, isOfSetup);
     const isWritten = () => {
       const now = parts.registry.run(id, run.n);

@@ -1,4 +1,5 @@
 import type { Cell, Run } from "../cells/cell.ts";
+import { secretsGiven } from "../cells/given-secrets.ts";
 import { SETUP_LOG } from "../cells/names.ts";
 import { findCell } from "./access/find-cell.ts";
 import { type Deps, refuse, type Verb } from "./command.ts";
@@ -18,7 +19,7 @@ export const logs: Verb = {
     "--raw": { takes: "switch", help: "the file as the agent wrote it, and not what it says in words" },
     "--setup": { takes: "switch", help: "of what set the cell up, also where a run followed" },
   },
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "queue">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "queue" | "config">) {
     const typed = command.flags["--tail"];
     const raw = command.flags["--raw"] === true;
     const lines = typed === undefined ? DEFAULT_LINES : Number(typed);
@@ -43,7 +44,15 @@ export const logs: Verb = {
           kind: "tail",
           key: crypto.randomUUID(),
           lane: `tail:${cell.id}`,
-          payload: { cellId: cell.id, run: run.n, agent, lines, raw, asker: origin.asker },
+          payload: {
+            secrets: secretsGiven(deps.registry.runs(cell.id), deps.config),
+            cellId: cell.id,
+            run: run.n,
+            agent,
+            lines,
+            raw,
+            asker: origin.asker,
+          },
         });
       },
     };

@@ -118,7 +118,7 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
       : { refusal: refuse("usage", replies.baseOnPullRequest()) };
   }
   const wanted = wish.base ?? repository.defaultBranch;
-  const branch = await deps.forge.branch(name, wanted);
+  const branch = NO_BRANCH.test(wanted) ? null : await deps.forge.branch(name, wanted);
   if (branch === null)
     return { refusal: refuse("not-found", replies.noSuchBranch(wanted, repository.fullName)) };
   return {
@@ -132,6 +132,12 @@ async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal
     fork: null,
   };
 }
+
+/**
+ * What git takes for no name of a branch, as far as it would lead elsewhere in an address. @see
+ * git-check-ref-format(1)
+ */
+const NO_BRANCH = /\.\.|^[/.-]|\/\/|\/\.|[/.]$|[\x00-\x20\x7f~^:?*[\\]|@\{/;
 
 /**
  * From a pull request's head: back to its branch where that lies here and anybody who may push may push to

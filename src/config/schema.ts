@@ -109,7 +109,7 @@ const agent = section({
   }).prefault({}),
   backend: optional(
     oneOf(["sandbox", "process", "container"]),
-    "where it runs: `sandbox` where that works, else, and said at start, `process`",
+    "where it runs; where its backend does not work it cannot be summoned",
     "sandbox",
   ),
   network: key(

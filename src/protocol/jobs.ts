@@ -5,6 +5,7 @@ import {
   cellSpec,
   fork,
   givenPrompt,
+  givenSecret,
   handle,
   harvest,
   mission,
@@ -102,6 +103,8 @@ export const JOBS = {
       seams,
       /** What it started from is a fork's, and nothing of it is in the target yet. */
       fork: fork.nullable().default(null),
+      /** What agents of the cell were given: nothing leaves it before each of them can be looked for. */
+      secrets: z.array(givenSecret).default([]),
     }),
   },
   /**
@@ -182,6 +185,7 @@ export const JOBS = {
       agent: z.string(),
       lines: z.number(),
       raw: z.boolean().default(false),
+      secrets: z.array(givenSecret).default([]),
       asker,
     }),
   },
@@ -195,6 +199,8 @@ export const JOBS = {
       startedAt: z.number(),
       logPath: z.string(),
       prompt: givenPrompt.nullable().default(null),
+      /** Null where an older version started it. */
+      secrets: z.array(givenSecret).nullable().default(null),
     }),
   },
   /** Its cell is being set up first. */
@@ -292,9 +298,3 @@ export const QUEUES = ["events", "cells", "reports", "replies"] as const;
 export type QueueName = (typeof QUEUES)[number];
 export type JobKind = keyof typeof JOBS;
 export type JobPayload<K extends JobKind> = z.infer<(typeof JOBS)[K]["payload"]>;
-
-/** Which cell, and which run of it, a job is about; null: none. */
-export function subjectOf(payload: JobPayload<JobKind>): { cellId: string | null; run: number | null } {
-  const cellId = "cellId" in payload ? payload.cellId : "cell" in payload ? payload.cell.id : null;
-  return { cellId, run: "run" in payload ? payload.run : null };
-}

@@ -27,6 +27,13 @@ export const agentBeat = z.object({
 });
 export type AgentBeat = z.infer<typeof agentBeat>;
 
+/**
+ * A secret that an agent was given: the variable's name, and a mark that tells whether a value is the same;
+ * null: nobody wrote down which value it had.
+ */
+export const givenSecret = z.object({ name: z.string(), mark: z.string().nullable() });
+export type GivenSecret = z.infer<typeof givenSecret>;
+
 /** Where a cell started from that is not its target's own. */
 export const fork = z.object({
   /** `dev/app` */

@@ -1,6 +1,7 @@
 import { type Clock, toIso } from "../clock.ts";
 import { isRetryable, LazarusError, systemCode } from "../errors.ts";
-import { type JobKind, subjectOf } from "../protocol/jobs.ts";
+import type { JobKind } from "../protocol/jobs.ts";
+import { subjectOf } from "../protocol/subject.ts";
 import type { Db } from "../store/db.ts";
 import { BACKOFF, backoffMs } from "./backoff.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";

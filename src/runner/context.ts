@@ -37,7 +37,7 @@ export interface RunnerDeps {
   readonly log: Log;
   readonly redact: (text: string) => string;
   /** Where agents send heartbeats to, and what with. */
-  readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
+  readonly heartbeats: Pick<HeartbeatAccess, "environmentOf" | "markOf">;
   /**
    * Says what is seen without a job that asked for it, such as the end of a run. It is said again where this
    * throws.

@@ -26,6 +26,8 @@ export interface HeartbeatAccess {
   environmentOf(cellId: string, agent: Pick<AgentConfig, "backend" | "network">): Record<string, string>;
   /** Whether that is the cell's token; takes as long for any text and any id, known or not. */
   isToken(cellId: string, given: string): boolean;
+  /** Tells whether a secret's value is the one that was marked, and nothing else of it. */
+  markOf(name: string, value: string): string;
   /** From now on somebody listens there: `http://127.0.0.1:8420`. */
   listensAt(url: string): void;
 }
@@ -51,6 +53,7 @@ export function openHeartbeatAccess(dataDir: string, publicUrl: string): Heartbe
         LAZARUS_HEARTBEAT_TOKEN: tokenOf(cellId),
       };
     },
+    markOf: (name, value) => createHmac("sha256", key).update(`secret ${name}=${value}`).digest("hex"),
     isToken: (cellId, given) => timingSafeEqual(digest(given), digest(tokenOf(cellId))),
     listensAt(url) {
       listening = url;

@@ -186,6 +186,7 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE cells ADD COLUMN fork TEXT;
   UPDATE cells SET fork = json_object('fullName', base_name, 'ref', coalesce(json_extract(rules, '$.ref'), 'refs/heads/' || json_extract(merge_into, '$.branch')),
     'commit', json_extract(rules, '$.commit')) WHERE is_pull_request = 1 AND delivery = 'draft';
+  ALTER TABLE runs ADD COLUMN secrets TEXT;
   ALTER TABLE runs ADD COLUMN stop_cause TEXT;
   ALTER TABLE runs ADD COLUMN exit_says TEXT;
   UPDATE runs SET stop_cause = CASE

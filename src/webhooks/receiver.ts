@@ -35,8 +35,9 @@ export interface ReceiverDeps {
 export function createReceiver(deps: ReceiverDeps): Router {
   const router = Router();
   const verifiers = deps.secrets.map((secret) => new Webhooks({ secret }));
+  const sayUnsigned = sparing(deps.log);
   router.post("/webhooks/gitea", onlyJson, (request, response, next) => {
-    receive(request, response, { ...deps, verifiers }).catch(next);
+    receive(request, response, { ...deps, verifiers, sayUnsigned }).catch(next);
   });
   router.use("/webhooks/gitea", problems(deps.log));
   return router;
@@ -54,19 +55,39 @@ const onlyJson: RequestHandler = (request, response, next) => {
   );
 };
 
-type Verifying = ReceiverDeps & { readonly verifiers: readonly Webhooks[] };
+interface Verifying extends ReceiverDeps {
+  readonly verifiers: readonly Webhooks[];
+  sayUnsigned(why: string): void;
+}
+
+/** Whoever sends many is told of once a minute. */
+function sparing(log: ReceiverDeps["log"]): (why: string) => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  let others = 0;
+  return (why) => {
+    if (performance.now() - saidAt < 60_000) return void others++;
+    log.warn({ why, others }, "delivery refused: it is not signed as the forge would sign it");
+    saidAt = performance.now();
+    others = 0;
+  };
+}
 
 async function receive(request: Request, response: Response, deps: Verifying): Promise<void> {
   const signature = request.get("x-hub-signature-256");
   // Whoever could not sign anything is not listened to.
-  if (signature === undefined || !SIGNATURE.test(signature))
+  if (signature === undefined || !SIGNATURE.test(signature)) {
+    deps.sayUnsigned("it bears no signature");
     return refuseBody(request, response, { status: 401, message: NOT_SIGNED });
+  }
   const read = await readBody(request, MOST_BODY_BYTES);
   if (read.kind === "cut") return answer(response, 400, "the body did not arrive whole");
   if (read.kind === "too-large")
     return refuseBody(request, response, { status: 413, message: "the body is larger than 5 MiB" });
   const body = read.bytes.toString("utf8");
-  if (!(await isSigned(body, signature, deps.verifiers))) return answer(response, 401, NOT_SIGNED);
+  if (!(await isSigned(body, signature, deps.verifiers))) {
+    deps.sayUnsigned("its signature was made with another secret than forge.webhook_secret");
+    return answer(response, 401, NOT_SIGNED);
+  }
   let payload: unknown;
   try {
     payload = JSON.parse(body);

@@ -67,6 +67,7 @@ describe("a cause", () => {
         startedAt: 1,
         logPath: "",
         prompt: null,
+        secrets: [],
       });
       rig.lifecycle.stop(rig.cell(id), words);
       rig.report("run-ended", ended(id, 1, 2, { code: null, signal: "TERM", stopped: words }));

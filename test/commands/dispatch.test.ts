@@ -102,6 +102,7 @@ describe("a command", () => {
       "There is no branch gone",
       4,
     ],
+    ["a name of no branch", ["allegro", "acme/app#1"], { "--base": "../../x" }, "no branch ../../x", 4],
     ["a TTL beyond 90 days", ["allegro", "acme/app#1"], { "--ttl": "91d" }, "from 1m to 90d", 2],
     ["a later flag", ["allegro", "acme/app#1"], { "--plan": true }, "not in this version", 3],
   ])("is refused to the command line with its exit code: %s", async (_what, words, flags, text, code) => {
@@ -138,7 +139,15 @@ describe("what is given up", () => {
       text: "summon could not be carried out: asking with [redacted].",
     });
     tailDied(
-      jobOf("tail", { cellId: "x", run: 1, agent: "allegro", lines: 1, raw: false, asker: typed("dev") }).job,
+      jobOf("tail", {
+        secrets: [],
+        cellId: "x",
+        run: 1,
+        agent: "allegro",
+        lines: 1,
+        raw: false,
+        asker: typed("dev"),
+      }).job,
       error,
       deps(),
     );

@@ -271,6 +271,7 @@ export function started(cellId: string, run: number, startedAt: number): JobPayl
     startedAt,
     logPath: `/x/logs/allegro-${run}.log`,
     prompt: null,
+    secrets: [],
   };
 }
 

@@ -12,7 +12,7 @@ import { silentLog } from "../../src/log.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
 import type { AnyReport, ReportKind, RunnerKind } from "../../src/protocol/reports.ts";
 import type { Outcome, RunnerJob, RunnerPort } from "../../src/protocol/runner-port.ts";
-import type { CellSpec, Fork, Harvest, RunPrompt, Seams } from "../../src/protocol/shapes.ts";
+import type { CellSpec, Fork, GivenSecret, Harvest, RunPrompt, Seams } from "../../src/protocol/shapes.ts";
 import { createRedactor } from "../../src/redact.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "../../src/runner/heartbeat-tokens.ts";
 import { localPort } from "../../src/runner/local-port.ts";
@@ -61,7 +61,13 @@ export interface RunnerRig {
   start(cell: CellSpec, run?: number, prompt?: RunPrompt): Promise<void>;
   /** Starts a run and waits until its end was reported. */
   runToEnd(cell: CellSpec, run?: number, prompt?: RunPrompt): Promise<JobPayload<"run-ended">>;
-  collect(cell: CellSpec, run?: number, seams?: Seams, fork?: Fork | null): Promise<Harvest>;
+  collect(
+    cell: CellSpec,
+    run?: number,
+    seams?: Seams,
+    fork?: Fork | null,
+    secrets?: GivenSecret[],
+  ): Promise<Harvest>;
   /** Seals a cell as a closing does; the same key is the same sealing. */
   seal(cell: CellSpec, key?: string): Promise<void>;
   /** Brings an archived cell back for a run. */
@@ -226,7 +232,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       if (end === undefined) throw new Error(`refused: ${rig.said("run-refused")[0]?.why}`);
       return end;
     },
-    async collect(cell, run = 1, seams = [], fork = null) {
+    async collect(cell, run = 1, seams = [], fork = null, secrets = []) {
       const { id: cellId, repository, user, branch, baseCommit } = cell;
       await rig.perform("collect", {
         cellId,
@@ -240,6 +246,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         endedAt: null,
         seams,
         fork,
+        secrets,
       });
       const harvest = rig.said("collected").at(-1)?.harvest;
       if (harvest === undefined) throw new Error("nothing was collected");

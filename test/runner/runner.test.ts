@@ -307,7 +307,15 @@ it("shows the redacted end of a log as plain text", async () => {
   const cell = rig.spec(base);
   await rig.runToEnd(cell);
   const asker = { via: "cli", request: "r", operator: "root" } as const;
-  await rig.perform("tail", { cellId: cell.id, run: 1, agent: "allegro", lines: 2, raw: false, asker });
+  await rig.perform("tail", {
+    secrets: [],
+    cellId: cell.id,
+    run: 1,
+    agent: "allegro",
+    lines: 2,
+    raw: false,
+    asker,
+  });
   expect(rig.said("tailed")[0]).toMatchObject({ text: "red [redacted]\nlast", truncated: true });
 });
 
@@ -322,8 +330,8 @@ it("shows an agent's events in words, and the file as it is where that is asked 
   await rig.runToEnd(cell);
   const asker = { via: "cli", request: "r", operator: "root" } as const;
   const tail = { cellId: cell.id, run: 1, agent: "allegro", lines: 50, asker };
-  await rig.perform("tail", { ...tail, raw: false });
-  await rig.perform("tail", { ...tail, raw: true });
+  await rig.perform("tail", { secrets: [], ...tail, raw: false });
+  await rig.perform("tail", { secrets: [], ...tail, raw: true });
   const [words, file] = rig.said("tailed");
   expect(words).toMatchObject({ text: "I begin.\n[redacted]\n[done]", truncated: false });
   expect(file?.text).toContain('"type":"turn.completed"');

@@ -30,7 +30,7 @@ export function resolveCommand(
     if (fault === null) return [path, ...rest];
     if (fault !== ABSENT) first ??= `${path} ${fault}`;
   }
-  throw missing(what, first ?? `no ${name} on its PATH (${where.env.PATH ?? ""})`);
+  throw missing(what, first ?? `no ${name} on its PATH, where Lazarus runs`);
 }
 
 const ABSENT = "does not exist";

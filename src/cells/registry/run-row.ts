@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
+import { type GivenSecret, givenSecret, peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
 import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES } from "../cell.ts";
 import { EXIT_CLASSES, STOP_CAUSES } from "../exit.ts";
 import type { NewPrompt } from "../prompt.ts";
@@ -36,6 +36,7 @@ const RUNS = table(
     exitWhy: later(maybe(text)),
     exitSays: later(maybe(text)),
     resetsAt: later(maybe(int)),
+    secrets: later(maybe(json<readonly GivenSecret[]>(z.array(givenSecret)))),
     setup: later(maybe(json(setupBegun.extend({ end: setupEnd.nullable() })))),
   },
   { cellId: "cell", isAutomatic: "automatic" },

@@ -16,6 +16,7 @@ export function runStarted(deps: ReportDeps) {
       startedAt: report.startedAt,
       handle: report.handle,
       logPath: report.logPath,
+      secrets: report.secrets,
     });
     if (report.prompt !== null) registry.prompts.given(run, report.prompt);
     // One that is being scrubbed comes to life no more: its process is ended there.

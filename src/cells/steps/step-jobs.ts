@@ -1,5 +1,12 @@
 import type { JobKind } from "../../protocol/jobs.ts";
-import type { CellSpec, CellUserNumbers, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
+import type {
+  CellSpec,
+  CellUserNumbers,
+  GivenSecret,
+  MissionUpdate,
+  RunPrompt,
+  Seams,
+} from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
 
@@ -75,7 +82,11 @@ export const stepJobs = {
     },
   }),
 
-  collect: (cell: Cell, run: Run, how: { user: User; seams: Seams }): NewJob<"collect"> => ({
+  collect: (
+    cell: Cell,
+    run: Run,
+    how: { user: User; seams: Seams; secrets: GivenSecret[] },
+  ): NewJob<"collect"> => ({
     kind: "collect",
     key: `${cell.id}:${run.n}:collect`,
     maxAttempts: CELL_ATTEMPTS,

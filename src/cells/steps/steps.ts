@@ -5,6 +5,7 @@ import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Announcement } from "../announcement.ts";
 import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
 import type { StopCause } from "../exit.ts";
+import { secretsGiven } from "../given-secrets.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
@@ -150,6 +151,7 @@ export class Steps {
           stepJobs.collect(cell, step.run, {
             user: this.#deps.uids.of(cellId),
             seams: seamsOf(this.#registry.runs(cellId)),
+            secrets: secretsGiven(this.#registry.runs(cellId), this.#deps.config),
           }),
         );
         return;

@@ -141,7 +141,7 @@ async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
 }
 
 const CLOSING =
-  /\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+(?:[\w.-]+\/[\w.-]+)?[#!]\d+|\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+https?:\/\/\S+/i;
+  /\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+(?:[\w.-]+\/[\w.-]+)?[#!]\d+|\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?|reopen(?:s|ed)?):?\s+https?:\/\/\S+/gi;
 
 /**
  * What would close or reopen issues: on the default branch, or at once where the repository closes from any
@@ -152,15 +152,21 @@ async function closingMessages(git: Git, range: Range): Promise<string[]> {
     "log",
     "-z",
     "--format=%H%x01%B",
-    `${range.base}..${range.tip}`,
+    // What a fork brought closes issues as well, when it is merged.
+    ...(range.brought == null
+      ? [`^${range.base}`]
+      : range.brought.since === null
+        ? []
+        : [`^${range.brought.since}`]),
+    range.tip,
     "--",
   ]);
   const found = stdout.split("\0").flatMap((entry) => {
     const [hash = "", message = ""] = entry.split("\x01");
-    const words = CLOSING.exec(message)?.[0];
-    return words === undefined
+    const words = [...message.matchAll(CLOSING)].map(([one]) => one.replace(/\s+/g, " ").slice(0, 100));
+    return words.length === 0
       ? []
-      : [`${hash.trim().slice(0, 10)}: ${words.replace(/\s+/g, " ").slice(0, 100)}`];
+      : [`${hash.trim().slice(0, 10)}: ${words.slice(0, MOST_NAMED).join(", ")}`];
   });
   return cut(found, "commit messages");
 }

@@ -2,12 +2,14 @@ import { logNameOf } from "../../cells/names.ts";
 import { explain, isRetryable } from "../../errors.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
+import type { Harvest } from "../../protocol/shapes.ts";
 import { collect } from "../collect/collect.ts";
 import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf } from "../disk/directory.ts";
 import { endAll } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
+import { mustKnow } from "../known-secrets.ts";
 
 export async function collectRun(
   parts: Parts,
@@ -15,6 +17,8 @@ export async function collectRun(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { cellId, run, repository, user, agent: name, baseCommit } = job.payload;
+  const doing = `looking through what cell ${cellId.slice(0, 8)} made`;
+  const { changed } = mustKnow(job.payload.secrets, parts, doing);
   const handle = parseHandle(job.payload.handle);
   // An attempt that was killed with us may have left its child at work in there; nobody else would ever end
   // it.
@@ -42,7 +46,8 @@ export async function collectRun(
     isKnown: agent?.preset != null,
   };
   const deps = { ...parts, maxFileBytes: parts.config.publish.maxFileBytes };
-  const harvest = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
+  const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
+  const harvest = changed.length === 0 ? found : withHeld(found, changed);
   await note(parts, cellId, {
     what: "collected",
     run,
@@ -68,4 +73,13 @@ async function provideBase(parts: Parts, job: RunnerJob<"collect">, signal: Abor
       "the base of a fork's pull request is gone",
     );
   });
+}
+
+/** A value that was replaced since cannot be looked for: a director decides. */
+function withHeld(harvest: Harvest, names: readonly string[]): Harvest {
+  if (!harvest.changed) return harvest;
+  const held = names.map(
+    (name) => `${name} had another value when its agent ran, which cannot be looked for`,
+  );
+  return { ...harvest, heldBack: [...harvest.heldBack, ...held] };
 }

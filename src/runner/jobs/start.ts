@@ -41,7 +41,11 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
     const logPath = join(pathsOf(parts.cellDir(cell.id)).logs, logNameOf(name, run));
     // Control has it watched as soon as it has written the start down: here, or where it was killed in
     // between, when it starts again.
-    const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath, prompt };
+    const secrets = Object.entries(agent.env).map(([name, value]) => ({
+      name,
+      mark: parts.heartbeats.markOf(name, value),
+    }));
+    const payload = { cellId: cell.id, run, handle: { ...handle }, startedAt, logPath, prompt, secrets };
     return { reports: [reportOf("run-started", payload)] };
   } catch (error) {
     callOff();

@@ -48,6 +48,7 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     exitSays: null,
     resetsAt: null,
     setup: null,
+    secrets: null,
     ...more,
   };
 }

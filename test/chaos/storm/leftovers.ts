@@ -58,13 +58,21 @@ async function cardsAndDrafts(world: World, cells: readonly CellRow[], found: Le
       if (pulls.length < 50) break;
     }
   }
+  const lives = peek(world.dataDir, (ask) =>
+    ask<{ cell: string; n: number }>(
+      `SELECT cell, count(*) AS n FROM history WHERE "from" = 'archived' AND "to" = 'active' GROUP BY cell`,
+    ),
+  );
+  const revived = new Map((lives ?? []).map(({ cell, n }) => [cell, n]));
   for (const cell of cells) {
     const shown = cards.get(cell.id) ?? 0;
     if (shown > 1) found.doubled.push(`cell ${cell.id} has ${shown} cards`);
     if (shown === 0) found.left.push(`cell ${cell.id} (${cell.state}) has no card`);
     if (cell.delivery !== "draft") continue;
     const opened = drafts.get(`${cell.full_name} ${cell.published_branch ?? cell.branch}`) ?? 0;
-    if (opened > 1) found.doubled.push(`cell ${cell.id} has ${opened} pull requests`);
+    // A draft that was merged or closed is followed by another where its cell was revived.
+    if (opened > 1 + (revived.get(cell.id) ?? 0))
+      found.doubled.push(`cell ${cell.id} has ${opened} pull requests`);
     const wants = cell.published_tip !== null && cell.state !== "destroyed";
     if (wants && opened === 0)
       found.left.push(`cell ${cell.id} (${cell.state}) was published and has no pull request`);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { CellSpec, Fork } from "../../../src/protocol/shapes.ts";
-import { git } from "../../fakes/forge/git.ts";
+import { git, writeCommit } from "../../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig } from "../../fakes/runner-rig.ts";
 
 let rig: RunnerRig;
@@ -78,4 +78,22 @@ it.each<[string, () => Promise<Fork>]>([
     /^(commits of dev\/app come with it, nobody can tell which|2 commits of dev)/,
   );
   expect(protectedPaths).toContain(".gitea/workflows/evil.yml decides what runs next");
+});
+
+it("names every issue that a message would close, the fork's as well", async () => {
+  const cell = await worked({ "test.sh": "x\n" });
+  rig.inWorktree(cell, "git commit -q --allow-empty -m 'fixes #3, closes #4'");
+  const own = await rig.collect(cell);
+  expect(own.closing).toEqual([expect.stringMatching(/^[0-9a-f]{10}: fixes #3, closes #4$/)]);
+  const fixing = await writeCommit(rig.forgeRepository, {
+    ...{ parent: head, files: { "b.txt": "b\n" }, message: "theirs, fixes #1\n" },
+    author: { name: "Eve", email: "eve@example.org" },
+  });
+  await git(rig.forgeRepository, ["update-ref", "refs/pull/7/head", fixing]);
+  const other = rig.spec(fixing, { baseRef: "refs/pull/7/head" });
+  await rig.runToEnd(other);
+  rig.inWorktree(other, "git commit -q --allow-empty -m mine");
+  expect((await rig.collect(other, 1, [], FORK())).closing).toEqual([
+    expect.stringMatching(/^[0-9a-f]{10}: fixes #1$/),
+  ]);
 });
