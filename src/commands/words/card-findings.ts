@@ -34,7 +34,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   found.push(...aboutSetup(cell, run));
   if (cell.state === "idle" && run !== null && run.collectedAt !== null) found.push(...saidLines(cell, run));
   for (const reason of heldFor(cell)) found.push(md`Held back: ${reason}.`);
-  if (heldFor(cell).length > 0) found.push(howToLetGo(cell));
+  if (heldFor(cell).length > 0 && cell.state !== "archived") found.push(howToLetGo(cell));
   if (heldFor(cell).length > 0 && harvest?.diff)
     found.push(details("What is held back", fenced(harvest.diff, MOST_DIFF_BYTES)));
   if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
@@ -175,7 +175,9 @@ export function actions(cell: Cell, run: Run | null): Markdown {
           ] as const)
         : ([["revive", "lets it go on, with what you say to it", "-- …"]] as const)),
       ["logs", "shows its output"],
-      ["close", "publishes and archives (directors)"],
+      heldFor(cell).length > 0
+        ? ["close", "archives it without publishing (directors)", "--discard"]
+        : ["close", "publishes and archives (directors)"],
     ],
     closing: [["status", "says how far it is"]],
     archived: [...revival(cell, run), ["why", "explains"], ["destroy", "scrubs it from disk (directors)"]],
