@@ -217,9 +217,10 @@ class LocalQueue implements Queue {
   #look(): void {
     if (!this.#closed && this.#db.sql.open) {
       try {
-        for (const queue of QUEUES) this.#startIn(queue);
-        this.#stops.due?.();
+        // One time for both: what falls due in between would be neither started nor waited for.
         const now = this.#clock.now();
+        for (const queue of QUEUES) this.#startIn(queue, now);
+        this.#stops.due?.();
         const due = this.#jobs.nextDue(now);
         if (due !== null) this.#napUntil(due - now);
       } catch (error) {
@@ -239,13 +240,13 @@ class LocalQueue implements Queue {
     this.#stops.due = this.#clock.after(Math.min(ms, LONGEST_NAP_MS), () => this.wake());
   }
 
-  #startIn(queue: QueueName): void {
+  #startIn(queue: QueueName, now: number): void {
     const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
     const skip = kinds.filter((kind) => !this.#workers.has(kind));
     if (skip.length === kinds.length) return;
     const here = [...this.#running.values()].filter((one) => one.queue === queue);
     const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - here.length;
-    const search: Search = { queue, now: this.#clock.now(), busyLanes: here.map((one) => one.lane), skip };
+    const search: Search = { queue, now, busyLanes: here.map((one) => one.lane), skip };
     // Asked without a transaction first: an idle look takes no write lock.
     if (free <= 0 || !this.#jobs.hasNext(search)) return;
     for (const claimed of this.#db.transaction(() => this.#claim(search, free))) this.#start(queue, claimed);

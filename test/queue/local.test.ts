@@ -101,6 +101,25 @@ describe("the local queue", () => {
     expect(error).toHaveLength(2_000);
   });
 
+  // Each look at the clock takes 10 ms here: some of these fall due between two of them.
+  it.each([5, 15, 25, 35, 45])("starts what is due in %i ms, also while it looks for work", async (ms) => {
+    const { now } = clock;
+    open({
+      clock: {
+        ...clock,
+        now: () => {
+          clock.jump(10);
+          return now();
+        },
+      },
+    });
+    queue.work({ admit: async () => undefined });
+    await clock.advance(0);
+    queue.put(admit(1, { notBefore: now() + ms }));
+    await clock.advance(1_000);
+    await until("it is done", () => queue.stats().done === 1);
+  });
+
   it("leaves kinds nobody works here to whoever does", async () => {
     open();
     queue.put({ kind: "scrubbed", key: "s", lane: "l", payload: { cellId: "1" } });
