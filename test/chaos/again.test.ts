@@ -3,13 +3,13 @@ import { type ChaosRig, chaos, until } from "./rig.ts";
 
 /**
  * Serves and kills again and again, until nothing is left to do: each time as soon as one of the jobs is over
- * that were there before, or, where there are none, as soon as any is. The looks that each start puts do not
- * count: they are over before a long job is.
+ * that were there before, or, where there are none, as soon as any is. Only a cell's jobs count, not the
+ * looks that each start puts: those would be over first each time, and a long job would never end.
  */
 async function killAfterEachJob(rig: ChaosRig): Promise<number> {
   const done = () =>
     rig.query<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE state = 'done'")[0]?.n ?? 0;
-  const open = () => rig.openJobs().map((job) => job.id);
+  const open = () => rig.openJobs().flatMap((job) => (job.lane.endsWith(rig.cell().id) ? [job.id] : []));
   const isOver = () => rig.openJobs().length === 0 && rig.cell().state !== "active";
   for (let kills = 0; ; kills++) {
     if (kills > 0 && isOver()) return kills;

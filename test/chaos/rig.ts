@@ -199,9 +199,9 @@ export class ChaosRig {
     return JSON.parse(run?.handle ?? "null");
   }
 
-  openJobs(): { id: string; kind: string; state: string; error: string | null }[] {
+  openJobs(): { id: string; kind: string; lane: string; state: string; error: string | null }[] {
     return this.query(
-      "SELECT id, kind, state, error FROM jobs WHERE state IN ('waiting', 'running', 'dead')",
+      "SELECT id, kind, lane, state, error FROM jobs WHERE state IN ('waiting', 'running', 'dead')",
     );
   }
 
