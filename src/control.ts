@@ -34,8 +34,8 @@ import { createReadiness } from "./readiness.ts";
 import { createRedactor } from "./redact.ts";
 import { type Db, openDb } from "./store/db.ts";
 import { createCatchUp } from "./webhooks/catchup.ts";
-import { createHandled, type Handled } from "./webhooks/handled.ts";
 import { parseText } from "./webhooks/read-text.ts";
+import { createSeenEntries, type SeenEntries } from "./webhooks/seen-entries.ts";
 import { createThreadHandler } from "./webhooks/thread.ts";
 
 export const REGISTRY = "lazarus.db";
@@ -54,7 +54,7 @@ export interface Control {
   readonly registry: Registry;
   readonly forge: Forge;
   readonly deps: Deps;
-  readonly handled: Handled;
+  readonly handled: SeenEntries;
   /** How many running agents of an earlier process are watched again. */
   readonly adopted: number;
   /** Null until the forge has answered. */
@@ -125,7 +125,7 @@ export async function openControl(
 ): Promise<Control> {
   const { clock, redactor, db, queue, registry, forge, steps, reports, rights } = parts;
   const deps: Deps = { ...parts.deps, config };
-  const handled = createHandled(db, { clock, patterns: config.forge.repositories });
+  const handled = createSeenEntries(db, { clock, patterns: config.forge.repositories });
   const deadlines = createDeadlines(db);
   noteTick({ ...deps, deadlines, log });
   const { repositories: patterns, pollMs } = config.forge;

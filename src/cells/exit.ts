@@ -146,7 +146,7 @@ export interface Ended {
  * Reads from what a run left what became of it. Pure. No text of an agent makes it `done`: that takes an exit
  * code of 0 and work in git; and no exit code does either while its own last event tells of an error.
  */
-export function classify(ended: Ended): Exit {
+export function exitOf(ended: Ended): Exit {
   const { run, preset, harvest, isNew } = ended;
   const signs = harvest.signs;
   if (run.stopped !== null)

@@ -1,7 +1,7 @@
 import { toIso } from "../clock.ts";
 import { age } from "../commands/words/cell-view.ts";
 import { explain, LazarusError } from "../errors.ts";
-import { type Counts, noCounts, type Seen, type Stranger } from "../runner/pit/pit.ts";
+import { type Counts, noCounts, type PitEntry, type Stranger } from "../runner/pit/pit.ts";
 import { PIT_CLASSES, type PitClass } from "../runner/pit/pit-look.ts";
 import { failure } from "./exit-codes.ts";
 
@@ -24,7 +24,7 @@ export interface DocumentHead {
  * document, under `error`.
  */
 export function printDocument(
-  all: Iterable<Seen>,
+  all: Iterable<PitEntry>,
   { root, at, initialized }: DocumentHead,
   print: (text: string) => void,
 ): Report {
@@ -108,7 +108,7 @@ export function summaryOf(root: string, counts: Counts, strangers: number): stri
 }
 
 /** Prints the report for people: those that are not well first. */
-export function printTable(all: Iterable<Seen>, root: string, print: (text: string) => void): Report {
+export function printTable(all: Iterable<PitEntry>, root: string, print: (text: string) => void): Report {
   const counts = noCounts();
   const rows: { rank: number; text: string }[] = [];
   const strangers: string[] = [];

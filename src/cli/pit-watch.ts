@@ -1,6 +1,6 @@
 import { type Clock, sleep, toIso } from "../clock.ts";
 import { explain } from "../errors.ts";
-import { type Counts, noCounts, type ScanOptions, type Seen, scan } from "../runner/pit/pit.ts";
+import { type Counts, noCounts, type PitEntry, type ScanOptions, scan } from "../runner/pit/pit.ts";
 import { writePitHeartbeat } from "../runner/pit/pit-heartbeat.ts";
 import { inSlices } from "../slices.ts";
 import { formatDuration } from "../units.ts";
@@ -117,7 +117,7 @@ async function look(
   return { picture: { known, counts, strangers }, lines };
 }
 
-function knownOf(seen: Seen): [name: string, known: Known] {
+function knownOf(seen: PitEntry): [name: string, known: Known] {
   if (seen.kind === "stranger") return [seen.path, { state: seen.what, word: `no cell, ${seen.what}` }];
   const isPlain = seen.class !== "incomplete";
   return [seen.id, { state: isPlain ? seen.class : `${seen.class}: ${seen.reason}`, word: seen.class }];

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type Config, readEnvironment } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { type Finding, isCellId, lookAtCell, type ScanOptions, scan } from "../runner/pit/pit.ts";
+import { type FoundCell, isCellId, lookAtCell, type ScanOptions, scan } from "../runner/pit/pit.ts";
 import { writePitHeartbeat } from "../runner/pit/pit-heartbeat.ts";
 import { initCell, provideRoot } from "../runner/pit/scaffold.ts";
 import { prepareDataDir } from "../store/lock.ts";
@@ -113,13 +113,16 @@ async function lookOnce(
   return notHealthy(counts) === 0 ? 0 : EXIT.failed;
 }
 
-function findingOf(options: ScanOptions, id: string): Finding {
+function findingOf(options: ScanOptions, id: string): FoundCell {
   const finding = lookAtCell(options, id);
   if (finding !== null) return finding;
   throw new LazarusError("directory", `looking at cell ${id}: somebody removed it meanwhile`);
 }
 
-function said({ id, made }: { readonly id: string; readonly made: readonly string[] }, now: Finding): string {
+function said(
+  { id, made }: { readonly id: string; readonly made: readonly string[] },
+  now: FoundCell,
+): string {
   const done = made.length === 0 ? "nothing was changed" : `made ${made.join(", ")}`;
   return `cell ${id}: ${done}; ${now.class}: ${now.reason}`;
 }

@@ -11,7 +11,7 @@ import { healthOf } from "./words/health-words.ts";
 import { replies } from "./words/replies.ts";
 import { moment } from "./words/run-words.ts";
 import { usage } from "./words/said-words.ts";
-import { plainText } from "./words/sentence.ts";
+import { onOneTerminalLine } from "./words/sentence.ts";
 
 export const status: Verb = {
   name: "status",
@@ -73,9 +73,9 @@ function healthLines(cell: Cell): string[] {
   const said =
     cell.beat === null ? [] : [cell.beat.state, cell.beat.message ?? ""].filter((one) => one !== "");
   return [
-    `health   ${seen.health} since ${toIso(seen.since)}: ${plainText(seen.reason)}`,
+    `health   ${seen.health} since ${toIso(seen.since)}: ${onOneTerminalLine(seen.reason)}`,
     `seen     ${toIso(seen.seenAt)}`,
-    ...(said.length === 0 ? [] : [`says     ${plainText(said.join(", "))}`]),
+    ...(said.length === 0 ? [] : [`says     ${onOneTerminalLine(said.join(", "))}`]),
   ];
 }
 
@@ -83,7 +83,7 @@ function healthLines(cell: Cell): string[] {
 function saidText({ harvest }: Cell): string[] {
   const said = harvest?.said ?? null;
   if (said === null) return [];
-  const line = (words: string) => plainText(words).replace(/\s+/g, " ");
+  const line = (words: string) => onOneTerminalLine(words).replace(/\s+/g, " ");
   const how = (one: { exit: number | null; isFailed: boolean }) =>
     one.exit === null ? (one.isFailed ? ", failed" : "") : `, exit ${one.exit}`;
   return [

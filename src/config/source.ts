@@ -14,7 +14,7 @@ const LONGEST_FILE = 1024 * 1024;
 const MOST_ALIASES = 50;
 
 /** The file as found, or null where there is none; `faults` says why it could not be read. */
-export interface Source {
+export interface ConfigSource {
   readonly file: string | null;
   readonly tree: Tree;
   readonly faults: readonly string[];
@@ -29,7 +29,7 @@ export interface Lookup {
 /**
  * Looks in the order of configuration.md: a file that was named must be there, the usual places may be empty.
  */
-export function readSource({ file, env, cwd }: Lookup): Source {
+export function readSource({ file, env, cwd }: Lookup): ConfigSource {
   const named = file ?? (env.LAZARUS_CONFIG || undefined);
   const places = named === undefined ? ["lazarus.yaml", "/etc/lazarus/lazarus.yaml"] : [named];
   for (const place of places.map((each) => resolve(cwd, each))) {
@@ -67,7 +67,7 @@ export function why(error: unknown): string {
  * YAML, of which JSON is a part, as a mapping of keys. Only the first line of a parser's message is kept: the
  * others quote the file, secrets and all.
  */
-export function parseTree(text: string): Omit<Source, "file"> {
+export function parseTree(text: string): Omit<ConfigSource, "file"> {
   const document = parseDocument(text);
   const problems = [...document.errors, ...document.warnings];
   if (problems.length > 0) return { tree: {}, faults: problems.map((each) => firstLine(each.message)) };

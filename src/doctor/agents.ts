@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { agentCommand, agentEnvironment, baseEnvironment } from "../backends/agents.ts";
 import type { Backend, BackendName, CellUser } from "../backends/backend.ts";
 import { resolveCommand } from "../backends/os/executable.ts";
-import { isPublicAddress, parseTarget } from "../backends/sandbox/gate-rules.ts";
+import { isPublicAddress, parseEndpoint } from "../backends/sandbox/gate-rules.ts";
 import { checkVisible, faultOfPath } from "../backends/sandbox/host.ts";
 import type { AgentConfig, Config } from "../config/config.ts";
 import { explain } from "../errors.ts";
@@ -195,7 +195,7 @@ async function aboutNetwork(agent: AgentConfig): Promise<string[]> {
 
 async function aboutEntry(entry: string): Promise<string | null> {
   if (entry.startsWith("*.")) return null;
-  const target = parseTarget(entry);
+  const target = parseEndpoint(entry);
   const host = target?.host ?? entry;
   const isHere = host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
   if (target !== null && isHere) {

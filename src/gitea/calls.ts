@@ -20,7 +20,7 @@ export interface Call {
 }
 
 /** A status the forge gave on purpose: 2xx, 3xx or 4xx, with a body that is JSON or empty. */
-export interface Answer {
+export interface ForgeAnswer {
   readonly status: number;
   readonly headers: Headers;
   /** The parsed body; null when there is none. */
@@ -29,11 +29,11 @@ export interface Answer {
 
 export interface Calls {
   /** Sends up to four times while the forge cannot be reached; any other status is the answer. */
-  read(call: Call): Promise<Answer>;
+  read(call: Call): Promise<ForgeAnswer>;
   /** Sends exactly once; anything but 2xx is an error. */
-  write(call: Call): Promise<Answer>;
+  write(call: Call): Promise<ForgeAnswer>;
   /** The error for an answer that a caller of `read` has no use for. */
-  refusal(call: Call, answer: Answer): LazarusError;
+  refusal(call: Call, answer: ForgeAnswer): LazarusError;
 }
 
 const BACKOFF_MS = [250, 1_000, 3_000] as const;
@@ -56,14 +56,14 @@ export interface CallsOptions {
 export function createCalls(options: CallsOptions): Calls {
   const { clock, redact } = options;
 
-  const send = async (call: Call): Promise<Answer | Failure> => {
+  const send = async (call: Call): Promise<ForgeAnswer | Failure> => {
     const seen = await attemptOnce(call, redact);
     if ("status" in seen) options.heard?.(null);
     else if (seen.error.code === "forge-unreachable") options.heard?.(seen.error);
     return seen;
   };
 
-  const refusal = ({ doing }: Call, { status, data }: Answer): LazarusError => {
+  const refusal = ({ doing }: Call, { status, data }: ForgeAnswer): LazarusError => {
     const isElsewhere = status >= 300 && status < 400;
     const why = isElsewhere ? ", it answers under another name; is it renamed?" : wordsOf(data, redact);
     const hint = status === 401 ? " (is forge.token valid?)" : "";
@@ -72,7 +72,7 @@ export function createCalls(options: CallsOptions): Calls {
     return new LazarusError("forge-refused", message, { retryable: status === 401 });
   };
 
-  const read = async (call: Call): Promise<Answer> => {
+  const read = async (call: Call): Promise<ForgeAnswer> => {
     for (let attempt = 0; ; attempt++) {
       const seen = await send(call);
       if ("status" in seen) return seen;
@@ -83,7 +83,7 @@ export function createCalls(options: CallsOptions): Calls {
     }
   };
 
-  const write = async (call: Call): Promise<Answer> => {
+  const write = async (call: Call): Promise<ForgeAnswer> => {
     const seen = await send(call);
     if (!("status" in seen)) throw seen.error;
     if (seen.status < 300 || (seen.status === 404 && call.isDoneWhenMissing === true)) return seen;
@@ -110,7 +110,7 @@ export function check<S extends z.ZodType>(doing: string, data: unknown, schema:
 
 type Failure = { readonly error: LazarusError; readonly retryAfterMs: number | null };
 
-async function attemptOnce(call: Call, redact: (text: string) => string): Promise<Answer | Failure> {
+async function attemptOnce(call: Call, redact: (text: string) => string): Promise<ForgeAnswer | Failure> {
   let answered: Answered;
   try {
     answered = await call.send();

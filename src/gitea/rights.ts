@@ -8,14 +8,17 @@ import type { Forge, PermissionAnswer, Person, RepositoryName } from "./port.ts"
 export const PAGE = 50;
 
 /** The part of the forge that says who may do what. */
-export type Rights = Pick<Forge, "permission" | "readers" | "writers" | "isTeamMember" | "isTeamVisible">;
+export type RightsCalls = Pick<
+  Forge,
+  "permission" | "readers" | "writers" | "isTeamMember" | "isTeamVisible"
+>;
 
 /**
  * `readers` are whom a review can be requested of (direct collaborators, the owner, members of teams that see
  * pull requests), `writers` whom an issue can be assigned to; site administrators are in neither.
  * @see Gitea services/pull/reviewer.go, models/repo/user_repo.go
  */
-export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }): Rights {
+export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }): RightsCalls {
   const permission = async (name: RepositoryName, login: string): Promise<PermissionAnswer> => {
     const doing = `reading the permission of ${login} on ${label(name)}`;
     const send = () => api.repos.repoGetRepoPermissions(...segments(name), segment(login));

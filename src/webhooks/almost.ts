@@ -4,12 +4,12 @@ import { replies } from "../commands/words/replies.ts";
 import type { Sentence } from "../commands/words/sentence.ts";
 import { findMarker } from "../gitea/markdown.ts";
 import type { Queue } from "../queue/queue.ts";
-import type { Handled } from "./handled.ts";
-import type { Entry, Reading } from "./reading.ts";
+import type { Entry, Reading } from "./read-thread.ts";
+import type { SeenEntries } from "./seen-entries.ts";
 
 interface AlmostDeps {
   readonly queue: Pick<Queue, "put">;
-  readonly handled: Pick<Handled, "mark">;
+  readonly handled: Pick<SeenEntries, "mark">;
   parse(text: string): Parsed[];
   forgeNow(): number | null;
 }

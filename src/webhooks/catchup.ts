@@ -4,8 +4,8 @@ import type { Forge, Moved, MovedThread } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
-import type { Handled } from "./handled.ts";
-import { createMarks, type Mark } from "./marks.ts";
+import { createCatchupMarks, type Mark } from "./catchup-marks.ts";
+import type { SeenEntries } from "./seen-entries.ts";
 import { type Source, sourcesOf } from "./sources.ts";
 import { threadTick } from "./thread.ts";
 
@@ -23,7 +23,7 @@ export interface CatchUpDeps {
   readonly forge: Pick<Forge, "moved">;
   readonly db: Db;
   readonly queue: Pick<Queue, "put">;
-  readonly handled: Handled;
+  readonly handled: SeenEntries;
   readonly clock: Clock;
   readonly log: Log;
   /** `forge.repositories` and `forge.poll` (0: only at boot). */
@@ -50,7 +50,7 @@ export interface CatchUp {
 
 export function createCatchUp(deps: CatchUpDeps): CatchUp {
   const sources = sourcesOf(deps.patterns);
-  const marks = createMarks(deps.db);
+  const marks = createCatchupMarks(deps.db);
   const troubles = new Map<string, string>();
   let skewMs: number | null = null;
   let stopped = false;

@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
 
 /** What was read of a thread, as far as acts go. */
-export interface Seen {
+export interface SeenThread {
   readonly repository: RepositoryRef;
   readonly number: number;
   readonly issue: Issue;
@@ -63,7 +63,7 @@ export interface Act {
  * mission's own thread was closed. Asks the forge who did it, and only where a cell that is active or idle is
  * concerned. What the bot did itself is nobody's act.
  */
-export async function readActs(seen: Seen, deps: ActDeps): Promise<Act[]> {
+export async function readActs(seen: SeenThread, deps: ActDeps): Promise<Act[]> {
   const drafts = deps.registry.ofPullRequest(seen.repository, seen.number).filter(isOpen);
   const missions = deps.registry.ofThread(seen.repository.id, seen.number).filter(isOpen);
   const ended = seen.issue.isOpen ? null : await lastDoing(seen, [...drafts, ...missions], deps);
@@ -104,7 +104,7 @@ function isOpen(cell: Cell): boolean {
 /**
  * The last closing or merge, where it is new, somebody else's, and younger than one of the cells at least.
  */
-async function lastDoing(seen: Seen, cells: readonly Cell[], deps: ActDeps): Promise<Doing | null> {
+async function lastDoing(seen: SeenThread, cells: readonly Cell[], deps: ActDeps): Promise<Doing | null> {
   if (cells.length === 0) return null;
   const { repository, number, issue } = seen;
   const since = issue.closedAt ?? issue.createdAt;
@@ -115,7 +115,7 @@ async function lastDoing(seen: Seen, cells: readonly Cell[], deps: ActDeps): Pro
 
 async function endedBy(
   doing: Doing,
-  at: { seen: Seen; drafts: readonly Cell[]; missions: readonly Cell[] },
+  at: { seen: SeenThread; drafts: readonly Cell[]; missions: readonly Cell[] },
   deps: ActDeps,
 ): Promise<Act> {
   const { seen } = at;
@@ -150,7 +150,7 @@ async function endedBy(
  * An official approval of a draft as it is now, by somebody who may close its cell, that says no command of
  * its own; none while somebody else asks for changes.
  */
-async function approvalOf(seen: Seen, drafts: readonly Cell[], deps: ActDeps): Promise<Act | null> {
+async function approvalOf(seen: SeenThread, drafts: readonly Cell[], deps: ActDeps): Promise<Act | null> {
   if (drafts.length === 0) return null;
   const approval = seen.reviews.findLast(
     (one) =>

@@ -17,8 +17,8 @@ import { backoffMs } from "../queue/backoff.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
-import type { Handled } from "./handled.ts";
-import { type Entry, type Missing, type Reading, readThread } from "./reading.ts";
+import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
+import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
 import { withdraw, withdrawnCells } from "./withdrawn.ts";
 
@@ -69,7 +69,7 @@ export interface ThreadDeps {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   readonly steps: Pick<Steps, "putDraft" | "unpublish">;
-  readonly handled: Handled;
+  readonly handled: SeenEntries;
   readonly clock: Clock;
   readonly log: Log;
   readonly rights: Pick<Rights, "standing" | "isServed">;

@@ -3,7 +3,7 @@ import type { Registry } from "../cells/registry/registry.ts";
 import { nameOf } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Forge } from "../gitea/port.ts";
-import type { Reading } from "./reading.ts";
+import type { Reading } from "./read-thread.ts";
 
 interface WithdrawnDeps {
   readonly registry: Registry;

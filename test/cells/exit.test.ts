@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { classify, EXIT_CLASSES, EXITS, type ExitClass, type StopCause } from "../../src/cells/exit.ts";
+import { EXIT_CLASSES, EXITS, type ExitClass, exitOf, type StopCause } from "../../src/cells/exit.ts";
 import { signsIn } from "../../src/runner/collect/log-signs.ts";
 import { harvest, nothingLeft } from "../fakes/control-rig.ts";
 import { growth } from "../fakes/growth.ts";
@@ -28,7 +28,7 @@ function found(left: Left) {
     isRebooted: left.reboot ?? false,
   };
   const made = work === "none" ? nothingLeft() : harvest();
-  return classify({
+  return exitOf({
     run: { code, signal, stopped, stopCause: left.stopCause ?? (stopped === null ? null : "asked") },
     preset,
     harvest: { ...made, question: left.question ?? null, signs },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { classify, STOP_CAUSES } from "../../src/cells/exit.ts";
+import { exitOf, STOP_CAUSES } from "../../src/cells/exit.ts";
 import { type Causes, reasonOf } from "../../src/cells/reason.ts";
 import { type ControlRig, createControl, ended, harvest, ID, nothingLeft } from "../fakes/control-rig.ts";
 
@@ -87,7 +87,7 @@ describe("a cause", () => {
   it("decides alone what class a run has that Lazarus ended", () => {
     const classes = STOP_CAUSES.map((stopCause) => {
       const run = { code: 143, signal: "TERM", stopped: "over its own words", stopCause };
-      return classify({ run, preset: null, harvest: nothingLeft(), isNew: false }).class;
+      return exitOf({ run, preset: null, harvest: nothingLeft(), isNew: false }).class;
     });
     const others = STOP_CAUSES.map((cause) => (cause === "over-limit" ? "over-limit" : "stopped"));
     expect(classes).toEqual(others);

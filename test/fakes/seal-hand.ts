@@ -62,7 +62,7 @@ export function sealHand(dir: string) {
       const kept = mkdtempSync(join(tmpdir(), "lazarus-seal-"));
       cpSync(dir, kept, { recursive: true });
       return {
-        putBack() {
+        moveIntoPlace() {
           rmSync(dir, { recursive: true });
           cpSync(kept, dir, { recursive: true });
           rmSync(kept, { recursive: true });

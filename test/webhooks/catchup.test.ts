@@ -3,7 +3,7 @@ import { tick } from "../../src/cells/clock-jumps.ts";
 import { createDeadlines } from "../../src/cells/registry/deadlines.ts";
 import type { Forge } from "../../src/gitea/port.ts";
 import { type CatchUp, createCatchUp, OVERLAP_MS, SETTLED_MS } from "../../src/webhooks/catchup.ts";
-import { createHandled } from "../../src/webhooks/handled.ts";
+import { createSeenEntries } from "../../src/webhooks/seen-entries.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 import { until } from "../fakes/until.ts";
 
@@ -24,7 +24,7 @@ function open(
   patterns: readonly string[] = ["acme/*"],
   more: { forge?: Pick<Forge, "moved">; pollMs?: number } = {},
 ) {
-  const handled = createHandled(rig.db, { clock: rig.clock, patterns });
+  const handled = createSeenEntries(rig.db, { clock: rig.clock, patterns });
   const log = (level: string) => (facts: { source?: unknown }, message: string) =>
     void said.push({ level, message, source: facts.source });
   const catchUp = createCatchUp({
@@ -278,7 +278,7 @@ describe("clocks", () => {
     pass(SETTLED_MS);
     await catchUp.look();
     expect(ticked()).toEqual(["acme/app#1"]);
-    const handled = createHandled(rig.db, { clock: rig.clock, patterns: ["acme/*"] });
+    const handled = createSeenEntries(rig.db, { clock: rig.clock, patterns: ["acme/*"] });
     expect(handled.servedSince("acme/app")).toBeLessThan(rig.standIn.world.now());
     pass(SETTLED_MS);
     await catchUp.look();
@@ -360,7 +360,7 @@ describe("other patterns after a restart", () => {
     const again = begin(["acme/*"]);
     await again.look();
     expect(ticked()).toEqual(["acme/app#1"]);
-    const handled = createHandled(rig.db, { clock: rig.clock, patterns: ["acme/*"] });
+    const handled = createSeenEntries(rig.db, { clock: rig.clock, patterns: ["acme/*"] });
     expect(handled.servedSince("acme/app")).toBeLessThanOrEqual(first);
     expect(handled.servedSince("acme/other")).toBeGreaterThan(second - 1_000);
   });

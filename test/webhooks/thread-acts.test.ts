@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { NewCell } from "../../src/cells/registry/cell-row.ts";
 import { createReplyHandlers } from "../../src/commands/posting/post.ts";
 import type { Job } from "../../src/queue/queue.ts";
-import { createHandled } from "../../src/webhooks/handled.ts";
 import { parseText } from "../../src/webhooks/read-text.ts";
+import { createSeenEntries } from "../../src/webhooks/seen-entries.ts";
 import { type Act, act, readActs } from "../../src/webhooks/thread-acts.ts";
 import { ended, harvest, ID, started, TIP } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
@@ -28,7 +28,7 @@ const APP = { owner: "acme", name: "app" };
 function deps() {
   return {
     ...rig.deps,
-    handled: createHandled(rig.db, { clock: rig.clock, patterns: ["acme/*"] }),
+    handled: createSeenEntries(rig.db, { clock: rig.clock, patterns: ["acme/*"] }),
     log: { info() {}, warn() {}, error() {}, debug() {} },
     parse: parseText,
     forgeNow: () => rig.standIn.world.now(),

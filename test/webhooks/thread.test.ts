@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { issueHash, sha256 } from "../../src/hash.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
-import { createHandled } from "../../src/webhooks/handled.ts";
 import { parseText } from "../../src/webhooks/read-text.ts";
+import { createSeenEntries } from "../../src/webhooks/seen-entries.ts";
 import { createThreadHandler, threadTick } from "../../src/webhooks/thread.ts";
 import { jobOf } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rig.stop());
 
 const PATTERNS = ["acme/*", "dev/*"];
-const handled = () => createHandled(rig.db, { clock: rig.clock, patterns: PATTERNS });
+const handled = () => createSeenEntries(rig.db, { clock: rig.clock, patterns: PATTERNS });
 const serve = (at: number) => handled().serve(["acme/*"], at);
 
 /**

@@ -22,7 +22,7 @@ export interface Engine {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export interface Answer {
+export interface EngineReply {
   /** Null: it was not there, was killed, or did not answer in time. */
   readonly code: number | null;
   readonly stdout: string;
@@ -53,7 +53,7 @@ const dockerInfo = z.object({
 });
 
 /** Asks the engine something short. Never throws: what went wrong is in the answer. */
-export function ask(engine: Engine, words: readonly string[], timeoutMs = ANSWER_MS): Promise<Answer> {
+export function ask(engine: Engine, words: readonly string[], timeoutMs = ANSWER_MS): Promise<EngineReply> {
   const options = {
     env: { ...engine.env },
     cwd: "/",
@@ -79,7 +79,7 @@ export function lastLine(text: string): string {
 }
 
 /** What the engine is and can hold, or the answer that was no such thing. */
-export async function factsOf(engine: Engine): Promise<EngineFacts | Answer> {
+export async function factsOf(engine: Engine): Promise<EngineFacts | EngineReply> {
   const answer = await ask(engine, ["info", "--format", "{{json .}}"]);
   if (answer.code !== 0) return answer;
   return readFacts(answer.stdout) ?? { ...answer, code: null, why: "its answer to `info` is not understood" };

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 
 /** A host and a port that somebody wants to reach. */
-export interface Target {
+export interface Endpoint {
   /** Lower case, without a dot at its end; an address without brackets. */
   readonly host: string;
   readonly port: number;
@@ -11,13 +11,13 @@ export interface Target {
  * What a list says about a target: `anywhere` may even lead into private networks, since its very name and
  * port are listed.
  */
-export type Verdict = "refused" | "public" | "anywhere";
+export type GateVerdict = "refused" | "public" | "anywhere";
 
 const NAME = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/;
 const WEB_PORTS = [80, 443];
 
 /** `example.org:443`, `[2001:db8::1]:443`; null for what is neither name nor address with a port. */
-export function parseTarget(text: string): Target | null {
+export function parseEndpoint(text: string): Endpoint | null {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   if (match === null) return null;
   const host = (match[1] ?? match[2] ?? "").toLowerCase().replace(/\.$/, "");
@@ -28,7 +28,7 @@ export function parseTarget(text: string): Target | null {
 }
 
 /** As it is written after CONNECT, and in a list. */
-export function nameOfTarget({ host, port }: Target): string {
+export function nameOfEndpoint({ host, port }: Endpoint): string {
   return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 }
 
@@ -60,30 +60,30 @@ const LOOPBACK: readonly (readonly [host: string, stands: readonly string[]])[] 
  * listed, and, since clients turn `localhost` into either address, at both of 127.0.0.1 and ::1.
  */
 export function forwardsOf(hosts: readonly string[]): Forward[] {
-  const listed = hosts.flatMap((entry) => parseTarget(entry) ?? []).filter(({ host }) => isLoopback(host));
+  const listed = hosts.flatMap((entry) => parseEndpoint(entry) ?? []).filter(({ host }) => isLoopback(host));
   const ports = [...new Set(listed.map(({ port }) => port))];
   const known = ports.flatMap((port) =>
     ["127.0.0.1", "::1"].flatMap((host) => {
       const target = asListed({ host, port }, hosts);
-      return target === null ? [] : [{ host, port, target: nameOfTarget(target) }];
+      return target === null ? [] : [{ host, port, target: nameOfEndpoint(target) }];
     }),
   );
   const others = listed.filter(({ host }) => !LOOPBACK.some(([name]) => name === host));
-  return [...known, ...others.map((target) => ({ ...target, target: nameOfTarget(target) }))];
+  return [...known, ...others.map((target) => ({ ...target, target: nameOfEndpoint(target) }))];
 }
 
 /**
  * The listed loopback target that this one stands for: `localhost:1` for `127.0.0.1:1`; null where there is
  * none.
  */
-export function asListed({ host, port }: Target, hosts: readonly string[]): Target | null {
+export function asListed({ host, port }: Endpoint, hosts: readonly string[]): Endpoint | null {
   const stands = LOOPBACK.find(([name]) => name === host)?.[1] ?? [];
   const found = stands.find((name) => isListed({ host: name, port }, hosts));
   return found === undefined ? null : { host: found, port };
 }
 
-function isListed(target: Target, hosts: readonly string[]): boolean {
-  return hosts.some((entry) => entry.toLowerCase() === nameOfTarget(target));
+function isListed(target: Endpoint, hosts: readonly string[]): boolean {
+  return hosts.some((entry) => entry.toLowerCase() === nameOfEndpoint(target));
 }
 
 function isLoopback(host: string): boolean {
@@ -95,7 +95,7 @@ function isLoopback(host: string): boolean {
  * `*.example.org` for everything below it; addresses and names that lead to private networks only pass where
  * exactly they are listed with exactly that port.
  */
-export function judge(target: Target, hosts: readonly string[]): Verdict {
+export function judge(target: Endpoint, hosts: readonly string[]): GateVerdict {
   if (isListed(target, hosts)) return "anywhere";
   if (isIP(target.host) !== 0) return "refused";
   return hosts.map((entry) => entry.toLowerCase()).some((entry) => matches(entry, target))
@@ -103,7 +103,7 @@ export function judge(target: Target, hosts: readonly string[]): Verdict {
     : "refused";
 }
 
-function matches(entry: string, { host, port }: Target): boolean {
+function matches(entry: string, { host, port }: Endpoint): boolean {
   const [name = "", own] = entry.split(":");
   if (own === undefined ? !WEB_PORTS.includes(port) : Number(own) !== port) return false;
   return name.startsWith("*.")

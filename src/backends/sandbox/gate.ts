@@ -16,7 +16,14 @@ import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { LazarusError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
-import { asListed, isPublicAddress, judge, nameOfTarget, parseTarget, type Target } from "./gate-rules.ts";
+import {
+  asListed,
+  type Endpoint,
+  isPublicAddress,
+  judge,
+  nameOfEndpoint,
+  parseEndpoint,
+} from "./gate-rules.ts";
 
 const SOCKET = "socket";
 const REFUSED = "refused";
@@ -162,8 +169,8 @@ type Reach = (
 function createReach(plan: GatePlan, refused: Set<string>): Reach {
   const resolve =
     plan.resolve ?? (async (host) => (await lookup(host, { all: true })).map((one) => one.address));
-  const refuse = (target: Target, why: string) => {
-    const name = nameOfTarget(target);
+  const refuse = (target: Endpoint, why: string) => {
+    const name = nameOfEndpoint(target);
     if (!refused.has(name) && refused.size < MOST_REFUSED) {
       refused.add(name);
       keepRefused(plan.dir, name);
@@ -172,7 +179,7 @@ function createReach(plan: GatePlan, refused: Set<string>): Reach {
     return { status: 403, why: `${name} ${why}` };
   };
   return async (text) => {
-    const asked = parseTarget(text);
+    const asked = parseEndpoint(text);
     if (asked === null) return { status: 400, why: "no host and port that could be read" };
     const target = asListed(asked, plan.hosts) ?? asked;
     const verdict = judge(target, plan.hosts);

@@ -115,7 +115,7 @@ export function rowOfCellChange(change: CellChange): Record<string, unknown> {
 }
 
 /** As much of a cell as tells how its directory must be. */
-export type Standing = Pick<Cell, "id" | "state" | "directoryTrouble" | "sealedAt" | "closing"> & {
+export type DirectoryStanding = Pick<Cell, "id" | "state" | "directoryTrouble" | "sealedAt" | "closing"> & {
   readonly row: number;
 };
 
@@ -126,6 +126,6 @@ const STANDINGS = table({
 });
 
 /** A row of `rowid AS row, id, state, directory_trouble, sealed_at, closing`. */
-export function standingFromRow(row: unknown): Standing {
+export function standingFromRow(row: unknown): DirectoryStanding {
   return STANDINGS.read(row);
 }

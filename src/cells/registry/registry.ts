@@ -7,10 +7,10 @@ import { briefPrompt } from "../prompt.ts";
 import {
   type CellChange,
   cellFromRow,
+  type DirectoryStanding,
   type NewCell,
   rowOfCellChange,
   rowOfNewCell,
-  type Standing,
   standingFromRow,
 } from "./cell-row.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
@@ -166,7 +166,7 @@ export class Registry {
    * The next `limit` cells in a state after that row (0: the first ones): all of them at once are too many to
    * be held.
    */
-  standing(state: Exclude<State, "destroyed">, after: number, limit: number): Standing[] {
+  standing(state: Exclude<State, "destroyed">, after: number, limit: number): DirectoryStanding[] {
     return this.#db.sql.prepare(STANDING).all({ state, after, limit }).map(standingFromRow);
   }
 

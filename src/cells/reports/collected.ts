@@ -1,5 +1,5 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
-import { classify } from "../exit.ts";
+import { exitOf } from "../exit.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { outcomeOf } from "../steps/decide.ts";
 import { createAfterExit } from "./after-exit.ts";
@@ -16,7 +16,7 @@ export function collected(deps: ReportDeps) {
     if (run.state !== "ended" || run.collectedAt !== null || state === "archived" || state === "destroyed")
       return;
     const { harvest } = report;
-    const exit = classify({
+    const exit = exitOf({
       run,
       preset: config.agents.get(run.agent)?.preset ?? null,
       harvest,

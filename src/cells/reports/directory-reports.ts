@@ -1,7 +1,7 @@
 import type { Log } from "../../log.ts";
 import type { DirectoriesSeen } from "../../protocol/shapes.ts";
 import type { Cell } from "../cell.ts";
-import type { Standing } from "../registry/cell-row.ts";
+import type { DirectoryStanding } from "../registry/cell-row.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Steps } from "../steps/steps.ts";
 
@@ -58,7 +58,7 @@ export function createDirectoryReports(deps: DirectoryReportDeps): DirectoryRepo
 }
 
 /** A page at a time, each cell as it is when it is asked for. */
-function* everyCell(registry: Pick<Registry, "standing">): Generator<Standing> {
+function* everyCell(registry: Pick<Registry, "standing">): Generator<DirectoryStanding> {
   for (const state of WITH_A_DIRECTORY) {
     let page = registry.standing(state, 0, PAGE);
     while (page.length > 0) {

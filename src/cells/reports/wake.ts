@@ -1,5 +1,5 @@
 import type { Cell, Run } from "../cell.ts";
-import { rememberRevival } from "../registry/revival.ts";
+import { rememberRevival } from "../registry/last-revive.ts";
 import type { ReportDeps } from "./deps.ts";
 
 /**

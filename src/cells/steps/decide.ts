@@ -95,7 +95,7 @@ export function outcomeOf(exit: ExitClass, harvest: Pick<Harvest, "changed">): O
 }
 
 /** What follows from an exit by itself. */
-export type Verdict =
+export type FollowUp =
   | { readonly kind: "publish" }
   /** Again at `at` (epoch ms). */
   | { readonly kind: "retry"; readonly at: number }
@@ -138,7 +138,7 @@ export function verdictOf(
   exit: Pick<Exit, "class" | "resetsAt"> & { readonly isReboot: boolean },
   cell: Pick<Cell, "expiresAt">,
   at: { readonly now: number; readonly tries: Tries; readonly revives: number; readonly jitter: number },
-): Verdict {
+): FollowUp {
   const { now, tries, revives } = at;
   const { follows } = EXITS[exit.class];
   if (follows === "publish") return { kind: "publish" };
@@ -148,7 +148,7 @@ export function verdictOf(
   if (follows === "backoff" && tries.crashes >= revives)
     return { kind: "ask", latch: `it was tried ${times(tries.crashes)} more by itself, in vain` };
   const next =
-    follows === "at-reset" ? afterReset(exit.resetsAt, at) : now + backoffMs(exit.isReboot, tries.crashes);
+    follows === "at-reset" ? afterReset(exit.resetsAt, at) : now + runBackoffMs(exit.isReboot, tries.crashes);
   if (next < cell.expiresAt) return { kind: "retry", at: next };
   const what = follows === "at-reset" ? "its quota resets" : "it could be tried again";
   const time = `${toIso(next).slice(0, 16).replace("T", " ")} UTC`;
@@ -160,7 +160,7 @@ function times(count: number): string {
 }
 
 /** A machine that was started anew crashed nothing of ours: at once. */
-function backoffMs(isReboot: boolean, earlier: number): number {
+function runBackoffMs(isReboot: boolean, earlier: number): number {
   return isReboot ? 0 : Math.min(MOST_BACKOFF_MS, FIRST_BACKOFF_MS * 4 ** earlier);
 }
 

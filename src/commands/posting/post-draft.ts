@@ -1,5 +1,5 @@
 import type { Cell } from "../../cells/cell.ts";
-import { isOfEarlierLife } from "../../cells/registry/revival.ts";
+import { isOfEarlierLife } from "../../cells/registry/last-revive.ts";
 import { LazarusError } from "../../errors.ts";
 import { type PullRequest, parseRepositoryName, type RepositoryName } from "../../gitea/port.ts";
 import { sha256 } from "../../hash.ts";

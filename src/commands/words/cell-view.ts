@@ -6,7 +6,7 @@ import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
 import { toIso } from "../../clock.ts";
 import { briefly, healthOf } from "./health-words.ts";
 import { timeUtc } from "./run-words.ts";
-import { plainText } from "./sentence.ts";
+import { onOneTerminalLine } from "./sentence.ts";
 import { failedSetup } from "./setup-words.ts";
 
 /** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
@@ -142,7 +142,7 @@ export function rowOf(cell: Cell, last: Run | null, now: number): string[] {
     targetOf(cell),
     healthWords(cell, now),
     age(now - cell.createdAt),
-    cut(plainText(setupResult(last) ?? resultOf(cell, last, now))),
+    cut(onOneTerminalLine(setupResult(last) ?? resultOf(cell, last, now))),
   ];
 }
 

@@ -39,8 +39,8 @@ export function say(
     return "code" in value ? code(value.code) : value.markdown;
   });
   const forText = values.map((value) => {
-    if (typeof value !== "object") return plainText(String(value));
-    return "code" in value ? marked(plainText(value.inTerminal ?? value.code)) : value.text;
+    if (typeof value !== "object") return onOneTerminalLine(String(value));
+    return "code" in value ? marked(onOneTerminalLine(value.inTerminal ?? value.code)) : value.text;
   });
   return {
     markdown: md(parts, ...forMarkdown),
@@ -67,6 +67,6 @@ export function list(words: readonly string[]): string {
 }
 
 /** Text that cannot move the cursor, colour or break the line of a terminal. */
-export function plainText(text: string): string {
+export function onOneTerminalLine(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, " ");
 }

@@ -184,12 +184,12 @@ type Taken =
 
 /** Asks the cell's own repository first, then, where that is of no use, takes the bare files. */
 async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
-  const first = await runChild(deps, plan, "git");
+  const first = await runCollectScript(deps, plan, "git");
   const said = parseSaid(first.stderr);
   if (first.code === 0 && isAnswer(said)) return { said, salvaged: null };
   const why = said.unusable === null ? `git could not be asked (${endOf(first)})` : said.unusable;
   // Only what its own look at it found unusable is replaced: one that was merely slow stays.
-  const second = await runChild(deps, plan, said.unusable === null ? "salvage" : "replace");
+  const second = await runCollectScript(deps, plan, said.unusable === null ? "salvage" : "replace");
   const again = parseSaid(second.stderr);
   const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
   if (second.code === 0 && isAnswer(again)) return { said: again, salvaged };
@@ -213,7 +213,7 @@ function endOf(end: ChildEnd): string {
   return `${end.signal === null ? `exit ${end.code}` : `signal ${end.signal}`}${line === "" ? "" : `, ${line.slice(0, 200)}`}`;
 }
 
-async function runChild(
+async function runCollectScript(
   deps: CollectDeps,
   plan: CollectPlan,
   mode: "git" | "salvage" | "replace",

@@ -193,14 +193,14 @@ async function removeStale(directory: FileHandle, name: string): Promise<void> {
     const pid = other.startsWith(`.${name}.`)
       ? /^(\d+)\.\d+$/.exec(other.slice(name.length + 2))?.[1]
       : undefined;
-    if (pid === undefined || pid === String(process.pid) || isAlive(Number(pid))) continue;
+    if (pid === undefined || pid === String(process.pid) || isProcess(Number(pid))) continue;
     // What cannot be removed is not ours, but a directory that somebody else named so.
     await rm(below(directory, other)).catch(() => {});
   }
 }
 
 /** A process of that number may be writing just now: two pits have one heartbeat. */
-function isAlive(pid: number): boolean {
+function isProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

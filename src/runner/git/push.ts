@@ -102,7 +102,7 @@ export async function deleteBranch(
   throw unreachable(deps, doing, end);
 }
 
-interface Target {
+interface PushTarget {
   readonly branch: string;
   readonly there: boolean;
   readonly lease: string | null;
@@ -112,7 +112,7 @@ interface Target {
  * The first of `branch`, `branch-2`, … that has our tip already, is free, or may be moved on without losing
  * anything.
  */
-async function chooseTarget(deps: PushDeps, plan: PushPlan, tips: Map<string, string>): Promise<Target> {
+async function chooseTarget(deps: PushDeps, plan: PushPlan, tips: Map<string, string>): Promise<PushTarget> {
   const names = Array.from({ length: MAX_DETOURS }, (_, index) =>
     index === 0 ? plan.branch : `${plan.branch}-${index + 1}`,
   );

@@ -28,7 +28,7 @@ export interface HealthLimits {
   readonly stalledMs: number;
 }
 
-export interface Verdict {
+export interface Assessment {
   readonly health: Health;
   /** Never empty, and the same as long as nothing new is to be said. */
   readonly reason: string;
@@ -45,9 +45,9 @@ export interface Verdict {
  */
 export function assess(
   signals: Signals,
-  at: { readonly now: number; readonly before: Pick<Verdict, "health" | "since"> | null },
+  at: { readonly now: number; readonly before: Pick<Assessment, "health" | "since"> | null },
   limits: HealthLimits,
-): Verdict {
+): Assessment {
   const { now, before } = at;
   const seenAt = Math.max(
     signals.startedAt,
@@ -55,16 +55,16 @@ export function assess(
     signals.changedAt ?? signals.startedAt,
     signals.beatAt ?? signals.startedAt,
   );
-  const found = classify(signals, { now, seenAt }, limits);
+  const found = assessSigns(signals, { now, seenAt }, limits);
   const since = before?.health === found.health ? before.since : Math.min(found.since, now);
   return { health: found.health, reason: found.reason, since, seenAt };
 }
 
-function classify(
+function assessSigns(
   signals: Signals,
   { now, seenAt }: { readonly now: number; readonly seenAt: number },
   limits: HealthLimits,
-): Pick<Verdict, "health" | "reason" | "since"> {
+): Pick<Assessment, "health" | "reason" | "since"> {
   if (signals.process !== "alive") {
     const reason =
       signals.process === "gone" ? "its process is gone, and nobody saw it end" : "its process has ended";

@@ -6,7 +6,7 @@ import { below, inDirectory, isAbsent } from "../disk/safe-files.ts";
 const TAIL_BYTES = 256 * 1024;
 
 /** A regular file as it was at one look. */
-export interface Seen {
+export interface SeenFile {
   /** Differs whenever the file does. */
   readonly stamp: string;
   readonly bytes: number;
@@ -20,7 +20,7 @@ export interface Seen {
 }
 
 /** Looks at a run's log. Null where there is none, or something else has its name. */
-export function lookAtLog(cellDir: string, log: string, known: string | null): Promise<Seen | null> {
+export function lookAtLog(cellDir: string, log: string, known: string | null): Promise<SeenFile | null> {
   return look(cellDir, { names: ["logs"], file: log }, { known, mostBytes: TAIL_BYTES, wants: "end" });
 }
 
@@ -32,7 +32,7 @@ export function lookAtNote(
   cellDir: string,
   at: { readonly names: readonly string[]; readonly file: string },
   how: { readonly known: string | null; readonly mostBytes: number },
-): Promise<Seen | null> {
+): Promise<SeenFile | null> {
   return look(cellDir, at, { ...how, wants: "all" });
 }
 
@@ -46,7 +46,7 @@ function look(
   cellDir: string,
   at: { readonly names: readonly string[]; readonly file: string },
   how: How,
-): Promise<Seen | null> {
+): Promise<SeenFile | null> {
   return inDirectory(cellDir, at.names, async (directory) => {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     let file: FileHandle;

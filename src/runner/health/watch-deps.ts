@@ -8,7 +8,7 @@ import type { HealthBefore } from "../../protocol/runner-port.ts";
 export type Say = (report: AnyReport) => void;
 
 /** A run to keep an eye on. */
-export interface Running {
+export interface WatchedRun {
   readonly cellId: string;
   readonly run: number;
   readonly agent: string;

@@ -8,14 +8,14 @@ import type { HeartbeatWords } from "../../protocol/runner-port.ts";
 import { formatDuration } from "../../units.ts";
 import { noteInDaemonLog, writeHeartbeat } from "../disk/directory.ts";
 import { cutLog } from "../disk/log-cut.ts";
-import { Pulse } from "./pulse.ts";
-import { createSlots } from "./slots.ts";
-import type { RunLimits, Running, WatchDeps } from "./watch-deps.ts";
+import { createSemaphore } from "./semaphore.ts";
+import { Pulse } from "./vital-signs.ts";
+import type { RunLimits, WatchDeps, WatchedRun } from "./watch-deps.ts";
 
-export type { Running, Say } from "./watch-deps.ts";
+export type { Say, WatchedRun } from "./watch-deps.ts";
 
 interface Entry {
-  readonly running: Running;
+  readonly running: WatchedRun;
   /** Monotonic. */
   readonly overAt: number;
   readonly pulse: Pulse;
@@ -41,7 +41,7 @@ export class Watch {
   readonly #held = new Set<string>();
   /** Of cells whose run is being started: what its agent said before anybody knew that it runs. */
   readonly #early = new Map<string, HeartbeatWords | null>();
-  readonly #slots = createSlots(LOOKS_AT_ONCE);
+  readonly #slots = createSemaphore(LOOKS_AT_ONCE);
   #cancel: (() => void) | null = null;
   #closed = false;
 
@@ -50,7 +50,7 @@ export class Watch {
   }
 
   /** Adding what is watched already changes nothing. */
-  add(running: Running): void {
+  add(running: WatchedRun): void {
     if (this.#closed || this.#entries.get(running.cellId)?.running.run === running.run) return;
     const { clock } = this.#deps;
     const limits = this.#deps.limitsOf(running.agent);
@@ -81,7 +81,7 @@ export class Watch {
     return () => this.#early.delete(cellId);
   }
 
-  #pulseOf(running: Running, how: { readonly limits: RunLimits; readonly elapsedMs: number }): Pulse {
+  #pulseOf(running: WatchedRun, how: { readonly limits: RunLimits; readonly elapsedMs: number }): Pulse {
     const { cellId, run, agent } = running;
     const { limits, elapsedMs } = how;
     const deps = {
@@ -108,7 +108,7 @@ export class Watch {
   }
 
   /** The run of a cell that is watched. */
-  find(cellId: string): Running | null {
+  find(cellId: string): WatchedRun | null {
     return this.#entries.get(cellId)?.running ?? null;
   }
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../clock.ts";
 import type { DirectoriesSeen } from "../../protocol/shapes.ts";
 import { inSlices } from "../../slices.ts";
 import { whatIs } from "../disk/directory.ts";
-import { noCounts, type Seen, scan } from "./pit.ts";
+import { noCounts, type PitEntry, scan } from "./pit.ts";
 import { writePitHeartbeat } from "./pit-heartbeat.ts";
 
 export interface InventoryDeps {
@@ -65,7 +65,7 @@ interface Found extends DirectoriesSeen {
   readonly strangers: string[];
 }
 
-function note(one: Seen, found: Found): void {
+function note(one: PitEntry, found: Found): void {
   if (one.kind === "stranger") {
     found.strangers.push(`${one.path}: ${one.what}`);
     return;

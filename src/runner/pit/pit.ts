@@ -5,7 +5,7 @@ import { LazarusError, systemCode } from "../../errors.ts";
 import { createLook, kindOf, type Look, type PitClass, type Tolerance } from "./pit-look.ts";
 
 /** A directory under the root that bears a cell's name, and how it is. */
-export interface Finding extends Look {
+export interface FoundCell extends Look {
   readonly kind: "cell";
   readonly id: string;
 }
@@ -18,7 +18,7 @@ export interface Stranger {
   readonly what: string;
 }
 
-export type Seen = Finding | Stranger;
+export type PitEntry = FoundCell | Stranger;
 
 /** How many cells of each class. */
 export type Counts = Record<PitClass, number>;
@@ -51,7 +51,7 @@ export interface ScanOptions extends Tolerance {
  * nor stranger; what vanishes meanwhile is left out.
  * @throws LazarusError `directory` where the root is missing, no directory, or cannot be read.
  */
-export function* scan({ root, clock, ...tolerance }: ScanOptions): Generator<Seen, void, void> {
+export function* scan({ root, clock, ...tolerance }: ScanOptions): Generator<PitEntry, void, void> {
   const look = createLook(tolerance);
   const dir = openRoot(root);
   try {
@@ -72,7 +72,7 @@ export function* scan({ root, clock, ...tolerance }: ScanOptions): Generator<See
 }
 
 /** The same look at one cell alone; null where it is not there. */
-export function lookAtCell({ root, clock, ...tolerance }: ScanOptions, id: string): Finding | null {
+export function lookAtCell({ root, clock, ...tolerance }: ScanOptions, id: string): FoundCell | null {
   const seen = createLook(tolerance)(`${root}/${id}`, id, clock.now());
   return seen === null ? null : { kind: "cell", id, ...seen };
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { Member } from "./tar/read.ts";
+import type { TarEntry } from "./tar/read.ts";
 
 /** Permission bits that a seal keeps: nothing in a cell is to run as somebody else. */
 export const KEPT_MODE = 0o1777;
@@ -10,7 +10,7 @@ export const KEPT_MODE = 0o1777;
  * link leads, and SHA-256 of its bytes as they are stored in the archive (of a file without holes: of its
  * content). Names that are no text are given in base64. The same member always gives the same line.
  */
-export function entryLine(member: Member, sha256: string | null): string {
+export function entryLine(member: TarEntry, sha256: string | null): string {
   const { type } = member;
   const isOther = type === "other";
   return JSON.stringify({
@@ -26,7 +26,7 @@ export function entryLine(member: Member, sha256: string | null): string {
 }
 
 /** The line of a member whose bytes nobody else wants: they are read to their end. */
-export async function describeMember(member: Member): Promise<string> {
+export async function describeMember(member: TarEntry): Promise<string> {
   if (member.type !== "file") return entryLine(member, null);
   const hash = createHash("sha256");
   for await (const part of member.bytes()) hash.update(part);

@@ -7,8 +7,8 @@ import { createGzip, type Gzip } from "node:zlib";
 import { LazarusError, systemCode } from "../../errors.ts";
 import { below } from "../disk/safe-files.ts";
 import { describeMember, readable } from "./entries.ts";
+import { modeBefore, type OpenedModes } from "./make-readable.ts";
 import { type FileFacts, freshName, type SealedFile } from "./manifest.ts";
-import { modeBefore, type OpenedModes } from "./open-up.ts";
 import { readTar } from "./tar/read.ts";
 
 export interface PackPlan {

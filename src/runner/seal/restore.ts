@@ -19,7 +19,7 @@ import {
   settleSeal,
   writeRestored,
 } from "./manifest.ts";
-import { putBack, replace, shutAgain } from "./put-back.ts";
+import { moveIntoPlace, replace, shutAgain } from "./move-into-place.ts";
 import { readTar } from "./tar/read.ts";
 import { damaged, type OwnerOf, type Shut, Unpacker } from "./unpack.ts";
 
@@ -109,7 +109,7 @@ async function bringBack(
     plan.signal.throwIfAborted();
     for (const part of PARTS) {
       if (REPLACED.includes(part)) await replace(cell, aside, part);
-      else await putBack(cell, aside, Buffer.from(part));
+      else await moveIntoPlace(cell, aside, Buffer.from(part));
     }
     await shutAgain(cell, shut);
     await removeTree(here, ASIDE);

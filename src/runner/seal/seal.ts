@@ -4,8 +4,8 @@ import { COLLECTED, directoryError } from "../disk/directory.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { type BundlePlan, bundleCell } from "./bundle.ts";
+import { makeReadable, OPENED_NOTES, readOpened } from "./make-readable.ts";
 import { clearFresh, commitSeal, PARTS, readManifest, settleSeal } from "./manifest.ts";
-import { OPENED_NOTES, openUp, readOpened } from "./open-up.ts";
 import { type Packed, packCell } from "./pack.ts";
 
 export interface SealPlan {
@@ -105,6 +105,6 @@ async function pack(
         },
       );
     }
-    await openUp(cellDir, parts);
+    await makeReadable(cellDir, parts);
   }
 }

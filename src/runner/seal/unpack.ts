@@ -5,7 +5,7 @@ import { LazarusError, systemCode } from "../../errors.ts";
 import { entryLine, KEPT_MODE, pathOfLine, readable } from "./entries.ts";
 import { PARTS } from "./manifest.ts";
 import type { SparseMap } from "./tar/header.ts";
-import { type Member, readInnerMap } from "./tar/read.ts";
+import { readInnerMap, type TarEntry } from "./tar/read.ts";
 
 /** Who gets what is unpacked below one of the cell's directories; null: it stays ours. */
 export type OwnerOf = (part: string) => { readonly uid: number; readonly gid: number } | null;
@@ -58,7 +58,7 @@ export class Unpacker {
    * `line` is the member's in the list; null: there is no list. @throws LazarusError `directory`, not
    * retryable, if the member is not what it should be.
    */
-  async add(member: Member, line: string | null): Promise<void> {
+  async add(member: TarEntry, line: string | null): Promise<void> {
     const names = namesOf(member.path);
     const mode = (line === null ? member.mode : modeOf(line)) & KEPT_MODE;
     const compare = (sha256: string | null) => {
@@ -147,7 +147,7 @@ export class Unpacker {
     await handle.utimes(mtime, mtime);
   }
 
-  async #writeFile(at: Buffer, member: Member, finish: Finish): Promise<string> {
+  async #writeFile(at: Buffer, member: TarEntry, finish: Finish): Promise<string> {
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
     const file = await open(at, flags, 0o600);
     try {
@@ -160,7 +160,7 @@ export class Unpacker {
     }
   }
 
-  async #makeLink(at: Buffer, member: Member, { mtime, part }: Finish): Promise<void> {
+  async #makeLink(at: Buffer, member: TarEntry, { mtime, part }: Finish): Promise<void> {
     await symlink(member.target, at);
     const owner = this.#ownerOf(part);
     if (owner !== null) await lchown(at, owner.uid, owner.gid);
@@ -168,7 +168,7 @@ export class Unpacker {
   }
 
   /** Another name of a file that was unpacked before: the way to it is walked through no link. */
-  async #makeHardLink(at: Buffer, member: Member): Promise<void> {
+  async #makeHardLink(at: Buffer, member: TarEntry): Promise<void> {
     const names = namesOf(member.target);
     const directory = await openWay(this.#root, names.slice(0, -1));
     try {
@@ -252,7 +252,7 @@ async function* hashed(
   }
 }
 
-async function writeContent(file: FileHandle, member: Member, bytes: AsyncIterable<Buffer>): Promise<void> {
+async function writeContent(file: FileHandle, member: TarEntry, bytes: AsyncIterable<Buffer>): Promise<void> {
   if (member.sparse === null) {
     for await (const part of bytes) await file.writeFile(part);
     return;

@@ -4,7 +4,7 @@ import {
   forwardsOf,
   isPublicAddress,
   judge,
-  parseTarget,
+  parseEndpoint,
 } from "../../../src/backends/sandbox/gate-rules.ts";
 
 describe("a target", () => {
@@ -14,7 +14,7 @@ describe("a target", () => {
     ["[2001:DB8::1]:443", { host: "2001:db8::1", port: 443 }],
     ["10.0.0.1:8080", { host: "10.0.0.1", port: 8080 }],
     ["[0:0::0:1]:8080", { host: "::1", port: 8080 }],
-  ])("is read from %s", (text, target) => expect(parseTarget(text)).toEqual(target));
+  ])("is read from %s", (text, target) => expect(parseEndpoint(text)).toEqual(target));
 
   it.each([
     "",
@@ -30,7 +30,7 @@ describe("a target", () => {
     "example.org:443/path",
     `${"a".repeat(254)}:443`,
     "example.org\n:443",
-  ])("is not read from %j", (text) => expect(parseTarget(text)).toBeNull());
+  ])("is not read from %j", (text) => expect(parseEndpoint(text)).toBeNull());
 });
 
 describe("a list of hosts", () => {
@@ -66,7 +66,7 @@ describe("a list of hosts", () => {
     ["2130706433:80", "refused"],
     ["0x7f.0.0.1:80", "refused"],
   ])("says of %s: %s", (text, verdict) => {
-    const target = parseTarget(text);
+    const target = parseEndpoint(text);
     expect(target && judge(target, hosts)).toBe(verdict);
   });
 });
@@ -96,7 +96,7 @@ describe("a listed port of this machine's loopback", () => {
     ["[::ffff:127.0.0.1]:1234", ["127.0.0.1:1234"], null],
     ["localhost.example.org:1234", ["127.0.0.1:1234"], null],
   ])("is what %s stands for in %j: %j", (text, hosts, listed) => {
-    const target = parseTarget(text);
+    const target = parseEndpoint(text);
     expect(target && asListed(target, hosts)).toEqual(listed);
     if (listed === null) expect(target && judge(target, hosts)).toBe("refused");
   });

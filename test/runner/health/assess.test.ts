@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { assess, type Signals, type Verdict } from "../../../src/runner/health/assess.ts";
+import { type Assessment, assess, type Signals } from "../../../src/runner/health/assess.ts";
 
 const MINUTE = 60_000;
 const NOW = 100 * MINUTE;
@@ -18,7 +18,7 @@ const signals = (more: Partial<Signals> = {}): Signals => ({
   loop: null,
   ...more,
 });
-const see = (more: Partial<Signals>, before: Pick<Verdict, "health" | "since"> | null = null) =>
+const see = (more: Partial<Signals>, before: Pick<Assessment, "health" | "since"> | null = null) =>
   assess(signals(more), { now: NOW, before }, LIMITS);
 
 const LOOP = { what: "the same output again and again: no luck", since: ago(7) };

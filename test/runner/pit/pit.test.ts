@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { STATES } from "../../../src/cells/cell.ts";
 import { systemClock } from "../../../src/clock.ts";
-import { lookAtCell, noCounts, type Seen, scan } from "../../../src/runner/pit/pit.ts";
+import { lookAtCell, noCounts, type PitEntry, scan } from "../../../src/runner/pit/pit.ts";
 import { createLook } from "../../../src/runner/pit/pit-look.ts";
 import { inSlices } from "../../../src/slices.ts";
 import { CELL_ID, layCell } from "../../fakes/cell-directory.ts";
@@ -40,7 +40,7 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 const options = () => ({ root, clock, staleMs: STALE_MS, skewMs: SKEW_MS });
-const all = (): Seen[] => [...scan(options())];
+const all = (): PitEntry[] => [...scan(options())];
 const only = () => {
   const [one, ...others] = all();
   expect(others).toEqual([]);
@@ -324,7 +324,7 @@ describe("what is under the root", () => {
       (_, n) => `00000000-0000-4000-8000-${String(n).padStart(12, "0")}`,
     );
     for (const id of ids) mkdirSync(join(root, id));
-    const seen: Seen[] = [];
+    const seen: PitEntry[] = [];
     for (const one of scan(options())) {
       if (seen.length === 0)
         for (const id of ids)

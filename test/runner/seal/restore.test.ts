@@ -408,7 +408,7 @@ describe("an archive that somebody made", () => {
     const kept = hand.copy();
     await hand.forge(change);
     const why = await restore();
-    kept.putBack();
+    kept.moveIntoPlace();
     return why;
   }
 

@@ -11,13 +11,13 @@ import {
 import { ByteSource } from "./source.ts";
 
 /** What a member is; `other` is a fifo, a device, or what we do not know. */
-export type MemberType = "file" | "directory" | "link" | "hard-link" | "other";
+export type TarEntryType = "file" | "directory" | "link" | "hard-link" | "other";
 
 /** One member of a tar. Its bytes must be read, or are skipped, before the next one is asked for. */
-export interface Member {
+export interface TarEntry {
   /** As the archive says, but for the slash after a directory's name. */
   readonly path: Buffer;
-  readonly type: MemberType;
+  readonly type: TarEntryType;
   /** Permission bits as the archive has them. */
   readonly mode: number;
   /** What a reader of the file would see, holes included. */
@@ -43,7 +43,7 @@ const MOST_PIECES = 2_000_000;
  * bytes and are not checked here.
  * @throws LazarusError `directory` where it is damaged, or ends in the middle.
  */
-export async function* readTar(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Member, void> {
+export async function* readTar(stream: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry, void> {
   const source = new ByteSource(stream);
   try {
     yield* membersOf(source);
@@ -53,7 +53,7 @@ export async function* readTar(stream: AsyncIterable<Uint8Array>): AsyncGenerato
   }
 }
 
-async function* membersOf(source: ByteSource): AsyncGenerator<Member, void> {
+async function* membersOf(source: ByteSource): AsyncGenerator<TarEntry, void> {
   let extension: Extension = { pax: new Map(), name: null, link: null };
   for (;;) {
     const block = await source.take(BLOCK);
@@ -96,7 +96,7 @@ async function readExtension(source: ByteSource, header: RawHeader, before: Exte
   return header.flag === "L" ? { ...before, name: value } : { ...before, link: value };
 }
 
-const TYPES: Readonly<Record<string, MemberType>> = {
+const TYPES: Readonly<Record<string, TarEntryType>> = {
   "0": "file",
   "\0": "file",
   "7": "file",

@@ -15,7 +15,7 @@ const PATH_ONLY = 0o10000000 | constants.O_NOFOLLOW;
  * files that an agent closed to everybody, itself included, are ours to open. How each was before is written
  * down first, so that a seal knows it also when this was killed.
  */
-export async function openUp(cellDir: string, parts: readonly string[]): Promise<void> {
+export async function makeReadable(cellDir: string, parts: readonly string[]): Promise<void> {
   const archive = await openDirectory(cellDir, "archive");
   try {
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
@@ -73,7 +73,7 @@ async function namesIn(directory: FileHandle): Promise<Buffer[]> {
   return entries.filter((entry) => entry.isDirectory() || entry.isFile()).map((entry) => entry.name);
 }
 
-/** How the things were that `openUp` opened for this seal; the first word about each counts. */
+/** How the things were that `makeReadable` opened for this seal; the first word about each counts. */
 export async function readOpened(archive: FileHandle): Promise<OpenedModes> {
   const modes = new Map<string, number>();
   const file = await openSealed(archive, NOTED);

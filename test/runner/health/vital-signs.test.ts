@@ -18,8 +18,8 @@ import { toIso } from "../../../src/clock.ts";
 import type { JobPayload } from "../../../src/protocol/jobs.ts";
 import type { AnyReport } from "../../../src/protocol/reports.ts";
 import type { HealthBefore } from "../../../src/protocol/runner-port.ts";
-import { Pulse, type PulseDeps } from "../../../src/runner/health/pulse.ts";
-import { createSlots } from "../../../src/runner/health/slots.ts";
+import { createSemaphore } from "../../../src/runner/health/semaphore.ts";
+import { Pulse, type PulseDeps } from "../../../src/runner/health/vital-signs.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
 
 const ID = "4f1c0b7e-1111-4222-8333-444455556666";
@@ -74,7 +74,7 @@ function feel(
     diskBytes: 1e12,
     healthUrl: null,
     redact: (text) => text.replaceAll(SECRET, "[redacted]"),
-    slots: createSlots(1),
+    slots: createSemaphore(1),
     report: (report) => void reports.push(report),
     ...more,
   };

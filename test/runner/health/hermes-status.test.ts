@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import { askGateway } from "../../../src/runner/health/gateway.ts";
+import { askGateway } from "../../../src/runner/health/hermes-status.ts";
 
 let server: Server | null = null;
 afterEach(async () => {

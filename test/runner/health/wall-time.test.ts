@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { momentsOf } from "../../../src/runner/health/moments.ts";
+import { wallTimesOf } from "../../../src/runner/health/wall-time.ts";
 import { createFakeClock } from "../../fakes/clock.ts";
 
 const HOUR = 3_600_000;
@@ -9,7 +9,7 @@ function adopted(jumped = 0) {
   const clock = createFakeClock();
   const startedAt = clock.now() - 2 * HOUR;
   clock.jump(jumped);
-  return { clock, moments: momentsOf(clock, { runningMs: 2 * HOUR, startedAt }) };
+  return { clock, moments: wallTimesOf(clock, { runningMs: 2 * HOUR, startedAt }) };
 }
 
 it("reads what files say against now", () => {

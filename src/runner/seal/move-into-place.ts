@@ -28,7 +28,7 @@ export async function replace(cell: FileHandle, aside: FileHandle, name: string)
  * Moves what was unpacked under a name to where nothing is; what is there stays as it is, and directories are
  * looked into, through no link.
  */
-export async function putBack(to: FileHandle, from: FileHandle, name: Buffer): Promise<void> {
+export async function moveIntoPlace(to: FileHandle, from: FileHandle, name: Buffer): Promise<void> {
   const unpacked = await lstat(inside(from, name)).catch(() => null);
   if (unpacked === null) return;
   const there = await lstat(inside(to, name)).catch((error: unknown) => {
@@ -43,7 +43,7 @@ export async function putBack(to: FileHandle, from: FileHandle, name: Buffer): P
   ];
   try {
     for (const each of await readdir(`/proc/self/fd/${source.fd}`, { encoding: "buffer" }))
-      await putBack(target, source, each);
+      await moveIntoPlace(target, source, each);
   } finally {
     await source.close();
     await target.close();

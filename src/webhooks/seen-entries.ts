@@ -7,16 +7,16 @@ import type { Db } from "../store/db.ts";
  * What bears an id of the forge: a comment, a review, what a timeline shows (somebody closed or merged); of
  * an issue it is its number.
  */
-export type Source = "comment" | "review" | "doing" | "issue";
+export type EntryKind = "comment" | "review" | "doing" | "issue";
 
 /**
  * What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is
  * run at all.
  */
-export interface Handled {
+export interface SeenEntries {
   /** Marks one thing; false if it was marked before. Joins the caller's transaction. */
-  mark(repositoryId: number, source: Source, id: number): boolean;
-  isMarked(repositoryId: number, source: Source, id: number): boolean;
+  mark(repositoryId: number, source: EntryKind, id: number): boolean;
+  isMarked(repositoryId: number, source: EntryKind, id: number): boolean;
   /** Forge time of the newest thing seen in a thread; 0 if none. */
   readUntil(repositoryId: number, number: number): number;
   rememberReadUntil(repositoryId: number, number: number, at: number): void;
@@ -36,7 +36,7 @@ export interface Handled {
 }
 
 /** Over the registry's tables `handled`, `threads` and `served`. */
-export function createHandled(db: Db, deps: { clock: Clock; patterns: readonly string[] }): Handled {
+export function createSeenEntries(db: Db, deps: { clock: Clock; patterns: readonly string[] }): SeenEntries {
   const { sql } = db;
   // Prepared once: every look at a thread asks them.
   const statements = {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createHandled } from "../../src/webhooks/handled.ts";
+import { createSeenEntries } from "../../src/webhooks/seen-entries.ts";
 import { type ControlRig, createControl } from "../fakes/control-rig.ts";
 
 let rig: ControlRig;
@@ -7,7 +7,7 @@ beforeEach(() => {
   rig = createControl();
 });
 afterEach(() => rig.remove());
-const open = (...patterns: string[]) => createHandled(rig.db, { clock: rig.clock, patterns });
+const open = (...patterns: string[]) => createSeenEntries(rig.db, { clock: rig.clock, patterns });
 
 describe("what was handled", () => {
   it("is marked once, and a review is no comment of the same id", () => {

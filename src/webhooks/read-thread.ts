@@ -3,8 +3,8 @@ import { type Forge, type Person, parseRepositoryName, type Repository } from ".
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
-import type { Handled } from "./handled.ts";
-import type { Seen } from "./thread-acts.ts";
+import type { SeenEntries } from "./seen-entries.ts";
+import type { SeenThread } from "./thread-acts.ts";
 
 /**
  * Comments are asked for from this long before the newest one seen: the forge orders by second, and may
@@ -21,7 +21,7 @@ export interface Entry {
   readonly updatedAt: number;
 }
 
-export interface Reading extends Seen {
+export interface Reading extends SeenThread {
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
   readonly botLogin: string;
@@ -32,7 +32,7 @@ export type Missing = { readonly missing: "repository" | "thread" };
 
 export interface ReadingDeps {
   readonly forge: Forge;
-  readonly handled: Handled;
+  readonly handled: SeenEntries;
   readonly log: Log;
   readonly rights: Pick<Rights, "isServed">;
 }

@@ -6,15 +6,15 @@ import { type AnyReport, reportOf } from "../../protocol/reports.ts";
 import type { HealthBefore, HeartbeatWords } from "../../protocol/runner-port.ts";
 import type { AgentBeat } from "../../protocol/shapes.ts";
 import { formatSize } from "../../units.ts";
-import { assess, type HealthLimits, type Verdict } from "./assess.ts";
+import { type Assessment, assess, type HealthLimits } from "./assess.ts";
 import { type DiskUse, diskUse } from "./disk-use.ts";
-import { askGateway, type GatewayAnswer } from "./gateway.ts";
 import { isNews } from "./health-news.ts";
 import { BEAT_BYTES, readBeat, writeAgentBeat, writeRunnerBeat } from "./heartbeat.ts";
+import { askGateway, type GatewayAnswer } from "./hermes-status.ts";
 import { findLoop } from "./loop.ts";
-import { type Moments, momentsOf } from "./moments.ts";
-import { lookAtLog, lookAtNote, type Seen } from "./signals.ts";
-import type { Slots } from "./slots.ts";
+import type { Semaphore } from "./semaphore.ts";
+import { lookAtLog, lookAtNote, type SeenFile } from "./signals.ts";
+import { type WallTimes, wallTimesOf } from "./wall-time.ts";
 
 export interface PulseDeps {
   readonly clock: Clock;
@@ -29,7 +29,7 @@ export interface PulseDeps {
   readonly healthUrl: string | null;
   readonly redact: (text: string) => string;
   /** Shared by all that are looked at. */
-  readonly slots: Slots;
+  readonly slots: Semaphore;
   readonly report: (report: AnyReport) => void;
 }
 
@@ -57,7 +57,7 @@ const LOOP_LOOKS = 3;
 export class Pulse {
   readonly #deps: PulseDeps;
   readonly #run: PulseRun;
-  readonly #moments: Moments;
+  readonly #moments: WallTimes;
   /** All monotonic. */
   #scannedAt = Number.NEGATIVE_INFINITY;
   #lookedAt: number | null = null;
@@ -73,7 +73,7 @@ export class Pulse {
   #gatewayFault: string | null = null;
   #loop: { readonly what: string; readonly since: number; readonly looks: number } | null = null;
   #beat: AgentBeat | null;
-  #verdict: Pick<Verdict, "health" | "since"> | null;
+  #verdict: Pick<Assessment, "health" | "since"> | null;
   #reported: JobPayload<"health"> | null = null;
   #scan: { readonly done: Promise<void>; readonly abort: AbortController } | null = null;
   #writing: Promise<void> = Promise.resolve();
@@ -81,7 +81,7 @@ export class Pulse {
   constructor(deps: PulseDeps, run: PulseRun) {
     this.#deps = deps;
     this.#run = run;
-    this.#moments = momentsOf(deps.clock, run);
+    this.#moments = wallTimesOf(deps.clock, run);
     this.#beat = run.before?.beat ?? null;
     if (this.#beat !== null) this.#beatAt = this.#moments.ofFirst(this.#beat.at);
     this.#verdict =
@@ -152,7 +152,7 @@ export class Pulse {
     if (beat !== null && beat !== before) await this.#note(() => writeAgentBeat(cellDir, beat));
   }
 
-  #lookInside(signal: AbortSignal): Promise<[Seen | null, Seen | null, DiskUse | null]> {
+  #lookInside(signal: AbortSignal): Promise<[SeenFile | null, SeenFile | null, DiskUse | null]> {
     const { cellDir, logName } = this.#deps;
     const note = { names: ["artifacts"], file: "heartbeat.json" };
     return Promise.all([
@@ -162,7 +162,7 @@ export class Pulse {
     ]);
   }
 
-  #seeLog(seen: Seen, now: number): void {
+  #seeLog(seen: SeenFile, now: number): void {
     if (seen.stamp === this.#logStamp) return;
     const isFirst = this.#logStamp === null;
     this.#logStamp = seen.stamp;
@@ -186,7 +186,7 @@ export class Pulse {
   }
 
   /** What an agent left in its artifacts; a run before it may have left one, too. */
-  #seeNote(seen: Seen): void {
+  #seeNote(seen: SeenFile): void {
     if (seen.text === null) return;
     const isFirst = this.#noteStamp === null;
     this.#noteStamp = seen.stamp;

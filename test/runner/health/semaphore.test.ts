@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { createSlots } from "../../../src/runner/health/slots.ts";
+import { createSemaphore } from "../../../src/runner/health/semaphore.ts";
 import { settle } from "../../fakes/clock.ts";
 
 const NEVER = new AbortController().signal;
 
 it("lets no more than so many go on, and the others in their order", async () => {
-  const slots = createSlots(2);
+  const slots = createSemaphore(2);
   const begun: number[] = [];
   const ends: (() => void)[] = [];
   const all = [0, 1, 2, 3, 4].map((n) =>
@@ -27,7 +27,7 @@ it("lets no more than so many go on, and the others in their order", async () =>
 });
 
 it("lets nobody wait who was called off, and gives the place of one that failed to the next", async () => {
-  const slots = createSlots(1);
+  const slots = createSemaphore(1);
   const stop = new AbortController();
   let fail = () => {};
   const first = slots(() => new Promise((_, reject) => (fail = () => reject(new Error("no")))), NEVER);

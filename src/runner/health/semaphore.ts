@@ -1,11 +1,11 @@
 /** Runs `work` when its turn comes; null, without having run it, where `signal` ended the waiting. */
-export type Slots = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T | null>;
+export type Semaphore = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T | null>;
 
 /**
  * Lets no more than `most` go on at one time, in the order in which they came: a thousand cells are not
  * looked at all at once.
  */
-export function createSlots(most: number): Slots {
+export function createSemaphore(most: number): Semaphore {
   const waiting: (() => void)[] = [];
   let busy = 0;
 

@@ -27,7 +27,7 @@ export interface Marks {
   look(source: string, thread: MovedThread, at: number): void;
 }
 
-export function createMarks(db: Db): Marks {
+export function createCatchupMarks(db: Db): Marks {
   const { sql } = db;
   const statements = {
     of: sql.prepare("SELECT at, saved_at AS savedAt FROM catchup_marks WHERE source = @source"),

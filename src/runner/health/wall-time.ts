@@ -5,7 +5,7 @@ import type { Clock } from "../../clock.ts";
  * set meanwhile makes nothing older than it is: times lie within the run's life, those of the future count as
  * now, and where the clock moved since the run started the shorter of both readings holds.
  */
-export interface Moments {
+export interface WallTimes {
   /** When the run started; monotonic. */
   readonly startedAt: number;
   /** Of something that was there before this process looked for the first time. */
@@ -25,10 +25,10 @@ const BLUR_MS = 2_000;
  * `runningMs`: how long the run has been going on; `startedAt`: when it started by the wall clock of that
  * time, epoch ms.
  */
-export function momentsOf(
+export function wallTimesOf(
   clock: Clock,
   run: { readonly runningMs: number; readonly startedAt: number },
-): Moments {
+): WallTimes {
   const begun = clock.monotonic() - run.runningMs;
   // By how much the wall clock was moved since the run started.
   const moved = clock.now() - run.runningMs - run.startedAt;
