@@ -1,7 +1,5 @@
-import http from "node:http";
-import https from "node:https";
-import type { Socket } from "node:net";
 import tls from "node:tls";
+import { Agent, type Dispatcher, errors, ProxyAgent, request } from "undici";
 
 /** The largest answer that is read, in bytes; a forge that sends more is not believed. */
 export const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
@@ -20,145 +18,68 @@ export interface HttpOptions {
   readonly timeoutMs: number;
 }
 
-interface Sent {
-  readonly url: URL;
-  readonly method: string;
-  readonly headers: Record<string, string>;
-  readonly body: string | null;
-  readonly signal: AbortSignal;
-}
-
-type Route = http.RequestOptions & https.RequestOptions;
-
 /**
- * A `fetch` for one forge on `node:http`: Node 20's own knows neither a CA of ours nor a proxy. Follows no
- * redirect, reads at most `MAX_ANSWER_BYTES` and ends each request after `timeoutMs`. Rejects with the
- * system's error, a `TimeoutError` or `AnswerTooLarge`; never retries.
+ * A `fetch` for one forge: Node 20's own knows neither a CA of ours nor a proxy. Follows no redirect, reads
+ * at most `MAX_ANSWER_BYTES` and ends each request after `timeoutMs`. Rejects with the system's error, a
+ * `TimeoutError` or `AnswerTooLarge`; never retries.
  */
 export function createFetch(options: HttpOptions): typeof fetch {
-  const trust = options.ca === undefined ? {} : { ca: [...tls.rootCertificates, options.ca] };
-  const agents = {
-    "http:": new http.Agent({ keepAlive: true }),
-    "https:": new https.Agent({ keepAlive: true, ...trust }),
-  };
-
-  const routeOf = async (sent: Sent): Promise<Route> => {
-    const proxy = options.proxyFor?.(sent.url) ?? null;
-    if (proxy !== null) return throughProxy(sent, new URL(proxy), trust);
-    // A kept connection may die just as it is used again. A read is then repeated, a write is not: it gets a
-    // new one.
-    const isRead = sent.method === "GET";
-    return {
-      ...addressOf(sent.url),
-      ...trust,
-      agent: isRead ? agents[sent.url.protocol as keyof typeof agents] : false,
-    };
-  };
-
+  const dispatcherFor = createDispatchers(options);
   return async (input, init = {}) => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    const method = init.method ?? "GET";
     const body = typeof init.body === "string" ? init.body : null;
-    const sent: Sent = {
-      url: new URL(input instanceof Request ? input.url : input),
-      method: init.method ?? "GET",
-      headers: {
-        // gitea-js forgets it for some calls, and Gitea then answers 422.
-        ...(body === null ? {} : { "content-type": "application/json" }),
-        ...Object.fromEntries(new Headers(init.headers)),
-        ...(body === null ? {} : { "content-length": String(Buffer.byteLength(body)) }),
-      },
-      body,
-      signal: AbortSignal.timeout(options.timeoutMs),
-    };
+    const signal = AbortSignal.timeout(options.timeoutMs);
+    // gitea-js forgets the type for some calls, and Gitea then answers 422.
+    const type = body === null ? {} : { "content-type": "application/json" };
     try {
-      return await send(sent, await routeOf(sent));
+      const answer = await request(url, {
+        ...{ dispatcher: dispatcherFor(url, method === "GET"), method, body, signal },
+        headers: { ...type, ...Object.fromEntries(new Headers(init.headers)) },
+      });
+      return responseOf(answer, await answer.body.arrayBuffer());
     } catch (error) {
-      throw sent.signal.aborted ? sent.signal.reason : error;
+      if (error instanceof errors.ResponseExceededMaxSizeError)
+        throw new AnswerTooLarge(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+      // The library's own codes tell people nothing; its words do.
+      if (error instanceof errors.UndiciError) throw new Error(error.message, { cause: error });
+      throw error;
     }
   };
 }
 
-function addressOf(url: URL): Route {
-  // An IPv6 address stands in brackets in a URL, and without them everywhere else.
-  const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
-  return { protocol: url.protocol, hostname, port: url.port, path: url.pathname + url.search };
+/** Kept by proxy and kind, since the connections are in them. */
+function createDispatchers(options: HttpOptions): (url: URL, isRead: boolean) => Dispatcher {
+  const { timeoutMs: timeout, ca } = options;
+  const trust = { timeout, ...(ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] }) };
+  const made = new Map<string, Dispatcher>();
+  const make = (proxy: string | null, isRead: boolean): Dispatcher => {
+    const settings = {
+      maxResponseSize: MAX_ANSWER_BYTES,
+      ...{ headersTimeout: timeout, bodyTimeout: timeout },
+      // A kept connection may die just as it is used again. A read is then repeated, a write is not: it gets
+      // a new one.
+      pipelining: isRead ? 1 : 0,
+    };
+    if (proxy === null) return new Agent({ ...settings, connect: trust });
+    const tunnel = { proxyTunnel: false, requestTls: trust, proxyTls: trust };
+    return new ProxyAgent({ ...settings, ...tunnel, uri: proxy });
+  };
+  return (url, isRead) => {
+    const proxy = options.proxyFor?.(url) ?? null;
+    const key = `${isRead} ${proxy}`;
+    const dispatcher = made.get(key) ?? make(proxy, isRead);
+    made.set(key, dispatcher);
+    return dispatcher;
+  };
 }
 
-function send(sent: Sent, route: Route): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    const { method, signal } = sent;
-    const headers = { ...sent.headers, host: sent.url.host, ...route.headers };
-    const request = (route.protocol === "https:" ? https : http).request({
-      ...route,
-      method,
-      headers,
-      signal,
-    });
-    request.once("error", reject);
-    request.once("response", (answer) => {
-      readAnswer(answer).then(resolve, (error) => {
-        request.destroy();
-        reject(error);
-      });
-    });
-    request.end(sent.body ?? undefined);
-  });
-}
-
-async function readAnswer(answer: http.IncomingMessage): Promise<Response> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of answer) {
-    size += part.length;
-    if (size > MAX_ANSWER_BYTES)
-      throw new AnswerTooLarge(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
-    parts.push(part);
-  }
+function responseOf(answer: Dispatcher.ResponseData, bytes: ArrayBuffer): Response {
   const headers = new Headers();
   for (const [name, value] of Object.entries(answer.headers)) {
     if (value !== undefined) headers.set(name, Array.isArray(value) ? value.join(", ") : value);
   }
-  const status = answer.statusCode ?? 0;
+  const status = answer.statusCode;
   const isEmpty = status === 204 || status === 205 || status === 304;
-  return new Response(isEmpty ? null : Buffer.concat(parts), { status, headers });
-}
-
-async function throughProxy(sent: Sent, proxy: URL, trust: { ca?: string[] }): Promise<Route> {
-  const login = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
-  const headers: Record<string, string> =
-    login === ":" ? {} : { "proxy-authorization": `Basic ${Buffer.from(login).toString("base64")}` };
-  if (sent.url.protocol === "http:")
-    return { ...addressOf(proxy), path: sent.url.href, headers, agent: false };
-
-  const { hostname } = addressOf(sent.url);
-  const target = `${sent.url.hostname}:${sent.url.port || 443}`;
-  const tunnel = await openTunnel(
-    { ...addressOf(proxy), path: target, headers: { ...headers, host: target } },
-    sent.signal,
-  );
-  const socket = tls.connect({ socket: tunnel, servername: hostname ?? "", ...trust });
-  // Without `agent`, as any agent would open a connection of its own.
-  return { ...addressOf(sent.url), createConnection: () => socket };
-}
-
-function openTunnel(route: Route, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const request = (route.protocol === "https:" ? https : http).request({
-      ...route,
-      method: "CONNECT",
-      agent: false,
-      signal,
-    });
-    request.once("error", reject);
-    // Without a tunnel the answer comes as an ordinary response.
-    request.once("response", (answer) => {
-      request.destroy();
-      reject(new Error(`the proxy answered ${answer.statusCode}`));
-    });
-    request.once("connect", (answer, socket) => {
-      if (answer.statusCode === 200) return resolve(socket as Socket);
-      socket.destroy();
-      reject(new Error(`the proxy answered ${answer.statusCode}`));
-    });
-    request.end();
-  });
+  return new Response(isEmpty ? null : bytes, { status, headers });
 }
