@@ -1,5 +1,5 @@
 import { EXIT_CLASSES, EXITS, type ExitClass } from "../src/cells/exit.ts";
-import { verdictOf } from "../src/cells/steps/decide.ts";
+import { followUpOf } from "../src/cells/steps/decide.ts";
 import { VERBS } from "../src/commands/index.ts";
 import { NOT_YET } from "../src/config/config.ts";
 import { CONFIG_KEYS } from "../src/config/schema.ts";
@@ -53,7 +53,7 @@ function followsOf(exit: ExitClass): string {
 }
 
 const WAITS = (exit: ExitClass, earlier: number) => {
-  const verdict = verdictOf(
+  const verdict = followUpOf(
     { class: exit, resetsAt: null, isReboot: false },
     { expiresAt: Number.POSITIVE_INFINITY },
     { now: 0, tries: { crashes: earlier, quotas: earlier }, revives: Number.POSITIVE_INFINITY, jitter: 0 },

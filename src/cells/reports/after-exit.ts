@@ -4,7 +4,7 @@ import type { Exit } from "../exit.ts";
 import { sessionIdOf } from "../names.ts";
 import { againPrompt } from "../prompt.ts";
 import { beforeOf } from "../registry/before.ts";
-import { triesOf, verdictOf } from "../steps/decide.ts";
+import { followUpOf, triesOf } from "../steps/decide.ts";
 import type { ReportDeps } from "./deps.ts";
 
 /**
@@ -25,7 +25,7 @@ export function createAfterExit(
     follow(cell: Cell, run: Run, found: { readonly exit: Exit; readonly harvest: Harvest }): void {
       const { exit, harvest } = found;
       const isReboot = exit.class === "machine" && harvest.signs?.isRebooted === true;
-      const verdict = verdictOf({ ...exit, isReboot }, cell, {
+      const verdict = followUpOf({ ...exit, isReboot }, cell, {
         now: clock.now(),
         tries: triesOf(registry.runs(cell.id)),
         revives: config.limits.revives,

@@ -134,7 +134,7 @@ const MOST_UNKNOWN_RESET_MS = 4 * 60 * MINUTE_MS;
  * Decides what follows from an exit. Pure: `jitter` is 0 to 1, and spreads those who wait for one and the
  * same reset. `revives`: how often in a row a crash is tried again; 0: nothing is, whatever the reason.
  */
-export function verdictOf(
+export function followUpOf(
   exit: Pick<Exit, "class" | "resetsAt"> & { readonly isReboot: boolean },
   cell: Pick<Cell, "expiresAt">,
   at: { readonly now: number; readonly tries: Tries; readonly revives: number; readonly jitter: number },

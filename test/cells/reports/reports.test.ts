@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { MOVES } from "../../../src/cells/cell.ts";
 import { lookAtTime } from "../../../src/cells/expiry.ts";
@@ -19,17 +20,6 @@ import {
 
 let rig: ControlRig;
 afterEach(() => rig.remove());
-
-/** Small and repeatable: mulberry32. */
-function dice(seed: number): (sides: number) => number {
-  let state = seed;
-  return (sides) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % sides;
-  };
-}
 
 type Act = readonly [name: string, act: () => void];
 
@@ -144,30 +134,37 @@ function expectHistoryOnTheTable(told: readonly string[]): void {
 }
 
 describe("reports, in whatever order they come", () => {
-  it.each(Array.from({ length: 24 }, (_, seed) => seed))(
-    "never throw and never leave the table of moves (walk %i)",
-    (seed) => {
-      rig = createControl();
-      const roll = dice(seed);
-      rig.create({ waitsForApproval: roll(4) === 0 });
-      const told: string[] = [];
-      for (let step = 0; step < 40; step++) {
-        // The end is kept rare, or every walk would be over soon.
-        const last = rig.run().n;
-        const all = [...wishes(), ...reports(1 + roll(last)), ...reports(last)].filter(
-          ([name]) => roll(6) === 0 || !/destroy|scrub/.test(name),
-        );
-        const [name, act] = all[roll(all.length)] ?? ["nothing", () => {}];
-        told.push(name);
-        try {
-          rig.db.transaction(act);
-        } catch (error) {
-          throw new Error(`${told.join(" > ")}: ${String(error)}`, { cause: error });
-        }
-        expectHistoryOnTheTable(told);
-      }
-    },
-  );
+  /** One step of a walk: which act, about which run, and whether what ends a cell is among them. */
+  const step = fc.record({ act: fc.nat(9_999), run: fc.nat(9_999), mayEnd: fc.nat(5) });
+
+  it("never throw and never leave the table of moves", () => {
+    fc.assert(
+      fc.property(
+        fc.boolean(),
+        fc.array(step, { minLength: 20, maxLength: 40 }),
+        (waitsForApproval, walk) => {
+          rig = createControl();
+          try {
+            rig.create({ waitsForApproval });
+            const told: string[] = [];
+            for (const { act, run, mayEnd } of walk) {
+              const last = rig.run().n;
+              const all = [...wishes(), ...reports(1 + (run % last)), ...reports(last)].filter(
+                ([name]) => mayEnd === 0 || !/destroy|scrub/.test(name),
+              );
+              const [name, perform] = all[act % all.length] as Act;
+              told.push(name);
+              rig.db.transaction(perform);
+              expectHistoryOnTheTable(told);
+            }
+          } finally {
+            rig.remove();
+          }
+        },
+      ),
+      { numRuns: 24 },
+    );
+  });
 
   it("change nothing in a tombstone", () => {
     rig = createControl();

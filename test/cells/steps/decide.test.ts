@@ -3,11 +3,11 @@ import { type Cell, type Run, STATES, type State } from "../../../src/cells/cell
 import type { ExitClass } from "../../../src/cells/exit.ts";
 import {
   decide,
+  followUpOf,
   heldFor,
   outcomeOf,
   type Tries,
   triesOf,
-  verdictOf,
 } from "../../../src/cells/steps/decide.ts";
 import { harvest, NOTHING_YET, newCell, nothingLeft, TIP } from "../../fakes/control-rig.ts";
 
@@ -207,7 +207,7 @@ describe("what follows from an exit", () => {
       one?: Cell;
     } = {},
   ) =>
-    verdictOf(
+    followUpOf(
       { class: kind, resetsAt: more.resetsAt ?? null, isReboot: more.isReboot ?? false },
       more.one ?? lasting,
       {
