@@ -17,6 +17,8 @@ export type ErrorCode =
   | "agent-missing"
   | "directory"
   | "disk-full"
+  /** Work on what agents or strangers made came to its limit of memory or time: never tried again. */
+  | "over-limit"
   | "git"
   | "push-refused"
   | "not-found"

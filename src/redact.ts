@@ -23,6 +23,9 @@ export const CELL_TOKEN_PREFIX = "lazarus-beat-";
 const FILLER =
   /\x1B\[[0-?]*[ -/]*[@-~]|(\r?\n|(?:\\r)?\\n)[ \t]*|[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]|\r|\p{Cf}|\\/gu;
 
+/** A longer escape sequence is none that a terminal would take. */
+const LONGEST_FILLER = 4_096;
+
 /**
  * Knows each secret plain, in base64 (also URL-safe, and inside longer base64 at any of the three
  * alignments), URL-encoded, JSON- and HTML-escaped, in hex, and all of these broken over lines.
@@ -50,6 +53,21 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
       return hits.length === 0 ? text : hide(text, condensed, hits);
     },
   };
+}
+
+/** The nearest place from `at` on where a text can be cut without tearing what stands between characters. */
+export function cutBetweenFillers(text: string, at: number): number {
+  const from = Math.max(0, at - LONGEST_FILLER);
+  for (const match of text.slice(from, at + LONGEST_FILLER).matchAll(FILLER)) {
+    const [start, end] = [from + match.index, from + match.index + match[0].length];
+    if (start < at && at < end) return end;
+  }
+  return at;
+}
+
+/** The text without what people and programs put between characters: what secrets are looked for in. */
+export function withoutFillers(text: string): string {
+  return condense(text).text;
 }
 
 /**

@@ -134,8 +134,8 @@ describe("the source", () => {
     expect(uses(sources, ENVIRONMENT, ["src/config/config.ts"])).toEqual([]);
   });
 
-  it("prints in cli/main.ts alone", () => {
-    expect(uses(sources, PRINTING, ["src/cli/main.ts"])).toEqual([]);
+  it("prints in its programs alone", () => {
+    expect(uses(sources, PRINTING, ["src/cli/main.ts", "src/runner/scan-secrets.ts"])).toEqual([]);
   });
 
   it("keeps each package in one file", () => {

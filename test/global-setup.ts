@@ -14,7 +14,8 @@ export default async function setup(): Promise<void> {
   const newest = Math.max(youngest(join(ROOT, "src")), statSync(CONFIG).mtimeMs);
   const isOld = (built: string, than = 0) =>
     !existsSync(built) || statSync(built).mtimeMs < Math.max(newest, than);
-  if (isOld(join(ROOT, "dist/cli/main.js"))) await bundle(null, join(ROOT, "dist"));
+  if (["cli/main.js", "runner/scan-secrets.js"].some((file) => isOld(join(ROOT, "dist", file))))
+    await bundle(null, join(ROOT, "dist"));
   for (const { source, built } of Object.values(PROGRAMS))
     if (isOld(built, statSync(source).mtimeMs)) await bundle(source, dirname(built));
 }

@@ -69,6 +69,7 @@ export interface Config {
     readonly revives: number;
     readonly diskBytes: number;
     readonly freeBytes: number;
+    readonly confinedBytes: number;
   };
   readonly agents: ReadonlyMap<string, AgentConfig>;
   /** One line each, to be said at start: keys that load and do not hold in this version. */
@@ -255,6 +256,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       revives: limits.revives,
       diskBytes: limits.disk,
       freeBytes: limits.free,
+      confinedBytes: limits.confined,
     },
     agents,
     notices,

@@ -247,6 +247,7 @@ export const fileSchema = section({
     revives: key(count(0), 2, "automatic retries after a crash, then a person is asked"),
     disk: key(size, "10GB", "of one cell"),
     free: key(size, "2GB", "below this no run starts"),
+    confined: key(size, "1GB", "memory of one piece of work on what agents or strangers made"),
   }).prefault({}),
   agents: z
     .record(z.string(), agent, {

@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { WORK_MS, type WorkLimits } from "./confined.ts";
 import { createGates, type Gates } from "./gates.ts";
 import { createGit, type Git } from "./git/git.ts";
 import { createMirrors, type Mirrors } from "./git/mirror.ts";
@@ -27,6 +28,7 @@ export interface RunnerDeps {
     | "limits"
     | "publish"
     | "pit"
+    | "secrets"
     | "childPath"
     | "proxyFor"
   >;
@@ -48,7 +50,8 @@ export interface RunnerDeps {
 /** What the runner's handlers share. */
 export interface Parts extends RunnerDeps {
   readonly git: Git;
-  /** An empty directory of ours. */
+  readonly workLimits: WorkLimits;
+  /** A directory of ours where git finds no configuration. */
   readonly gitHome: string;
   readonly mirrors: Mirrors;
   readonly quarantine: Quarantine;
@@ -73,7 +76,8 @@ export function createParts(deps: RunnerDeps): Parts {
   const proxy = config.proxyFor(new URL(config.forge.url));
   const proxyEnv: Record<string, string> = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
   const remote = { url: config.forge.url, token: config.forge.token, caFile: config.forge.caFile, proxyEnv };
-  const git = createGit({ home: gitHome, path: config.childPath, remote, redact });
+  const workLimits = { memoryBytes: config.limits.confinedBytes, mostMs: WORK_MS };
+  const git = createGit({ home: gitHome, path: config.childPath, remote, redact, limits: workLimits });
   const cellDir = (cellId: string) => join(config.missionsDir, cellId);
   const gates = createGates({ cellDir, log });
   const watch = new Watch({
@@ -98,6 +102,7 @@ export function createParts(deps: RunnerDeps): Parts {
   const mirrors = createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git });
   return {
     ...deps,
+    workLimits,
     git,
     gitHome,
     cellDir,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Clock, toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import type { CellSpec } from "../protocol/shapes.ts";
+import type { WorkLimits } from "./confined.ts";
 import {
   type CellPaths,
   directoryError,
@@ -16,6 +17,7 @@ import {
 } from "./disk/directory.ts";
 import { giveAway, lendCell } from "./disk/owner.ts";
 import { removeTree } from "./disk/remove-tree.ts";
+import { mustFit } from "./git/count-tree.ts";
 import type { Git } from "./git/git.ts";
 import type { Mirrors } from "./git/mirror.ts";
 
@@ -25,6 +27,9 @@ export interface WorkspaceDeps {
   readonly mirrors: Mirrors;
   readonly clock: Clock;
   readonly childPath: string;
+  /** What the files of a cell may take at its start. */
+  readonly diskBytes: number;
+  readonly limits: WorkLimits;
 }
 
 export interface CellPlan {
@@ -84,6 +89,11 @@ async function makeScaffold(fresh: CellPaths): Promise<void> {
   await mkdir(fresh.worktree, { mode: 0o700 });
 }
 
+/** No repository that people work in has more. */
+const MOST_FILES = 1_000_000;
+/** Files that fit may have to be written to a slow disk. */
+const CHECKOUT_MS = 60 * 60_000;
+
 /**
  * A clone of its own that borrows the mirror's objects. Nobody but us has been in it yet: it is the last time
  * that git runs there with our rights.
@@ -97,12 +107,22 @@ async function clone(
   const doing = `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`;
   const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, worktree];
   await deps.git({ dir: deps.missionsDir, args: cloning, doing, signal, files: true });
+  const { diskBytes: mostBytes, limits } = deps;
+  const tree = { repository: mirror, commit: cell.baseCommit, mostFiles: MOST_FILES, mostBytes };
+  await mustFit(deps.git, { ...tree, doing, limits });
   const url = deps.mirrors.cloneUrl(cell.repository);
   await deps.git({ dir: worktree, args: ["remote", "set-url", "origin", url], doing, signal });
   const checkout = ["checkout", "--quiet", "--no-track", "-b", cell.branch, cell.baseCommit];
   // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
   // ones stay with one.
-  await deps.git({ dir: worktree, args: checkout, doing, signal, config: { "checkout.workers": "4" } });
+  await deps.git({
+    dir: worktree,
+    args: checkout,
+    doing,
+    signal,
+    config: { "checkout.workers": "4" },
+    mostMs: CHECKOUT_MS,
+  });
 }
 
 async function writeContract(deps: WorkspaceDeps, plan: CellPlan, fresh: CellPaths): Promise<void> {

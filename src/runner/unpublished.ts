@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
+import { WORK_MS } from "./confined.ts";
 import { copyKeptBundle } from "./disk/kept-bundle.ts";
 import { createGit } from "./git/git.ts";
 import { createQuarantine } from "./git/quarantine.ts";
@@ -16,7 +17,7 @@ export interface UnpublishedWork {
   readonly maxBytes: number;
 }
 
-type Settings = Pick<Config, "dataDir" | "missionsDir" | "forge" | "publish" | "childPath">;
+type Settings = Pick<Config, "dataDir" | "missionsDir" | "forge" | "publish" | "limits" | "childPath">;
 
 /**
  * The diff of what a cell made and nobody published, from the bundle that was taken out of it: in a
@@ -33,7 +34,8 @@ export async function showUnpublished(
   const { url, caFile } = config.forge;
   // Nothing is asked of the forge: git gets no token.
   const remote = { url, token: "", caFile, proxyEnv: {} };
-  const git = createGit({ home: join(dataDir, "git-home"), path: childPath, remote, redact });
+  const limits = { memoryBytes: config.limits.confinedBytes, mostMs: WORK_MS };
+  const git = createGit({ home: join(dataDir, "git-home"), path: childPath, remote, redact, limits });
   const quarantine = createQuarantine({
     dir: join(dataDir, "diffs", String(process.pid)),
     git,

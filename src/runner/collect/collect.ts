@@ -20,6 +20,7 @@ export interface CollectDeps {
   readonly quarantine: Quarantine;
   readonly maxFileBytes: number;
   readonly redact: (text: string) => string;
+  readonly secrets: readonly string[];
 }
 
 export interface CollectPlan {
@@ -134,24 +135,36 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
       heldBack: ["HEAD was moved back to before the commit the cell started from"],
     };
   if (said.nothing) return { ...NOTHING, ...seen };
-  const { mirror } = plan.surroundings.dirs;
+  const theirs = said.theirs ? takenTip(plan) : undefined;
+  if (theirs === undefined)
+    await keepBundle(join(deps.quarantine.dir(cellId), "branch.bundle"), plan.paths.cell);
+  try {
+    const found = await (theirs === undefined ? lookThrough(deps, plan) : measureTheirs(deps, plan, theirs));
+    return { ...found, ...seen };
+  } catch (error) {
+    // The same work would come to the same limit again.
+    if (!(error instanceof LazarusError) || error.code !== "over-limit") throw error;
+    return { ...NOTHING, ...seen, changed: true, heldBack: [error.message] };
+  }
+}
+
+/** The agent added nothing to what people pushed: all of it is on the forge, and was looked at there. */
+async function measureTheirs(deps: CollectDeps, plan: CollectPlan, tip: string): Promise<Work> {
+  const { maxFileBytes } = deps;
+  const { baseCommit: base, seams } = plan;
+  const repository = plan.surroundings.dirs.mirror;
+  const whole = await measure(deps.git, { base, seams, maxFileBytes, repository, tip });
+  return whole.commitCount === 0 ? NOTHING : { ...NOTHING, ...whole, changed: true, tip };
+}
+
+/** Checks, measures and inspects what was taken out, in quarantine. */
+async function lookThrough(deps: CollectDeps, plan: CollectPlan): Promise<Work> {
+  const { cellId, dirs } = plan.surroundings;
+  const { mirror } = dirs;
   const { maxFileBytes } = deps;
   const span = { base: plan.baseCommit, seams: plan.seams, maxFileBytes };
-  const theirs = takenTip(plan);
-  if (said.theirs && theirs !== undefined) {
-    const whole = await measure(deps.git, { ...span, repository: mirror, tip: theirs });
-    return whole.commitCount === 0
-      ? { ...NOTHING, ...seen }
-      : { ...NOTHING, ...seen, ...whole, changed: true, tip: theirs };
-  }
-
-  const checked = await deps.quarantine.admit({
-    cellId,
-    mirror,
-    baseCommit: plan.baseCommit,
-  });
-  await keepBundle(join(deps.quarantine.dir(cellId), "branch.bundle"), plan.paths.cell);
-  if (checked.tip === null) return { ...NOTHING, ...seen, changed: true, heldBack: [checked.why] };
+  const checked = await deps.quarantine.admit({ cellId, mirror, baseCommit: plan.baseCommit });
+  if (checked.tip === null) return { ...NOTHING, changed: true, heldBack: [checked.why] };
   const { repository, tip } = checked;
   const measured = await measure(deps.git, { ...span, repository, tip });
   // All that people have of it already was looked at before, or is their own.
@@ -159,12 +172,12 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
   const { fork, baseCommit } = plan;
   const brought = fork === null ? null : await broughtBy(deps.git, { repository, fork, baseCommit });
   const range = { repository, base, tip, brought };
-  const findings = await inspect({ git: deps.git, redact: deps.redact }, range);
+  const findings = await inspect(deps, range);
   const held = [...measured.heldBack, ...findings.protectedPaths, ...findings.forbidden];
   // Whoever decides about it sees it on the card.
   const shown = { ...range, base: brought === null ? base : (brought.since ?? emptyTree(tip)) };
   const diff = held.length === 0 ? null : (await showDiff(deps, shown, DIFF_BYTES)).text;
-  return { ...seen, changed: true, tip: checked.tip, ...measured, ...findings, diff };
+  return { ...NOTHING, changed: true, tip, ...measured, ...findings, diff };
 }
 
 /** What the tree was moved to before a run, because people had pushed it. */
@@ -192,10 +205,13 @@ async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
   const second = await runCollectScript(deps, plan, said.unusable === null ? "salvage" : "replace");
   const again = parseSaid(second.stderr);
   const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
-  if (second.code === 0 && isAnswer(again)) return { said: again, salvaged };
+  // Files that are as they were say nothing of commits in a repository that was merely slow.
+  const isKnown = said.unusable !== null || !again.nothing;
+  if (second.code === 0 && isAnswer(again) && isKnown) return { said: again, salvaged };
+  const how = endOf(isKnown ? second : first);
   return {
-    fault: `the work could not be taken out of the cell: ${endOf(second)}; it is still in its worktree`,
-    salvaged,
+    fault: `the work could not be taken out of the cell: ${how}; it is still in its worktree`,
+    salvaged: isKnown ? salvaged : null,
   };
 }
 

@@ -13,6 +13,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError, systemCode } from "../../errors.ts";
+import { entriesOf } from "./entries-of.ts";
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** Linux' O_PATH, which Node has no name for: a descriptor of a directory that we may not read (yet). */
@@ -64,13 +65,12 @@ export async function removeTree(root: string, name: string): Promise<void> {
 
 async function empty(directory: FileHandle, depth: number, walk: Walk): Promise<void> {
   // A directory that was moved up to the top while this one was read shows up in the next round.
-  for (;;) {
-    const entries = await readdir(`/proc/self/fd/${directory.fd}`, {
-      encoding: "buffer",
-      withFileTypes: true,
-    });
-    if (entries.length === 0) return;
-    for (const entry of entries) await remove(directory, entry, depth, walk);
+  for (let wasEmpty = false; !wasEmpty; ) {
+    wasEmpty = true;
+    for await (const entry of entriesOf(directory)) {
+      wasEmpty = false;
+      await remove(directory, entry, depth, walk);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { type FileHandle, link, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { LazarusError, systemCode } from "../../errors.ts";
+import { entriesOf } from "./entries-of.ts";
 import { removeTree } from "./remove-tree.ts";
 
 /*
@@ -10,6 +11,7 @@ import { removeTree } from "./remove-tree.ts";
  */
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const MOST_NAMES = 10_000;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** The path of what an open directory holds, whatever happens to its name meanwhile. */
@@ -104,18 +106,19 @@ export async function readInside(
 
 /**
  * The newest regular file of a directory whose name ends in `suffix` and that was changed at or after `since`
- * (epoch ms); null where there is none. Looks at no more than 1,000 names.
+ * (epoch ms); null where there is none. Looks at no more than 10,000 names.
  */
 export async function newestFile(
   directory: FileHandle,
   suffix: string,
   since: number,
 ): Promise<string | null> {
-  const names = (await readdir(`/proc/self/fd/${directory.fd}`))
-    .filter((name) => name.endsWith(suffix))
-    .slice(0, 1_000);
   let newest: { name: string; at: number } | null = null;
-  for (const name of names) {
+  let looked = 0;
+  for await (const entry of entriesOf(directory)) {
+    if (++looked > MOST_NAMES) break;
+    const name = entry.name.toString();
+    if (!name.endsWith(suffix)) continue;
     const file = await open(below(directory, name), READ).catch(() => null);
     if (file === null) continue;
     const stat = await file.stat();
@@ -189,7 +192,8 @@ async function writeAside(directory: FileHandle, name: string, bytes: string | U
 
 /** What a write of the same file left behind when its process was killed. */
 async function removeStale(directory: FileHandle, name: string): Promise<void> {
-  for (const other of await readdir(`/proc/self/fd/${directory.fd}`)) {
+  for await (const entry of entriesOf(directory)) {
+    const other = entry.name.toString();
     const pid = other.startsWith(`.${name}.`)
       ? /^(\d+)\.\d+$/.exec(other.slice(name.length + 2))?.[1]
       : undefined;

@@ -1,7 +1,8 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { type PresetName, preset, type Session, type SessionTrace } from "../../backends/presets.ts";
 import { logNameOf, sessionIdOf } from "../../cells/names.ts";
+import { entriesOf } from "./entries-of.ts";
 import { below, inDirectory, isAbsent, readInside } from "./safe-files.ts";
 
 /** Where codex keeps a session (`codex/sessions/<year>/<month>/<day>/`), with room for two more. */
@@ -81,14 +82,14 @@ interface Search {
 }
 
 async function holds(directory: FileHandle, search: Search): Promise<boolean> {
-  const entries = await readdir(`/proc/self/fd/${directory.fd}`, { withFileTypes: true });
-  search.budget.left -= entries.length;
-  if (entries.some((entry) => entry.isFile() && entry.name.endsWith(search.ending))) return true;
-  if (search.depth === DEEPEST) return false;
-  for (const entry of entries) {
-    if (search.budget.left <= 0) return false;
-    if (entry.isDirectory() && (await childHolds(directory, entry.name, search))) return true;
+  const children: string[] = [];
+  for await (const entry of entriesOf(directory)) {
+    if (search.budget.left-- <= 0) return false;
+    const name = entry.name.toString();
+    if (entry.isFile() && name.endsWith(search.ending)) return true;
+    if (entry.isDirectory() && search.depth < DEEPEST) children.push(name);
   }
+  for (const name of children) if (await childHolds(directory, name, search)) return true;
   return false;
 }
 

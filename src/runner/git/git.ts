@@ -1,5 +1,15 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { simpleGit } from "simple-git";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
+import {
+  limitScript,
+  overMemory,
+  overOutput,
+  overTime,
+  saysOutOfMemory,
+  type WorkLimits,
+} from "../confined.ts";
 
 /** Where the bot's git may talk to, and with what. */
 export interface Remote {
@@ -12,11 +22,13 @@ export interface Remote {
 }
 
 export interface GitOptions {
-  /** An empty directory of ours: git finds no configuration there. */
+  /** A directory of ours where git finds no configuration. */
   readonly home: string;
   readonly path: string;
   readonly remote: Remote;
   readonly redact: (text: string) => string;
+  /** Of each git; the clock only where nobody else is waited for. */
+  readonly limits: WorkLimits;
 }
 
 export interface GitCall {
@@ -31,11 +43,13 @@ export interface GitCall {
   /** Allows reading a bundle or repository of ours by its path. */
   readonly files?: boolean;
   readonly config?: Readonly<Record<string, string>>;
+  /** Wall clock, where the usual five minutes are too short. */
+  readonly mostMs?: number;
   /** Answers instead of throwing when git leaves with a code other than 0. */
   readonly tolerant?: boolean;
   /**
    * Git is ended when it prints more, with the code `TOO_MUCH`: a few bytes of a pack may stand for
-   * gigabytes. Default 256 MB.
+   * gigabytes. Default 64 MB.
    */
   readonly mostBytes?: number;
 }
@@ -46,11 +60,23 @@ export interface GitEnd {
   readonly stderr: string;
 }
 
-/** Runs git with the bot's rights, hardened. */
-export type Git = (call: GitCall) => Promise<GitEnd>;
+/** Git as another child of ours may start it. */
+export interface GitChild {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Runs git with the bot's rights, hardened and under limits. */
+export interface Git {
+  (call: GitCall): Promise<GitEnd>;
+  /** The same for a child that reads what it prints. */
+  child(call: Pick<GitCall, "dir" | "args" | "config">): GitChild;
+}
 
 const SILENT_MS = 120_000;
-const MOST_BYTES = 256 * 1024 ** 2;
+const MOST_BYTES = 64 * 1024 ** 2;
 /** The code of a git that was ended because it printed too much; none of what it printed is answered. */
 export const TOO_MUCH = -1;
 
@@ -75,23 +101,45 @@ const HARDENING: Readonly<Record<string, string>> = {
  * Git for the runner: no configuration but ours, no hooks, no helpers, no prompts, no redirects; the token
  * only in the environment and only for the forge's URL.
  * @throws LazarusError `git`: what was being done and git's last useful line, redacted; retryable unless the
- * forge refused.
+ * forge refused. `over-limit`: more memory or time than allowed, also of a call that tolerates failures;
+ * more output, of one that does not.
  */
 export function createGit(options: GitOptions): Git {
-  return async (call) => {
-    const end = await spawnGit(options, call);
+  const limited = join(options.home, "limited-git.sh");
+  writeFileSync(limited, `${limitScript(options.limits, 'git "$@"')}\n`, { mode: 0o600 });
+  const run = async (call: GitCall): Promise<GitEnd> => {
+    const end = await spawnGit({ ...options, limited }, call);
+    if (end.code !== 0 && saysOutOfMemory(end.stderr)) throw overMemory(call.doing, options.limits);
+    if (end.code === TOO_MUCH && call.tolerant !== true) throw overOutput(call.doing, mostOf(call));
     if (end.code !== 0 && call.tolerant !== true) throw gitError(options, call, end);
     return end;
   };
+  const child = (call: Pick<GitCall, "dir" | "args" | "config">): GitChild => ({
+    command: "/bin/sh",
+    args: [limited, ...call.args],
+    cwd: call.dir,
+    env: environment(options, call),
+  });
+  return Object.assign(run, { child });
 }
 
-async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
+function mostOf(call: GitCall): number {
+  return call.mostBytes ?? MOST_BYTES;
+}
+
+async function spawnGit(options: GitOptions & { readonly limited: string }, call: GitCall): Promise<GitEnd> {
   call.signal?.throwIfAborted();
   let seen: GitEnd | undefined;
-  const tooMuch = new AbortController();
+  const [tooMuch, tooLong] = [new AbortController(), new AbortController()];
+  const limits = { ...options.limits, mostMs: call.mostMs ?? options.limits.mostMs };
+  const clock = call.remote === true ? undefined : setTimeout(() => tooLong.abort(), limits.mostMs);
   const git = simpleGit({
     baseDir: call.dir,
-    abort: AbortSignal.any([tooMuch.signal, ...(call.signal === undefined ? [] : [call.signal])]),
+    binary: ["/bin/sh", options.limited],
+    abort: AbortSignal.any([
+      ...[tooMuch.signal, tooLong.signal],
+      ...(call.signal === undefined ? [] : [call.signal]),
+    ]),
     ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
     // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that
     // may be nothing.
@@ -108,6 +156,8 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     // down.
     allowEnvironment: Object.keys(environment(options, call)),
     unsafe: {
+      // The path of our own script may hold a blank.
+      allowUnsafeCustomBinary: true,
       allowUnsafeConfigEnvCount: true,
       allowUnsafeConfigPaths: true,
       allowUnsafeHooksPath: true,
@@ -123,7 +173,7 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     // simple-git waits 50 ms more for the output of a program that printed nothing; most of our calls print
     // nothing.
     .outputHandler((_command, stdout) => {
-      let room = call.mostBytes ?? MOST_BYTES;
+      let room = mostOf(call);
       stdout.on("data", (chunk: Buffer) => {
         room -= chunk.length;
         if (room < 0) tooMuch.abort();
@@ -135,15 +185,21 @@ async function spawnGit(options: GitOptions, call: GitCall): Promise<GitEnd> {
     return seen ?? { code: 0, stdout, stderr: "" };
   } catch (error) {
     call.signal?.throwIfAborted();
+    if (tooLong.signal.aborted) throw overTime(call.doing, limits);
     if (tooMuch.signal.aborted) return { code: TOO_MUCH, stdout: "", stderr: "fatal: it printed too much" };
     if (seen !== undefined && seen.code > 0) return seen;
     // No exit code: killed, or silent for too long.
     const code = call.remote === true ? "forge-unreachable" : "git";
     throw new LazarusError(code, `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });
+  } finally {
+    clearTimeout(clock);
   }
 }
 
-function environment(options: GitOptions, call: GitCall): Record<string, string> {
+function environment(
+  options: GitOptions,
+  call: Pick<GitCall, "config" | "files" | "remote">,
+): Record<string, string> {
   const config: Record<string, string> = { ...HARDENING, ...call.config };
   if (call.files === true) config["protocol.file.allow"] = "always";
   if (call.remote === true) {
@@ -220,7 +276,7 @@ function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError
   const message = `${call.doing}: git exited ${end.code}${line === "" ? "" : `: ${line}`}`;
   if (call.remote === true && isUnreachable(end.stderr))
     return new LazarusError("forge-unreachable", message, { retryable: true });
-  const isFinal = end.code === TOO_MUCH || /couldn't find remote ref/.test(end.stderr);
+  const isFinal = /couldn't find remote ref/.test(end.stderr);
   return new LazarusError("git", message, { retryable: !isFinal });
 }
 

@@ -1,6 +1,8 @@
 import type { Harvest } from "../../protocol/shapes.ts";
 import { type Brought, emptyTree } from "./brought.ts";
 import type { Git } from "./git.ts";
+import { MOST_LISTED_BYTES } from "./measure.ts";
+import { scanLog } from "./secret-scan.ts";
 
 /** A range of commits in a repository of ours, about to be pushed. */
 export interface Range {
@@ -15,12 +17,14 @@ export type Findings = Pick<Harvest, "protectedPaths" | "forbidden" | "closing">
 
 export interface InspectDeps {
   readonly git: Git;
-  readonly redact: (text: string) => string;
+  /** What must never leave. */
+  readonly secrets: readonly string[];
 }
 
 /** More than this, packed or as text, is not looked through for secrets: it is held back instead. */
 const MOST_BYTES = 64 * 1024 ** 2;
 const MOST_NAMED = 10;
+const UNQUOTED = { "core.quotePath": "false" };
 
 /**
  * Looks at what is about to be pushed, in a repository of ours, for what needs a director's word (paths that
@@ -128,16 +132,11 @@ async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
     "--",
   ];
   // A gigabyte of zeros is packed into one megabyte.
-  const { code, stdout } = await ask(deps.git, range, args, { mostBytes: MOST_BYTES, tolerant: true });
-  if (code !== 0) return tooMuch;
-  const found = new Set<string>();
-  for (const part of stdout.split(mark).filter((each) => each !== "")) {
-    // Without the signs of the diff, so that a secret over two lines is seen whole.
-    const text = part.replace(/^[+-]/gm, "");
-    if (deps.redact(text) !== text)
-      found.add(`commit ${part.slice(0, 10)} shows a secret that Lazarus keeps`);
-  }
-  return cut([...found], "commits with secrets");
+  const git = deps.git.child({ dir: range.repository, args, config: UNQUOTED });
+  const { isWhole, found } = await scanLog({ git, mark, secrets: deps.secrets, mostBytes: MOST_BYTES });
+  const sentences = found.map((commit) => `commit ${commit} shows a secret that Lazarus keeps`);
+  if (!isWhole) sentences.push(...tooMuch);
+  return cut(sentences, "commits with secrets");
 }
 
 const CLOSING =
@@ -178,11 +177,12 @@ function ask(
   how: { readonly mostBytes?: number; readonly tolerant?: boolean } = {},
 ) {
   return git({
+    mostBytes: MOST_LISTED_BYTES,
     ...how,
     dir: range.repository,
     args,
     doing: "looking at what a cell made",
-    config: { "core.quotePath": "false" },
+    config: UNQUOTED,
   });
 }
 

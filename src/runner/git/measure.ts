@@ -2,6 +2,8 @@ import type { Harvest, Seams } from "../../protocol/shapes.ts";
 import type { Git } from "./git.ts";
 
 const MAX_LISTED_COMMITS = 50;
+/** Of names: some hundred thousand files. */
+export const MOST_LISTED_BYTES = 8 * 1024 ** 2;
 
 type Measured = Pick<Harvest, "commits" | "commitCount" | "files" | "added" | "removed" | "heldBack">;
 
@@ -27,6 +29,7 @@ export async function measure(git: Git, made: Made): Promise<Measured> {
         dir: made.repository,
         args,
         doing: "measuring what a cell made",
+        mostBytes: MOST_LISTED_BYTES,
         config: { "core.bigFileThreshold": String(maxFileBytes), "core.quotePath": "false" },
       })
     ).stdout;

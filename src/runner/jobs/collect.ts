@@ -45,7 +45,8 @@ export async function collectRun(
     endedAt: job.payload.endedAt ?? parts.clock.now(),
     isKnown: agent?.preset != null,
   };
-  const deps = { ...parts, maxFileBytes: parts.config.publish.maxFileBytes };
+  const { publish, secrets } = parts.config;
+  const deps = { ...parts, maxFileBytes: publish.maxFileBytes, secrets };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
   const harvest = changed.length === 0 ? found : withHeld(found, changed);
   await note(parts, cellId, {

@@ -10,6 +10,9 @@ import { note, whileBeating } from "../journal.ts";
 import type { BundlePlan } from "../seal/bundle.ts";
 import { sealCell } from "../seal/seal.ts";
 
+/** For tar, which may have to read `limits.disk` from a slow disk. */
+const SEAL_MS = 60 * 60_000;
+
 export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSignal): Promise<Outcome> {
   const { cellId, run, user } = job.payload;
   const handle = parseHandle(job.payload.handle);
@@ -22,6 +25,7 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
     seal: job.key,
     bundle: await bundlePlan(parts, job, signal),
     path: parts.config.childPath,
+    limits: { ...parts.workLimits, mostMs: SEAL_MS },
     signal,
   };
   await removeSigningKey(plan.cellDir);

@@ -27,7 +27,9 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
   try {
     await prepareRoot(parts.config.missionsDir, parts.config.limits.freeBytes);
     const backend = backendNamed(parts, agent.backend);
-    const deps = { ...parts, missionsDir: parts.config.missionsDir, childPath: parts.config.childPath };
+    const { missionsDir, childPath, limits } = parts.config;
+    const room = { diskBytes: limits.diskBytes, limits: parts.workLimits };
+    const deps = { ...parts, missionsDir, childPath, ...room };
     const killed = oomKills();
     const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, signal);
     if (begun.kind === "setup") {

@@ -1,7 +1,8 @@
-import { constants, type Dirent } from "node:fs";
-import { chmod, type FileHandle, open, readdir } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, type FileHandle, open } from "node:fs/promises";
+import { entriesOf } from "../disk/entries-of.ts";
 import { below, inDirectory, openDirectory } from "../disk/safe-files.ts";
-import { openSealed } from "./manifest.ts";
+import { DEEPEST, openSealed } from "./manifest.ts";
 
 /** What was opened, and how it was before: path (its bytes as Latin-1 text) -> permission bits. */
 export type OpenedModes = ReadonlyMap<string, number>;
@@ -23,7 +24,7 @@ export async function makeReadable(cellDir: string, parts: readonly string[]): P
     try {
       for (const part of parts) {
         await inDirectory(cellDir, [], (cell) =>
-          openEntry(cell, { name: Buffer.from(part), path: Buffer.from(part), notes }),
+          openEntry(cell, { name: Buffer.from(part), path: Buffer.from(part), notes, depth: 0 }),
         );
       }
     } finally {
@@ -38,9 +39,10 @@ interface Closed {
   readonly name: Buffer;
   readonly path: Buffer;
   readonly notes: FileHandle;
+  readonly depth: number;
 }
 
-async function openEntry(parent: FileHandle, { name, path, notes }: Closed): Promise<void> {
+async function openEntry(parent: FileHandle, { name, path, notes, depth }: Closed): Promise<void> {
   const at = Buffer.concat([Buffer.from(`/proc/self/fd/${parent.fd}/`), name]);
   const handle = await open(at, PATH_ONLY).catch(() => null);
   if (handle === null) return;
@@ -52,25 +54,20 @@ async function openEntry(parent: FileHandle, { name, path, notes }: Closed): Pro
       await notes.appendFile(`${JSON.stringify([path.toString("latin1"), stat.mode & 0o7777])}\n`);
       await chmod(`/proc/self/fd/${handle.fd}`, (stat.mode & 0o7777) | needed);
     }
-    if (!stat.isDirectory()) return;
+    if (!stat.isDirectory() || depth === DEEPEST) return;
     const child = await open(`/proc/self/fd/${handle.fd}/.`, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      for (const entry of await namesIn(child))
-        await openEntry(child, { name: entry, path: Buffer.concat([path, Buffer.from("/"), entry]), notes });
+      for await (const { name: below } of entriesOf(child))
+        await openEntry(child, {
+          ...{ name: below, path: Buffer.concat([path, Buffer.from("/"), below]) },
+          ...{ notes, depth: depth + 1 },
+        });
     } finally {
       await child.close();
     }
   } finally {
     await handle.close();
   }
-}
-
-async function namesIn(directory: FileHandle): Promise<Buffer[]> {
-  const entries: Dirent<Buffer>[] = await readdir(`/proc/self/fd/${directory.fd}`, {
-    encoding: "buffer",
-    withFileTypes: true,
-  });
-  return entries.filter((entry) => entry.isDirectory() || entry.isFile()).map((entry) => entry.name);
 }
 
 /** How the things were that `makeReadable` opened for this seal; the first word about each counts. */

@@ -195,3 +195,12 @@ export async function openSealed(archive: FileHandle, name: string): Promise<Fil
  * is.
  */
 export const PARTS = ["worktree", "home", "artifacts", "logs", "meta", "state", "config"] as const;
+
+/** Those of them that agents fill. */
+export const AGENTS_PARTS: readonly string[] = ["worktree", "home", "artifacts"];
+
+/**
+ * So many directories below a part are sealed; what lies deeper is named as left out. Programs nest some ten
+ * deep; only who wants to break tar nests thousands.
+ */
+export const DEEPEST = 128;

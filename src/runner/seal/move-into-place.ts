@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { chmod, type FileHandle, lstat, open, readdir, rename } from "node:fs/promises";
+import { chmod, type FileHandle, lstat, open, rename } from "node:fs/promises";
 import { systemCode } from "../../errors.ts";
+import { entriesOf } from "../disk/entries-of.ts";
 import { removeTree } from "../disk/remove-tree.ts";
 import { below, isAbsent } from "../disk/safe-files.ts";
 import { inside, namesOf, openWay, type Shut } from "./unpack.ts";
@@ -42,8 +43,7 @@ export async function moveIntoPlace(to: FileHandle, from: FileHandle, name: Buff
     await open(inside(to, name), DIRECTORY),
   ];
   try {
-    for (const each of await readdir(`/proc/self/fd/${source.fd}`, { encoding: "buffer" }))
-      await moveIntoPlace(target, source, each);
+    for await (const each of entriesOf(source)) await moveIntoPlace(target, source, each.name);
   } finally {
     await source.close();
     await target.close();

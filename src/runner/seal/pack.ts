@@ -5,11 +5,13 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { createGzip, type Gzip } from "node:zlib";
 import { LazarusError, systemCode } from "../../errors.ts";
+import { overMemory, overTime, saysOutOfMemory, underLimits, type WorkLimits } from "../confined.ts";
 import { below } from "../disk/safe-files.ts";
 import { describeMember, readable } from "./entries.ts";
 import { modeBefore, type OpenedModes } from "./make-readable.ts";
-import { type FileFacts, freshName, type SealedFile } from "./manifest.ts";
+import { DEEPEST, type FileFacts, freshName, type SealedFile } from "./manifest.ts";
 import { readTar } from "./tar/read.ts";
+import { tooDeep } from "./too-deep.ts";
 
 export interface PackPlan {
   readonly cellDir: string;
@@ -19,6 +21,8 @@ export interface PackPlan {
   readonly modes: OpenedModes;
   /** PATH for tar. */
   readonly path: string;
+  /** Of tar, which works through whatever an agent left. */
+  readonly limits: WorkLimits;
   readonly signal: AbortSignal;
 }
 
@@ -34,13 +38,15 @@ export type Packed =
     };
 
 const MOST_LEFT_OUT = 100;
+/** For the names of what lies too deep. */
+const LOOK_MS = 60_000;
 const MOST_STDERR = 64 * 1024;
 
 /**
  * Packs a cell into `cell.tar.gz.new` and a list of what is in it, line by line as it goes by, into
  * `entries.jsonl.gz.new`; both are on disk when it returns. Links are stored as links, other file systems
- * left out.
- * @throws LazarusError `disk-full`, `directory`.
+ * left out, and so is what lies too deep.
+ * @throws LazarusError `disk-full`, `directory`, `over-limit`.
  */
 export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Packed> {
   const packed = await FreshFile.make(archive, "cell.tar.gz");
@@ -56,7 +62,7 @@ export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Pac
       for await (const member of readTar(passOn(tar, packed))) {
         told.entries++;
         missing.delete(member.path.toString("latin1"));
-        told.unpackedBytes += member.size;
+        told.unpackedBytes += member.stored;
         if (member.type === "other") told.leftOut.push(readable(member.path));
         const mode = modeBefore(plan.modes, member.path.toString("latin1"), member);
         await list.write(Buffer.from(`${await describeMember({ ...member, mode })}\n`));
@@ -68,14 +74,17 @@ export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Pac
       () => null,
       (error: unknown) => ({ error }),
     );
+    if (end.isLate) throw overTime(`sealing ${plan.cellDir}`, plan.limits);
+    if (end.code !== 0 && saysOutOfMemory(end.stderr))
+      throw overMemory(`sealing ${plan.cellDir}`, plan.limits);
     if (end.code === 2) return { denied: firstLine(end.stderr) };
     // 1: something changed while it was read; nothing lives here any more, so that was our own log.
     if (end.code !== 0 && end.code !== 1 && !isFull(fault?.error)) throw tarError(plan, end);
     if (fault !== null) throw fault.error;
-    if (missing.size > 0)
-      throw tarError(plan, { code: end.code, stderr: `${[...missing].join(", ")} did not come` });
+    if (missing.size > 0) throw tarError(plan, { ...end, stderr: `${[...missing].join(", ")} did not come` });
     const files = [await packed.finish(), await list.finish()];
-    const leftOut = [...told.leftOut, ...socketsOf(end.stderr)].slice(0, MOST_LEFT_OUT);
+    const deep = await tooDeep(plan, { ...plan.limits, mostMs: LOOK_MS });
+    const leftOut = [...deep, ...told.leftOut, ...socketsOf(end.stderr)].slice(0, MOST_LEFT_OUT);
     return { denied: null, files, entries: told.entries, unpackedBytes: told.unpackedBytes, leftOut };
   } catch (error) {
     tar.kill("SIGKILL");
@@ -97,11 +106,14 @@ function startTar(plan: PackPlan): ChildProcess {
     // Half-written files of ours.
     "--anchored",
     "--exclude=state/.*",
+    "--no-wildcards-match-slash",
+    `--exclude=${["*", ...Array.from({ length: DEEPEST }, () => "*")].join("/")}`,
     "--file=-",
     "--",
     ...plan.parts,
   ];
-  return spawn("tar", words, {
+  const [command, ...args] = underLimits(plan.limits, ["tar", ...words]);
+  return spawn(command, args, {
     cwd: plan.cellDir,
     env: { PATH: plan.path, LC_ALL: "C" },
     stdio: ["ignore", "pipe", "pipe"],
@@ -111,28 +123,38 @@ function startTar(plan: PackPlan): ChildProcess {
 
 interface TarEnd {
   readonly code: number | null;
+  /** It was ended because it took too long. */
+  readonly isLate: boolean;
   readonly stderr: string;
 }
 
 function endOfTar(child: ChildProcess, plan: PackPlan): Promise<TarEnd> {
   return new Promise((resolve, reject) => {
-    let stderr = "";
+    let [stderr, isLate] = ["", false];
+    const clock = setTimeout(() => {
+      isLate = true;
+      child.kill("SIGKILL");
+    }, plan.limits.mostMs);
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       stderr = (stderr + text).slice(0, MOST_STDERR);
     });
     child.once("error", (error) => {
-      const why = systemCode(error) === "ENOENT" ? "there is no tar on the PATH" : error.message;
+      clearTimeout(clock);
+      const why = error.message;
       reject(
         plan.signal.aborted
           ? plan.signal.reason
           : new LazarusError("directory", `sealing ${plan.cellDir}: ${why}`),
       );
     });
-    child.once("close", (code) => resolve({ code, stderr }));
+    child.once("close", (code) => {
+      clearTimeout(clock);
+      resolve({ code, stderr, isLate });
+    });
   });
 }
 
-function tarError(plan: PackPlan, end: TarEnd): LazarusError {
+function tarError(plan: PackPlan, end: Pick<TarEnd, "code" | "stderr">): LazarusError {
   const line = firstLine(end.stderr);
   const how = end.code === null ? "was killed" : `exited ${end.code}`;
   return new LazarusError("directory", `sealing ${plan.cellDir}: tar ${how}: ${line}`, { retryable: true });

@@ -5,11 +5,12 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { CellUser } from "../../backends/backend.ts";
 import { LazarusError, systemCode } from "../../errors.ts";
-import { directoryError } from "../disk/directory.ts";
+import { directoryError, whatIs } from "../disk/directory.ts";
 import { removeTree } from "../disk/remove-tree.ts";
 import { below, isAbsent, openDirectory } from "../disk/safe-files.ts";
 import { pathOfLine } from "./entries.ts";
 import {
+  AGENTS_PARTS,
   damageOf,
   type Manifest,
   openSealed,
@@ -43,7 +44,6 @@ export const ASIDE = ".restore";
  * back what is missing.
  */
 const REPLACED: readonly string[] = ["worktree", "home"];
-const AGENTS: readonly string[] = ["worktree", "home", "artifacts"];
 
 /**
  * Brings an archived cell back from its seal: the hashes are checked, everything is unpacked aside and
@@ -86,6 +86,8 @@ async function checkSpace(plan: RestorePlan, manifest: Manifest): Promise<void> 
   const needed = manifest.unpacked_bytes + plan.freeBytes;
   if (space.bavail * space.bsize >= needed) return;
   const say = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  if (space.blocks * space.bsize < needed)
+    throw new LazarusError("directory", `restoring a cell: it needs ${say(needed)}, more than its disk has`);
   throw new LazarusError(
     "disk-full",
     `restoring a cell: ${say(needed)} are needed, ${say(space.bavail * space.bsize)} are free`,
@@ -104,9 +106,11 @@ async function bringBack(
   const aside = await open(below(cell, ASIDE), "r");
   try {
     const { user } = plan;
-    const ownerOf: OwnerOf = (part) => (user !== null && AGENTS.includes(part) ? user : null);
+    const ownerOf: OwnerOf = (part) => (user !== null && AGENTS_PARTS.includes(part) ? user : null);
     const { entries, shut } = await unpack({ archive, aside }, { manifest, ownerOf, signal: plan.signal });
     plan.signal.throwIfAborted();
+    if ((await whatIs(below(aside, "worktree"))) === "nothing")
+      throw damaged(`it holds no worktree (${manifest.left_out[0] ?? "none was there"})`);
     for (const part of PARTS) {
       if (REPLACED.includes(part)) await replace(cell, aside, part);
       else await moveIntoPlace(cell, aside, Buffer.from(part));

@@ -1,11 +1,12 @@
 import { type FileHandle, lstat, mkdir, readdir, rm } from "node:fs/promises";
-import { LazarusError, systemCode } from "../../errors.ts";
+import { explain, LazarusError, systemCode } from "../../errors.ts";
+import type { WorkLimits } from "../confined.ts";
 import { COLLECTED, directoryError } from "../disk/directory.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { type BundlePlan, bundleCell } from "./bundle.ts";
 import { makeReadable, OPENED_NOTES, readOpened } from "./make-readable.ts";
-import { clearFresh, commitSeal, PARTS, readManifest, settleSeal } from "./manifest.ts";
+import { AGENTS_PARTS, clearFresh, commitSeal, PARTS, readManifest, settleSeal } from "./manifest.ts";
 import { type Packed, packCell } from "./pack.ts";
 
 export interface SealPlan {
@@ -17,6 +18,7 @@ export interface SealPlan {
   readonly bundle: BundlePlan;
   /** PATH for tar. */
   readonly path: string;
+  readonly limits: WorkLimits;
   readonly signal: AbortSignal;
 }
 
@@ -58,7 +60,7 @@ async function fillArchive(
   const before = await readManifest(archive);
   if (before?.seal !== plan.seal) {
     try {
-      const packed = await pack(plan, at);
+      const packed = await packWhatCanBe(plan, at);
       const { file, bundle } = await bundleCell(git, archive, plan.bundle);
       await commitSeal(archive, {
         created_at: plan.at,
@@ -80,21 +82,32 @@ async function fillArchive(
   return (await lstat(below(archive, "cell.tar.gz"))).size;
 }
 
-async function pack(
-  plan: SealPlan,
-  { cell, archive }: { cell: FileHandle; archive: FileHandle },
-): Promise<Extract<Packed, { denied: null }>> {
-  const present = new Set(await readdir(`/proc/self/fd/${cell.fd}`));
+type Done = Extract<Packed, { denied: null }>;
+
+/**
+ * A cell whose trees come to tar's limits is sealed without them: what was collected is in the bundle, and a
+ * cell can always be closed.
+ */
+async function packWhatCanBe(plan: SealPlan, at: { cell: FileHandle; archive: FileHandle }): Promise<Done> {
+  const present = new Set(await readdir(`/proc/self/fd/${at.cell.fd}`));
   const parts = PARTS.filter((part) => present.has(part));
-  const { cellDir, path, signal } = plan;
+  try {
+    return await pack(plan, at.archive, parts);
+  } catch (error) {
+    if (!(error instanceof LazarusError) || error.code !== "over-limit") throw error;
+    const without = parts.filter((part) => AGENTS_PARTS.includes(part));
+    const rest = parts.filter((part) => !AGENTS_PARTS.includes(part));
+    const packed = await pack(plan, at.archive, rest);
+    const leftOut = without.map((part) => `${part}: ${explain(error)}`);
+    return { ...packed, leftOut: [...leftOut, ...packed.leftOut] };
+  }
+}
+
+async function pack(plan: SealPlan, archive: FileHandle, parts: readonly string[]): Promise<Done> {
+  const { cellDir, path, limits, signal } = plan;
   for (let attempt = 1; ; attempt++) {
-    const packed = await packCell(archive, {
-      cellDir,
-      parts,
-      modes: await readOpened(archive),
-      path,
-      signal,
-    });
+    const modes = await readOpened(archive);
+    const packed = await packCell(archive, { cellDir, parts, modes, path, limits, signal });
     if (packed.denied === null) return packed;
     if (attempt === 2) {
       throw new LazarusError(

@@ -6,7 +6,8 @@ import { createGit, TOO_MUCH } from "../../../src/runner/git/git.ts";
 
 const home = mkdtempSync(join(tmpdir(), "lazarus-git-"));
 const remote = { url: "http://127.0.0.1:9", token: "t", caFile: null, proxyEnv: {} };
-const git = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text });
+const limits = { memoryBytes: 1024 ** 3, mostMs: 60_000 };
+const git = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text, limits });
 
 afterAll(() => rmSync(home, { recursive: true }));
 
@@ -14,7 +15,13 @@ it("answers all that was printed, also what is read long after the exit", async 
   const bin = join(home, "bin");
   mkdirSync(bin);
   writeFileSync(join(bin, "git"), "#!/bin/sh\n(sleep 0.3; echo late) & echo early\n", { mode: 0o755 });
-  const slow = createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text });
+  const slow = createGit({
+    home,
+    path: `${bin}:${process.env.PATH}`,
+    remote,
+    redact: (text) => text,
+    limits,
+  });
   const end = await slow({ dir: home, args: ["status"], doing: "printing late" });
   expect(end).toEqual({ code: 0, stdout: "early\nlate\n", stderr: "" });
 });
@@ -23,10 +30,16 @@ it("ends what prints without end, and does not try again", async () => {
   const bin = join(home, "endless");
   mkdirSync(bin);
   writeFileSync(join(bin, "git"), "#!/bin/sh\nexec cat /dev/zero\n", { mode: 0o755 });
-  const endless = createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text });
+  const endless = createGit({
+    home,
+    path: `${bin}:${process.env.PATH}`,
+    remote,
+    redact: (text) => text,
+    limits,
+  });
   const call = { dir: home, args: ["log"], doing: "reading", mostBytes: 1_000_000 };
   expect(await endless({ ...call, tolerant: true })).toMatchObject({ code: TOO_MUCH, stdout: "" });
-  await expect(endless(call)).rejects.toMatchObject({ code: "git", retryable: false });
+  await expect(endless(call)).rejects.toMatchObject({ code: "over-limit", retryable: false });
 });
 
 it("answers code and words of a failure that is tolerated, and throws others", async () => {

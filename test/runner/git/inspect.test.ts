@@ -80,6 +80,33 @@ it.each([
   expect(JSON.stringify(harvest)).not.toContain(TOKEN);
 });
 
+it.each([
+  ["three million newlines", "head -c 3000000 /dev/zero | tr '\\0' '\\n'"],
+  ["ten million backslashes", "head -c 10000000 /dev/zero | tr '\\0' '\\134'"],
+])("has a child look through %s", async (_what, text) => {
+  rig.agent(`{ ${text}; echo '${TOKEN}'; } >text; git add text; git commit -qm text`);
+  await rig.runToEnd(cell);
+  const [cpu, began] = [process.cpuUsage(), performance.now()];
+  const harvest = await rig.collect(cell);
+  const { user, system } = process.cpuUsage(cpu);
+  expect(harvest.forbidden).toEqual([expect.stringMatching(/^commit [0-9a-f]{10} shows a secret/)]);
+  // This process waits for others most of the time.
+  expect((user + system) / 1_000 / (performance.now() - began)).toBeLessThan(0.5);
+});
+
+it("holds back what is more than can be looked through, and what is said at too great a length", async () => {
+  const big = await inspected("head -c 70000000 /dev/urandom | base64 >big; git add big; git commit -qm big");
+  expect(big.forbidden).toEqual(["there is more than can be looked through for secrets"]);
+  cell = rig.spec(base);
+  const long = await inspected(
+    "head -c 9000000 /dev/zero | tr '\\0' a >$HOME/m; echo x >x; git add x; git commit -qF $HOME/m",
+  );
+  expect(long).toMatchObject({
+    changed: true,
+    heldBack: ["measuring what a cell made: there is more than 8 MB of it to look through"],
+  });
+});
+
 it("lists commit messages that would close issues", async () => {
   const harvest = await inspected(
     `for m in 'Fixes #12' 'see #13' 'closes acme/app#3, really' 'prefixes #4'; do echo "$m" >>a.txt; git commit -qam "$m"; done`,

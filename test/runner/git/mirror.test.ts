@@ -19,7 +19,13 @@ function openMirrors(): Mirrors {
   const home = join(rig.root, "empty");
   mkdirSync(home, { recursive: true });
   const remote = { url: rig.server.url, token: TOKEN, caFile: null, proxyEnv: {} };
-  const tool = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text });
+  const tool = createGit({
+    home,
+    path: process.env.PATH ?? "",
+    remote,
+    redact: (text) => text,
+    limits: { memoryBytes: 1024 ** 3, mostMs: 60_000 },
+  });
   return createMirrors({
     dir: join(rig.data, "mirrors"),
     forgeUrl: rig.server.url,

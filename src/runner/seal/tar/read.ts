@@ -22,6 +22,8 @@ export interface TarEntry {
   readonly mode: number;
   /** What a reader of the file would see, holes included. */
   readonly size: number;
+  /** What of it is in the archive. */
+  readonly stored: number;
   /** Seconds since 1970, as decimal digits; at most nine after the point. */
   readonly mtime: string;
   /** Where a link leads, or the path of the member that a hard link is another name of. */

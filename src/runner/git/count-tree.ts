@@ -1,0 +1,87 @@
+import { spawn } from "node:child_process";
+import { LazarusError } from "../../errors.ts";
+import { formatSize } from "../../units.ts";
+import { overMemory, overTime, saysOutOfMemory, type WorkLimits } from "../confined.ts";
+import type { Git } from "./git.ts";
+
+export interface TreePlan {
+  /** A repository of ours that holds the commit. */
+  readonly repository: string;
+  readonly commit: string;
+  /** For errors: `cloning acme/app into cell 4f1c0b7e`. */
+  readonly doing: string;
+  readonly mostFiles: number;
+  /** Of all files together, as they lie on disk. */
+  readonly mostBytes: number;
+  readonly limits: WorkLimits;
+}
+
+/**
+ * Counts what a checkout of a commit would write before anything is written: some objects of a stranger's may
+ * stand for any number of files. It stops counting where it is too much.
+ * @throws LazarusError `over-limit`, which names what is too much; `git`, retryable, where git fails.
+ */
+export function mustFit(git: Git, plan: TreePlan): Promise<void> {
+  const { repository, doing, limits } = plan;
+  const args = ["ls-tree", "-r", "-l", "-z", "--full-tree", plan.commit];
+  const { command, args: words, cwd, env } = git.child({ dir: repository, args });
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    let fault: LazarusError | null = null;
+    const stop = (error: LazarusError) => {
+      fault ??= error;
+      child.kill("SIGKILL");
+    };
+    const clock = setTimeout(() => stop(overTime(doing, limits)), limits.mostMs);
+    const tree = new TreeCount();
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      stderr = (stderr + text).slice(0, 4_096);
+    });
+    child.stdout.on("data", (chunk: Buffer) => {
+      tree.push(chunk.toString("latin1"));
+      const why = tree.excess(plan);
+      if (why !== null) stop(new LazarusError("over-limit", `${doing}: ${why}`));
+    });
+    child.once("error", (cause) => {
+      clearTimeout(clock);
+      reject(new LazarusError("git", doing, { retryable: true, cause }));
+    });
+    child.once("close", (code) => {
+      clearTimeout(clock);
+      if (fault !== null) reject(fault);
+      else if (code === 0) resolve();
+      else if (saysOutOfMemory(stderr)) reject(overMemory(doing, limits));
+      else reject(new LazarusError("git", `${doing}: git exited ${code}`, { retryable: true }));
+    });
+  });
+}
+
+/** Of the lines `mode type hash size<TAB>path`, each ended by NUL. @see git-ls-tree(1) */
+class TreeCount {
+  #files = 0;
+  #bytes = 0;
+  #torn = "";
+
+  push(text: string): void {
+    const lines = (this.#torn + text).split("\0");
+    this.#torn = lines.pop() ?? "";
+    for (const line of lines) {
+      this.#files++;
+      this.#bytes += onDisk(Number(/^\S+ \S+ \S+ +(\d+)\t/.exec(line)?.[1] ?? 0));
+    }
+  }
+
+  excess(most: Pick<TreePlan, "mostFiles" | "mostBytes">): string | null {
+    if (this.#files > most.mostFiles) return `it has more than ${most.mostFiles} files`;
+    if (this.#bytes > most.mostBytes)
+      return `its files need more than ${formatSize(most.mostBytes)} (limits.disk)`;
+    return null;
+  }
+}
+
+const BLOCK = 4_096;
+
+function onDisk(bytes: number): number {
+  return Math.ceil(bytes / BLOCK) * BLOCK;
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { createRedactor } from "../../../src/redact.ts";
+import { LogScan, SecretScan } from "../../../src/runner/git/scan-text.ts";
+import { growth } from "../../fakes/growth.ts";
+
+const SECRET = "s3cr3t-of-a-forge-0123456789";
+const redactor = createRedactor([SECRET]);
+
+function isSeen(text: string, pieceLength = 65_536): boolean {
+  const scan = new SecretScan(redactor);
+  for (let at = 0; at < text.length; at += pieceLength) scan.push(text.slice(at, at + pieceLength));
+  return scan.end();
+}
+
+describe("a text that comes in pieces", () => {
+  const between = (filler: string, times: number) => SECRET.split("").join(filler.repeat(times));
+
+  it.each([0, 1_000, 60_000, 130_000, 196_600, 255_000, 262_130, 700_000])(
+    "shows its secret after %i other characters",
+    (before) => {
+      expect(isSeen(`${"x y".repeat(before / 3)} ${SECRET} ${"z".repeat(100_000)}`)).toBe(true);
+      expect(isSeen(`${"x y".repeat(before / 3)} ${"z".repeat(100_000)}`)).toBe(false);
+    },
+  );
+
+  it.each([
+    ["line breaks", "\n", 40_000],
+    ["backslashes", "\\", 40_000],
+    ["escape sequences", "\x1b[31m", 10_000],
+    ["line breaks, some", "\n    ", 3],
+  ])("shows a secret with %s between its characters, over many windows", (_what, filler, times) => {
+    expect(isSeen(`${"a b ".repeat(20_000)}${between(filler, times)}`)).toBe(true);
+    expect(isSeen(`${"a b ".repeat(20_000)}${between(filler, times).slice(0, -2)}`)).toBe(false);
+  });
+
+  it("is looked through in twice the time where it is twice as long", () => {
+    expect(growth((times) => isSeen("\n".repeat(times)), { from: 100_000, most: 6_400_000 })).toBeLessThan(3);
+  });
+});
+
+describe("a log", () => {
+  const MARK = "5f0c5c4e-mark";
+  const log = (commits: readonly string[]) =>
+    commits.map((text, n) => `${MARK}${`${n}`.repeat(40)}\n${text}`).join("");
+  const found = (text: string, pieceLength: number) => {
+    const scan = new LogScan(MARK, redactor);
+    for (let at = 0; at < text.length; at += pieceLength) scan.push(text.slice(at, at + pieceLength));
+    return scan.end();
+  };
+
+  it.each([1, 7, 40, 1_000_000])("names the commits that show a secret, in pieces of %i", (pieceLength) => {
+    const [half, rest] = [SECRET.slice(0, 9), SECRET.slice(9)];
+    const commits = [
+      "+fine\n",
+      `+${SECRET}\n`,
+      `-${half}\n-${rest}\n`,
+      `+${half}\n`,
+      `+${rest}\n`,
+      "+fine\n",
+    ];
+    expect(found(log(commits), pieceLength)).toEqual(["1111111111", "2222222222"]);
+  });
+});

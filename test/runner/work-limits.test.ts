@@ -1,0 +1,123 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, lchownSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { CellSpec } from "../../src/protocol/shapes.ts";
+import { git } from "../fakes/forge/git.ts";
+import { treeBomb } from "../fakes/git-bombs.ts";
+import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
+
+let rig: RunnerRig;
+let base: string;
+const pathBefore = process.env.PATH;
+
+beforeAll(async () => {
+  rig = await createRunnerRig();
+  base = await rig.commit("main", { "a.txt": "a\n" });
+  rig.agent("exit 0");
+});
+afterEach(() => {
+  process.env.PATH = pathBefore;
+  rig.restart();
+  rig.reports.length = 0;
+});
+afterAll(() => rig.remove());
+
+const manifestOf = (cell: CellSpec) =>
+  readJsonFile(rig.cellPath(cell, "archive/manifest.json")) as { left_out: string[]; unpacked_bytes: number };
+const namesIn = (cell: CellSpec) =>
+  execFileSync("tar", ["-tzf", rig.cellPath(cell, "archive/cell.tar.gz")], {
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 ** 2,
+  });
+
+async function idleCell(script: string): Promise<CellSpec> {
+  const cell = rig.spec(base);
+  await rig.runToEnd(cell);
+  rig.inWorktree(cell, script);
+  return cell;
+}
+
+async function bringBack(cell: CellSpec): Promise<unknown> {
+  const mission = { status: "archived", members: [], history: [] };
+  await rig.perform("prune", { cellId: cell.id, mission, run: null });
+  await rig.restore(cell, 2);
+  return rig.reports.at(-1);
+}
+
+it("seals a tree that is nested too deep without its depths, and names them", async () => {
+  const cell = await idleCell(
+    "echo kept >kept; i=0; while [ $i -lt 300 ]; do mkdir dir; cd dir; i=$((i+1)); done; echo x >bottom",
+  );
+  await rig.seal(cell);
+  expect(manifestOf(cell).left_out).toEqual([expect.stringMatching(/^worktree\/dir\/[dir/]+: too deep$/)]);
+  expect(namesIn(cell)).not.toContain("bottom");
+  expect(await bringBack(cell)).toMatchObject({ kind: "restored" });
+  expect(rig.inWorktree(cell, "cat kept; ls dir/dir")).toBe("kept\ndir\n");
+});
+
+it("seals a cell without the trees that tar has no memory for, and says so where it is to come back", async () => {
+  const bin = join(rig.root, "bin");
+  mkdirSync(bin);
+  writeFileSync(
+    join(bin, "tar"),
+    `#!/bin/sh\ncase " $* " in *" worktree "*) echo 'tar: memory exhausted' >&2; exit 2;; esac\nPATH='${pathBefore}' exec tar "$@"\n`,
+  );
+  chmodSync(join(bin, "tar"), 0o755);
+  const cell = await idleCell("echo x >x");
+  process.env.PATH = `${bin}:${pathBefore}`;
+  rig.restart();
+  await rig.seal(cell);
+  expect(rig.said("sealed")).toHaveLength(1);
+  expect(manifestOf(cell).left_out).toEqual(
+    ["worktree", "home", "artifacts"].map((part) =>
+      expect.stringMatching(`^${part}: sealing .* needs more than 1024 MB of memory`),
+    ),
+  );
+  expect(namesIn(cell)).toContain("meta/mission.json");
+  expect(await bringBack(cell)).toMatchObject({
+    kind: "restore-refused",
+    payload: { why: expect.stringContaining("it holds no worktree (worktree: sealing") },
+  });
+});
+
+it("counts what a sparse file stores, not what it seems to hold", async () => {
+  const cell = await idleCell("for n in 1 2 3 4 5; do truncate -s 900G sparse$n; done");
+  await rig.seal(cell);
+  expect(manifestOf(cell).unpacked_bytes).toBeLessThan(1024 ** 2);
+  expect(await bringBack(cell)).toMatchObject({ kind: "restored" });
+  expect(rig.inWorktree(cell, "stat -c %s sparse5")).toBe(`${900 * 1024 ** 3}\n`);
+});
+
+it("makes no cell of a commit that stands for more files than a disk holds, and does not try again", async () => {
+  const bomb = treeBomb(base, 9);
+  const path = join(rig.root, "bomb.bundle");
+  writeFileSync(path, bomb.bundle);
+  await git(rig.forgeRepository, ["fetch", "--quiet", path, "refs/lazarus/tip:refs/heads/bomb"]);
+  const cell = rig.spec(bomb.tip, { baseRef: "refs/heads/bomb" });
+  await rig.start(cell);
+  expect(rig.said("run-refused").map((one) => one.why)).toEqual([
+    `cloning acme/app into cell ${cell.id.slice(0, 8)}: it has more than 1000000 files`,
+  ]);
+  expect(existsSync(rig.cellPath(cell))).toBe(false);
+});
+
+it("makes no cell whose files alone are more than its disk", async () => {
+  const { config } = rig.deps;
+  rig.restart({ config: { ...config, limits: { ...config.limits, diskBytes: 1024 ** 2 } } });
+  const big = await rig.commit("big", { "big.txt": "x".repeat(1024 ** 2 + 1) });
+  await rig.start(rig.spec(big, { baseRef: "refs/heads/big" }));
+  expect(rig.said("run-refused")[0]?.why).toMatch(/its files need more than 1 MB \(limits\.disk\)$/);
+});
+
+it("removes a directory of any number of names", async () => {
+  const cell = await idleCell("exit 0");
+  const crowd = rig.cellPath(cell, "worktree/crowd");
+  mkdirSync(crowd);
+  execFileSync("sh", ["-c", ": >0; i=0; while [ $i -lt 3000 ]; do ln 0 l$i; i=$((i+1)); done"], {
+    cwd: crowd,
+  });
+  if (cell.user !== null) lchownSync(crowd, cell.user.uid, cell.user.gid);
+  await rig.perform("scrub", { cellId: cell.id, repository: cell.repository, user: cell.user, handle: null });
+  expect(existsSync(rig.cellPath(cell))).toBe(false);
+});
