@@ -1,19 +1,18 @@
-import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Backend, ChildEnd, Handle, Surroundings } from "../../backends/backend.ts";
-import { LazarusError, saysDiskFull, systemCode } from "../../errors.ts";
-import type { Fork, Harvest, Seams } from "../../protocol/shapes.ts";
-import { type CellPaths, COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
+import type { Handle } from "../../backends/backend.ts";
+import { LazarusError } from "../../errors.ts";
+import type { Fork, Harvest } from "../../protocol/shapes.ts";
+import { whatIs } from "../disk/directory.ts";
 import { readReport } from "../disk/log-tail.ts";
-import { below, openDirectory } from "../disk/safe-files.ts";
 import { broughtBy, emptyTree } from "../git/brought.ts";
 import type { Git } from "../git/git.ts";
 import { inspect } from "../git/inspect.ts";
 import { measure, sinceTheirs } from "../git/measure.ts";
 import type { Quarantine } from "../git/quarantine.ts";
 import { showDiff } from "../git/show-diff.ts";
-import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
+import type { Said } from "./collect-script.ts";
 import { readQuestion, readSaid, readSigns } from "./evidence.ts";
+import { keepBundle, type TakeOutPlan, takenTip, takeOut } from "./take-out.ts";
 
 export interface CollectDeps {
   readonly git: Git;
@@ -23,14 +22,7 @@ export interface CollectDeps {
   readonly secrets: readonly string[];
 }
 
-export interface CollectPlan {
-  readonly paths: CellPaths;
-  readonly backend: Backend;
-  readonly surroundings: Surroundings;
-  readonly agent: string;
-  readonly baseCommit: string;
-  readonly branch: string;
-  readonly run: number;
+export interface CollectPlan extends TakeOutPlan {
   /** Name of the run's log below `logs/`. */
   readonly log: string;
   /** Epoch ms; reports that are older belong to an earlier run. */
@@ -38,8 +30,6 @@ export interface CollectPlan {
   readonly handle: Handle | null;
   /** Epoch ms. */
   readonly endedAt: number;
-  /** What people pushed in between, oldest first. */
-  readonly seams: Seams;
   /**
    * It started from a fork's commit, and nothing of it is in the target yet. The mirror holds the fork's
    * `commit`.
@@ -49,7 +39,6 @@ export interface CollectPlan {
   readonly isKnown: boolean;
 }
 
-const CHILD_MS = 60_000;
 const REPORT_BYTES = 64 * 1024;
 const LOG_BYTES = 4 * 1024;
 const DIFF_BYTES = 20 * 1024;
@@ -142,9 +131,7 @@ async function collectWork(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
     const found = await (theirs === undefined ? lookThrough(deps, plan) : measureTheirs(deps, plan, theirs));
     return { ...found, ...seen };
   } catch (error) {
-    // The same work would come to the same limit again.
-    if (!(error instanceof LazarusError) || error.code !== "over-limit") throw error;
-    return { ...NOTHING, ...seen, changed: true, heldBack: [error.message] };
+    return { ...NOTHING, ...seen, changed: true, heldBack: [limitOf(error)] };
   }
 }
 
@@ -172,123 +159,27 @@ async function lookThrough(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
   const { fork, baseCommit } = plan;
   const brought = fork === null ? null : await broughtBy(deps.git, { repository, fork, baseCommit });
   const range = { repository, base, tip, brought };
-  const findings = await inspect(deps, range);
-  const held = [...measured.heldBack, ...findings.protectedPaths, ...findings.forbidden];
-  // Whoever decides about it sees it on the card.
-  const shown = { ...range, base: brought === null ? base : (brought.since ?? emptyTree(tip)) };
-  const diff = held.length === 0 ? null : (await showDiff(deps, shown, DIFF_BYTES)).text;
-  return { ...NOTHING, changed: true, tip, ...measured, ...findings, diff };
+  try {
+    const findings = await inspect(deps, range);
+    const held = [...measured.heldBack, ...findings.protectedPaths, ...findings.forbidden];
+    // Whoever decides about it sees it on the card.
+    const shown = { ...range, base: brought === null ? base : (brought.since ?? emptyTree(tip)) };
+    const diff = held.length === 0 ? null : (await showDiff(deps, shown, DIFF_BYTES)).text;
+    return { ...NOTHING, changed: true, tip, ...measured, ...findings, diff };
+  } catch (error) {
+    // What was measured before the limit says more than the limit does.
+    return { ...NOTHING, ...measured, changed: true, heldBack: [...measured.heldBack, limitOf(error)] };
+  }
 }
 
-/** What the tree was moved to before a run, because people had pushed it. */
-function takenTip({ seams }: Pick<CollectPlan, "seams">): string | undefined {
-  return seams.findLast((one) => one.isTaken)?.to;
+/** What is said of work that comes to a limit: it would come to it again. Other errors are thrown on. */
+function limitOf(error: unknown): string {
+  if (error instanceof LazarusError && error.code === "over-limit") return error.message;
+  throw error;
 }
 
 function salvagedText(salvaged: string | null, said: Said): string | null {
   if (said.partial === null) return salvaged;
   const partial = `not every file could be taken: ${said.partial === "" ? "git does not say why" : said.partial}`;
   return salvaged === null ? partial : `${salvaged}; ${partial}`;
-}
-
-type Taken =
-  | { readonly said: Said; readonly salvaged: string | null }
-  | { readonly fault: string; readonly salvaged: string | null };
-
-/** Asks the cell's own repository first, then, where that is of no use, takes the bare files. */
-async function takeOut(deps: CollectDeps, plan: CollectPlan): Promise<Taken> {
-  const first = await runCollectScript(deps, plan, "git");
-  const said = parseSaid(first.stderr);
-  if (first.code === 0 && isAnswer(said)) return { said, salvaged: null };
-  const why = said.unusable === null ? `git could not be asked (${endOf(first)})` : said.unusable;
-  // Only what its own look at it found unusable is replaced: one that was merely slow stays.
-  const second = await runCollectScript(deps, plan, said.unusable === null ? "salvage" : "replace");
-  const again = parseSaid(second.stderr);
-  const salvaged = `.git was unusable (${why}), so the files of the tree were committed over the base`;
-  // Files that are as they were say nothing of commits in a repository that was merely slow.
-  const isKnown = said.unusable !== null || !again.nothing;
-  if (second.code === 0 && isAnswer(again) && isKnown) return { said: again, salvaged };
-  const how = endOf(isKnown ? second : first);
-  return {
-    fault: `the work could not be taken out of the cell: ${how}; it is still in its worktree`,
-    salvaged: isKnown ? salvaged : null,
-  };
-}
-
-function isAnswer(said: Said): boolean {
-  return said.nothing || said.behind || said.theirs || said.tip !== null;
-}
-
-function endOf(end: ChildEnd): string {
-  if (end.timedOut) return `it took longer than ${CHILD_MS / 1_000} s`;
-  const line =
-    end.stderr
-      .split("\n")
-      .filter((each) => /^(fatal|error):/.test(each))
-      .at(-1) ?? "";
-  return `${end.signal === null ? `exit ${end.code}` : `signal ${end.signal}`}${line === "" ? "" : `, ${line.slice(0, 200)}`}`;
-}
-
-async function runCollectScript(
-  deps: CollectDeps,
-  plan: CollectPlan,
-  mode: "git" | "salvage" | "replace",
-): Promise<ChildEnd> {
-  const { surroundings, agent, baseCommit } = plan;
-  const stdoutPath = await deps.quarantine.prepare(surroundings.cellId);
-  const end = await plan.backend.runToEnd({
-    ...surroundings,
-    command: [
-      "/bin/sh",
-      "-c",
-      COLLECT_SCRIPT,
-      "lazarus-collect",
-      mode,
-      baseCommit,
-      surroundings.dirs.mirror,
-      agent,
-      plan.branch,
-      String(plan.run),
-      takenTip(plan) ?? "",
-    ],
-    stdoutPath,
-    timeoutMs: CHILD_MS,
-    stderrBytes: 64 * 1024,
-  });
-  if (end.code !== 0 && saysDiskFull(end.stderr)) {
-    throw new LazarusError(
-      "disk-full",
-      `taking the work out of cell ${surroundings.cellId}: no space left on the device`,
-      { retryable: true },
-    );
-  }
-  return end;
-}
-
-/**
- * Leaves a copy of the bundle in the cell's `archive/`, so that the work survives whatever happens to the
- * quarantine.
- */
-async function keepBundle(bundle: string, cellDir: string): Promise<void> {
-  try {
-    const cell = await openDirectory(cellDir);
-    try {
-      await mkdir(below(cell, "archive"), { mode: 0o700 }).catch((error: unknown) => {
-        if (systemCode(error) !== "EEXIST") throw error;
-      });
-    } finally {
-      await cell.close();
-    }
-    const archive = await openDirectory(cellDir, "archive");
-    try {
-      const fresh = below(archive, `.${COLLECTED}.new`);
-      await rm(fresh, { force: true, recursive: true });
-      await copyFile(bundle, fresh);
-      await rename(fresh, below(archive, COLLECTED));
-    } finally {
-      await archive.close();
-    }
-  } catch (error) {
-    throw directoryError(error, `keeping a copy of the work in ${join(cellDir, "archive")}`);
-  }
 }

@@ -70,7 +70,9 @@ async function ask(
 }
 
 function callIn(range: Range) {
-  return { dir: range.repository, doing: "looking at what a cell made" };
+  // A file that would not be shown is not even loaded.
+  const config = { "core.bigFileThreshold": String(MOST_BYTES) };
+  return { dir: range.repository, doing: "showing what a cell made", config };
 }
 
 function* sectionsOf(diff: string): Generator<string> {
