@@ -6,6 +6,7 @@ import { CASES } from "./cases.ts";
 import { armsHere, assault, assaultContainers, control, type Outcome } from "./field.ts";
 import { servedAssault } from "./served.ts";
 import { isDefeat, summaryOf, tableOf } from "./table.ts";
+import { weightAssault } from "./weight.ts";
 
 const began = performance.now();
 const { arms, missing } = await armsHere();
@@ -15,7 +16,8 @@ const outcomes: Outcome[] = (await Promise.all(arms.map((arm) => assault(arm, CA
 const served = (["process", "sandbox"] as const).filter((name) => arms.some((arm) => arm.degree === name));
 const [boxed, others] = await Promise.all([assaultContainers(CASES, works), servedAssault(served)]);
 for (const why of boxed.missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
-outcomes.push(...boxed.outcomes, ...others);
+// Last and alone: how long `serve` is silent is measured.
+outcomes.push(...boxed.outcomes, ...others, ...(await weightAssault()));
 process.stdout.write(tableOf(outcomes));
 process.stdout.write(`\n${summaryOf(outcomes)}, in ${((performance.now() - began) / 1000).toFixed(0)} s\n`);
 if (outcomes.some(isDefeat)) process.exitCode = 1;
