@@ -40,6 +40,11 @@ export interface Installed {
   readonly version: string;
 }
 
+/** Below where agents are installed: all of them, and nothing else. */
+export function packagesDir(dir: string): string {
+  return join(dir, "node_modules");
+}
+
 /** Where agents are installed unless told: as root where each cell's own user gets, too. */
 export function cacheDir(env: NodeJS.ProcessEnv): string {
   if (process.getuid?.() === 0) return "/var/cache/lazarus-agents";
@@ -87,7 +92,7 @@ export async function versionOf(dir: string, name: ProgramName): Promise<string>
 }
 
 export function binDir(dir: string): string {
-  return join(dir, "node_modules", ".bin");
+  return join(packagesDir(dir), ".bin");
 }
 
 /** The end of what a failed program said. */

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { Stage } from "../e2e/stage.ts";
 import type { PretendedModel } from "./model/server.ts";
 import { PROFILES } from "./profiles.ts";
-import type { Installed } from "./programs.ts";
+import { type Installed, packagesDir } from "./programs.ts";
 
 /** A repository whose test fails until there is a greeting. */
 const FILES = {
@@ -40,7 +40,9 @@ export async function setStage(scene: Scene): Promise<Stage> {
     const agent = {
       ...{ preset: name, backend, home, env: Object.keys(profile.env), set: profile.set },
       ...(profile.model === undefined ? {} : { model: profile.model }),
-      ...(backend === "sandbox" ? { paths: [dir], network: [new URL(model.url).host] } : { network: "full" }),
+      ...(backend === "sandbox"
+        ? { paths: [packagesDir(dir)], network: [new URL(model.url).host] }
+        : { network: "full" }),
     };
     agents[name] = { ...agent, limits: { run: "5m" } };
     agents[`${name}-hasty`] = { ...agent, limits: { run: "40s" } };

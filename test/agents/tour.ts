@@ -190,9 +190,14 @@ async function exitOf({ lazarus }: Stage, { cellId, run }: RunOf): Promise<strin
   const registry = new Database(join(lazarus.dataDir, "lazarus.db"), { readonly: true });
   try {
     const ask = registry.prepare("SELECT exit_class FROM runs WHERE cell = ? AND n = ?").pluck();
+    const refused = registry
+      .prepare("SELECT stopped FROM runs WHERE cell = ? AND n = ? AND stop_cause = 'refused'")
+      .pluck();
     for (const end = performance.now() + PATIENCE_MS; ; await pause(LOOK_MS)) {
       const exit = ask.get(cellId, run);
       if (typeof exit === "string") return exit;
+      const why = refused.get(cellId, run);
+      if (typeof why === "string") throw new Error(`run ${run} was not started: ${why}`);
       if (performance.now() > end) throw new Error(`run ${run} of cell ${cellId} did not end`);
     }
   } finally {
