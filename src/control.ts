@@ -12,6 +12,7 @@ import { createReportHandlers, createReports } from "./cells/reports/reports.ts"
 import { createRounds } from "./cells/rounds.ts";
 import { createRunnerHandlers } from "./cells/runner-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
+import { Telling } from "./cells/telling.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Deps } from "./commands/command.ts";
 import { createCommandHandlers } from "./commands/dispatch.ts";
@@ -98,8 +99,9 @@ export function openParts(config: Config, options: PartsOptions) {
   const steps = new Steps(stepDeps);
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
+  const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const rights = createRights({ forge, config });
-  const deps: Deps = { forge, registry, lifecycle, steps, queue, rights, clock, config };
+  const deps: Deps = { forge, registry, lifecycle, telling, steps, queue, rights, clock, config };
   return {
     asRoot,
     clock,

@@ -1,3 +1,4 @@
+import type { Asker } from "../protocol/shapes.ts";
 import type { Cell, Run } from "./cell.ts";
 
 /** What people must hear of in a new comment, besides the card. */
@@ -8,6 +9,10 @@ export type Announcement =
       readonly by: string;
       readonly person: string | null;
     }
+  /** What somebody told an agent stands in a prompt. */
+  | { readonly kind: "told"; readonly asker: Asker }
+  /** It will never stand in one. */
+  | { readonly kind: "untold"; readonly asker: Asker }
   /** The first run of a cell has begun: what was asked for is done. */
   | { readonly kind: "begun"; readonly cell: Cell }
   /**

@@ -178,12 +178,22 @@ export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn
 export type RunState = (typeof RUN_STATES)[number];
 
 /**
+ * Why an agent has a turn at the tree: the cell's first, a person revived the cell, or told it something.
+ * Runs are a turn's attempts.
+ */
+export const TURN_KINDS = ["first", "revive", "tell"] as const;
+export type TurnKind = (typeof TURN_KINDS)[number];
+
+/**
  * One execution of one agent. `waiting`: in line for a place; `admitted`: has its place and is being started;
  * both `admitted` and `running` count against the limits.
  */
 export interface Run {
   readonly cellId: string;
   readonly n: number;
+  /** The turn it is an attempt of, counted from 1 in its cell. */
+  readonly turn: number;
+  readonly turnKind: TurnKind;
   readonly agent: string;
   readonly role: Role;
   readonly state: RunState;

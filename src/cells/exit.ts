@@ -18,7 +18,15 @@ export const EXIT_CLASSES = [
 export type ExitClass = (typeof EXIT_CLASSES)[number];
 
 /** Why a run was ended by Lazarus, or never began. */
-export const STOP_CAUSES = ["asked", "closed", "over-limit", "destroyed", "refused", "not-set-up"] as const;
+export const STOP_CAUSES = [
+  "asked",
+  "told",
+  "closed",
+  "over-limit",
+  "destroyed",
+  "refused",
+  "not-set-up",
+] as const;
 export type StopCause = (typeof STOP_CAUSES)[number];
 
 /**

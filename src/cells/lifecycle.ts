@@ -7,6 +7,7 @@ import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
 import { isEndOfWork, isRetryInLine } from "./steps/decide.ts";
+import { dropMessages } from "./steps/give-messages.ts";
 import type { StepDeps, Steps } from "./steps/steps.ts";
 
 export interface LifecycleDeps extends StepDeps {
@@ -78,7 +79,9 @@ export class Lifecycle {
 
   #line(cellId: string, asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt }): Run {
     const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
-    this.#steps.admitWaiting({ checked: { cellId, n } });
+    // What others told the agent is asked about again before it is given.
+    const isChecked = this.#registry.messages.waiting(cellId).length === 0;
+    this.#steps.admitWaiting(isChecked ? { checked: { cellId, n } } : {});
     this.#steps.card(cellId);
     return this.#registry.mustRun(cellId, n);
   }
@@ -104,6 +107,7 @@ export class Lifecycle {
         ...(isUnmade ? { outcome: step.outcome } : {}),
       });
       if (isUnmade) {
+        dropMessages(this.#deps, cell.id, step.why);
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
         this.#steps.keep(cell.id);
         this.#steps.sweepDirectory(cell);
@@ -165,6 +169,7 @@ export class Lifecycle {
       }
       if (isEndOfWork(closing))
         this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["publish", "push"] }, why);
+      dropMessages(this.#deps, cell.id, why);
       this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, closing, pushRefused: null });
       this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
       this.#steps.mark(cell.id);
@@ -206,6 +211,7 @@ export class Lifecycle {
       const run = this.#registry.lastRun(cell.id);
       if (run?.state === "waiting")
         this.#registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: this.#deps.clock.now() });
+      dropMessages(this.#deps, cell.id, `destroyed by ${who}`);
       this.#registry.update(cell.id, {
         waitsForApproval: false,
         closing: { by: who, discard: true, thenDestroy: true, outcome: null, person: null },
@@ -239,6 +245,6 @@ function isOpen(run: Run | null): boolean {
 }
 
 /** Between a command's look at a cell and its effects something else moved it: the command looks again. */
-function movedOn(cellId: string): LazarusError {
+export function movedOn(cellId: string): LazarusError {
   return new LazarusError("internal", `changing cell ${cellId}: it moved on meanwhile`, { retryable: true });
 }

@@ -1,3 +1,4 @@
+import { toIso } from "../clock.ts";
 import { sha256 } from "../hash.ts";
 import { clean, fence } from "../protocol/agent-text.ts";
 import type { PeoplePush, PromptKind } from "../protocol/shapes.ts";
@@ -33,16 +34,37 @@ export function briefPrompt(from: Requester): NewPrompt {
 /** What a person asks an agent that worked in the cell before: words of theirs, or just to go on. Pure. */
 export function wordsPrompt(from: Requester, words: string | null, before: Before): NewPrompt {
   const said = clean(words ?? "") || null;
-  const ended = interruption(before);
   const sections = [
-    ...(ended === null ? [] : [`Your last run was interrupted: ${ended}.`]),
-    ...before.open.map(stillOpen),
-    ...(before.question === null ? [] : [`## You asked\n\n${fence(clean(before.question))}`]),
+    ...circumstances(before),
     said === null
       ? `${from.login} asks you to go on.`
       : `## What ${from.login} ${before.question === null ? "says to you" : "answers"}\n\n${fence(said)}`,
   ];
   return made("words", { from, said, sections });
+}
+
+/**
+ * What a turn begins with that people's messages are the reason for; the messages are added when it starts.
+ * Pure.
+ */
+export function toldPrompt(from: Requester, before: Before): NewPrompt {
+  return made("words", { from, said: null, sections: circumstances(before) });
+}
+
+/** A prompt with what people told the agent until its run started, in the order in which they did. Pure. */
+export function withMessages(
+  text: string,
+  messages: readonly { readonly author: Requester; readonly at: number; readonly said: string }[],
+): { readonly text: string; readonly sha256: string } {
+  const told = messages.map(
+    ({ author, at, said }) => `## What ${author.login} tells you (${minute(at)} UTC)\n\n${fence(said)}`,
+  );
+  const whole = `${[text.trim(), ...told].filter((one) => one !== "").join("\n\n")}\n`;
+  return { text: whole, sha256: sha256(whole) };
+}
+
+function minute(at: number): string {
+  return toIso(at).slice(0, 16).replace("T", " ");
 }
 
 /**
@@ -67,6 +89,16 @@ export function pushText(people: PeoplePush): string {
     ? "Your tree holds them. Go on from there."
     : `Your tree does not hold them: ${people.why}. Merge \`refs/lazarus/people\` first: otherwise what you make goes to a branch of its own.`;
   return `${what}\n\n${fence(`${list.join("\n")}${rest}`)}\n\n${where}`;
+}
+
+/** How the last run ended, what it was told before that, and what it asked. */
+function circumstances(before: Before): string[] {
+  const ended = interruption(before);
+  return [
+    ...(ended === null ? [] : [`Your last run was interrupted: ${ended}.`]),
+    ...before.open.map(stillOpen),
+    ...(before.question === null ? [] : [`## You asked\n\n${fence(clean(before.question))}`]),
+  ];
 }
 
 function made(

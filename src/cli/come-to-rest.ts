@@ -93,11 +93,11 @@ function goesOn(run: Run | null): string {
 }
 
 /**
- * With a server, `summon` and `revive` return when the run has started (or waits in line); other verbs when
- * they are done.
+ * With a server, verbs that begin a run return when it has started, or waits for its turn or a place; other
+ * verbs when they are done.
  */
 function hasBegun(verb: string, cellId: string, registry: Registry): boolean {
-  if (verb !== "summon" && verb !== "revive") return false;
+  if (verb !== "summon" && verb !== "revive" && verb !== "tell") return false;
   const run = registry.lastRun(cellId);
   return run === null || run.state !== "admitted" || isBeingSetUp(run);
 }

@@ -1,3 +1,4 @@
+import { text } from "node:stream/consumers";
 import { Command, CommanderError } from "commander";
 import { openApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
@@ -113,6 +114,7 @@ addVerbs(program, {
   print,
   interruption,
   typed: () => typed,
+  input: () => text(process.stdin),
 });
 
 addLogs(program, {

@@ -18,7 +18,12 @@ export interface VerbsTerminal extends Pick<AskOptions, "progress" | "notice"> {
   interruption(): AbortSignal;
   /** The whole line, as it was typed. */
   typed(): readonly string[];
+  /** What is written to standard input, to its end. */
+  input(): Promise<string>;
 }
+
+/** Verbs that begin a run, which can be waited for. */
+const FOLLOWED: readonly string[] = ["summon", "revive", "tell"];
 
 /** Adds the verbs that people type on threads, too. */
 export function addVerbs(program: Command, terminal: VerbsTerminal): void {
@@ -40,7 +45,7 @@ function addVerb(program: Command, verb: Verb, terminal: VerbsTerminal): void {
       flag.isLater ? "not in this version" : flag.help,
     );
   }
-  if (verb.name === "summon" || verb.name === "revive")
+  if (FOLLOWED.includes(verb.name))
     command.option("--wait", "with a server running: follow the run to its end");
   if (verb.name === "status") command.option("--all", "also cells that were destroyed");
   command.action(async (words: string[], options: Record<string, string | boolean>) =>
@@ -61,7 +66,8 @@ async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTer
   const later =
     verb.run === undefined ? verb.name : Object.keys(flags).find((name) => verb.flags[name]?.isLater);
   if (later !== undefined) return terminal.print(notInThisVersion(later));
-  const [own, text] = wordsOf(verb, words, terminal.typed());
+  const [own, said] = wordsOf(verb, words, terminal.typed());
+  const text = verb.isRaw === true && said === "-" ? await terminal.input() : said;
   const command = { verb: verb.name, words: own, flags, text };
   if (verb.isReadOnly) return terminal.print(await askRegistry(terminal.load([]), command));
   const config = terminal.load(["forge", "agents"]);
@@ -72,7 +78,9 @@ async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTer
     notice: terminal.notice,
     signal: terminal.interruption(),
   });
-  const isFollowed = answer.exitCode === 0 && (verb.name === "summon" || verb.name === "revive");
+  // Which message it was is what a program must know of a `tell` that nobody waited for.
+  const isShown = verb.name !== "tell" || options.wait === true;
+  const isFollowed = answer.exitCode === 0 && FOLLOWED.includes(verb.name) && isShown;
   terminal.print(isFollowed ? await withOutcome(config, answer) : answer);
 }
 

@@ -2,6 +2,7 @@ import type { Cell, Requester, Role } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Steps } from "../cells/steps/steps.ts";
+import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
 import type { Forge } from "../gitea/port.ts";
@@ -66,6 +67,7 @@ export interface Deps {
   readonly forge: Forge;
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
+  readonly telling: Telling;
   readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;

@@ -6,6 +6,7 @@ import type { Asker } from "../protocol/shapes.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { confirm } from "./access/confirm-repository.ts";
+import { messagesToEnd } from "./access/messages-to-end.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
@@ -46,7 +47,8 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
   if (isOld && (await isWithdrawn(payload.asker, deps))) return undefined;
 
   const later = laterWords(payload);
-  const isDeaf = payload.text !== null && verb.run !== undefined && verb.takesWords !== true;
+  const isDeaf =
+    payload.text !== null && verb.run !== undefined && verb.takesWords !== true && verb.isRaw !== true;
   const answer =
     verb.run === undefined || later !== null
       ? refuse("refused", replies.notInThisVersion(later ?? verb.name))
@@ -139,7 +141,10 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const needed = cell.state === "archived" ? "director" : "executor";
   const may = standing.role !== null && includesRole(standing.role, needed);
   const isGone = cell.state === "proposed" && (await isCommentGone(cell, deps));
+  const ended = await messagesToEnd(cell, deps);
   return () => {
+    if (registry.run(cell.id, run.n)?.state !== "admitted") return;
+    deps.telling.end(cell.id, ended);
     const now = registry.run(cell.id, run.n);
     const fresh = registry.cell(cell.id);
     if (now?.state !== "admitted" || fresh === null) return;
@@ -151,6 +156,8 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
     const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
     const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
+    // What others told the agent is not to wait for that person.
+    deps.telling.again(cell.id);
   };
 }
 

@@ -13,6 +13,7 @@ import { revive } from "./revive.ts";
 import { status } from "./status.ts";
 import { stop } from "./stop.ts";
 import { summon } from "./summon.ts";
+import { tell } from "./tell.ts";
 import { why } from "./why.ts";
 
 /** Every verb, in the order in which help lists them. */
@@ -20,6 +21,7 @@ export const VERBS: readonly Verb[] = [
   summon,
   status,
   logs,
+  tell,
   stop,
   revive,
   approve,

@@ -7,7 +7,6 @@ import type { Verb } from "./command.ts";
 export const laterVerbs: readonly Verb[] = [
   later("team", "team A+B[+C] [TARGET]", { "--ttl": "value", "--base": "value", "--plan": "switch" }),
   later("invite", "invite CELL bot:AGENT|@user ROLE [--for 2d]", { "--for": "value" }),
-  { ...later("tell", "tell [CELL] words", { "--now": "switch" }), isRaw: true },
 ];
 
 function later(name: string, usage: string, flags: Record<string, "value" | "switch">): Verb {

@@ -197,4 +197,24 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE runs SET exit_says = substr(exit_why, instr(exit_why, ': ') + 2), exit_why = substr(exit_why, 1, instr(exit_why, ': ') - 1)
     WHERE exit_class = 'crashed' AND instr(exit_why, ': ') > 0;
   `,
+  // 8: turns: a run belongs to one, and a retry to the same as what it tries again; what people tell agents.
+  `
+  ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE runs ADD COLUMN turn_kind TEXT NOT NULL DEFAULT 'first';
+  UPDATE runs SET turn = max(1, (SELECT count(*) FROM runs AS earlier
+    WHERE earlier.cell = runs.cell AND earlier.n <= runs.n AND earlier.automatic = 0));
+  UPDATE runs SET turn_kind = 'revive' WHERE turn > 1;
+  CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cell TEXT NOT NULL REFERENCES cells (id),
+    source TEXT NOT NULL UNIQUE,
+    asker TEXT NOT NULL,
+    author_id INTEGER, author_login TEXT NOT NULL,
+    agent TEXT, said TEXT NOT NULL, at INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    run INTEGER, why TEXT
+  ) STRICT;
+  CREATE INDEX messages_by_cell ON messages (cell, id);
+  CREATE INDEX messages_waiting ON messages (cell) WHERE state = 'waiting';
+  `,
 ];

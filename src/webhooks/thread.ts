@@ -1,6 +1,7 @@
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Steps } from "../cells/steps/steps.ts";
+import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { problemReply } from "../commands/parsing/problem.ts";
@@ -20,7 +21,7 @@ import { answerMention, answerOpening } from "./almost.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
-import { withdraw, withdrawnCells } from "./withdrawn.ts";
+import { retract, retractedMessages, withdraw, withdrawnCells } from "./withdrawn.ts";
 
 /**
  * The forge keeps seconds: an edit in the second of its comment is seen only by comparing with what the
@@ -68,6 +69,7 @@ export interface ThreadDeps {
   readonly queue: Queue;
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
+  readonly telling: Telling;
   readonly steps: Pick<Steps, "putDraft" | "unpublish">;
   readonly handled: SeenEntries;
   readonly clock: Clock;
@@ -89,6 +91,7 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       if (reading === null) return undefined;
       if ("missing" in reading) return () => lookLater(job.payload, reading.missing, deps);
       const gone = await withdrawnCells(reading, deps);
+      const takenBack = await retractedMessages(reading, deps);
       const acts = await readActs(reading, deps);
       const answered = await answeredBefore(reading, deps);
       return () => {
@@ -97,6 +100,7 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
         answerOpening(reading, deps);
         const read = handleAll(reading, deps);
         for (const cellId of gone) withdraw(cellId, deps);
+        retract(takenBack, deps);
         unpublishClosed(reading, deps);
         const newest = Math.max(0, ...read.map((entry) => entry.updatedAt));
         deps.handled.rememberReadUntil(reading.repository.id, reading.number, newest);

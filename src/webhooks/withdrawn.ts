@@ -1,5 +1,8 @@
 import type { Lifecycle } from "../cells/lifecycle.ts";
+import type { Message } from "../cells/registry/messages.ts";
 import type { Registry } from "../cells/registry/registry.ts";
+import type { Telling } from "../cells/telling.ts";
+import { isDeleted } from "../commands/access/messages-to-end.ts";
 import { nameOf } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Forge } from "../gitea/port.ts";
@@ -25,6 +28,23 @@ export async function withdrawnCells(
     if ((await deps.forge.comment(name, cell.askedInComment)) === null) gone.push(cell.id);
   }
   return gone;
+}
+
+/** Messages that were typed on a thread and wait, whose comment is gone. */
+export async function retractedMessages(
+  reading: Reading,
+  deps: Pick<WithdrawnDeps, "registry" | "forge">,
+): Promise<Message[]> {
+  const { repository, number } = reading;
+  const gone: Message[] = [];
+  for (const message of deps.registry.messages.waitingFrom(repository.id, number))
+    if (await isDeleted(message, deps)) gone.push(message);
+  return gone;
+}
+
+export function retract(messages: readonly Message[], { telling }: { readonly telling: Telling }): void {
+  const why = "its comment was deleted";
+  for (const { cellId, id } of messages) telling.end(cellId, [{ id, state: "retracted", why }]);
 }
 
 export function withdraw(cellId: string, deps: Pick<WithdrawnDeps, "registry" | "lifecycle">): void {

@@ -34,12 +34,15 @@ function idle(heldBack = ["a secret"]): void {
 }
 
 /** For each verb, how the cell is before it, and what is typed. */
-const TYPED: Readonly<Record<string, { readonly before?: () => void; readonly words?: string[] }>> = {
+const TYPED: Readonly<
+  Record<string, { readonly before?: () => void; readonly words?: string[]; readonly text?: string }>
+> = {
   summon: { words: ["allegro", "acme/app#1"] },
   status: { before: idle },
   logs: { before: () => idle(), words: [ID] },
   stop: { before: () => void rig.create(here()), words: [ID] },
   revive: { before: () => idle(), words: [ID] },
+  tell: { before: () => idle(), words: [ID], text: "use numbers" },
   approve: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
   decline: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
   publish: { before: () => idle(), words: [ID] },
@@ -62,11 +65,11 @@ const TYPED: Readonly<Record<string, { readonly before?: () => void; readonly wo
 };
 
 async function answer(verb: string): Promise<Answer> {
-  const { before, words = [] } = TYPED[verb] ?? {};
+  const { before, words = [], text = null } = TYPED[verb] ?? {};
   before?.();
   const run = verbNamed(verb)?.run;
   if (run === undefined) throw new Error(`no verb ${verb}`);
-  return run({ verb, words, flags: {}, text: null }, operator(), rig.deps);
+  return run({ verb, words, flags: {}, text }, operator(), rig.deps);
 }
 
 describe("every --json", () => {

@@ -88,7 +88,7 @@ describe("a summon where a cell lives", () => {
     await type("summon", { words: ["allegro"] });
     expect(rig.registry.list()).toHaveLength(2);
     expect(said()).toEqual([
-      "There is a cell here already: `4f1c0b7e`, ezra, idle. `/lazarus revive 4f1c0b7e -- your words` lets it go on with them.\nThe new one works beside it.",
+      "There is a cell here already: `4f1c0b7e`, ezra, idle. `/lazarus tell 4f1c0b7e your words` lets it go on with them.\nThe new one works beside it.",
     ]);
   });
 });

@@ -44,9 +44,7 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
     );
     expect(card).toContain("> Make the parser accept empty input");
     expect(card).toContain(`Review #${pull}`);
-    expect(card).toMatch(
-      /<details><summary>What you can do<\/summary>[\s\S]*`\/lazarus revive [0-9a-f]{8} -- …`/,
-    );
+    expect(card).toMatch(/<details><summary>What you can do<\/summary>[\s\S]*`\/lazarus tell [0-9a-f]{8} …`/);
     expect(card).toMatch(
       /\| summoned by dev \| dev \|[\s\S]*working: allegro, from `main` at `[0-9a-f]{7}`[\s\S]*exit 0/,
     );

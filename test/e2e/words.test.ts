@@ -53,8 +53,8 @@ const subjects = (branch: string): Promise<string[]> =>
 it("answers an agent's question in its cell, by words of people who may, and by nobody else's", async () => {
   const { issue, cellId, text } = await summon("asker", "asker asks a question");
   const short = cellId.slice(0, 8);
-  expect(text).toContain(`Answer with \`/lazarus revive ${short} -- your answer\``);
-  expect(await stage.reply(issue, "Four or five?")).toContain(`\`/lazarus revive ${short} -- your answer\``);
+  expect(text).toContain(`Answer with \`/lazarus tell ${short} your answer\``);
+  expect(await stage.reply(issue, "Four or five?")).toContain(`\`/lazarus tell ${short} your answer\``);
   const refused = await stage.type(stage.reader, issue, `/lazarus revive ${short} -- use five, says nobody`);
   await stage.reacted(issue, refused, "confused");
   await stage.type(

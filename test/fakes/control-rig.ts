@@ -12,6 +12,7 @@ import { Registry } from "../../src/cells/registry/registry.ts";
 import { createUids } from "../../src/cells/registry/uids.ts";
 import { type CellReportKind, createReports, type Reports } from "../../src/cells/reports/reports.ts";
 import { Steps } from "../../src/cells/steps/steps.ts";
+import { Telling } from "../../src/cells/telling.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Deps, Origin } from "../../src/commands/command.ts";
 import { createAnnouncer } from "../../src/commands/posting/announce.ts";
@@ -104,14 +105,15 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     ...{ registry, queue, clock, config },
     uids: createUids(db, { range: config.uids, asRoot: options.asRoot ?? false }),
     announce(one: Announcement) {
-      // That a first run has begun is a reaction, which nobody is told of.
-      if (one.kind !== "begun") announced.push(one);
+      // Some are a reaction, which nobody is told of.
+      if (one.kind !== "begun" && one.kind !== "told" && one.kind !== "untold") announced.push(one);
       announce(one);
     },
   };
   const steps = new Steps(stepDeps);
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
+  const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const forge = createForge({
     url: config.forge.url,
     token: config.forge.token,
@@ -132,7 +134,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     reports,
     config,
     deps: {
-      ...{ forge, registry, lifecycle, steps, queue, rights, clock, config, reports },
+      ...{ forge, registry, lifecycle, telling, steps, queue, rights, clock, config, reports },
       deadlines: createDeadlines(db),
     },
     report: (kind, payload) => reports.hear({ kind, key: crypto.randomUUID(), payload } as never),

@@ -44,6 +44,8 @@ interface RunOfCell {
 export interface Prompts {
   /** To be called in the transaction that writes the run. */
   add(run: RunOfCell, prompt: NewPrompt, at: number): void;
+  /** Changes what a run that has not started is asked. */
+  change(run: RunOfCell, prompt: Pick<Prompt, "text" | "sha256">): void;
   /** Written down what a run was given when it started. */
   given(run: RunOfCell, what: { readonly sha256: string; readonly isResumed: boolean }): void;
   /** @throws LazarusError `internal` where the run has none, so that none starts without. */
@@ -57,6 +59,9 @@ export function createPrompts(db: Db): Prompts {
       const bound = { cellId, n, kind, fromId: from.id, fromLogin: from.login, said, text, sha256, at };
       const { changes } = db.sql.prepare(kind === "brief" ? INSERT_BRIEF : INSERT).run(bound);
       if (changes !== 1) throw new LazarusError("internal", `run ${n} of ${cellId} belongs to no cell`);
+    },
+    change({ cellId, n }, { text, sha256 }) {
+      db.sql.prepare(CHANGE).run({ cellId, n, text, sha256 });
     },
     given({ cellId, n }, { sha256, isResumed }) {
       const bound = { cellId, n, sha256, resumed: Number(isResumed) };
@@ -89,6 +94,9 @@ const SELECT = `
   FROM prompts JOIN cells ON cells.id = prompts.cell WHERE prompts.cell = @cellId AND prompts.run = @n`;
 const GIVEN =
   "UPDATE prompts SET given_sha256 = @sha256, resumed = @resumed WHERE cell = @cellId AND run = @n";
+const CHANGE = `
+  UPDATE prompts SET text = @text, sha256 = @sha256
+  WHERE cell = @cellId AND run = @n AND kind <> 'brief' AND given_sha256 IS NULL`;
 const COLUMNS = "cell, run, kind, from_id, from_login, said, text, sha256, at";
 const INSERT = `
   INSERT INTO prompts (${COLUMNS})

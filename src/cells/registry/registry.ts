@@ -13,6 +13,7 @@ import {
   rowOfNewCell,
   standingFromRow,
 } from "./cell-row.ts";
+import { createMessages, type Messages } from "./messages.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
 import { addRow, changeRow } from "./rows.ts";
 import {
@@ -29,6 +30,7 @@ import {
  */
 export class Registry {
   readonly prompts: Prompts;
+  readonly messages: Messages;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -36,6 +38,7 @@ export class Registry {
     this.#db = db;
     this.#clock = clock;
     this.prompts = createPrompts(db);
+    this.messages = createMessages(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -194,11 +197,10 @@ export class Registry {
   /** Adds the next run of a cell, with what it is asked, and answers its number. */
   addRun(run: NewRun): number {
     return this.transaction(() => {
-      const { n } = this.#db.sql
-        .prepare("SELECT COALESCE(MAX(n), 0) + 1 AS n FROM runs WHERE cell = @cellId")
-        .get({ cellId: run.cellId }) as { n: number };
+      const last = this.lastRun(run.cellId);
+      const n = (last?.n ?? 0) + 1;
       const createdAt = this.#clock.now();
-      addRow(this.#db, "runs", rowOfNewRun(run, { n, createdAt }));
+      addRow(this.#db, "runs", rowOfNewRun(run, { n, last, createdAt }));
       this.prompts.add({ cellId: run.cellId, n }, run.prompt ?? briefPrompt(run.requester), createdAt);
       return n;
     });

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type GivenSecret, givenSecret, peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
-import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES } from "../cell.ts";
+import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES, TURN_KINDS, type TurnKind } from "../cell.ts";
 import { EXIT_CLASSES, STOP_CAUSES } from "../exit.ts";
 import type { NewPrompt } from "../prompt.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
@@ -12,6 +12,8 @@ const RUNS = table(
   {
     cellId: fixed(text),
     n: fixed(int),
+    turn: fixed(int),
+    turnKind: fixed(oneOf(TURN_KINDS)),
     agent: fixed(text),
     role: fixed(oneOf(ROLES)),
     state: open(oneOf(RUN_STATES)),
@@ -49,22 +51,36 @@ export function runFromRow(row: unknown): Run {
   return { ...rest, requester: { id: requesterId, login: requesterLogin } };
 }
 
-/** A run as it is asked for. Without a prompt of its own it gets the cell's brief. */
+/**
+ * A run as it is asked for. Without a prompt of its own it gets the cell's brief. One that is automatic is
+ * another attempt of the last turn; any other begins a turn.
+ */
 export type NewRun = Pick<Run, "cellId" | "agent" | "role" | "requester"> & {
   readonly state: "waiting" | "admitted";
   readonly notBefore?: number | null;
   readonly isAutomatic?: boolean;
+  readonly turnKind?: TurnKind;
   readonly prompt?: NewPrompt;
 };
 
-/** The columns of a new run. */
-export function rowOfNewRun(run: NewRun, more: Pick<Run, "n" | "createdAt">): Record<string, unknown> {
+/** The columns of a new run of a cell; `last` is the one before it. */
+export function rowOfNewRun(
+  run: NewRun,
+  { last, ...more }: Pick<Run, "n" | "createdAt"> & { readonly last: Run | null },
+): Record<string, unknown> {
   const { cellId, agent, role, state, requester, notBefore = null, isAutomatic = false } = run;
   const { id: requesterId, login: requesterLogin } = requester;
   return RUNS.write({
     ...{ cellId, agent, role, state, notBefore, isAutomatic, requesterId, requesterLogin },
     ...more,
+    ...turnOf(run, last),
   });
+}
+
+function turnOf(run: NewRun, last: Run | null): Pick<Run, "turn" | "turnKind"> {
+  if (last === null) return { turn: 1, turnKind: run.turnKind ?? "first" };
+  if (run.isAutomatic === true) return { turn: last.turn, turnKind: last.turnKind };
+  return { turn: last.turn + 1, turnKind: run.turnKind ?? "revive" };
 }
 
 export type RunChange = Partial<Pick<Run, KeysOf<Columns, "open" | "later">>>;

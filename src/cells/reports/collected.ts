@@ -1,9 +1,19 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
-import { exitOf } from "../exit.ts";
+import type { Run } from "../cell.ts";
+import { type ExitClass, exitOf } from "../exit.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { outcomeOf } from "../steps/decide.ts";
+import { beginToldTurn } from "../steps/told-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
+
+/**
+ * Whether what people told the agent must wait: it could not work on it now, or somebody wants it to rest.
+ */
+function isHeld(exit: ExitClass, run: Pick<Run, "stopCause">): boolean {
+  const cannot: readonly ExitClass[] = ["quota", "not-logged-in", "no-credit", "cannot-run"];
+  return cannot.includes(exit) || run.stopCause === "asked";
+}
 
 /** What a run left was taken out of its cell. */
 export function collected(deps: ReportDeps) {
@@ -40,7 +50,9 @@ export function collected(deps: ReportDeps) {
     });
     // Where somebody has asked for the next run already, or closes the cell, that is what follows.
     const isLast = registry.lastRun(cell.id)?.n === run.n;
-    if (isLast && state === "idle" && cell.closing === null) afterExit.follow(cell, run, { exit, harvest });
+    const mayGoOn = isLast && state === "idle" && cell.closing === null;
+    if (mayGoOn && (isHeld(exit.class, run) || !beginToldTurn(deps, cell.id)))
+      afterExit.follow(cell, run, { exit, harvest });
     steps.advance(report.cellId);
     steps.card(report.cellId);
   };

@@ -2,6 +2,7 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { isBeingSetUp } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { cutShort } from "../setup.ts";
+import { beginToldTurn } from "../steps/told-turn.ts";
 import type { ReportDeps } from "./deps.ts";
 import { NO_HEALTH } from "./health.ts";
 import { neverBegan, rest, wake } from "./wake.ts";
@@ -51,6 +52,8 @@ export function runEnded(deps: ReportDeps) {
       neverBegan(deps, cell.id, endOf(report), false);
     }
     steps.advance(cell.id);
+    // One that was ended before it began leaves nothing to be looked at first.
+    if (run.stopCause === "told") beginToldTurn(deps, cell.id);
     steps.card(cell.id);
     steps.admitWaiting();
     if (registry.lastRun(cell.id)?.state !== "running") registry.update(cell.id, NO_HEALTH);

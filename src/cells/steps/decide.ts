@@ -29,16 +29,14 @@ export function decide(cell: Cell, last: Run | null): Step {
 }
 
 function publishing(cell: Cell, last: Run | null): Step | null {
-  if (last !== null && last.state === "ended" && last.startedAt !== null && last.collectedAt === null) {
-    return { kind: "collect", run: last };
-  }
+  if (last !== null && isUncollected(last)) return { kind: "collect", run: last };
   // A branch that was merged, and perhaps removed then, is not made again; what came after it stays in the
   // seal.
   if (cell.closing !== null && isEndOfWork(cell.closing)) return null;
   const harvest = cell.harvest;
   if (last === null || harvest === null) return null;
   // It goes on by itself: half of it is published to nobody.
-  if (isRetryInLine(last)) return null;
+  if (isRetryInLine(last) || isToldInLine(last)) return null;
   // Also where nothing of it can be published: whoever closes must have said that it is to be discarded.
   const held = heldFor(cell);
   const blocked = held.length > 0 ? held.join("; ") : cell.pushRefused;
@@ -62,6 +60,16 @@ export function isEndOfWork(closing: Pick<Closing, "outcome">): boolean {
 /** Whether it is a retry that waits for its time, or for a place. */
 export function isRetryInLine(run: Pick<Run, "state" | "isAutomatic">): boolean {
   return run.state === "waiting" && run.isAutomatic;
+}
+
+/** Whether it waits for its place, to give its agent what people told it. */
+function isToldInLine(run: Pick<Run, "state" | "turnKind">): boolean {
+  return run.state === "waiting" && run.turnKind === "tell";
+}
+
+/** Whether what a run left was not looked at yet. */
+export function isUncollected(run: Pick<Run, "state" | "startedAt" | "collectedAt">): boolean {
+  return run.state === "ended" && run.startedAt !== null && run.collectedAt === null;
 }
 
 /**

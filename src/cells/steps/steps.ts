@@ -11,7 +11,8 @@ import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
-import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
+import { giveMessages } from "./give-messages.ts";
+import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, putAgain, stepJobs } from "./step-jobs.ts";
 
 export interface StepDeps {
   readonly registry: Registry;
@@ -73,10 +74,11 @@ export class Steps {
     return blockingLimit(this.#registry, this.#line(), run);
   }
 
-  /** Sends an admitted run to a runner; an archived cell is brought back for it first. */
+  /** Sends an admitted run, with what people told its agent. An archived cell is brought back for it first. */
   start(cellId: string, n: number): void {
     const cell = this.#registry.mustCell(cellId);
     const run = this.#registry.mustRun(cellId, n);
+    giveMessages(this.#deps, run);
     if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
     else this.startRestored(cell, run);
   }
@@ -277,16 +279,8 @@ export class Steps {
     return missionOf(this.#registry.mustCell(cellId), this.#registry);
   }
 
-  /**
-   * Asked for again after it was given up, a step is tried again: its key is said once, but its job may be
-   * dead.
-   */
   #putStep<K extends JobKind>(job: NewJob<K>): void {
-    if (this.#deps.queue.put(job) !== "duplicate") return;
-    const dead = this.#deps.queue
-      .list({ states: ["dead"], limit: MOST_DEAD })
-      .find((row) => row.key === job.key);
-    if (dead !== undefined) this.#deps.queue.retry(dead.id);
+    putAgain(this.#deps.queue, job);
   }
 
   #put<K extends JobKind>(job: NewJob<K>): void {
@@ -296,4 +290,3 @@ export class Steps {
 
 /** A card is edited no more often than this, but for what people wait for. */
 const CALM_MS = 30_000;
-const MOST_DEAD = 10_000;

@@ -6,7 +6,7 @@ export interface VerbGrammar {
   readonly verb: string;
   /** By the name as it is typed: `--ttl`. */
   readonly flags: Readonly<Record<string, "value" | "switch">>;
-  /** Takes its words as they are, up to the next command; switches only directly after the verb. */
+  /** Takes its words as they are, up to the next command; flags only before them. */
   readonly raw?: boolean;
 }
 
@@ -120,16 +120,32 @@ interface Remainder {
 }
 
 function parseRaw(known: VerbGrammar, { line, start, rest }: Remainder): Typed | Problem {
-  const flags: Record<string, boolean> = {};
-  let from = start;
-  for (;;) {
-    const token = nextToken(line, from);
-    if (token === null || known.flags[token.raw] !== "switch") {
-      if (token?.raw === "--") from = token.end;
-      return { verb: known.verb, words: [], flags, text: rawText(line.slice(from), rest) };
-    }
-    flags[token.raw] = true;
-    from = token.end;
+  const read = leadingFlags(known, line, start);
+  if ("code" in read) return read;
+  const text = rawText(line.slice(read.end), rest);
+  return { verb: known.verb, words: [], flags: read.flags, text };
+}
+
+/**
+ * The flags of a raw verb that stand at one place of its words, and where the words go on; ` -- ` ends them.
+ * What only looks like a flag is a word.
+ */
+export function leadingFlags(
+  known: VerbGrammar,
+  line: string,
+  start: number,
+): { readonly flags: Record<string, string | boolean>; readonly end: number } | Problem {
+  const flags: Record<string, string | boolean> = {};
+  for (let end = start; ; ) {
+    const token = nextToken(line, end);
+    if (token?.raw === "--") return { flags, end: token.end };
+    const name = token?.raw.split("=", 1)[0]?.toLowerCase() ?? "";
+    if (token === null || !Object.hasOwn(known.flags, name)) return { flags, end };
+    const flag = readFlag(known, token, nextToken(line, token.end));
+    if ("code" in flag) return flag;
+    if (Object.hasOwn(flags, flag.name)) return problem("repeated-flag", flag.name);
+    flags[flag.name] = flag.value;
+    end = flag.end;
   }
 }
 

@@ -19,6 +19,11 @@ export function createAnnouncer(deps: { queue: Queue }): (announcement: Announce
     deps.queue.put(replyJob({ repository: cell.repository, number: cell.number, marker, body }));
   };
   return (one) => {
+    if (one.kind === "told" || one.kind === "untold") {
+      const word = one.kind === "told" ? "rocket" : "confused";
+      if (one.asker.via === "forge") react(one.asker, word, deps);
+      return;
+    }
     const { cell } = one;
     switch (one.kind) {
       case "begun":
@@ -79,7 +84,7 @@ function needsYou({ cell, run }: Extract<Announcement, { kind: "needs-you" }>): 
     md`${asked} ${code(shortId(cell.id))} needs you: ${what}.`,
     ...[meaning, cell.breaker].flatMap((each) => (each === null ? [] : [md`${asSentence(each)}`])),
     run.exitClass === "question"
-      ? md`Answer with ${code(`/lazarus revive ${shortId(cell.id)} -- your answer`)}: ${run.agent} goes on with it in the same cell, and in the same session where it can.`
+      ? md`Answer with ${code(`/lazarus tell ${shortId(cell.id)} your answer`)}: ${run.agent} goes on with it in the same cell, and in the same session where it can.`
       : md`${code(`/lazarus revive ${shortId(cell.id)}`)} lets it go on.`,
   ];
   const text = join(parts, " ");

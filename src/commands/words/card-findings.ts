@@ -112,7 +112,7 @@ function aboutExit(cell: Cell, { last, kept }: ShownRuns, now: number): Markdown
   if (kept.exitClass === "question" && cell.harvest?.question != null)
     found.push(
       md`It asks:\n\n${quote(cell.harvest.question, 4_000)}`,
-      md`Answer with ${hint(cell, "revive", "-- your answer")}: it goes on with it in the same cell, and in the same session where it can.`,
+      md`Answer with ${hint(cell, "tell", "your answer")}: it goes on with it in the same cell, and in the same session where it can.`,
     );
   return found;
 }
@@ -163,6 +163,7 @@ export function actions(cell: Cell, run: Run | null): Markdown {
           ["decline", "turns it down (directors)"],
         ],
     active: [
+      ["tell", "says something to it for its next turn", "…"],
       ["logs", "shows its output"],
       ["stop", "ends this run, keeps the work"],
       ["close", "publishes and archives (directors)"],
@@ -171,9 +172,13 @@ export function actions(cell: Cell, run: Run | null): Markdown {
       ...(run !== null && isRetryInLine(run)
         ? ([
             ["revive", "lets it go on now"],
+            ["tell", "says something to it for then", "…"],
             ["stop", "lets it rest, and publishes what there is"],
           ] as const)
-        : ([["revive", "lets it go on, with what you say to it", "-- …"]] as const)),
+        : ([
+            ...(cell.outcome === "failed" ? ([["revive", "lets it go on"]] as const) : []),
+            ["tell", "lets it go on, with what you say to it", "…"],
+          ] as const)),
       ["logs", "shows its output"],
       heldFor(cell).length > 0
         ? ["close", "archives it without publishing (directors)", "--discard"]

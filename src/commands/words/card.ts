@@ -4,6 +4,7 @@ import { code, details, join, type Markdown, marker, md, quote, table } from "..
 import { actions, findings } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { lifeLine } from "./health-words.ts";
+import { messageLines } from "./message-words.ts";
 import { moment, span } from "./run-words.ts";
 import { usage } from "./said-words.ts";
 
@@ -29,6 +30,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
+    ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];

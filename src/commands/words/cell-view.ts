@@ -3,6 +3,7 @@ import type { ExitClass } from "../../cells/exit.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
 import { howSetupEnded, shortCommand } from "../../cells/setup.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
+import { type TurnState, turnsOf } from "../../cells/turns.ts";
 import { toIso } from "../../clock.ts";
 import { briefly, healthOf } from "./health-words.ts";
 import { timeUtc } from "./run-words.ts";
@@ -39,6 +40,30 @@ export interface CellView {
   readonly created_at: string;
   readonly expires_at: string;
   readonly runs: number;
+  /** Each agent's goes at the tree, oldest first; a run that failed and its retries are one. */
+  readonly turns: readonly {
+    readonly n: number;
+    readonly agent: string;
+    readonly role: string;
+    readonly kind: string;
+    readonly state: TurnState;
+    /** What its last run turned out to be; null while it is not over. */
+    readonly end: string | null;
+    readonly started_at: string | null;
+    readonly runs: readonly number[];
+  }[];
+  /** What people told its agents, in order. */
+  readonly messages: readonly {
+    readonly id: number;
+    readonly from: string;
+    readonly at: string;
+    readonly state: string;
+    /** Null: whoever works, or worked last. */
+    readonly for: string | null;
+    /** The run that it was given to. */
+    readonly run: number | null;
+    readonly why: string | null;
+  }[];
   /** What the last run that ended turned out to be; one of the classes of the README's table. */
   readonly exit: string | null;
   /** What its agent said and did in its last run, by its own events; its words. */
@@ -76,10 +101,11 @@ export interface CellView {
 /** What `status` tells programs of a cell. */
 export function viewOf(
   cell: Cell,
-  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs">,
+  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs" | "messages">,
 ): CellView {
   const seen = healthOf(cell);
   const last = registry.lastRun(cell.id);
+  const runs = registry.runs(cell.id);
   const retryAt = last !== null && isRetryInLine(last) ? last.notBefore : null;
   return {
     id: cell.id,
@@ -102,7 +128,14 @@ export function viewOf(
     created_at: toIso(cell.createdAt),
     expires_at: toIso(cell.expiresAt),
     runs: last?.n ?? 0,
-    exit: registry.runs(cell.id).findLast((run) => run.exitClass !== null)?.exitClass ?? null,
+    turns: turnsOf(runs).map(({ startedAt, ...turn }) => ({
+      ...turn,
+      started_at: startedAt === null ? null : toIso(startedAt),
+    })),
+    messages: registry.messages.of(cell.id).map(({ id, author, at, state, agent, run, why }) => {
+      return { id, from: author.login, at: toIso(at), state, for: agent, run, why };
+    }),
+    exit: runs.findLast((run) => run.exitClass !== null)?.exitClass ?? null,
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
     refused_hosts: [...new Set((registry.lastKeptRun(cell.id) ?? last)?.refusedHosts ?? [])],

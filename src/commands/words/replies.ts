@@ -131,6 +131,27 @@ export const replies = {
   cannotRevive: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}: only an idle or an archived cell can be revived.`,
   neverMade: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was never made: summon again.`,
+  told: (cell: Cell, agent: string, waiting: number) =>
+    waiting < 2
+      ? say`cell ${c(shortId(cell.id))}: the message waits for ${agent}'s next turn`
+      : say`cell ${c(shortId(cell.id))}: ${waiting} messages wait for ${agent}'s next turn`,
+  tellsNothing: (cell: Cell) =>
+    say`What is the agent to be told? Type it behind the command: ${asTyped(`tell ${shortId(cell.id)} keep the old tests`)}.`,
+  tellsArchived: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is archived: ${asTyped(`revive ${shortId(cell.id)} -- words`)} brings it back and says them to its agent (directors).`,
+  tellsClosing: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} is being closed, or was: nothing more can be told there. Summon again for more work.`,
+  tellsSecret: () =>
+    say`That holds a secret that I know, so I did not pass it on. Delete the comment, and say it without the secret.`,
+  tooManyMessages: (cell: Cell, most: number) =>
+    say`${most} messages wait in cell ${c(shortId(cell.id))} already: wait for its next turn, or delete some of the comments.`,
+  cannotBeTold: (agent: string, why: string) => say`${agent} cannot be told anything: ${why}`,
+  noSuchMessage: (cell: Cell, typed: string) =>
+    say`Cell ${c(shortId(cell.id))} has no message ${c(typed)}. ${c(`lazarus status ${shortId(cell.id)} --json`)} lists them.`,
+  notWaitingMessage: (cell: Cell, message: { readonly id: number; readonly state: string }) =>
+    say`Message ${message.id} of cell ${c(shortId(cell.id))} is ${message.state} already.`,
+  notYourMessage: (login: string) => say`That message is ${login}'s: only ${login} can take it back.`,
+  retracted: (cell: Cell, id: number) => say`cell ${c(shortId(cell.id))}: message ${id} is retracted`,
   reviving: (cell: Cell, place: { limit: string; place: number } | null) =>
     place === null
       ? say`cell ${c(shortId(cell.id))}: ${cell.agent} goes on`
@@ -189,9 +210,9 @@ function talkTo(cell: Cell): Sentence {
   const id = shortId(cell.id);
   switch (cell.state) {
     case "idle":
-      return say`${asTyped(`revive ${id} -- your words`)} lets it go on with them.`;
+      return say`${asTyped(`tell ${id} your words`)} lets it go on with them.`;
     case "active":
-      return say`${asTyped(`logs ${id}`)} shows what it does, ${asTyped(`stop ${id}`)} ends its run and keeps the work.`;
+      return say`${asTyped(`tell ${id} your words`)} says something to it, ${asTyped(`logs ${id}`)} shows what it does, ${asTyped(`stop ${id}`)} ends its run and keeps the work.`;
     case "proposed":
       return say`${asTyped(`stop ${id}`)} withdraws it.`;
     default:

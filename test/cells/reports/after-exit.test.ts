@@ -304,7 +304,7 @@ describe("after other exits", () => {
     const [said, ...more] = comments();
     expect(more).toEqual([]);
     expect(said?.text).toMatch(
-      /^@dev: cell `4f1c0b7e` needs you: allegro asks a question\. Answer with `\/lazarus revive 4f1c0b7e -- your answer`: allegro goes on with it in the same cell, and in the same session where it can\.\n\n> Which one\?/,
+      /^@dev: cell `4f1c0b7e` needs you: allegro asks a question\. Answer with `\/lazarus tell 4f1c0b7e your answer`: allegro goes on with it in the same cell, and in the same session where it can\.\n\n> Which one\?/,
     );
     expect(said?.text).not.toContain("<!--");
     expect(said?.text).not.toMatch(/(^|[^\\])@owner|fixes #1/);

@@ -24,6 +24,8 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
   return {
     cellId: "x",
     n: 1,
+    turn: 1,
+    turnKind: "first",
     agent: "allegro",
     role: "executor",
     state,

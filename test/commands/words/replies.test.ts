@@ -91,6 +91,18 @@ it("says each refusal in one calm sentence", () => {
     beingDestroyed: replies.beingDestroyed(cell),
     comesBack: replies.comesBack(cell),
     takesNoWords: replies.takesNoWords("stop"),
+    told: replies.told(cell, "allegro", 1),
+    "told, more": replies.told(cell, "allegro", 3),
+    tellsNothing: replies.tellsNothing(cell),
+    tellsArchived: replies.tellsArchived(cell),
+    tellsClosing: replies.tellsClosing(cell),
+    tellsSecret: replies.tellsSecret(),
+    tooManyMessages: replies.tooManyMessages(cell, 50),
+    cannotBeTold: replies.cannotBeTold("kimi", "its backend is not in this version."),
+    noSuchMessage: replies.noSuchMessage(cell, "9"),
+    notWaitingMessage: replies.notWaitingMessage(cell, { id: 7, state: "given" }),
+    notYourMessage: replies.notYourMessage("dev"),
+    retracted: replies.retracted(cell, 7),
     tooManyWords: replies.tooManyWords(64 * 1024),
     neverMade: replies.neverMade(cell),
     reviving: replies.reviving(cell, null),
@@ -228,7 +240,7 @@ it("helps with exactly what this version can do", async () => {
   pages["help team"] = await ask("team");
   pages["help sumon"] = await ask("sumon");
   expectGolden("help", sections(pages));
-  expect(pages.help).not.toMatch(/invite|tell/);
+  expect(pages.help).not.toMatch(/invite|team/);
 });
 
 it("counts as people do", () => {

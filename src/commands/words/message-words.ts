@@ -1,0 +1,42 @@
+import type { Cell, Run } from "../../cells/cell.ts";
+import type { Message } from "../../cells/registry/messages.ts";
+import { type Markdown, md } from "../../gitea/markdown.ts";
+import { hint } from "./card-findings.ts";
+import { span } from "./run-words.ts";
+import { list } from "./sentence.ts";
+
+/** What waits to be told to a cell's agent, and what of it never was; none where there is nothing to say. */
+export function messageLines(
+  cell: Cell,
+  { messages, last }: { readonly messages: readonly Message[]; readonly last: Run | null },
+  now: number,
+): Markdown[] {
+  const waiting = messages.filter(({ state }) => state === "waiting");
+  const dropped = messages.filter(({ state }) => state === "dropped");
+  const lines: Markdown[] = [];
+  const [first] = waiting;
+  if (first !== undefined) {
+    const what = waiting.length === 1 ? "1 message waits" : `${waiting.length} messages wait`;
+    const whom = [...new Set(waiting.map((one) => one.agent ?? last?.agent ?? cell.agent))];
+    const from = `${list(authors(waiting))}, ${span(now - first.at)} ago`;
+    const isResting = cell.state === "idle" && last?.state !== "waiting" && last?.state !== "admitted";
+    const how = isResting
+      ? md` ${hint(cell, "revive")} gives ${waiting.length === 1 ? "it" : "them"}.`
+      : md``;
+    lines.push(
+      md`${what} for ${list(whom)}'s next turn: ${from}. Deleting the comment takes it back; edits are not read.${how}`,
+    );
+  }
+  for (const why of new Set(dropped.map((one) => one.why ?? "the cell ended"))) {
+    const those = dropped.filter((one) => (one.why ?? "the cell ended") === why);
+    const what = those.length === 1 ? "A message" : `${those.length} messages`;
+    lines.push(
+      md`${what} of ${list(authors(those))} ${those.length === 1 ? "was" : "were"} never given: ${why}.`,
+    );
+  }
+  return lines;
+}
+
+function authors(messages: readonly Message[]): string[] {
+  return [...new Set(messages.map(({ author }) => author.login))];
+}
