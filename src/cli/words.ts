@@ -3,7 +3,8 @@ import type { Verb } from "../commands/command.ts";
 /**
  * Parts what was typed after a verb into its own words and those for the agent, which follow ` -- `. The
  * parser has eaten the dashes, so they are looked for in `raw`, the whole line as it was typed. What follows
- * AGENT and TARGET, or CELL and AGENT, is for the agent without them, too. A raw verb's words begin after CELL.
+ * AGENT and TARGET, or CELL and AGENT, is for the agent without them, too. The words of a raw verb begin
+ * after its CELL.
  */
 export function wordsOf(
   verb: Pick<Verb, "takesWords" | "isRaw">,

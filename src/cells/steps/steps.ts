@@ -74,7 +74,7 @@ export class Steps {
     return blockingLimit(this.#registry, this.#line(), run);
   }
 
-  /** Sends an admitted run, with what people told its agent. An archived cell is brought back for it first. */
+  /** Sends an admitted run, with what its agent was told; an archived cell is brought back for it first. */
   start(cellId: string, n: number): void {
     const cell = this.#registry.mustCell(cellId);
     const run = this.#registry.mustRun(cellId, n);
