@@ -20,9 +20,18 @@ const GROUND = ["ground", "log"];
 const ZONES: Zones = {
   // L0: nothing but each other.
   ground: {
-    files: ["clock", "errors", "hash", "make-path", "nearest", "redact", "slices", "units", "visible"].map(
-      (name) => `src/${name}.ts`,
-    ),
+    files: [
+      "clock",
+      "errors",
+      "globs",
+      "hash",
+      "make-path",
+      "nearest",
+      "redact",
+      "slices",
+      "units",
+      "visible",
+    ].map((name) => `src/${name}.ts`),
     may: [],
   },
   // L1

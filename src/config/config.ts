@@ -52,7 +52,13 @@ export interface Config {
     readonly quietMs: number;
     readonly stalledMs: number;
   };
-  readonly publish: { readonly skipCi: boolean; readonly maxFileBytes: number; readonly prune: boolean };
+  readonly publish: {
+    readonly skipCi: boolean;
+    readonly maxFileBytes: number;
+    /** Patterns of paths that wait for a director's word, besides those that always do. */
+    readonly protected: readonly string[];
+    readonly prune: boolean;
+  };
   /** The first whose pattern matches a repository holds for it. */
   readonly checks: readonly RepositoryChecks[];
   readonly container: { readonly engine: string; readonly args: readonly string[] };
@@ -241,7 +247,12 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       quietMs: pit.quiet,
       stalledMs: pit.stalled,
     },
-    publish: { skipCi: publish.skip_ci, maxFileBytes: publish.max_file, prune: publish.prune },
+    publish: {
+      skipCi: publish.skip_ci,
+      maxFileBytes: publish.max_file,
+      protected: publish.protected,
+      prune: publish.prune,
+    },
     checks,
     container: file.container,
     uids: file.uids,

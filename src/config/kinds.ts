@@ -1,3 +1,4 @@
+import { GLOB_FORM, isGlob } from "../globs.ts";
 import { DURATION_FORM, parseDuration, parseSize, SIZE_FORM } from "../units.ts";
 
 /** One kind of value in the configuration file. */
@@ -87,6 +88,18 @@ export function lists<T>(item: Kind<T>, what: string): Kind<T[]> {
     return values.every((one) => one !== undefined) ? values : undefined;
   });
 }
+
+/** Patterns of paths; a fault names the first that is none. */
+export const globs: Kind<string[]> = {
+  ...lists(
+    string("", (input) => (isGlob(input) ? input : null)),
+    'a list of patterns of paths such as ["deploy/**", "*.tf"]',
+  ),
+  faultOf(input) {
+    const wrong = Array.isArray(input) ? input.find((one) => typeof one !== "string" || !isGlob(one)) : null;
+    return wrong == null ? `${show(input)} is not ${globs.what}` : `${show(wrong)} is not ${GLOB_FORM}`;
+  },
+};
 
 /** A command line: at least one word, the first not empty. */
 export function texts(what: string): Kind<string[]> {

@@ -6,6 +6,7 @@ import {
   directory,
   duration,
   flag,
+  globs,
   listen,
   lists,
   modelName,
@@ -216,6 +217,11 @@ export const fileSchema = section({
   publish: section({
     skip_ci: key(flag, false, "asks the repository's CI to leave the cell's pushes alone"),
     max_file: key(size, "20MB", "a larger file is held back"),
+    protected: key(
+      globs,
+      [],
+      "more paths that wait for a director, as patterns like those of `.gitignore`: `deploy/**`, `*.tf`",
+    ),
     prune: key(
       flag,
       false,

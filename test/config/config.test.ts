@@ -242,6 +242,15 @@ describe("faults", () => {
     );
   });
 
+  test("say which of the protected paths is no pattern", () => {
+    expect(faults(`${BASICS}\npublish: {protected: ["deploy/**", "src/{a,b}"]}`)).toEqual([
+      'publish.protected: "src/{a,b}" is not a pattern of paths such as "deploy/**" or "*.tf", with * ? and ** alone (write ? for [ ] { } ! and \\)',
+    ]);
+    expect(faults(`${BASICS}\npublish: {protected: deploy}`)).toEqual([
+      'publish.protected: "deploy" is not a list of patterns of paths such as ["deploy/**", "*.tf"]',
+    ]);
+  });
+
   test("never quote a secret", () => {
     const text =
       'forge: {token: [hunter22], webhook_secret: {a: hunter22}, url: "https://me:hunter22@git.example.org", repositories: ["a/b"]}';

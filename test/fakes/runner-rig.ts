@@ -124,7 +124,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         freeBytes: 0,
         confinedBytes: 1024 ** 3,
       },
-      publish: { prune: false, skipCi: false, maxFileBytes: 100_000 },
+      publish: { prune: false, skipCi: false, maxFileBytes: 100_000, protected: [] },
       pit: { scanMs: 30_000, staleMs: 0, skewMs: 0, quietMs: 300_000, stalledMs: 900_000 },
       childPath: process.env.PATH ?? "/usr/bin:/bin",
       proxyFor: () => null,

@@ -20,6 +20,8 @@ export interface CollectDeps {
   readonly maxFileBytes: number;
   readonly redact: (text: string) => string;
   readonly secrets: readonly string[];
+  /** Patterns of more paths that wait for a director's word. */
+  readonly protected: readonly string[];
 }
 
 export interface CollectPlan extends TakeOutPlan {

@@ -1,7 +1,9 @@
 import type { Harvest } from "../../protocol/shapes.ts";
 import { type Brought, emptyTree } from "./brought.ts";
+import { changesBetween } from "./changes.ts";
 import type { Git } from "./git.ts";
 import { MOST_LISTED_BYTES } from "./measure.ts";
+import { protectedChanges } from "./protected.ts";
 import { scanLog } from "./secret-scan.ts";
 
 /** A range of commits in a repository of ours, about to be pushed. */
@@ -19,6 +21,8 @@ export interface InspectDeps {
   readonly git: Git;
   /** What must never leave. */
   readonly secrets: readonly string[];
+  /** Patterns of more paths that wait for a director's word. */
+  readonly protected: readonly string[];
 }
 
 /** More than this, packed or as text, is not looked through for secrets: it is held back instead. */
@@ -33,7 +37,7 @@ const UNQUOTED = { "core.quotePath": "false" };
  */
 export async function inspect(deps: InspectDeps, range: Range): Promise<Findings> {
   const [paths, forbidden, closing] = [
-    await peoplesWord(deps.git, range),
+    await peoplesWord(deps, range),
     await secrets(deps, range),
     await closingMessages(deps.git, range),
   ];
@@ -41,69 +45,14 @@ export async function inspect(deps: InspectDeps, range: Range): Promise<Findings
 }
 
 /**
- * Directories and files that decide what CI, hooks or Lazarus itself run next; compared without case, since
- * some disks are.
- */
-const PROTECTED = [
-  /^\.(gitea|github|forgejo|woodpecker|drone|crow|circleci|buildkite|husky)(\/|\.|$)/,
-  /^jenkinsfile/,
-  /^\.(gitlab-ci|travis|cirrus|build|pre-commit-config)\.ya?ml$/,
-  /^azure-pipelines[^/]*\.ya?ml$/,
-  /^(docs\/|\.gitea\/)?codeowners$/,
-  /^(\.github\/|\.gitlab\/)?(\.renovaterc|renovate)(\.json[5c]?)?$/,
-  /^\.?lazarus\.ya?ml$/,
-  /(^|\/)\.(gitmodules|lfsconfig)$/,
-];
-
-/** Whether a changed path needs a director's word by its name alone. */
-export function isProtected(path: string): boolean {
-  return PROTECTED.some((pattern) => pattern.test(path.toLowerCase()));
-}
-
-/**
  * What needs a director's word: all that a fork brought, and what decides what runs next, whoever changed it.
  */
-async function peoplesWord(git: Git, { brought, ...range }: Range): Promise<string[]> {
-  if (brought == null) return protectedPaths(git, range);
-  const since = brought.since ?? emptyTree(range.tip);
-  return [brought.words, ...(await protectedPaths(git, { ...range, base: since }))];
-}
-
-async function protectedPaths(git: Git, range: Range): Promise<string[]> {
-  const { stdout } = await ask(git, range, [
-    "diff",
-    "--name-only",
-    "-z",
-    "--no-renames",
-    "--no-ext-diff",
-    range.base,
-    range.tip,
-    "--",
-  ]);
-  const paths = stdout.split("\0").filter((path) => path !== "");
-  const found = paths.filter(isProtected).map((path) => `${path} decides what runs next`);
-  for (const path of paths.filter((each) => /(^|\/)\.gitattributes$/i.test(each))) {
-    if (await changesFilters(git, range, path)) found.push(`${path} names a filter, which runs programs`);
-  }
-  return cut(found, "protected paths");
-}
-
-async function changesFilters(git: Git, range: Range, path: string): Promise<boolean> {
-  const args = [
-    "diff",
-    "--no-renames",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--unified=0",
-    range.base,
-    range.tip,
-    "--",
-    `:(literal)${path}`,
-  ];
-  const { stdout } = await ask(git, range, args);
-  return stdout
-    .split("\n")
-    .some((line) => /^[+-](?![+-]{2} )/.test(line) && /\b(filter|diff|merge)\b/.test(line));
+async function peoplesWord(deps: InspectDeps, { brought, ...range }: Range): Promise<string[]> {
+  const since = brought == null ? range.base : (brought.since ?? emptyTree(range.tip));
+  const changes = await changesBetween(deps.git, { ...range, base: since });
+  const at = { ...range, patterns: deps.protected };
+  const found = cut(await protectedChanges(deps.git, at, changes), "protected paths");
+  return brought == null ? found : [brought.words, ...found];
 }
 
 /**

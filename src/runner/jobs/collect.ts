@@ -46,7 +46,7 @@ export async function collectRun(
     isKnown: agent?.preset != null,
   };
   const { publish, secrets } = parts.config;
-  const deps = { ...parts, maxFileBytes: publish.maxFileBytes, secrets };
+  const deps = { ...parts, maxFileBytes: publish.maxFileBytes, secrets, protected: publish.protected };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
   const harvest = changed.length === 0 ? found : withHeld(found, changed);
   await note(parts, cellId, {

@@ -1,0 +1,42 @@
+import { expect, it } from "vitest";
+import { isProtected } from "../../../src/runner/git/protected.ts";
+
+it.each([
+  [".github/workflows/x.yml", true],
+  [".Forgejo/x", true],
+  [".gitea", true],
+  [".woodpecker/a.yaml", true],
+  [".woodpecker.yml", true],
+  [".drone.star", true],
+  [".crow.yml", true],
+  [".circleci/config.yml", true],
+  [".buildkite/pipeline.yml", true],
+  [".husky/pre-commit", true],
+  ["Jenkinsfile", true],
+  ["Jenkinsfile.release", true],
+  [".gitlab-ci.yml", true],
+  [".travis.yml", true],
+  [".cirrus.yaml", true],
+  [".build.yml", true],
+  ["azure-pipelines.release.yml", true],
+  [".pre-commit-config.yaml", true],
+  ["CODEOWNERS", true],
+  ["docs/CODEOWNERS", true],
+  [".gitea/CODEOWNERS", true],
+  ["renovate.json5", true],
+  [".github/renovate.json", true],
+  [".renovaterc", true],
+  ["Lazarus.yaml", true],
+  [".lazarus.yml", true],
+  [".Lazarus.YAML", true],
+  ["a/.gitmodules", true],
+  ["sub/.lfsconfig", true],
+  ["docs/.github/x", false],
+  ["src/lazarus.yml", false],
+  ["sub/.lazarus.yml", false],
+  ["src/CODEOWNERS", false],
+  [".gitignore", false],
+  ["jenkins.md", false],
+])("tells by its name whether %s is protected: %s", (path, expected) => {
+  expect(isProtected(path)).toBe(expected);
+});
