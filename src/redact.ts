@@ -7,7 +7,8 @@ export interface Redactor {
 }
 
 const HIDDEN = "[redacted]";
-const MIN_CHARS = 8;
+/** Shorter secrets are not hidden: they stand in too many words. */
+export const LEAST_HIDDEN = 8;
 
 /**
  * What the heartbeat token of every cell begins with; 64 hex digits follow. By its form it is hidden in every
@@ -34,10 +35,10 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
   const needles = new Set<string>();
   const add = (secret: string) => {
     for (const text of [secret, secret.trim()]) {
-      if (text.trim().length < MIN_CHARS) continue;
+      if (text.trim().length < LEAST_HIDDEN) continue;
       for (const form of formsOf(text)) {
         const needle = condense(form).text;
-        if (needle.length >= MIN_CHARS) needles.add(needle);
+        if (needle.length >= LEAST_HIDDEN) needles.add(needle);
       }
     }
   };
@@ -46,7 +47,7 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
   return {
     add,
     redact(text) {
-      if (text.length < MIN_CHARS) return text;
+      if (text.length < LEAST_HIDDEN) return text;
       const condensed = condense(text);
       const hits = [...needles].flatMap((needle) => findAll(condensed.text, needle));
       hits.push(...findCellTokens(condensed.text));

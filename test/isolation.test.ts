@@ -21,7 +21,10 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
     homeTemplate: null,
     env: {},
     unsetEnv: [],
+    pass: {},
+    unsetPass: [],
     set: {},
+
     git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,
     backend: "sandbox",

@@ -8,7 +8,8 @@ export interface AgentSetup {
   readonly command: readonly string[] | null;
   /** null: the preset's, else stdin. */
   readonly brief: BriefBy | null;
-  /** What its own `env` passes through. */
+  /** What its own `pass` and `env` pass through. */
+  readonly pass: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
   readonly set: Readonly<Record<string, string>>;
   /** Given to the preset's command; null: the agent's own choice. */
@@ -57,7 +58,7 @@ export function agentCommand(agent: AgentSetup, context: LaunchContext): AgentCo
   const presetEnv = known?.env(context) ?? {};
   return {
     command: [...command, ...(by === "argument" ? [asArgument(context.briefText)] : [])],
-    env: { ...presetEnv, ...agent.env, ...agent.set },
+    env: { ...presetEnv, ...agent.pass, ...agent.env, ...agent.set },
     stdin: by === "stdin",
     directories: Object.values(presetEnv).filter((value) => value.startsWith(`${context.home}/`)),
     files: known?.files ?? [],

@@ -20,6 +20,10 @@ export interface AgentConfig {
   readonly env: Readonly<Record<string, string>>;
   /** The names of `env` that are not set. */
   readonly unsetEnv: readonly string[];
+  /** The names of `pass` that are set, with their values: no secrets. */
+  readonly pass: Readonly<Record<string, string>>;
+  /** The names of `pass` that are not set. */
+  readonly unsetPass: readonly string[];
   readonly set: Readonly<Record<string, string>>;
   /** Who its commits are from; null: Lazarus chooses. */
   readonly git: {
@@ -78,10 +82,10 @@ export function buildAgent(
     model: agent.model ?? null,
     brief: agent.brief ?? (agent.preset === undefined ? "stdin" : null),
     homeTemplate: home,
-    env: Object.fromEntries(
-      agent.env.flatMap((each) => (env[each] === undefined ? [] : [[each, env[each]]])),
-    ),
+    env: valuesOf(agent.env, env),
     unsetEnv: agent.env.filter((each) => env[each] === undefined),
+    pass: valuesOf(agent.pass, env),
+    unsetPass: agent.pass.filter((each) => env[each] === undefined),
     set: agent.set,
     git: {
       name: agent.git.name ?? null,
@@ -106,6 +110,12 @@ export function buildAgent(
       stalledMs: agent.limits.stalled ?? file.pit.stalled,
     },
   };
+}
+
+function valuesOf(names: readonly string[], env: Environment): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((each) => (env[each] === undefined ? [] : [[each, env[each]] as const])),
+  );
 }
 
 function unavailable(home: string | null): string | null {

@@ -46,7 +46,9 @@ export function checkContradictions(tree: Tree, around: Circumstances): void {
   checkDirectories(tree, around);
   checkSetups(tree, around);
   const agents = at(tree, "agents");
-  for (const [name, agent] of Object.entries(isTree(agents) ? agents : {})) {
+  const all = Object.entries(isTree(agents) ? agents : {});
+  const hidden = new Set(all.flatMap(([, agent]) => (isTree(agent) ? textsOf(agent.env) : [])));
+  for (const [name, agent] of all) {
     // As the log of a cell's setup is.
     if (name === "setup")
       around.fault(`agents.${name}`, "is how a cell's setup is called: choose another name");
@@ -56,8 +58,7 @@ export function checkContradictions(tree: Tree, around: Circumstances): void {
         `${show(name)} is not a name of lower-case letters, digits and -, a letter first, at most 32`,
       );
     }
-    if (isTree(agent))
-      checkAgent(`agents.${name}`, agent, { env: around.env, secrets: secretsOf(tree), fault: around.fault });
+    if (isTree(agent)) checkAgent(`agents.${name}`, agent, { ...around, secrets: secretsOf(tree), hidden });
   }
 }
 
@@ -187,16 +188,22 @@ function secretsOf(tree: Tree): ReadonlySet<unknown> {
 const OURS =
   /^LAZARUS_(CELL|AGENT|ROLE|BRIEF|ARTIFACTS|HEARTBEAT_URL|HEARTBEAT_TOKEN|FORGE_TOKEN|WEBHOOK_SECRET)$/;
 
+/** Decided by Lazarus for each cell; none of them is the same outside of one. */
+const NEVER_PASSED =
+  /^(LAZARUS_.*|PATH|HOME|HERMES_HOME|PWD|OLDPWD|TMPDIR|USER|LOGNAME|SHELL|GIT_.*|SSH_.*|XDG_.*|LD_.*|DYLD_.*|CREDENTIALS_DIRECTORY|NOTIFY_SOCKET)$/;
+
 interface AgentCircumstances {
   readonly env: Environment;
   readonly secrets: ReadonlySet<unknown>;
+  /** Names that stand in any agent's `env`. */
+  readonly hidden: ReadonlySet<string>;
   readonly fault: Fault;
 }
 
-function checkAgent(path: string, agent: Tree, { env, secrets, fault }: AgentCircumstances): void {
+function checkAgent(path: string, agent: Tree, { env, secrets, hidden, fault }: AgentCircumstances): void {
   if (agent.preset === undefined && agent.command === undefined) fault(path, "needs a preset or a command");
   checkWords(path, agent, { secrets, fault });
-  const passed = Array.isArray(agent.env) ? agent.env.filter((each) => typeof each === "string") : [];
+  const passed = textsOf(agent.env);
   const set = isTree(agent.set) ? agent.set : {};
   for (const name of [...passed, ...Object.keys(set)]) {
     const from = name in set ? "set" : "env";
@@ -207,6 +214,27 @@ function checkAgent(path: string, agent: Tree, { env, secrets, fault }: AgentCir
     if (from === "set" && passed.includes(name))
       fault(`${path}.set`, `${name} stands in env, too: one of them must go`);
   }
+  checkPassed(path, agent, { env, secrets, hidden, fault });
+}
+
+/** What is passed through and shown to everybody must be no secret, as far as can be told. */
+function checkPassed(path: string, agent: Tree, { env, secrets, hidden, fault }: AgentCircumstances): void {
+  const say = (what: string) => fault(`${path}.pass`, what);
+  for (const name of textsOf(agent.pass)) {
+    const value = env[name] ?? "";
+    const holds = (secret: unknown) => typeof secret === "string" && secret !== "" && value.includes(secret);
+    if (NEVER_PASSED.test(name)) say(`${name} is Lazarus' own or the machine's, and no agent's to be given`);
+    else if (isTree(agent.set) && name in agent.set) say(`${name} stands in set, too: one of them must go`);
+    else if (hidden.has(name))
+      say(`${name} stands in an agent's env, so it is a secret: one of them must go`);
+    else if ([...secrets].some(holds))
+      say(`${name} holds a secret of the forge, which no agent is ever given`);
+    else if (/\/\/[^/@\s]*:[^/@\s]+@/.test(value)) say(`${name} holds a password: write it in env`);
+  }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
 }
 
 /** What is added to a preset's command has no place in one of the operator's own. */

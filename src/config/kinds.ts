@@ -101,6 +101,8 @@ export const globs: Kind<string[]> = {
   },
 };
 
+export const names = lists(name, "a list of names of environment variables");
+
 /** A command line: at least one word, the first not empty. */
 export function texts(what: string): Kind<string[]> {
   const words = lists(

@@ -10,7 +10,7 @@ import {
   listen,
   lists,
   modelName,
-  name,
+  names,
   oneOf,
   pattern,
   personName,
@@ -92,11 +92,8 @@ const agent = section({
     "the preset's, else stdin",
   ),
   home: optional(directory, "template that is copied into the cell at the agent's first run"),
-  env: key(
-    lists(name, "a list of names of environment variables"),
-    [],
-    "variables passed through from Lazarus' own environment, if set",
-  ),
+  env: key(names, [], "variables passed through from Lazarus' own environment, if set: secrets, never shown"),
+  pass: key(names, [], "the same for what is no secret, such as `NODE_ENV`: work and posts may show it"),
   health_url: optional(url, "a gateway that answers for it: polled at each scan, 2xx is a heartbeat"),
   set: key(variables, {}, "variables set to these values"),
   git: section({

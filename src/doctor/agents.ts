@@ -11,6 +11,7 @@ import type { AgentConfig, Config } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { plain } from "../visible.ts";
+import { aboutValues } from "./agent-values.ts";
 import { type Finding, finding } from "./finding.ts";
 import { childOn, onScene, type Scene } from "./scene.ts";
 
@@ -49,7 +50,9 @@ async function examineAgent(
   const what = `agent ${agent.name}`;
   const faults = faultsOf(agent, { path: scene.config.childPath, user: scene.user, root: scene.root });
   if (faults.length > 0 || backend === undefined) return faults.map((one) => finding("FAIL", what, one));
-  const lacks = [...unset(agent), ...(await aboutNetwork(agent))].map((one) => finding("warn", what, one));
+  const lacks = [...unset(agent), ...aboutValues(agent), ...(await aboutNetwork(agent))].map((one) =>
+    finding("warn", what, one),
+  );
   const version = await versionOf(agent, backend, scene);
   return [version, ...lacks];
 }
@@ -128,8 +131,11 @@ export function warnOfAgents(
 
 /** What is missing around it, though it would start. */
 function unset(agent: AgentConfig): string[] {
-  if (agent.unsetEnv.length === 0) return [];
-  return [`env: ${agent.unsetEnv.join(", ")} not set where Lazarus runs, so the agent does not get it`];
+  const say = (key: string, names: readonly string[]) =>
+    names.length === 0
+      ? []
+      : [`${key}: ${names.join(", ")} not set where Lazarus runs, so the agent does not get it`];
+  return [...say("env", agent.unsetEnv), ...say("pass", agent.unsetPass)];
 }
 
 function commandOf(agent: AgentConfig, root: string) {

@@ -22,10 +22,10 @@ export function unknownSecrets(
   { config, heartbeats }: KnownDeps,
 ): UnknownSecrets {
   const values = (name: string) =>
-    [...config.agents.values()].flatMap((agent) => {
-      const value = agent.env[name];
-      return value === undefined || value === "" ? [] : [value];
-    });
+    [...config.agents.values()].flatMap((agent) =>
+      // What stands in `pass` or `set` by now is no secret any more.
+      [agent.env[name], agent.pass[name], agent.set[name]].filter((value) => !!value),
+    ) as string[];
   const [missing, changed] = [new Set<string>(), new Set<string>()];
   for (const { name, mark } of given) {
     const known = values(name);

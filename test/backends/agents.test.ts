@@ -48,7 +48,17 @@ function contextOf(more: Partial<LaunchContext> = {}): LaunchContext {
 }
 
 function setup(more: Partial<AgentSetup>): AgentSetup {
-  return { preset: null, command: null, brief: null, env: {}, set: {}, model: null, args: [], ...more };
+  return {
+    preset: null,
+    command: null,
+    brief: null,
+    env: {},
+    pass: {},
+    set: {},
+    model: null,
+    args: [],
+    ...more,
+  };
 }
 
 function base(): Record<string, string> {
@@ -310,8 +320,10 @@ describe("a configured agent", () => {
 
   it("sees what is passed through, and over it what is set", async () => {
     const own = rig.executable("agent", FAKE);
-    const seen = await see(setup({ command: [own], env: { KEY: "secret", MODE: "a" }, set: { MODE: "b" } }));
-    expect(seen.env).toEqual({ ...base(), KEY: "secret", MODE: "b" });
+    const seen = await see(
+      setup({ command: [own], env: { KEY: "secret", MODE: "a" }, pass: { TZ: "UTC" }, set: { MODE: "b" } }),
+    );
+    expect(seen.env).toEqual({ ...base(), KEY: "secret", TZ: "UTC", MODE: "b" });
     expect(existsSync(seen.env.LAZARUS_BRIEF ?? "")).toBe(true);
   });
 

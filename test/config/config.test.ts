@@ -311,6 +311,30 @@ describe("faults", () => {
   });
 
   test.each([
+    ["LAZARUS_ANYTHING", "x", "is Lazarus' own or the machine's, and no agent's to be given"],
+    ["PATH", "/bin", "is Lazarus' own or the machine's, and no agent's to be given"],
+    ["HOME", "/root", "is Lazarus' own or the machine's, and no agent's to be given"],
+    ["GIT_SSH_COMMAND", "x", "is Lazarus' own or the machine's, and no agent's to be given"],
+    ["SSH_AUTH_SOCK", "/x", "is Lazarus' own or the machine's, and no agent's to be given"],
+    ["IN_SET", "x", "stands in set, too: one of them must go"],
+    ["KEY", "x", "stands in an agent's env, so it is a secret: one of them must go"],
+    ["URL", "http://x/?t=token-of-the-bot&", "holds a secret of the forge, which no agent is ever given"],
+    ["PROXY", "http://me:hunter22@proxy:3128", "holds a password: write it in env"],
+  ])("refuse to pass %s through for everybody to see", (name, value, what) => {
+    const others = "b: {preset: aider, env: [KEY]}";
+    const text = `${BASICS}agents: {a: {preset: aider, pass: [${name}], set: {IN_SET: x}}, ${others}}`;
+    expect(faults(text, { env: { [name]: value } })).toEqual([`agents.a.pass: ${name} ${what}`]);
+  });
+
+  test("pass a variable through that is no secret, and name those that are not set", () => {
+    const text = `${BASICS}agents: {a: {preset: aider, pass: [NODE_ENV, TZ], env: [KEY]}}`;
+    const { agents, secrets } = load(text, { env: { NODE_ENV: "production", KEY: "key-of-the-model" } });
+    expect(agents.get("a")).toMatchObject({ pass: { NODE_ENV: "production" }, unsetPass: ["TZ"] });
+    expect(secrets).toContain("key-of-the-model");
+    expect(secrets).not.toContain("production");
+  });
+
+  test.each([
     ["broken YAML", "forge: [1,", /line/],
     ["a key twice", "data: /a\ndata: /b", /unique/],
     ["a list", "- a", /not a mapping/],

@@ -332,6 +332,8 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     homeTemplate: null,
     env: {},
     unsetEnv: [],
+    pass: {},
+    unsetPass: [],
     set: {},
     git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,
