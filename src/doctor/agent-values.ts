@@ -7,8 +7,8 @@ const WORDLIKE =
 const SECRET_NAME = /(^|_)(KEY|TOKEN|SECRET|PASS|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(_|$)/i;
 
 /**
- * Names in `env` whose values look like no secrets, and names in `pass` that sound like some; a sentence each,
- * without any value.
+ * Names in `env` whose values look like no secrets, and names in `pass` that sound like some. A sentence
+ * each, without any value.
  */
 export function aboutValues(agent: Pick<AgentConfig, "env" | "pass">): string[] {
   const words = Object.entries(agent.env).flatMap(([name, value]) =>
