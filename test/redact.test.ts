@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { CELL_TOKEN_PREFIX, createRedactor } from "../src/redact.ts";
+import { createRedactor } from "../src/redact.ts";
+import { CELL_TOKEN_PREFIX } from "../src/secret-forms.ts";
+import { disguises } from "./fakes/disguises.ts";
 import { growth } from "./fakes/growth.ts";
 
 const SECRET = "tök/en+W1th&odd=ch@rs\"x'<y>\\z";
@@ -8,6 +10,14 @@ const TOKEN = "0123456789abcdef0123456789abcdef01234567";
 function base64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
 }
+
+const PUBLIC = "s3cr3t-Of-a-forge-0123456789";
+const NAMES: Readonly<Record<string, string>> = {
+  ...{ "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos", "#": "num", "+": "plus", ",": "comma" },
+  ...{ ".": "period", "/": "sol", ":": "colon", ";": "semi", "=": "equals", "?": "quest", "@": "commat" },
+  ...{ "!": "excl", $: "dollar", "%": "percnt", "(": "lpar", ")": "rpar", "*": "ast", "[": "lsqb" },
+  ...{ "]": "rsqb", "^": "Hat", _: "lowbar", "`": "grave", "{": "lcub", "}": "rcub", "|": "verbar" },
+};
 
 describe("redact", () => {
   const forms: readonly (readonly [string, string])[] = [
@@ -38,6 +48,54 @@ describe("redact", () => {
   ];
   it.each(forms)("hides a secret that is %s", (_, form) => {
     expect(createRedactor([SECRET]).redact(`before ${form} after`)).toBe("before [redacted] after");
+  });
+
+  it.each(disguises(PUBLIC))("hides a secret that is disguised %s", (_, form) => {
+    const seen = createRedactor([PUBLIC]).redact(`before ${form} after`);
+    expect(seen).toMatch(/^before x?\S{0,5}\[redacted\]\S{0,4} after$/);
+  });
+
+  it("hides what names in signs stand for", () => {
+    const secret = "a&b<c>d\"e'f#g+h,i.j/k:l;m=n?o@p!q$r%s(t)u*v[w]x^y_z`{0}|1";
+    const named = secret.replace(/[^a-z0-9]/g, (sign) => `&${NAMES[sign]};`);
+    expect(createRedactor([secret]).redact(`before ${named} after`)).toBe("before [redacted] after");
+  });
+
+  it("keeps what only looks a little like it", () => {
+    const text = `${PUBLIC.slice(0, -1)} ${PUBLIC.slice(1)} &#115; 73 33 63 <!-- x --> **** \n> quote \\x41`;
+    expect(createRedactor([PUBLIC]).redact(text)).toBe(text);
+  });
+
+  it("hides a secret that holds what others leave out", () => {
+    for (const secret of [
+      "ab****cdefgh",
+      "abcd\\x41efgh",
+      "abcd%41efgh",
+      "abcd&#65;efgh",
+      "abcd<!-- -->efgh",
+    ])
+      expect(createRedactor([secret]).redact(`before ${secret} after`)).toBe("before [redacted] after");
+  });
+
+  it.each([
+    ["a comment", "<!-- ", " -->"],
+    ["what a terminal leaves out", "\x1b[", ""],
+    ["the same in words", "\\e[0;", ""],
+    ["percent", "%", ""],
+  ])("hides a secret within %s", (_, open, close) => {
+    for (const secret of [PUBLIC, TOKEN, `4a${TOKEN}`])
+      for (const text of [secret, secret.replace(/..../g, "$&\n> "), base64(secret)])
+        expect(createRedactor([secret]).redact(`before ${open}${text}${close} after`)).toMatch(
+          /^before .{0,6}\[redacted\][\w\s>=]{0,4}( -->)? after$/,
+        );
+  });
+
+  it("hides a secret that goes on with a sign of diffs after the line's end", () => {
+    for (const secret of ["abcdefgh-ijkl", "abcdefgh+ijkl", "abcdefgh#ijkl"])
+      for (const sign of ["\n", "\n+", "\n> "]) {
+        const text = `before ${secret.slice(0, 8)}${sign}${secret.slice(8)} after`;
+        expect(createRedactor([secret]).redact(text)).toBe("before [redacted] after");
+      }
   });
 
   it.each(["", "u", "us", "user:"])("hides a secret in base64 behind %j", (before) => {
@@ -86,7 +144,28 @@ describe("redact", () => {
     expect(redactor.redact(TOKEN)).toBe("[redacted]");
   });
 
-  it.each([" ", "\\", "ab\n"])("takes twice as long for a run of %j that is twice as long", (piece) => {
+  it.each([
+    ...[
+      " ",
+      "\\",
+      "ab\n",
+      "*",
+      "<!--",
+      "<!-- -->",
+      "&#",
+      "&amp;",
+      "%4",
+      "%41",
+      "\\x",
+      "\\x41",
+      "\n> ",
+      "\n+",
+      "4a ",
+      "0x4",
+      "4a",
+    ],
+    ...["\x1b[", "\\u{00", "&aaaaaaaaa", "\n\t"],
+  ])("takes twice as long for a run of %j that is twice as long", (piece) => {
     const redactor = createRedactor([TOKEN, SECRET]);
     const text = (n: number) => `${piece.repeat(n / piece.length)}${TOKEN}`;
     expect(redactor.redact(text(1_000_000)).endsWith("[redacted]")).toBe(true);

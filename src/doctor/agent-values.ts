@@ -1,5 +1,5 @@
 import type { AgentConfig } from "../config/config.ts";
-import { LEAST_HIDDEN } from "../redact.ts";
+import { LEAST_HIDDEN } from "../secret-finder.ts";
 
 /** A few letters between signs, a locale, a number or a directory: seldom a secret, often in a repository. */
 const WORDLIKE =

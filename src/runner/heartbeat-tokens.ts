@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import type { AgentConfig } from "../config/config.ts";
 import { LazarusError, systemCode } from "../errors.ts";
-import { CELL_TOKEN_PREFIX } from "../redact.ts";
+import { CELL_TOKEN_PREFIX } from "../secret-forms.ts";
 
 /**
  * How agents send heartbeats by HTTP: each cell has a token of its own, derived from one key and stored

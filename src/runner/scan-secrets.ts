@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { StringDecoder } from "node:string_decoder";
 import * as z from "zod";
-import { createRedactor } from "../redact.ts";
+import { createFinder } from "../secret-finder.ts";
 import { LogScan } from "./git/scan-text.ts";
 
 /**
@@ -30,7 +30,9 @@ async function main(): Promise<void> {
     child.once("error", () => resolve(null));
     child.once("close", resolve);
   });
-  const scan = new LogScan(request.mark, createRedactor(request.secrets));
+  const finder = createFinder();
+  for (const secret of request.secrets) finder.add(secret);
+  const scan = new LogScan(request.mark, finder);
   const decoder = new StringDecoder("utf8");
   let bytes = 0;
   for await (const chunk of child.stdout as AsyncIterable<Buffer>) {

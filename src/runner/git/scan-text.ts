@@ -1,47 +1,72 @@
-import { cutBetweenFillers, type Redactor, withoutFillers } from "../../redact.ts";
+import type { SecretFinder } from "../../secret-finder.ts";
+import {
+  cutBetweenFillers,
+  lengthBefore,
+  READINGS,
+  type Reading,
+  type View,
+  viewsOf,
+} from "../../text-views.ts";
 
 /** So much is looked through at once; what stands over an edge is seen in the next window as well. */
 const WINDOW = 256 * 1024;
 const OVERLAP = 64 * 1024;
 
 /**
- * Looks through text of any length, piece by piece, for the secrets of a redactor. A secret is seen whole
- * whatever stands between its characters: 64 KB of the text, and as much of what is left without fillers, go
- * over into the next window. Where windows end nobody can foresee.
+ * Looks through text of any length, piece by piece, for the secrets of a finder, in every form it knows. A
+ * secret is seen whole whatever stands between its characters: 64 KB of the text, and as much of what each
+ * reading leaves of it, go over into the next window. Where windows end nobody can foresee.
  */
 export class SecretScan {
-  readonly #redactor: Pick<Redactor, "redact">;
+  readonly #finder: Pick<SecretFinder, "names">;
+  readonly #carried: Record<Reading, string> = {
+    ...{ plain: "", quoted: "", decoded: "", bare: "", hex: "" },
+  };
+  readonly #found = new Set<string | null>();
   #waiting = "";
-  #carried = "";
   #length = nextLength();
-  #found = false;
 
-  constructor(redactor: Pick<Redactor, "redact">) {
-    this.#redactor = redactor;
+  constructor(finder: Pick<SecretFinder, "names">) {
+    this.#finder = finder;
   }
 
   push(piece: string): void {
     this.#waiting += piece;
-    while (!this.#found && this.#waiting.length >= this.#length) {
+    while (!this.#isDecided() && this.#waiting.length >= this.#length) {
       const window = this.#waiting.slice(0, this.#length);
-      this.#look(window);
+      const views = viewsOf(window);
+      this.#look(views);
       const rest = cutBetweenFillers(window, this.#length - OVERLAP);
-      this.#carried = (this.#carried + withoutFillers(window.slice(0, rest))).slice(-OVERLAP);
+      for (const reading of READINGS) {
+        const view = views[reading];
+        const left = this.#carried[reading] + view.text.slice(0, lengthBefore(view, rest));
+        this.#carried[reading] = left.slice(-OVERLAP);
+      }
       this.#waiting = this.#waiting.slice(rest);
       this.#length = nextLength();
     }
-    if (this.#found) this.#waiting = "";
+    if (this.#isDecided()) this.#waiting = "";
   }
 
-  /** Whether a secret was in what was pushed. */
-  end(): boolean {
-    if (!this.#found) this.#look(this.#waiting);
+  /** Names of the secrets in what was pushed; null stands for those without one, and then for all. */
+  end(): ReadonlySet<string | null> {
+    if (!this.#isDecided()) this.#look(viewsOf(this.#waiting));
     return this.#found;
   }
 
-  #look(window: string): void {
-    const bare = this.#carried + withoutFillers(window);
-    this.#found ||= this.#redactor.redact(window) !== window || this.#redactor.redact(bare) !== bare;
+  /** What holds a secret without a name is held back, whatever else is in it. */
+  #isDecided(): boolean {
+    return this.#found.has(null);
+  }
+
+  #look(views: Readonly<Record<Reading, View>>): void {
+    const looked: string[] = [];
+    for (const reading of READINGS) {
+      const text = this.#carried[reading] + views[reading].text;
+      if (looked.includes(text)) continue;
+      looked.push(text);
+      for (const name of this.#finder.names(reading, text)) this.#found.add(name);
+    }
   }
 }
 
@@ -56,15 +81,15 @@ function nextLength(): number {
  */
 export class LogScan {
   readonly #mark: string;
-  readonly #redactor: Pick<Redactor, "redact">;
+  readonly #finder: Pick<SecretFinder, "names">;
   readonly #found: string[] = [];
   #held = "";
   #isLineStart = true;
   #commit: { hash: string; readonly scan: SecretScan } | null = null;
 
-  constructor(mark: string, redactor: Pick<Redactor, "redact">) {
+  constructor(mark: string, finder: Pick<SecretFinder, "names">) {
     this.#mark = mark;
-    this.#redactor = redactor;
+    this.#finder = finder;
   }
 
   push(text: string): void {
@@ -75,7 +100,7 @@ export class LogScan {
       this.#take(this.#held.slice(0, at));
       this.#endCommit();
       this.#held = this.#held.slice(at + this.#mark.length);
-      this.#commit = { hash: "", scan: new SecretScan(this.#redactor) };
+      this.#commit = { hash: "", scan: new SecretScan(this.#finder) };
       this.#isLineStart = true;
     }
     // The mark itself may stand over an edge.
@@ -101,7 +126,7 @@ export class LogScan {
   }
 
   #endCommit(): void {
-    if (this.#commit?.scan.end() === true) this.#found.push(this.#commit.hash);
+    if (this.#commit !== null && this.#commit.scan.end().size > 0) this.#found.push(this.#commit.hash);
     this.#commit = null;
   }
 }

@@ -13,6 +13,8 @@ export interface ShownDiff {
 const MOST_BYTES = 8 * 1024 ** 2;
 const MOST_BYTES_OF_FILE = 1024 ** 2;
 const MOST_FILES = 2_000;
+/** What is looked through for secrets behind the last character that could be shown. */
+const LOOK_AHEAD = 256 * 1024;
 
 /**
  * The diff of a range in a repository of ours, at most `maxBytes` of it: names as git quotes them, binary
@@ -26,9 +28,10 @@ export async function showDiff(
   const whole = await ask(deps.git, range, { mostBytes: MOST_BYTES });
   const parts = whole === null ? fileByFile(deps.git, range) : sectionsOf(whole);
   let text = "";
+  const most = maxBytes + LOOK_AHEAD;
   for await (const part of parts) {
-    text += hide(part, deps.redact);
-    if (Buffer.byteLength(text) > maxBytes)
+    text += hide(part.slice(0, most), deps.redact);
+    if (part.length > most || Buffer.byteLength(text) > maxBytes)
       return {
         text: `${firstBytes(text, maxBytes)}\n[cut: the first ${maxBytes} bytes are shown]\n`,
         isCut: true,

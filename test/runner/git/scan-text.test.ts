@@ -1,15 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { createRedactor } from "../../../src/redact.ts";
 import { LogScan, SecretScan } from "../../../src/runner/git/scan-text.ts";
+import { createFinder } from "../../../src/secret-finder.ts";
+import { disguises } from "../../fakes/disguises.ts";
 import { growth } from "../../fakes/growth.ts";
 
 const SECRET = "s3cr3t-of-a-forge-0123456789";
-const redactor = createRedactor([SECRET]);
+const finder = createFinder();
+finder.add(SECRET);
 
 function isSeen(text: string, pieceLength = 65_536): boolean {
-  const scan = new SecretScan(redactor);
+  const scan = new SecretScan(finder);
   for (let at = 0; at < text.length; at += pieceLength) scan.push(text.slice(at, at + pieceLength));
-  return scan.end();
+  return scan.end().size > 0;
 }
 
 describe("a text that comes in pieces", () => {
@@ -33,6 +35,24 @@ describe("a text that comes in pieces", () => {
     expect(isSeen(`${"a b ".repeat(20_000)}${between(filler, times).slice(0, -2)}`)).toBe(false);
   });
 
+  it.each(disguises(SECRET))("shows a secret that is disguised %s", (_, form) => {
+    expect(isSeen(`${"a b ".repeat(20_000)}${form}${" c d".repeat(100_000)}`)).toBe(true);
+    expect(isSeen(`${"a b ".repeat(65_000)} ${form}`, 7_001)).toBe(true);
+  });
+
+  it.each([
+    ["line breaks", "\n"],
+    ["quotes", "\n> "],
+    ["signs of diffs", "\n+"],
+    ["comments", "<!-- -->"],
+    ["stars", "****"],
+  ])("shows what stands for its characters with %s in between, over many windows", (_what, filler) => {
+    const codes = SECRET.split("").map((char) => `\\x${char.charCodeAt(0).toString(16)}`);
+    const text = `${"a b ".repeat(20_000)}${codes.join(filler.repeat(20_000))}`;
+    expect(isSeen(text)).toBe(true);
+    expect(isSeen(text.slice(0, -4))).toBe(false);
+  });
+
   it("is looked through in twice the time where it is twice as long", () => {
     expect(growth((times) => isSeen("\n".repeat(times)), { from: 100_000, most: 6_400_000 })).toBeLessThan(3);
   });
@@ -43,7 +63,7 @@ describe("a log", () => {
   const log = (commits: readonly string[]) =>
     commits.map((text, n) => `${MARK}${`${n}`.repeat(40)}\n${text}`).join("");
   const found = (text: string, pieceLength: number) => {
-    const scan = new LogScan(MARK, redactor);
+    const scan = new LogScan(MARK, finder);
     for (let at = 0; at < text.length; at += pieceLength) scan.push(text.slice(at, at + pieceLength));
     return scan.end();
   };

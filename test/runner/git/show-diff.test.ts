@@ -53,7 +53,7 @@ it("hides secrets, also one that stands over two lines, and in a name", async ()
   const shown = `${diff}${(await all()).text}`;
   expect(shown).not.toContain(TOKEN);
   expect(shown).not.toContain(TOKEN.slice(half));
-  expect(shown).toContain("[not shown: a secret stands in it over several lines]");
+  expect(shown).toContain("+++ b/torn.txt\n@@ -0,0 +1,2 @@\n+[redacted]\n");
   expect(shown).toContain("ci.yml");
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { CELL_TOKEN_PREFIX, createRedactor } from "../../../src/redact.ts";
+import { createRedactor } from "../../../src/redact.ts";
 import { readBeat } from "../../../src/runner/health/heartbeat.ts";
+import { CELL_TOKEN_PREFIX } from "../../../src/secret-forms.ts";
 
 const SECRET = "sekrit-token-1234567890";
 const { redact } = createRedactor([SECRET]);
