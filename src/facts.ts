@@ -3,6 +3,7 @@ import { EXITS } from "./cells/exit.ts";
 import type { Registry } from "./cells/registry/registry.ts";
 import type { Log } from "./log.ts";
 import type { JobKind } from "./protocol/jobs.ts";
+import { aboutShown } from "./protocol/shown-secret.ts";
 import type { Handler, Handlers, Job } from "./queue/queue.ts";
 
 interface FactDeps {
@@ -42,7 +43,8 @@ const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
   collected({ payload: { cellId, run, harvest } }, deps) {
     const { exitClass, exitWhy, exitSays, stopped } = deps.registry.run(cellId, run) ?? {};
     const outcome = exitClass == null ? null : EXITS[exitClass].words;
-    const held = [...harvest.forbidden, ...harvest.heldBack, ...harvest.protectedPaths];
+    const { forbidden, heldBack, protectedPaths, shownSecrets } = harvest;
+    const held = [...forbidden, ...shownSecrets.map(aboutShown), ...heldBack, ...protectedPaths];
     const facts = {
       outcome,
       why: stopped ?? exitWhy ?? null,

@@ -137,6 +137,8 @@ export interface Cell {
   /** The tip that a director let go although it was held back. */
   readonly releasedTip: string | null;
   readonly releasedBy: string | null;
+  /** Values of `env` that a director let go in this cell, by name and mark; null: none. */
+  readonly releasedSecrets: readonly GivenSecret[] | null;
   /** What the forge said when it refused the push; null when it did not. */
   readonly pushRefused: string | null;
   /** Why a cell is closing and what follows. */

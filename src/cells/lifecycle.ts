@@ -178,14 +178,21 @@ export class Lifecycle {
     });
   }
 
-  /** Lets go what was held back, or was refused by the forge: this very tip, and no other. */
-  release(cell: Cell, by: string): void {
+  /**
+   * Lets go what was held back, or was refused by the forge: this very tip, and no other. The values of
+   * `secrets`, by their names, are let go in this cell from now on.
+   */
+  release(cell: Cell, by: string, secrets: readonly string[] = []): void {
     this.#registry.transaction(() => {
-      const tip = this.#mustBe(cell.id, ["idle"]).harvest?.tip;
+      const { harvest, releasedSecrets } = this.#mustBe(cell.id, ["idle"]);
+      const tip = harvest?.tip;
       if (tip === undefined || tip === null || tip !== cell.harvest?.tip) throw movedOn(cell.id);
+      const letGo = (harvest?.shownSecrets ?? []).filter(({ name }) => secrets.includes(name));
+      const named = letGo.map(({ name, mark }) => ({ name, mark }));
       this.#registry.update(cell.id, {
         ...NOTHING_IN_THE_WAY,
         ...{ releasedTip: tip, releasedBy: by, pushRefused: null },
+        ...(named.length === 0 ? {} : { releasedSecrets: [...(releasedSecrets ?? []), ...named] }),
       });
       this.#steps.retryPush(cell.id);
       this.#steps.card(cell.id);

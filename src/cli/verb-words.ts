@@ -17,7 +17,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
   revive: ["revive 4f1c0b7e ezra --wait", "revive 4f1c0b7e -- keep the old tests"],
   approve: ["approve 4f1c0b7e", "approve 4f1c --json"],
   decline: ["decline 4f1c0b7e", "decline 4f1c0b7e out of scope"],
-  publish: ["publish 4f1c0b7e", "publish 4f1c0b7e --allow-protected"],
+  publish: ["publish 4f1c0b7e --allow-protected", "publish 4f1c0b7e --allow-secret NODE_ENV"],
   extend: ["extend 4f1c0b7e 4h", "extend 4f1c0b7e 2d"],
   close: ["close 4f1c0b7e", "close 4f1c0b7e --discard"],
   destroy: ["destroy 4f1c0b7e", "destroy 4f1c0b7e --force"],

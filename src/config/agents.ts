@@ -141,15 +141,14 @@ function isPrivateKey(text: string): boolean {
 }
 
 /** Each line of a private key by itself: who has one of them has part of the key. */
-export function secretsOf(agent: Pick<AgentConfig, "env" | "git">): string[] {
-  const values = Object.values(agent.env);
-  if (agent.git.keyPath === null) return values;
+export function keyLines({ git: { keyPath } }: Pick<AgentConfig, "git">): string[] {
+  if (keyPath === null) return [];
   try {
-    const lines = readFileSync(agent.git.keyPath, "utf8").split(/\r?\n/);
-    return [...values, ...lines.filter((line) => line.length >= 20 && !line.startsWith("-----"))];
+    const lines = readFileSync(keyPath, "utf8").split(/\r?\n/);
+    return lines.filter((line) => line.length >= 20 && !line.startsWith("-----"));
   } catch {
     // Said by `unavailable`: the agent cannot be summoned.
-    return values;
+    return [];
   }
 }
 

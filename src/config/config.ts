@@ -1,10 +1,11 @@
 import { delimiter, dirname, isAbsolute, resolve } from "node:path";
 import { LazarusError } from "../errors.ts";
-import { type AgentConfig, buildAgent, secretsOf } from "./agents.ts";
+import { type AgentConfig, buildAgent } from "./agents.ts";
 import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
 import { proxies } from "./proxies.ts";
-import { buildChecks, type RepositoryChecks, secretsOfChecks, withLongSetups } from "./repository-checks.ts";
+import { buildChecks, type RepositoryChecks, withLongSetups } from "./repository-checks.ts";
 import type { FileConfig } from "./schema.ts";
+import { gatherSecrets } from "./secrets.ts";
 import {
   at,
   type Environment,
@@ -82,6 +83,8 @@ export interface Config {
   readonly notices: readonly string[];
   /** Every value that must never be shown, whatever its length. */
   readonly secrets: readonly string[];
+  /** Those of them that are the value of a variable in an agent's `env`, and no other secret. */
+  readonly envSecrets: readonly { readonly name: string; readonly value: string }[];
   /** The proxy for a request to `url` by HTTPS_PROXY, HTTP_PROXY and NO_PROXY; null: none. */
   proxyFor(url: URL): string | null;
   /** The environment of a container engine's client: where it finds its settings and its socket. */
@@ -219,12 +222,6 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   for (const [key, why] of NOT_YET)
     if (isGiven(key)) notices.push(`${key}: does not hold, ${why} in this version`);
   const checks = buildChecks(file.checks, notices);
-  const secrets = [
-    ...secretsOfChecks(checks),
-    forge.token ?? "",
-    ...(forge.webhook_secret ?? []),
-    ...[...agents.values()].flatMap(secretsOf),
-  ];
   return freeze({
     file: path,
     server: { host, port, url: server.url ?? `http://${host.includes(":") ? `[${host}]` : host}:${port}` },
@@ -271,7 +268,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
     },
     agents,
     notices,
-    secrets: [...new Set(secrets)].filter((each) => each !== ""),
+    ...gatherSecrets({ token: forge.token, webhookSecrets: forge.webhook_secret, checks, agents, env }),
     proxyFor: proxies(env),
     engineEnv: Object.fromEntries(
       Object.entries(env).filter(

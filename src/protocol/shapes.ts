@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { shownSecret } from "./shown-secret.ts";
 
 /** The shapes that payloads of several jobs share: plain data, and no secret. */
 
@@ -246,6 +247,8 @@ export const harvest = z.object({
   protectedPaths: z.array(z.string()).default([]),
   /** What must never be pushed, whoever says so: secrets. */
   forbidden: z.array(z.string()).default([]),
+  /** Secrets that it shows and that a director may let go, one by one. */
+  shownSecrets: z.array(shownSecret).default([]),
   /** The diff of what is held back, cut, secrets hidden; null where nothing is. */
   diff: z.string().nullable().default(null),
   /** Commit messages that would close issues. */

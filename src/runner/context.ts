@@ -29,6 +29,7 @@ export interface RunnerDeps {
     | "publish"
     | "pit"
     | "secrets"
+    | "envSecrets"
     | "childPath"
     | "proxyFor"
   >;

@@ -8,6 +8,12 @@ interface KnownDeps {
   readonly heartbeats: Pick<HeartbeatAccess, "markOf">;
 }
 
+/** A secret to be looked for, and what its finding is called. */
+export interface KnownSecret {
+  readonly name: string | null;
+  readonly value: string;
+}
+
 /** Which of the secrets that agents were given cannot be looked for here. */
 export interface UnknownSecrets {
   /** Names of variables that this process does not have at all. */
@@ -34,6 +40,15 @@ export function unknownSecrets(
       changed.add(name);
   }
   return { missing: [...missing].sort(), changed: [...changed].sort() };
+}
+
+/** Every secret, once for each name that it has; null: it has none, and nobody can let it go. */
+export function namedSecrets({
+  secrets,
+  envSecrets,
+}: Pick<Config, "secrets" | "envSecrets">): readonly KnownSecret[] {
+  const unnamed = secrets.filter((value) => !envSecrets.some((one) => one.value === value));
+  return [...unnamed.map((value) => ({ name: null, value })), ...envSecrets];
 }
 
 /** What must be done so that secrets can be hidden again. */

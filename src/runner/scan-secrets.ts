@@ -16,7 +16,7 @@ export const scanRequest = z.object({
     cwd: z.string(),
     env: z.record(z.string(), z.string()),
   }),
-  secrets: z.array(z.string()),
+  secrets: z.array(z.object({ name: z.string().nullable(), value: z.string() })),
   mark: z.string(),
   mostBytes: z.number(),
 });
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
     child.once("close", resolve);
   });
   const finder = createFinder();
-  for (const secret of request.secrets) finder.add(secret);
+  for (const { name, value } of request.secrets) finder.add(value, name);
   const scan = new LogScan(request.mark, finder);
   const decoder = new StringDecoder("utf8");
   let bytes = 0;

@@ -217,4 +217,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX messages_by_cell ON messages (cell, id);
   CREATE INDEX messages_waiting ON messages (cell) WHERE state = 'waiting';
   `,
+  // 9: a director may let the value of one variable go.
+  `
+  ALTER TABLE cells ADD COLUMN released_secrets TEXT;
+  `,
 ];

@@ -326,6 +326,28 @@ describe("faults", () => {
     expect(faults(text, { env: { [name]: value } })).toEqual([`agents.a.pass: ${name} ${what}`]);
   });
 
+  test("hold the names of env's values, unless one is another secret too", () => {
+    const text = `${BASICS}agents: {a: {preset: aider, env: [NODE_ENV, KEY, URL], set: {HTTP_PROXY: "http://u:pass%2Fword1@h"}}}`;
+    const env = { NODE_ENV: "production", KEY: "key-in-a-url", URL: "redis://:key-in-a-url@h/0" };
+    const { secrets, envSecrets } = load(text, { env });
+    expect(envSecrets).toEqual([
+      { name: "NODE_ENV", value: "production" },
+      { name: "URL", value: env.URL },
+    ]);
+    expect(secrets).toEqual(
+      expect.arrayContaining(["production", "key-in-a-url", "pass%2Fword1", "pass/word1"]),
+    );
+  });
+
+  test.each(["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])("know the password of %s", (name) => {
+    const { secrets } = load(BASICS, { env: { [name]: "http://me:p%40ssword1@proxy:3128" } });
+    expect(secrets).toEqual(expect.arrayContaining(["p%40ssword1", "p@ssword1"]));
+    expect(load(BASICS, { env: { [name]: "http://proxy:3128" } }).secrets).not.toContain("proxy");
+    expect(load(BASICS, { env: { [name]: "http://a-token-alone@proxy" } }).secrets).toContain(
+      "a-token-alone",
+    );
+  });
+
   test("pass a variable through that is no secret, and name those that are not set", () => {
     const text = `${BASICS}agents: {a: {preset: aider, pass: [NODE_ENV, TZ], env: [KEY]}}`;
     const { agents, secrets } = load(text, { env: { NODE_ENV: "production", KEY: "key-of-the-model" } });

@@ -129,6 +129,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       childPath: process.env.PATH ?? "/usr/bin:/bin",
       proxyFor: () => null,
       secrets: [TOKEN],
+      envSecrets: [],
     },
     asRoot: IS_ROOT,
     backends: new Map<"process", Backend>([["process", processBackend()]]),

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { agentBeat, forgeAsker, fork, harvest } from "../../protocol/shapes.ts";
+import { agentBeat, forgeAsker, fork, givenSecret, harvest } from "../../protocol/shapes.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
 import { reasonOf } from "../reason.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
@@ -65,6 +65,7 @@ const CELLS = table(
     pushRefused: later(maybe(text)),
     releasedTip: later(maybe(text)),
     releasedBy: later(maybe(text)),
+    releasedSecrets: later(maybe(json(z.array(givenSecret).readonly()))),
     closing: later(maybe(json(closing))),
     sealedAt: later(maybe(int)),
     health: later(maybe(oneOf(HEALTHS))),

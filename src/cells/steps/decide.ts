@@ -1,5 +1,6 @@
 import { toIso } from "../../clock.ts";
 import type { Harvest } from "../../protocol/shapes.ts";
+import { aboutShown, type ShownSecret } from "../../protocol/shown-secret.ts";
 import type { Cell, Closing, Outcome, Run } from "../cell.ts";
 import { EXITS, type Exit, type ExitClass } from "../exit.ts";
 
@@ -73,15 +74,27 @@ export function isUncollected(run: Pick<Run, "state" | "startedAt" | "collectedA
 }
 
 /**
- * Every reason why what a cell made is not pushed; none where a director let this very tip go. Secrets are
- * never let go.
+ * Every reason why what a cell made is not pushed; none where a director let this very tip go, and each value
+ * of `env` that it shows. Other secrets are never let go.
  */
-export function heldFor(cell: Pick<Cell, "harvest" | "releasedTip">): string[] {
+export function heldFor(cell: Pick<Cell, "harvest" | "releasedTip" | "releasedSecrets">): string[] {
   const { harvest } = cell;
   if (harvest === null) return [];
+  const shown = secretsHeld(cell).map(aboutShown);
   const liftable = [...harvest.heldBack, ...harvest.protectedPaths];
-  if (harvest.forbidden.length > 0) return [...harvest.forbidden, ...liftable];
-  return harvest.tip !== null && cell.releasedTip === harvest.tip ? [] : liftable;
+  if (harvest.forbidden.length > 0) return [...harvest.forbidden, ...shown, ...liftable];
+  const isLetGo = harvest.tip !== null && cell.releasedTip === harvest.tip;
+  return isLetGo ? shown : [...shown, ...liftable];
+}
+
+/** Values of `env` that what a cell made shows, and that no director let go in this cell. */
+export function secretsHeld({
+  harvest,
+  releasedSecrets,
+}: Pick<Cell, "harvest" | "releasedSecrets">): readonly ShownSecret[] {
+  const isLetGo = ({ name, mark }: ShownSecret) =>
+    mark !== null && (releasedSecrets ?? []).some((one) => one.name === name && one.mark === mark);
+  return (harvest?.shownSecrets ?? []).filter((one) => !isLetGo(one));
 }
 
 /**

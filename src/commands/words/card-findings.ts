@@ -1,5 +1,5 @@
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
-import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
+import { heldFor, isRetryInLine, secretsHeld } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
@@ -131,7 +131,10 @@ function howToLetGo(cell: Cell): Markdown {
   if (cell.harvest !== null && cell.harvest.forbidden.length > 0)
     return md`${kept} What shows a secret is never published; ${discard}`;
   const words = letGo(cell);
-  return words === null ? kept : md`${kept} ${code(`/lazarus ${words}`)} lets it go (directors).`;
+  if (words === null) return kept;
+  if (secretsHeld(cell).length > 0)
+    return md`${kept} Where such a value is no secret, ${code(`/lazarus ${words}`)} lets it go (directors); else ${discard}`;
+  return md`${kept} ${code(`/lazarus ${words}`)} lets it go (directors).`;
 }
 
 /** What may be done about a cell's way back from its archive. */

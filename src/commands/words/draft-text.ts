@@ -1,5 +1,6 @@
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
 import { code, join, type Markdown, marker, md, quote, raw, table, title } from "../../gitea/markdown.ts";
+import { aboutShown } from "../../protocol/shown-secret.ts";
 import { endOfRun } from "./run-words.ts";
 import { usage } from "./said-words.ts";
 
@@ -60,7 +61,11 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
   }
   const letGo =
     cell.releasedBy !== null && cell.releasedTip === harvest?.tip
-      ? [...(harvest?.heldBack ?? []), ...(harvest?.protectedPaths ?? [])]
+      ? [
+          ...(harvest?.heldBack ?? []),
+          ...(harvest?.protectedPaths ?? []),
+          ...(harvest?.shownSecrets ?? []).map(aboutShown),
+        ]
       : [];
   if (letGo.length > 0)
     parts.push(md`It was held back, and let go by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);

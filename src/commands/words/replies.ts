@@ -179,8 +179,14 @@ export const replies = {
   nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
   neverPublished: (cell: Cell, why: readonly string[]) =>
     say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or ${asTyped(`close ${shortId(cell.id)} --discard`)} closes it without publishing.`,
-  needsAllowProtected: (cell: Cell, paths: readonly string[]) =>
-    say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${asTyped(`publish ${shortId(cell.id)} --allow-protected`)}.`,
+  needsAllowProtected: (cell: Cell, paths: readonly string[], command: string) =>
+    say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${asTyped(command)}.`,
+  needsAllowSecret: (cell: Cell, why: readonly string[], command: string) =>
+    say`Cell ${c(shortId(cell.id))} is held back: ${why.join("; ")}. Where that value is no secret, ${asTyped(command)} lets it go in this cell.`,
+  noSecretToAllow: (cell: Cell, name: string, shown: readonly string[]) =>
+    shown.length === 0
+      ? say`Cell ${c(shortId(cell.id))} is not held back for ${c(name)}: only the value of a variable in an agent's env can be let go, where the card names it.`
+      : say`Cell ${c(shortId(cell.id))} is not held back for ${c(name)}: what can be let go is ${shown.join(", ")}.`,
   closing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: closing`,
   notArchived: (cell: Cell) =>
     cell.state === "closing"

@@ -10,6 +10,7 @@ import { inspect } from "../git/inspect.ts";
 import { measure, sinceTheirs } from "../git/measure.ts";
 import type { Quarantine } from "../git/quarantine.ts";
 import { showDiff } from "../git/show-diff.ts";
+import type { KnownSecret } from "../known-secrets.ts";
 import type { Said } from "./collect-script.ts";
 import { readQuestion, readSaid, readSigns } from "./evidence.ts";
 import { keepBundle, type TakeOutPlan, takenTip, takeOut } from "./take-out.ts";
@@ -19,7 +20,7 @@ export interface CollectDeps {
   readonly quarantine: Quarantine;
   readonly maxFileBytes: number;
   readonly redact: (text: string) => string;
-  readonly secrets: readonly string[];
+  readonly secrets: readonly KnownSecret[];
   /** Patterns of more paths that wait for a director's word. */
   readonly protected: readonly string[];
 }
@@ -61,6 +62,7 @@ const NOTHING: Work = {
   heldBack: [],
   protectedPaths: [],
   forbidden: [],
+  shownSecrets: [],
   diff: null,
   closing: [],
 };
@@ -164,9 +166,10 @@ async function lookThrough(deps: CollectDeps, plan: CollectPlan): Promise<Work> 
   try {
     const findings = await inspect(deps, range);
     const held = [...measured.heldBack, ...findings.protectedPaths, ...findings.forbidden];
+    const isHeld = held.length > 0 || findings.shownSecrets.length > 0;
     // Whoever decides about it sees it on the card.
     const shown = { ...range, base: brought === null ? base : (brought.since ?? emptyTree(tip)) };
-    const diff = held.length === 0 ? null : (await showDiff(deps, shown, DIFF_BYTES)).text;
+    const diff = !isHeld ? null : (await showDiff(deps, shown, DIFF_BYTES)).text;
     return { ...NOTHING, changed: true, tip, ...measured, ...findings, diff };
   } catch (error) {
     // What was measured before the limit says more than the limit does.

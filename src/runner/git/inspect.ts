@@ -1,4 +1,5 @@
 import type { Harvest } from "../../protocol/shapes.ts";
+import type { KnownSecret } from "../known-secrets.ts";
 import { type Brought, emptyTree } from "./brought.ts";
 import { changesBetween } from "./changes.ts";
 import type { Git } from "./git.ts";
@@ -15,12 +16,12 @@ export interface Range {
   readonly brought?: Brought | null;
 }
 
-export type Findings = Pick<Harvest, "protectedPaths" | "forbidden" | "closing">;
+export type Findings = Pick<Harvest, "protectedPaths" | "forbidden" | "shownSecrets" | "closing">;
 
 export interface InspectDeps {
   readonly git: Git;
   /** What must never leave. */
-  readonly secrets: readonly string[];
+  readonly secrets: readonly KnownSecret[];
   /** Patterns of more paths that wait for a director's word. */
   readonly protected: readonly string[];
 }
@@ -36,12 +37,12 @@ const UNQUOTED = { "core.quotePath": "false" };
  * issues.
  */
 export async function inspect(deps: InspectDeps, range: Range): Promise<Findings> {
-  const [paths, forbidden, closing] = [
+  const [paths, shown, closing] = [
     await peoplesWord(deps, range),
     await secrets(deps, range),
     await closingMessages(deps.git, range),
   ];
-  return { protectedPaths: paths, forbidden, closing };
+  return { protectedPaths: paths, ...shown, closing };
 }
 
 /**
@@ -58,11 +59,14 @@ async function peoplesWord(deps: InspectDeps, { brought, ...range }: Range): Pro
 /**
  * Whatever of the new objects would show a secret that Lazarus knows, in any of the forms the redactor knows.
  */
-async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
+async function secrets(
+  deps: InspectDeps,
+  range: Range,
+): Promise<Pick<Findings, "forbidden" | "shownSecrets">> {
   const span = `${range.base}..${range.tip}`;
   const size = await ask(deps.git, range, ["rev-list", "--disk-usage", "--objects", span, "--"]);
   const tooMuch = ["there is more than can be looked through for secrets"];
-  if (Number(size.stdout.trim()) > MOST_BYTES) return tooMuch;
+  if (Number(size.stdout.trim()) > MOST_BYTES) return { forbidden: tooMuch, shownSecrets: [] };
   // Nothing an agent wrote can contain what was thought of after it had ended.
   const mark = crypto.randomUUID();
   const format = `--format=${mark}%H%n%an <%ae>%n%cn <%ce>%n%B`;
@@ -83,9 +87,16 @@ async function secrets(deps: InspectDeps, range: Range): Promise<string[]> {
   // A gigabyte of zeros is packed into one megabyte.
   const git = deps.git.child({ dir: range.repository, args, config: UNQUOTED });
   const { isWhole, found } = await scanLog({ git, mark, secrets: deps.secrets, mostBytes: MOST_BYTES });
-  const sentences = found.map((commit) => `commit ${commit} shows a secret that Lazarus keeps`);
+  const sentences = found
+    .filter(({ names }) => names.includes(null))
+    .map(({ commit }) => `commit ${commit} shows a secret that Lazarus keeps`);
   if (!isWhole) sentences.push(...tooMuch);
-  return cut(sentences, "commits with secrets");
+  const commitsOf = new Map<string, string[]>();
+  for (const { commit, names } of found)
+    for (const name of names)
+      if (name !== null) commitsOf.set(name, [...(commitsOf.get(name) ?? []), commit]);
+  const shown = [...commitsOf].map(([name, commits]) => ({ name, mark: null, commits }));
+  return { forbidden: cut(sentences, "commits with secrets"), shownSecrets: shown };
 }
 
 const CLOSING =

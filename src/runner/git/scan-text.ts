@@ -74,6 +74,12 @@ function nextLength(): number {
   return WINDOW - Math.floor(Math.random() * (WINDOW / 4));
 }
 
+/** A commit's hash, shortened, and the names of the secrets that it shows; null: one without a name. */
+export interface CommitFound {
+  readonly commit: string;
+  readonly names: readonly (string | null)[];
+}
+
 /**
  * The text of one commit after the other, out of the log that `git log` prints: each begins with a mark that
  * nobody could foresee, and its hash. The signs of the diff are taken away, so that a secret over two lines
@@ -82,7 +88,7 @@ function nextLength(): number {
 export class LogScan {
   readonly #mark: string;
   readonly #finder: Pick<SecretFinder, "names">;
-  readonly #found: string[] = [];
+  readonly #found: CommitFound[] = [];
   #held = "";
   #isLineStart = true;
   #commit: { hash: string; readonly scan: SecretScan } | null = null;
@@ -109,8 +115,8 @@ export class LogScan {
     this.#held = this.#held.slice(whole);
   }
 
-  /** Hashes, shortened, of the commits that show a secret. */
-  end(): readonly string[] {
+  /** The commits that show secrets. */
+  end(): readonly CommitFound[] {
     this.#take(this.#held);
     this.#endCommit();
     return this.#found;
@@ -126,7 +132,8 @@ export class LogScan {
   }
 
   #endCommit(): void {
-    if (this.#commit !== null && this.#commit.scan.end().size > 0) this.#found.push(this.#commit.hash);
+    const names = [...(this.#commit?.scan.end() ?? [])];
+    if (this.#commit !== null && names.length > 0) this.#found.push({ commit: this.#commit.hash, names });
     this.#commit = null;
   }
 }

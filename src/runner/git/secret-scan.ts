@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import * as z from "zod";
 import { LazarusError } from "../../errors.ts";
 import { WORK_MS } from "../confined.ts";
+import type { KnownSecret } from "../known-secrets.ts";
 import { SCAN_PROGRAM } from "../programs.ts";
 import type { GitChild } from "./git.ts";
 
@@ -10,17 +11,18 @@ export interface ScanPlan {
   readonly git: GitChild;
   /** Stands before each commit's hash; nobody could foresee it. */
   readonly mark: string;
-  readonly secrets: readonly string[];
+  readonly secrets: readonly KnownSecret[];
   readonly mostBytes: number;
 }
 
-/** `found`: commits that show a secret; not `isWhole`: there is more than was looked through. */
-export interface Scanned {
-  readonly isWhole: boolean;
-  readonly found: readonly string[];
-}
+/** `found`: commits that show secrets; not `isWhole`: there is more than was looked through. */
+export type Scanned = z.infer<typeof answer>;
 
-const answer = z.object({ isWhole: z.boolean(), found: z.array(z.string()) });
+const answer = z.object({
+  isWhole: z.boolean(),
+  /** Null stands for a secret without a name. */
+  found: z.array(z.object({ commit: z.string(), names: z.array(z.string().nullable()) })),
+});
 const NOT_WHOLE: Scanned = { isWhole: false, found: [] };
 /** Of the child: its windows are small, whatever the text is. */
 const HEAP_MB = 256;

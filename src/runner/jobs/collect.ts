@@ -3,13 +3,14 @@ import { explain, isRetryable } from "../../errors.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { Harvest } from "../../protocol/shapes.ts";
+import { aboutShown } from "../../protocol/shown-secret.ts";
 import { collect } from "../collect/collect.ts";
 import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf } from "../disk/directory.ts";
 import { endAll } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
-import { mustKnow } from "../known-secrets.ts";
+import { mustKnow, namedSecrets } from "../known-secrets.ts";
 
 export async function collectRun(
   parts: Parts,
@@ -45,15 +46,19 @@ export async function collectRun(
     endedAt: job.payload.endedAt ?? parts.clock.now(),
     isKnown: agent?.preset != null,
   };
-  const { publish, secrets } = parts.config;
+  const { publish } = parts.config;
+  const secrets = namedSecrets(parts.config);
   const deps = { ...parts, maxFileBytes: publish.maxFileBytes, secrets, protected: publish.protected };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
-  const harvest = changed.length === 0 ? found : withHeld(found, changed);
+  const harvest = withMarks(changed.length === 0 ? found : withHeld(found, changed), parts);
   await note(parts, cellId, {
     what: "collected",
     run,
     tip: harvest.tip,
-    held_back: [...harvest.forbidden, ...harvest.protectedPaths, ...harvest.heldBack],
+    held_back: [
+      ...[...harvest.forbidden, ...harvest.shownSecrets.map(aboutShown)],
+      ...[...harvest.protectedPaths, ...harvest.heldBack],
+    ],
   });
   return { reports: [reportOf("collected", { cellId, run, harvest }, job.key)] };
 }
@@ -74,6 +79,15 @@ async function provideBase(parts: Parts, job: RunnerJob<"collect">, signal: Abor
       "the base of a fork's pull request is gone",
     );
   });
+}
+
+/** A director lets a value go, and no later one of the same name. */
+function withMarks(harvest: Harvest, { config, heartbeats }: Parts): Harvest {
+  const shownSecrets = harvest.shownSecrets.map((one) => {
+    const known = config.envSecrets.find(({ name }) => name === one.name);
+    return { ...one, mark: known === undefined ? null : heartbeats.markOf(known.name, known.value) };
+  });
+  return { ...harvest, shownSecrets };
 }
 
 /** A value that was replaced since cannot be looked for: a director decides. */

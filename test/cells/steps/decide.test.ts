@@ -334,9 +334,33 @@ describe("what is held back", () => {
     });
   });
 
+  it("is let go where a director named each value that it shows, and that value alone", () => {
+    const shown = [
+      { name: "NODE_ENV", mark: "m1", commits: ["1"] },
+      { name: "KEY", mark: "m2", commits: ["1", "2", "3"] },
+    ];
+    const work = { harvest: harvest({ shownSecrets: shown }), releasedTip: TIP };
+    const held = (...releasedSecrets: { name: string; mark: string | null }[]) =>
+      heldFor({ ...work, releasedSecrets });
+    const both = [
+      "commit 1 shows the value of NODE_ENV, which is a secret (env)",
+      "commits 1 and 2 more show the value of KEY, which is a secret (env)",
+    ];
+    expect(held()).toEqual(both);
+    expect(held({ name: "NODE_ENV", mark: "m1" })).toEqual([both[1]]);
+    expect(held({ name: "NODE_ENV", mark: "other" }, { name: "KEY", mark: null })).toEqual(both);
+    expect(held({ name: "NODE_ENV", mark: "m1" }, { name: "KEY", mark: "m2" })).toEqual([]);
+    const unmarked = harvest({ shownSecrets: [{ name: "KEY", mark: null, commits: ["1"] }] });
+    expect(
+      heldFor({ harvest: unmarked, releasedTip: TIP, releasedSecrets: [{ name: "KEY", mark: null }] }),
+    ).toHaveLength(1);
+  });
+
   it("is never let go where it shows a secret", () => {
     const secret = harvest({ forbidden: ["commit 1 shows a secret"] });
-    expect(heldFor({ harvest: secret, releasedTip: TIP })).toEqual(["commit 1 shows a secret"]);
+    expect(heldFor({ harvest: secret, releasedTip: TIP, releasedSecrets: null })).toEqual([
+      "commit 1 shows a secret",
+    ]);
     expect(
       decide(
         cell("idle", { harvest: secret, releasedTip: TIP }),

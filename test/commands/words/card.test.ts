@@ -115,6 +115,8 @@ const cards: Record<string, () => void | Promise<void>> = {
   "is-about-the-default-branch": () =>
     void rig.active({ isPullRequest: true, mergeInto: { repository: "acme/app", branch: "main" } }),
   "shows-a-secret": () => worked({ forbidden: ["commit 1f0a9c2b3d shows a secret that Lazarus keeps"] }),
+  "shows-a-value-of-env": () =>
+    worked({ shownSecrets: [{ name: "NODE_ENV", mark: "m", commits: ["1f0a9c2b3d", "2b3c4d5e6f"] }] }),
   "waits-for-approval": () =>
     void rig.create({
       waitsForApproval: true,

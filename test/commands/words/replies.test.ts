@@ -119,9 +119,18 @@ it("says each refusal in one calm sentence", () => {
     nothingUnpublished: replies.nothingUnpublished(cell),
     nothingHeldBack: replies.nothingHeldBack(cell),
     neverPublished: replies.neverPublished(cell, ["commit 1f0a9c2b3d shows a secret that Lazarus keeps"]),
-    needsAllowProtected: replies.needsAllowProtected(cell, [
-      ".gitea/workflows/ci.yml decides what runs next",
-    ]),
+    needsAllowProtected: replies.needsAllowProtected(
+      cell,
+      [".gitea/workflows/ci.yml decides what runs next"],
+      "publish 4f1c0b7e --allow-protected",
+    ),
+    needsAllowSecret: replies.needsAllowSecret(
+      cell,
+      ["commit 1f0a9c2b3d shows the value of NODE_ENV, which is a secret (env)"],
+      "publish 4f1c0b7e --allow-secret NODE_ENV",
+    ),
+    noSecretToAllow: replies.noSecretToAllow(cell, "LAZARUS_FORGE_TOKEN", []),
+    "noSecretToAllow, another": replies.noSecretToAllow(cell, "TOKEN", ["NODE_ENV"]),
     notArchived: replies.notArchived(cell),
     alreadyDestroyed: replies.alreadyDestroyed(cell),
     destroying: replies.destroying(cell),

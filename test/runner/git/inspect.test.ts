@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { CellSpec } from "../../../src/protocol/shapes.ts";
+import { createRedactor } from "../../../src/redact.ts";
 import { createRunnerRig, type RunnerRig, TOKEN } from "../../fakes/runner-rig.ts";
 
 let rig: RunnerRig;
@@ -178,6 +179,27 @@ it("holds back what is more than can be looked through, and what is said at too 
     changed: true,
     heldBack: ["measuring what a cell made: there is more than 8 MB of it to look through"],
   });
+});
+
+it("names the variable whose value a commit shows, and no value", async () => {
+  const value = "production-of-acme";
+  const envSecrets = [{ name: "NODE_ENV", value }];
+  const secrets = [TOKEN, value];
+  const { redact } = createRedactor(secrets);
+  rig.restart({ config: { ...rig.deps.config, secrets, envSecrets }, redact });
+  const harvest = await inspected(
+    `echo "env=${value.toUpperCase()}" >x; git add -A; git commit -qm "one"; echo ${value} >y; git add -A; git commit -qm two`,
+  );
+  const mark = rig.heartbeats.markOf("NODE_ENV", value);
+  const hashes = harvest.commits.map(({ hash }) => hash.slice(0, 10));
+  expect(harvest).toMatchObject({
+    forbidden: [],
+    shownSecrets: [{ name: "NODE_ENV", mark, commits: hashes }],
+  });
+  expect(harvest.diff).not.toContain(value);
+  cell = rig.spec(base);
+  const both = await inspected(`echo "${value} ${TOKEN}" >x; git add -A; git commit -qm "both"`);
+  expect(both.forbidden).toEqual([expect.stringMatching(/shows a secret that Lazarus keeps/)]);
 });
 
 it("lists commit messages that would close issues", async () => {

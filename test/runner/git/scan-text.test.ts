@@ -58,6 +58,25 @@ describe("a text that comes in pieces", () => {
   });
 });
 
+describe("secrets with names", () => {
+  const named = createFinder();
+  named.add("production-of-acme", "NODE_ENV");
+  named.add("key-of-a-model-123", "KEY");
+  named.add(SECRET);
+  const names = (text: string) => {
+    const scan = new SecretScan(named);
+    scan.push(text);
+    return scan.end();
+  };
+
+  it("are all named, and one without a name stands for all", () => {
+    const both = `PRODUCTION-of-acme ${"x y".repeat(200_000)} key-of-a-\n> model-123`;
+    expect([...names(both)]).toEqual(["NODE_ENV", "KEY"]);
+    expect(names(`${both} ${SECRET}`).has(null)).toBe(true);
+    expect(names("production of acme").size).toBe(0);
+  });
+});
+
 describe("a log", () => {
   const MARK = "5f0c5c4e-mark";
   const log = (commits: readonly string[]) =>
@@ -78,6 +97,9 @@ describe("a log", () => {
       `+${rest}\n`,
       "+fine\n",
     ];
-    expect(found(log(commits), pieceLength)).toEqual(["1111111111", "2222222222"]);
+    expect(found(log(commits), pieceLength)).toEqual([
+      { commit: "1111111111", names: [null] },
+      { commit: "2222222222", names: [null] },
+    ]);
   });
 });

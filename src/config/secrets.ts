@@ -1,0 +1,59 @@
+import { type AgentConfig, keyLines } from "./agents.ts";
+import type { RepositoryChecks } from "./repository-checks.ts";
+import { secretsOfChecks } from "./repository-checks.ts";
+import type { Environment } from "./source.ts";
+
+interface Sources {
+  readonly token: string | undefined;
+  readonly webhookSecrets: readonly string[] | undefined;
+  readonly checks: readonly RepositoryChecks[];
+  readonly agents: ReadonlyMap<string, AgentConfig>;
+  readonly env: Environment;
+}
+
+/** What must never be shown, whatever its length. */
+interface Secrets {
+  readonly secrets: readonly string[];
+  readonly envSecrets: readonly { readonly name: string; readonly value: string }[];
+}
+
+/**
+ * Every value that must never be shown. Values of agents' `env` that are no other secret have the names of
+ * their variables: a director may let one go.
+ */
+export function gatherSecrets(sources: Sources): Secrets {
+  const agents = [...sources.agents.values()];
+  const given = agents.flatMap(({ env }) => Object.entries(env));
+  const addresses = [
+    ...PROXIES.flatMap((name) => sources.env[name] ?? []),
+    ...agents.flatMap(({ env, set }) => [...Object.values(env), ...Object.values(set)]),
+  ];
+  const firm = [
+    ...secretsOfChecks(sources.checks),
+    sources.token ?? "",
+    ...(sources.webhookSecrets ?? []),
+    ...agents.flatMap(keyLines),
+    ...addresses.flatMap(passwordsIn),
+  ];
+  const all = new Set([...firm, ...given.map(([, value]) => value)].filter((value) => value !== ""));
+  const names = new Map(given.filter(([, value]) => value !== "" && !firm.includes(value)));
+  return { secrets: [...all], envSecrets: [...names].map(([name, value]) => ({ name, value })) };
+}
+
+const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+
+/** User and password of an address, as written and as meant; a user alone may be a token. */
+function passwordsIn(text: string): string[] {
+  const [, user = "", password = ""] =
+    /^(?:[a-z][a-z0-9+.-]*:)?\/\/([^:/@\s]*)(?::([^/\s]*))?@/i.exec(text) ?? [];
+  const secret = password === "" ? user : password;
+  return secret === "" ? [] : [secret, decoded(secret)];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
