@@ -7,6 +7,7 @@ import { Lifecycle } from "./cells/lifecycle.ts";
 import { createDeadlines } from "./cells/registry/deadlines.ts";
 import { Registry } from "./cells/registry/registry.ts";
 import { createUids } from "./cells/registry/uids.ts";
+import { createRenames } from "./cells/renames.ts";
 import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
 import { createReportHandlers, createReports } from "./cells/reports/reports.ts";
 import { createRounds } from "./cells/rounds.ts";
@@ -14,6 +15,7 @@ import { createRunnerHandlers } from "./cells/runner-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
 import { Telling } from "./cells/telling.ts";
 import { type Clock, systemClock } from "./clock.ts";
+import { locate, lookAtRepositories } from "./commands/access/confirm-repository.ts";
 import type { Deps } from "./commands/command.ts";
 import { createCommandHandlers } from "./commands/dispatch.ts";
 import { createAnnouncer } from "./commands/posting/announce.ts";
@@ -42,6 +44,7 @@ import { createThreadHandler } from "./webhooks/thread.ts";
 export const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
 const TICK_MS = 15_000;
+const REPOSITORIES_MS = 10 * 60_000;
 const RETRY_LOOK_MS = 1_000;
 const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
@@ -101,7 +104,8 @@ export function openParts(config: Config, options: PartsOptions) {
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const rights = createRights({ forge, config });
-  const deps: Deps = { forge, registry, lifecycle, telling, steps, queue, rights, clock, config };
+  const renames = createRenames({ db, registry, steps, clock, log: options.log });
+  const deps: Deps = { forge, registry, lifecycle, telling, steps, queue, rights, renames, clock, config };
   return {
     asRoot,
     clock,
@@ -163,7 +167,13 @@ export async function openControl(
     ...createReportHandlers(reports, (run) => watchStarted(runner, parts, run)),
     ...createTailHandler(postDeps),
     ...createReplyHandlers(postDeps),
-    ...createRunnerHandlers(new Map([[runner.name, runner]]), { registry, queue }),
+    ...createRunnerHandlers(new Map([[runner.name, runner]]), {
+      ...{ registry, queue },
+      onMoved: async (repository) => {
+        const located = await locate(repository, deps);
+        return located.kind === "here" ? null : located.why;
+      },
+    }),
   };
   queue.work(tellingFacts(handlers, { log, registry }), failures({ ...postDeps, reach }));
 
@@ -184,6 +194,7 @@ export async function openControl(
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, steps }), again),
     every(RETRY_LOOK_MS, lookAtRetries, again),
     every(TICK_MS, lookAtEnds, again),
+    every(REPOSITORIES_MS, () => void lookAtRepositories({ ...deps, log }), again),
     every(config.pit.scanMs, () => void rounds.look(), again),
     every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
   ];

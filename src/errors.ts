@@ -8,6 +8,8 @@ export type ErrorCode =
   | "forge-unreachable"
   | "forge-refused"
   | "forge-answer"
+  /** The forge answers under another name: whoever knows the repository's id finds out which. */
+  | "repository-moved"
   | "registry-unusable"
   | "registry-newer"
   | "lock-held"

@@ -87,6 +87,8 @@ export interface Cell {
   readonly notClosed: string | null;
   /** What the pit found twice in a row: `gone`, `damaged: worktree is a link, not a directory`. */
   readonly directoryTrouble: string | null;
+  /** Its repository is not there any more, or not served under its name of now: nothing can be published. */
+  readonly repositoryTrouble: string | null;
   /** The branch that people had moved, so that what was made went to another. */
   readonly divertedFrom: string | null;
   /** The log of the run at work was cut in its middle. */

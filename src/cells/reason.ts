@@ -9,6 +9,7 @@ export type Causes = Pick<
   | "pushRefused"
   | "notClosed"
   | "directoryTrouble"
+  | "repositoryTrouble"
   | "divertedFrom"
   | "publishedBranch"
   | "logCut"
@@ -32,7 +33,7 @@ export const NOTHING_IN_THE_WAY = {
  */
 export function reasonOf(causes: Causes): string | null {
   const { approval, notStarted, stuck, pushRefused, notClosed, directoryTrouble, logCut } = causes;
-  const { divertedFrom, publishedBranch } = causes;
+  const { divertedFrom, publishedBranch, repositoryTrouble } = causes;
   const said = [
     approval,
     notStarted,
@@ -41,6 +42,7 @@ export function reasonOf(causes: Causes): string | null {
       : `${stuck.why} (${stuck.isOver ? "gave up retrying: a person must look" : "tried again by itself"})`,
     pushRefused === null ? null : `not published: ${pushRefused}`,
     notClosed,
+    repositoryTrouble,
     directoryTrouble === null ? null : `its directory is ${directoryTrouble}`,
     divertedFrom === null
       ? null

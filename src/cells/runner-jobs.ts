@@ -2,6 +2,7 @@ import { LazarusError } from "../errors.ts";
 import { JOBS, type JobKind, type JobPayload } from "../protocol/jobs.ts";
 import type { AnyReport, RunnerKind } from "../protocol/reports.ts";
 import type { RunnerPort } from "../protocol/runner-port.ts";
+import type { RepositoryRef } from "../protocol/shapes.ts";
 import { subjectOf } from "../protocol/subject.ts";
 import type { Handler, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -13,19 +14,34 @@ const RUNNER_KINDS = (Object.keys(JOBS) as JobKind[]).filter(
   (kind): kind is RunnerKind => JOBS[kind].queue === "cells",
 );
 
+interface RunnerJobDeps {
+  readonly registry: Pick<Registry, "cell">;
+  readonly queue: Pick<Queue, "put">;
+  /**
+   * The forge answers to this repository's name with another one. Where that is known now, the job is tried
+   * again; else why it is lost.
+   */
+  onMoved(repository: RepositoryRef): Promise<string | null>;
+}
+
 /**
  * Handlers that have a cell's jobs done by the runner it belongs to. What comes of one is written down in the
  * transaction that ends the job: its reports are jobs themselves.
  */
 export function createRunnerHandlers(
   runners: ReadonlyMap<string, Pick<RunnerPort, "do">>,
-  { registry, queue }: { readonly registry: Pick<Registry, "cell">; readonly queue: Pick<Queue, "put"> },
+  { registry, queue, onMoved }: RunnerJobDeps,
 ): Handlers {
   const handler: Handler<RunnerKind> = async (job, { signal }) => {
     const { id, kind, key, payload, attempt } = job;
     const runner = runners.get(runnerOf(payload, registry));
     if (runner === undefined) throw gone(payload, registry);
-    const { reports } = await runner.do({ id, kind, key, payload, attempt }, signal);
+    const { reports } = await runner.do({ id, kind, key, payload, attempt }, signal).catch(async (error) => {
+      const isMoved = error instanceof LazarusError && error.code === "repository-moved";
+      const repository = isMoved ? repositoryOf(payload) : null;
+      const lost = repository === null ? null : await onMoved(repository);
+      throw lost === null ? error : new LazarusError("forge-refused", lost, { cause: error });
+    });
     return () => {
       for (const report of reports) queue.put(reportJob(report));
     };
@@ -41,6 +57,11 @@ export function reportJob({ kind, key, payload }: AnyReport): NewJob<JobKind> {
   const lane = `cell:${payload.cellId}`;
   if (kind !== "health") return { kind, key, lane, payload };
   return { kind, key, lane, payload, merge: { tag: `health:${payload.cellId}`, fold: (_, fresh) => fresh } };
+}
+
+function repositoryOf(payload: JobPayload<RunnerKind>): RepositoryRef | null {
+  if ("repository" in payload) return payload.repository;
+  return "cell" in payload ? payload.cell.repository : null;
 }
 
 function runnerOf(payload: JobPayload<RunnerKind>, registry: Pick<Registry, "cell">): string {

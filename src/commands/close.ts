@@ -25,6 +25,8 @@ export const close: Verb = {
     const { cell } = found;
     if (!isOpen(cell)) return refuse("refused", replies.cannotClose(cell));
     const discard = command.flags["--discard"] === true;
+    if (!discard && cell.repositoryTrouble !== null)
+      return refuse("refused", replies.cannotPublish(cell, [cell.repositoryTrouble], null));
     if (!discard && isHeldBack(cell, deps)) return refuse("refused", cannotPublish(cell, heldFor(cell)));
     return {
       kind: "done",

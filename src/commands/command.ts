@@ -1,6 +1,7 @@
 import type { Cell, Requester, Role } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
+import type { Renames } from "../cells/renames.ts";
 import type { Steps } from "../cells/steps/steps.ts";
 import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
@@ -71,6 +72,7 @@ export interface Deps {
   readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;
+  readonly renames: Renames;
   readonly clock: Clock;
   readonly config: Config;
 }

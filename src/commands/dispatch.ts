@@ -136,7 +136,8 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const run = registry.run(payload.cellId, payload.run);
   if (cell === null || run === null || run.state !== "admitted") return undefined;
   await confirm(cell.repository, deps);
-  const standing = await deps.rights.standing(run.requester, cell.repository);
+  const { repository } = registry.mustCell(cell.id);
+  const standing = await deps.rights.standing(run.requester, repository);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
   const needed = cell.state === "archived" ? "director" : "executor";
   const may = standing.role !== null && includesRole(standing.role, needed);

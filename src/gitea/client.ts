@@ -94,6 +94,12 @@ export function createForge(options: ForgeOptions): Forge {
     }
   };
 
+  const repositoryById = (id: number): Promise<Repository | null> =>
+    find(
+      { doing: `reading repository ${id}`, send: () => api.repositories.repoGetById(id) },
+      answers.repository,
+    );
+
   const findPullRequest = async (
     name: RepositoryName,
     head: string,
@@ -147,6 +153,7 @@ export function createForge(options: ForgeOptions): Forge {
     },
 
     repository,
+    repositoryById,
 
     issue: (name, number) =>
       find(

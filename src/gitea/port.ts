@@ -23,6 +23,8 @@ export interface Forge {
 
   /** Follows no rename: a repository that answers under another name comes back with that other name. */
   repository(name: RepositoryName): Promise<Repository | null>;
+  /** The same by its id, which it keeps whatever it is called and whoever owns it. */
+  repositoryById(id: number): Promise<Repository | null>;
   /**
    * Issues and pull requests, open and closed, that moved since (epoch ms by the forge's clock, its second
    * included): opened, commented, a comment removed, reviewed, closed, merged, retitled; neither an edit nor

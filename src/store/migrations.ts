@@ -221,4 +221,8 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE cells ADD COLUMN released_secrets TEXT;
   `,
+  // 10: why nothing can be published to a cell's repository.
+  `
+  ALTER TABLE cells ADD COLUMN repository_trouble TEXT;
+  `,
 ];

@@ -1,8 +1,9 @@
+import type { Renames } from "../cells/renames.ts";
+import { locate } from "../commands/access/confirm-repository.ts";
 import type { Rights } from "../commands/rights.ts";
-import { type Forge, type Person, parseRepositoryName, type Repository } from "../gitea/port.ts";
+import { type Forge, type Person, parseRepositoryName } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
-import type { RepositoryRef } from "../protocol/shapes.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import type { SeenThread } from "./thread-acts.ts";
 
@@ -35,6 +36,7 @@ export interface ReadingDeps {
   readonly handled: SeenEntries;
   readonly log: Log;
   readonly rights: Pick<Rights, "isServed">;
+  readonly renames: Pick<Renames, "found" | "lost">;
 }
 
 /** Reads what is on a thread and was not read yet, as the forge has it; null where it is none of ours. */
@@ -42,21 +44,19 @@ export async function readThread(
   payload: JobPayload<"thread">,
   deps: ReadingDeps,
 ): Promise<Reading | Missing | null> {
-  const { repository, number } = payload;
-  const name = parseRepositoryName(repository.fullName);
-  if (name === null || !deps.rights.isServed(repository.fullName)) return null;
-  const since = deps.handled.servedSince(repository.fullName);
-  const from = Math.max(since, deps.handled.readUntil(repository.id, number) - OVERLAP_MS);
-  const [found, me] = await Promise.all([deps.forge.repository(name), deps.forge.me()]);
-  if (found === null) return { missing: "repository" };
-  // What is asked of a renamed repository is answered by an error.
-  if (!isSame(found, repository)) {
-    deps.log.warn(
-      { repository: repository.fullName, id: repository.id, number },
-      "a delivery names a repository that is another one now",
-    );
+  const { number } = payload;
+  if (parseRepositoryName(payload.repository.fullName) === null) return null;
+  if (!deps.rights.isServed(payload.repository.fullName)) return null;
+  const [located, me] = await Promise.all([locate(payload.repository, deps), deps.forge.me()]);
+  if (located.kind === "gone") return { missing: "repository" };
+  if (located.kind !== "here") {
+    deps.log.warn({ id: payload.repository.id, number, why: located.why }, "a thread is not looked at");
     return null;
   }
+  const { name } = located;
+  const repository = { id: located.repository.id, fullName: located.repository.fullName };
+  const since = deps.handled.servedSince(repository.fullName);
+  const from = Math.max(since, deps.handled.readUntil(repository.id, number) - OVERLAP_MS);
   const issue = await deps.forge.issue(name, number);
   if (issue === null) return { missing: "thread" };
   // Only now: real servers answer 500 when they are asked for the comments of what is not there.
@@ -76,8 +76,4 @@ export async function readThread(
   entries.sort((a, b) => a.createdAt - b.createdAt || a.id - b.id);
   const bot = { botId: me.id, botLogin: me.login };
   return { repository, number, issue, reviews, entries, ...bot, since, delivered: payload.delivered };
-}
-
-function isSame(found: Repository, known: RepositoryRef): boolean {
-  return found.id === known.id && found.fullName.toLowerCase() === known.fullName.toLowerCase();
 }

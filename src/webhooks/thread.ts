@@ -1,5 +1,6 @@
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
+import type { Renames } from "../cells/renames.ts";
 import type { Steps } from "../cells/steps/steps.ts";
 import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
@@ -75,6 +76,7 @@ export interface ThreadDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly rights: Pick<Rights, "standing" | "isServed">;
+  readonly renames: Pick<Renames, "found" | "lost">;
   parse(text: string): Parsed[];
   /** What the forge's clock says now, as far as it is known (epoch ms). */
   forgeNow(): number | null;

@@ -5,7 +5,13 @@ import { type ControlRig, createControl, ended, harvest, ID, nothingLeft } from 
 
 const NONE: Causes = {
   ...{ approval: null, notStarted: null, stuck: null, pushRefused: null, notClosed: null },
-  ...{ directoryTrouble: null, divertedFrom: null, publishedBranch: null, logCut: null },
+  ...{
+    directoryTrouble: null,
+    repositoryTrouble: null,
+    divertedFrom: null,
+    publishedBranch: null,
+    logCut: null,
+  },
 };
 
 describe("the reason of a cell", () => {

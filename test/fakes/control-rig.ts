@@ -10,6 +10,7 @@ import type { NewCell } from "../../src/cells/registry/cell-row.ts";
 import { createDeadlines, type Deadlines } from "../../src/cells/registry/deadlines.ts";
 import { Registry } from "../../src/cells/registry/registry.ts";
 import { createUids } from "../../src/cells/registry/uids.ts";
+import { createRenames } from "../../src/cells/renames.ts";
 import { type CellReportKind, createReports, type Reports } from "../../src/cells/reports/reports.ts";
 import { Steps } from "../../src/cells/steps/steps.ts";
 import { Telling } from "../../src/cells/telling.ts";
@@ -122,6 +123,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     proxyFor: () => null,
   });
   const rights = createRights({ forge, config });
+  const renames = createRenames({ db, registry, steps, clock, log: { info() {}, warn() {} } });
 
   const rig: ControlRig = {
     dir,
@@ -134,7 +136,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     reports,
     config,
     deps: {
-      ...{ forge, registry, lifecycle, telling, steps, queue, rights, clock, config, reports },
+      ...{ forge, registry, lifecycle, telling, steps, queue, rights, renames, clock, config, reports },
       deadlines: createDeadlines(db),
     },
     report: (kind, payload) => reports.hear({ kind, key: crypto.randomUUID(), payload } as never),
@@ -405,6 +407,7 @@ export const NOTHING_YET = {
   reason: null,
   ...NOTHING_IN_THE_WAY,
   directoryTrouble: null,
+  repositoryTrouble: null,
   outcome: null,
   health: null,
   cardId: null,

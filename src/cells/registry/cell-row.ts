@@ -53,6 +53,7 @@ const CELLS = table(
     stuck: later(maybe(json(stuck))),
     notClosed: later(maybe(text)),
     directoryTrouble: later(maybe(text)),
+    repositoryTrouble: later(maybe(text)),
     divertedFrom: later(maybe(text)),
     logCut: later(maybe(json(logCut))),
     cardId: later(maybe(int)),

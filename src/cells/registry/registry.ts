@@ -283,10 +283,10 @@ export class Registry {
 }
 
 /**
- * Most drafts stand in the cell's own repository, which is known by its id; one against a fork is known by
- * its name.
+ * Whether a cell's draft stands in a repository. Most stand in the cell's own, which is known by its id; one
+ * against a fork is known by its name.
  */
-function isIn(cell: Cell, repository: RepositoryRef): boolean {
+export function isIn(cell: Cell, repository: RepositoryRef): boolean {
   const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
   const isOwn = name === cell.repository.fullName.toLowerCase();
   return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();

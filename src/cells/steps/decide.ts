@@ -39,7 +39,7 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   // It goes on by itself: half of it is published to nobody.
   if (isRetryInLine(last) || isToldInLine(last)) return null;
   // Also where nothing of it can be published: whoever closes must have said that it is to be discarded.
-  const held = heldFor(cell);
+  const held = [...heldFor(cell), ...(cell.repositoryTrouble === null ? [] : [cell.repositoryTrouble])];
   const blocked = held.length > 0 ? held.join("; ") : cell.pushRefused;
   if (blocked !== null) {
     return cell.state === "closing" ? { kind: "give-up", why: blocked } : NOTHING;

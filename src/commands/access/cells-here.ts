@@ -1,4 +1,5 @@
 import type { Cell } from "../../cells/cell.ts";
+import { isIn } from "../../cells/registry/registry.ts";
 import type { Deps, Origin } from "../command.ts";
 
 type Thread = NonNullable<Origin["thread"]>;
@@ -28,13 +29,10 @@ export function reachable(prefix: string, origin: Origin, deps: Pick<Deps, "regi
   if (origin.isOperator) return cells;
   const { thread } = origin;
   if (thread === null) return [];
-  return cells.filter((cell) => cell.repository.id === thread.repository.id || isDraftOf(cell, thread));
-}
-
-/** A cell's draft may stand in another repository than its target: a fork's. */
-function isDraftOf(cell: Cell, thread: Thread): boolean {
-  return (
-    cell.pullRequest === thread.number &&
-    cell.pullRequestRepository?.toLowerCase() === thread.repository.fullName.toLowerCase()
+  return cells.filter(
+    (cell) =>
+      cell.repository.id === thread.repository.id ||
+      // A cell's draft may stand in another repository than its target: a fork's.
+      (cell.pullRequest === thread.number && isIn(cell, thread.repository)),
   );
 }

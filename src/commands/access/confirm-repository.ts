@@ -1,6 +1,8 @@
+import type { Renames } from "../../cells/renames.ts";
 import type { Reports } from "../../cells/reports/reports.ts";
-import { LazarusError } from "../../errors.ts";
-import type { RepositoryName } from "../../gitea/port.ts";
+import { explain, LazarusError } from "../../errors.ts";
+import { parseRepositoryName, type Repository, type RepositoryName } from "../../gitea/port.ts";
+import type { Log } from "../../log.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
 import type { Deps } from "../command.ts";
 import { nameOf } from "../rights.ts";
@@ -8,33 +10,78 @@ import { nameOf } from "../rights.ts";
 /** What everything that writes to the forge needs. */
 export type PostDeps = Pick<
   Deps,
-  "forge" | "registry" | "rights" | "clock" | "config" | "steps" | "queue"
+  "forge" | "registry" | "rights" | "clock" | "config" | "steps" | "queue" | "renames"
 > & {
   readonly reports: Pick<Reports, "drafted">;
 };
 
-/** Before every post, id and full name are compared with what we know, and with the allow-list. */
-export async function confirm(
-  repository: RepositoryRef,
-  deps: Pick<PostDeps, "forge" | "rights">,
-): Promise<RepositoryName> {
-  const name = nameOf(repository);
-  if (!deps.rights.isServed(repository.fullName)) {
-    throw new LazarusError(
-      "forge-refused",
-      `writing to ${repository.fullName}: it is no longer served (forge.repositories)`,
+export type LocateDeps = Pick<Deps, "forge"> & {
+  readonly rights: Pick<Deps["rights"], "isServed">;
+  readonly renames: Pick<Renames, "found" | "lost">;
+};
+
+type LookDeps = Pick<Deps, "forge" | "rights" | "renames"> & { readonly log: Pick<Log, "debug"> };
+
+/** Where a repository is that we know by its id; what is lost says why. */
+export type Located =
+  | { readonly kind: "here"; readonly name: RepositoryName; readonly repository: Repository }
+  | { readonly kind: "gone" | "replaced"; readonly why: string }
+  | { readonly kind: "unserved"; readonly why: string };
+
+/**
+ * Asks the forge where a repository is now. Its id decides: under its old name there may be another one, or
+ * a way to the new one. A new name that is served is taken over everywhere; where it is lost, its cells say
+ * so.
+ */
+export async function locate(known: RepositoryRef, deps: LocateDeps): Promise<Located> {
+  const byName = await deps.forge.repository(nameOf(known));
+  const found = byName?.id === known.id ? byName : await deps.forge.repositoryById(known.id);
+  const name = found === null ? null : parseRepositoryName(found.fullName);
+  if (found === null || name === null) {
+    const [kind, what] =
+      byName === null
+        ? (["gone", "there is no repository of that name that I may read"] as const)
+        : (["replaced", "the repository of that name is another one now"] as const);
+    return lose(known, { kind, why: `${known.fullName}: ${what}` }, deps);
+  }
+  if (!deps.rights.isServed(found.fullName)) {
+    const called = found.fullName === known.fullName ? "" : ` is called ${found.fullName} now, which`;
+    return lose(
+      known,
+      { kind: "unserved", why: `${known.fullName}${called} is not served (forge.repositories)` },
+      deps,
     );
   }
-  const found = await deps.forge.repository(name);
-  if (
-    found === null ||
-    found.id !== repository.id ||
-    found.fullName.toLowerCase() !== repository.fullName.toLowerCase()
-  ) {
-    throw new LazarusError(
-      "forge-refused",
-      `writing to ${repository.fullName}: the repository of that name is another one now`,
-    );
+  deps.renames.found(found);
+  return { kind: "here", name, repository: found };
+}
+
+function lose(known: RepositoryRef, lost: Exclude<Located, { kind: "here" }>, deps: LocateDeps): Located {
+  deps.renames.lost(known, lost.why);
+  return lost;
+}
+
+/**
+ * Before every post and push: the repository is looked for by its id, and must be served. Answers its name
+ * of now.
+ * @throws LazarusError `forge-refused` where it is not there or not served.
+ */
+export async function confirm(repository: RepositoryRef, deps: LocateDeps): Promise<RepositoryName> {
+  const located = await locate(repository, deps);
+  if (located.kind === "here") return located.name;
+  throw new LazarusError("forge-refused", `writing to ${located.why}`);
+}
+
+/** Looks where the repositories of all cells are that are not archived yet: nobody may tell of a new name. */
+export async function lookAtRepositories(deps: LookDeps): Promise<void> {
+  for (const repository of deps.renames.inUse()) {
+    try {
+      await locate(repository, deps);
+    } catch (error) {
+      deps.log.debug(
+        { repository: repository.fullName, why: explain(error) },
+        "a repository was not looked for",
+      );
+    }
   }
-  return name;
 }

@@ -10,6 +10,7 @@ import {
   saysOutOfMemory,
   type WorkLimits,
 } from "../confined.ts";
+import { httpRefusal, movedError, refusalSentence } from "./refusal.ts";
 
 /** Where the bot's git may talk to, and with what. */
 export interface Remote {
@@ -230,18 +231,6 @@ function environment(
 }
 
 /**
- * What the forge's HTTP server said to git. Git tells it in words only, so here, and only here, text is
- * matched (LC_ALL=C).
- */
-export function httpRefusal(stderr: string): "unauthorized" | "forbidden" | "missing" | "moved" | null {
-  if (/Authentication failed|terminal prompts disabled|error: 401/.test(stderr)) return "unauthorized";
-  if (/returned error: 403/.test(stderr)) return "forbidden";
-  if (/repository '[^']*' not found|returned error: 404/.test(stderr)) return "missing";
-  if (/returned error: 30\d|from redirection/.test(stderr)) return "moved";
-  return null;
-}
-
-/**
  * Whether git could not get through to the forge at all: no connection, no TLS, cut off, or a gateway that
  * answered.
  */
@@ -251,24 +240,10 @@ export function isUnreachable(stderr: string): boolean {
   );
 }
 
-const ADVICE = {
-  unauthorized: "the forge does not accept the bot's token (forge.token)",
-  forbidden:
-    "the forge refuses the bot (403): its token needs the scope write:repository, and the bot write permission on the repository",
-  missing:
-    "the forge has no such repository for the bot (404): was it renamed or deleted, or does the bot lack read permission?",
-  moved:
-    "the forge answers from another address (redirect): was the repository renamed, or is forge.url not its final address?",
-} as const;
-
-/** The same for people: what the bot lacks. */
-export function refusalSentence(refusal: keyof typeof ADVICE): string {
-  return ADVICE[refusal];
-}
-
 function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError {
   const refusal = call.remote === true ? httpRefusal(end.stderr) : null;
-  if (refusal !== null) return new LazarusError("git", `${call.doing}: ${ADVICE[refusal]}`);
+  if (refusal === "moved") return movedError(call.doing);
+  if (refusal !== null) return new LazarusError("git", `${call.doing}: ${refusalSentence(refusal)}`);
   if (saysDiskFull(end.stderr)) {
     return new LazarusError("disk-full", `${call.doing}: no space left on the device`, { retryable: true });
   }

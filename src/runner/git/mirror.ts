@@ -93,7 +93,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
 export function createMirrors(options: MirrorOptions): Mirrors {
   const ready = new Map<number, Promise<void>>();
   const lent = new Map<string, Promise<void>>();
-  const lines = new Map<string, FetchLine>();
+  const lines = new Map<number, FetchLine>();
+  const names = new Map<number, RepositoryRef>();
   const path = (repository: RepositoryRef) => join(options.dir, `${repository.id}.git`);
   const cloneUrl = (repository: RepositoryRef) =>
     `${options.forgeUrl.replace(/\/+$/, "")}/${repository.fullName.split("/").map(encodeURIComponent).join("/")}.git`;
@@ -160,9 +161,12 @@ export function createMirrors(options: MirrorOptions): Mirrors {
   };
 
   const lineOf = (repository: RepositoryRef): FetchLine => {
-    const key = `${repository.id} ${repository.fullName}`;
-    const line = lines.get(key) ?? new FetchLine((refs) => fetchAll(repository, refs));
-    lines.set(key, line);
+    // By its id: under a new name it is the same mirror, in which one fetch at a time is at work.
+    names.set(repository.id, repository);
+    const line =
+      lines.get(repository.id) ??
+      new FetchLine((refs) => fetchAll(names.get(repository.id) ?? repository, refs));
+    lines.set(repository.id, line);
     return line;
   };
 

@@ -1,6 +1,7 @@
 import { LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
-import { type Git, type GitEnd, httpRefusal, isUnreachable, refusalSentence, usefulLine } from "./git.ts";
+import { type Git, type GitEnd, isUnreachable, usefulLine } from "./git.ts";
+import { httpRefusal, movedError, refusalSentence } from "./refusal.ts";
 
 export interface PushPlan {
   readonly repository: RepositoryRef;
@@ -98,7 +99,7 @@ export async function deleteBranch(
   // A push needs a repository to stand in, though a deletion sends nothing of it.
   const end = await deps.git({ dir: deps.askFrom, args, doing, remote: true, tolerant: true, signal });
   if (end.code === 0) return true;
-  if (/^!\t/m.test(end.stdout) || httpRefusal(end.stderr) !== null) return false;
+  if (/^!\t/m.test(end.stdout) || refusalOf(plan, end) !== null) return false;
   throw unreachable(deps, doing, end);
 }
 
@@ -198,6 +199,7 @@ function serverWords(stderr: string): string | null {
 
 function refusalOf(plan: Pick<PushPlan, "repository">, end: GitEnd): PushEnd | null {
   const refusal = end.code === 0 ? null : httpRefusal(end.stderr);
+  if (refusal === "moved") throw movedError(`asking for ${plan.repository.fullName}`);
   return refusal === null
     ? null
     : { kind: "refused", why: `${plan.repository.fullName}: ${refusalSentence(refusal)}` };

@@ -58,7 +58,7 @@ function edit(call: Call): Reply {
   const change = fields(call);
   const name = textField(call, "name");
   if (name !== undefined && name !== repo.name) {
-    repo.formerNames.push(repo.name);
+    repo.formerNames.push(call.world.fullName(repo));
     repo.name = name;
   }
   if (typeof change.archived === "boolean") repo.isArchived = change.archived;
@@ -67,6 +67,17 @@ function edit(call: Call): Reply {
   repo.description = textField(call, "description") ?? repo.description;
   repo.updatedAt = call.world.now();
   return json(200, shown(call, repo));
+}
+
+/** As a site administrator does it: at once. Others would have to wait for the new owner. */
+function transfer(call: Call): Reply {
+  const repo = repoOf(call, "admin");
+  if (!mustUser(call).isAdmin) throw refuse(call, 403, "only a site administrator transfers at once here");
+  const owner = call.world.userByLogin(needText(call, "new_owner"));
+  if (!owner) throw notFound(call, "The new owner does not exist or cannot be found");
+  repo.formerNames.push(call.world.fullName(repo));
+  repo.ownerId = owner.id;
+  return json(202, shown(call, repo));
 }
 
 function remove(call: Call): Reply {
@@ -240,6 +251,16 @@ export const REPOSITORY_ROUTES: readonly Route[] = [
     },
   },
   { method: "GET", path: "/repos/:owner/:repo", handler: (call) => json(200, shown(call, repoOf(call))) },
+  {
+    method: "GET",
+    path: "/repositories/:id",
+    handler: (call) => {
+      const repo = call.world.repositories.find((one) => one.id === Number(call.params.id));
+      if (repo === undefined || !may(call, repo, "read")) throw notFound(call);
+      return json(200, shown(call, repo));
+    },
+  },
+  { method: "POST", path: "/repos/:owner/:repo/transfer", handler: transfer },
   { method: "PATCH", path: "/repos/:owner/:repo", handler: edit },
   { method: "DELETE", path: "/repos/:owner/:repo", handler: remove },
   {

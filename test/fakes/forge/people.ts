@@ -101,8 +101,15 @@ export class People {
 
   rename(repo: string, name: string): void {
     const found = this.#repo(repo);
-    found.formerNames.push(found.name);
+    found.formerNames.push(repo);
     found.name = name;
+  }
+
+  /** Gives a repository to another owner; as on a real server the old name leads to it from then on. */
+  transfer(repo: string, owner: string): void {
+    const found = this.#repo(repo);
+    found.formerNames.push(repo);
+    found.ownerId = this.#world.mustUser(owner).id;
   }
 
   /** Removes it without an event, as Gitea does; a new one of that name gets a new id. */

@@ -125,7 +125,7 @@ export interface Hook {
 
 export interface Repository {
   readonly id: number;
-  readonly ownerId: number;
+  ownerId: number;
   name: string;
   description: string;
   isPrivate: boolean;
@@ -141,6 +141,7 @@ export interface Repository {
   readonly hooks: Hook[];
   /** Branch names or globs nobody may push to. */
   readonly protectedBranches: string[];
+  /** `owner/name` each. */
   readonly formerNames: string[];
   readonly createdAt: number;
   updatedAt: number;

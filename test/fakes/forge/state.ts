@@ -148,13 +148,10 @@ export class World {
   }
 
   repositoryByFormerName(owner: string, name: string): Repository | null {
-    const wanted = name.toLowerCase();
+    const wanted = `${owner}/${name}`.toLowerCase();
     return (
-      this.repositories.find(
-        (repo) =>
-          this.user(repo.ownerId).login.toLowerCase() === owner.toLowerCase() &&
-          repo.formerNames.some((former) => former.toLowerCase() === wanted),
-      ) ?? null
+      this.repositories.find((repo) => repo.formerNames.some((former) => former.toLowerCase() === wanted)) ??
+      null
     );
   }
 

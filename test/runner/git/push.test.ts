@@ -100,8 +100,6 @@ it.each([
 it.each([
   [403, "write:repository"],
   [404, "no such repository"],
-  [301, "redirect"],
-  [307, "redirect"],
 ])("reports a %i as a refusal that says what is missing", async (status, words) => {
   rig.server.fault = (_request, response) => {
     response.writeHead(status, { location: "/elsewhere/app.git/info/refs?service=git-receive-pack" }).end();
@@ -110,6 +108,18 @@ it.each([
   await push();
   expect(rig.said("push-refused")[0]?.why).toContain(words);
 });
+
+it.each([301, 307])(
+  "is done again where a %i leads elsewhere: its repository may have a new name",
+  async (status) => {
+    rig.server.fault = (_request, response) => {
+      response.writeHead(status, { location: "/elsewhere/app.git/info/refs?service=git-receive-pack" }).end();
+      return true;
+    };
+    await expect(push()).rejects.toMatchObject({ code: "repository-moved", retryable: true });
+    expect(rig.said("push-refused")).toEqual([]);
+  },
+);
 
 it("is tried again when the forge fails or hangs up", async () => {
   rig.server.fault = (request, response) => {
