@@ -5,7 +5,8 @@ import type { JobPayload } from "../protocol/jobs.ts";
 import type { Asker } from "../protocol/shapes.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
-import { confirm } from "./access/confirm-repository.ts";
+import { confirm, confirmed } from "./access/confirm-repository.ts";
+import { detourOf } from "./access/delivery-branch.ts";
 import { messagesToEnd } from "./access/messages-to-end.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
@@ -30,12 +31,24 @@ export function createCommandHandlers(deps: DispatchDeps): Pick<Handlers, "comma
     publish: async (job) => {
       const cell = deps.registry.cell(job.payload.cellId);
       if (cell === null) return undefined;
-      await confirm(cell.repository, deps);
-      return () => deps.steps.push(job.payload);
+      const place = await confirmed(cell.repository, deps);
+      const detour = await detourOf(cell, place, deps);
+      return () => {
+        if (detour !== null) takeDetour(cell.id, detour, deps);
+        deps.steps.push(job.payload);
+      };
     },
     command: (job, context) => runCommand(job, context, deps),
     admit: (job) => admit(job.payload, deps),
   };
+}
+
+/** A draft into the branch takes the place of a push to it. */
+function takeDetour(cellId: string, branch: string, deps: Pick<Deps, "registry" | "clock">): void {
+  const { state, branch: straight } = deps.registry.mustCell(cellId);
+  const why = `${straight} has become the default branch, or a protected one: a draft into it, from ${branch}`;
+  deps.registry.update(cellId, { publishedBranch: branch });
+  deps.registry.remember(cellId, { at: deps.clock.now(), from: state, to: state, who: "lazarus", why });
 }
 
 async function runCommand(job: Job<"command">, context: JobContext, deps: DispatchDeps) {

@@ -6,6 +6,7 @@ import { marker, md } from "../gitea/markdown.ts";
 import type { Issue, PullRequest } from "../gitea/port.ts";
 import { issueHash } from "../hash.ts";
 import { plain } from "../visible.ts";
+import { freeBranch, mayBePushedTo } from "./access/delivery-branch.ts";
 import type { Target } from "./access/resolve-target.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { replies } from "./words/replies.ts";
@@ -168,23 +169,6 @@ async function pullRequestBase(
     branch: isOpen ? head.ref : null,
     fork: isHere ? null : { fullName: head.fullName, ...base },
   };
-}
-
-/** What an agent made never goes straight to where everybody builds from, whoever may push there. */
-async function mayBePushedTo(ref: string, target: Target, deps: Pick<PlanDeps, "forge">): Promise<boolean> {
-  if (ref === target.repository.defaultBranch) return false;
-  return (await deps.forge.branch(target.name, ref))?.isProtected !== true;
-}
-
-/** `lazarus/<8 hex of the id>`, more of it where that is taken here or on the forge. */
-async function freeBranch(id: string, target: Target, deps: PlanDeps): Promise<string> {
-  const hex = id.replaceAll("-", "");
-  for (let length = 8; length < hex.length; length += 4) {
-    const branch = `lazarus/${hex.slice(0, length)}`;
-    if (deps.registry.isBranchTaken(target.repository.id, branch)) continue;
-    if ((await deps.forge.branch(target.name, branch)) === null) return branch;
-  }
-  return `lazarus/${hex}`;
 }
 
 async function authorTrust(

@@ -112,16 +112,16 @@ async function clone(
   await mustFit(deps.git, { ...tree, doing, limits });
   const url = deps.mirrors.cloneUrl(cell.repository);
   await deps.git({ dir: worktree, args: ["remote", "set-url", "origin", url], doing, signal });
-  const checkout = ["checkout", "--quiet", "--no-track", "-b", cell.branch, cell.baseCommit];
+  // The clone has made the mirror's own HEAD a branch already, which may be this very one.
+  const checkout = ["checkout", "--quiet", "--no-track", "-B", cell.branch, cell.baseCommit];
   // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
   // ones stay with one.
-  await deps.git({
-    dir: worktree,
-    args: checkout,
-    doing,
-    signal,
-    config: { "checkout.workers": "4" },
-    mostMs: CHECKOUT_MS,
+  const config = { "checkout.workers": "4" };
+  const how = { dir: worktree, args: checkout, doing, signal, config, mostMs: CHECKOUT_MS };
+  await deps.git(how).catch((error: unknown) => {
+    if (!(error instanceof LazarusError) || error.code !== "git") throw error;
+    // The same files in the same place fail again, however often it is tried.
+    throw new LazarusError("git", error.message, { cause: error });
   });
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { wantsDraft } from "../../src/cells/steps/decide.ts";
 import { commandDied, createCommandHandlers, tailDied } from "../../src/commands/dispatch.ts";
 import { readAnswer } from "../../src/commands/posting/answer.ts";
 import { LazarusError } from "../../src/errors.ts";
@@ -212,5 +213,39 @@ describe("a run that gets its place", () => {
     await wait();
     rig.standIn.people.addCollaborator("acme/app", "lazarus", "write");
     await expect(admit()).rejects.toMatchObject({ code: "forge-refused", retryable: false });
+  });
+});
+
+describe("a tip for the branch of a pull request", () => {
+  const publish = async () => {
+    const [payload] = rig.payloads("publish");
+    if (payload === undefined) throw new Error("nothing is to be published");
+    const { job, context } = jobOf("publish", payload);
+    const finish = await createCommandHandlers(deps()).publish?.(job, context);
+    if (finish !== undefined) rig.db.transaction(finish);
+    return rig.payloads("push")[0]?.branch;
+  };
+  beforeEach(async () => {
+    const { repository } = rig;
+    await rig.standIn.people.commit("dev", "acme/app", { branch: "topic", files: { "a.txt": "a" } });
+    rig.idle({ repository, number: 1, isPullRequest: true, delivery: "branch", branch: "topic" });
+  });
+
+  it("goes there", async () => {
+    expect(await publish()).toBe("topic");
+  });
+
+  it.each([
+    ["protected", () => rig.standIn.people.protectBranch("acme/app", "topic")],
+    [
+      "the default branch",
+      () => Object.assign(rig.standIn.world.mustRepository("acme/app"), { defaultBranch: "topic" }),
+    ],
+  ])("goes to a branch of its own where that has become %s, for a draft into it", async (_what, become) => {
+    become();
+    expect(await publish()).toBe("lazarus/4f1c0b7e");
+    expect(rig.cell()).toMatchObject({ publishedBranch: "lazarus/4f1c0b7e", branch: "topic" });
+    expect(wantsDraft(rig.cell())).toBe(true);
+    expect(rig.registry.history(rig.cell().id).at(-1)?.why).toContain("has become the default branch");
   });
 });

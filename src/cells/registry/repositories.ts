@@ -16,7 +16,9 @@ export interface RepositoryRows {
   otherNames(repository: Pick<NamedRepository, "id" | "fullName">): string[];
   /** Gives it this name everywhere. Answers the ids of its cells. */
   rename(repository: NamedRepository): string[];
-  /** Writes down why nothing can be published there; null: it can. Answers the cells for which that is new. */
+  /**
+   * Writes down why nothing can be published there; null: it can. Answers the cells for which that is new.
+   */
   trouble(id: number, why: string | null): string[];
   /** The repositories of cells that are not archived yet. */
   inUse(): { readonly id: number; readonly fullName: string }[];

@@ -67,8 +67,16 @@ function lose(known: RepositoryRef, lost: Exclude<Located, { kind: "here" }>, de
  * @throws LazarusError `forge-refused` where it is not there or not served.
  */
 export async function confirm(repository: RepositoryRef, deps: LocateDeps): Promise<RepositoryName> {
+  return (await confirmed(repository, deps)).name;
+}
+
+/** The same, with all that the forge says of it. */
+export async function confirmed(
+  repository: RepositoryRef,
+  deps: LocateDeps,
+): Promise<Extract<Located, { kind: "here" }>> {
   const located = await locate(repository, deps);
-  if (located.kind === "here") return located.name;
+  if (located.kind === "here") return located;
   throw new LazarusError("forge-refused", `writing to ${located.why}`);
 }
 
