@@ -11,7 +11,7 @@ import { nameOf, type Rights } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import { findMarker } from "../gitea/markdown.ts";
 import type { Forge } from "../gitea/port.ts";
-import { issueHash, sha256 } from "../hash.ts";
+import { issueHash } from "../hash.ts";
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { Asker, RepositoryRef } from "../protocol/shapes.ts";
@@ -19,6 +19,7 @@ import { backoffMs } from "../queue/backoff.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
+import { both, type Delivered, wasEdited } from "./delivered.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
@@ -32,8 +33,6 @@ import { retract, retractedMessages, withdraw, withdrawnCells } from "./withdraw
 const DELIVERY_GRACE_MS = 5_000;
 /** Older by so much than the forge's clock shows, as far as we know it: then we do not know it. */
 const MOST_SKEW_MS = 10_000;
-
-type Delivered = JobPayload<"thread">["delivered"];
 
 /**
  * A job that looks at one thread, at once or later; one that still waits is folded with it, its hashes kept,
@@ -58,7 +57,7 @@ export function threadTick(
     ...(later.notBefore === undefined ? {} : { notBefore: later.notBefore }),
     merge: {
       tag: lane,
-      fold: (waiting, fresh) => ({ ...fresh, delivered: { ...waiting.delivered, ...fresh.delivered } }),
+      fold: (waiting, fresh) => ({ ...fresh, delivered: both(waiting.delivered, fresh.delivered) }),
     },
     maxAttempts: 300,
   };
@@ -208,17 +207,6 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
   );
   if (entry.source === "comment") putEyes(entry, reading, deps);
   for (const [index, one] of parsed.entries()) putCommand(one, { entry, reading, index }, deps);
-}
-
-/**
- * A text that is not what its delivery held is not run; without a delivery, one whose second of change is not
- * that of its making.
- */
-function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
-  const seen = entry.source === "comment" ? delivered[String(entry.id)] : undefined;
-  if (seen === undefined) return entry.updatedAt === entry.createdAt ? "no" : "silently";
-  if (seen.body === sha256(entry.body)) return "no";
-  return seen.hadCommand ? "command" : "silently";
 }
 
 function askerOf(entry: Entry, reading: Reading, index: number): Extract<Asker, { via: "forge" }> {

@@ -138,6 +138,33 @@ describe("never run", () => {
     expect(rig.payloads("react").map((one) => one.reaction)).toEqual(["confused"]);
   });
 
+  it("is a comment whose second of change is another one, whatever a delivery says it held", async () => {
+    const id = await say("dev", "/lazarus help");
+    Object.assign(comment(id), { body: "/lazarus stop", updatedAt: comment(id).createdAt + 1_000 });
+    await tick({ [id]: "/lazarus stop" });
+    expect(commands()).toEqual([]);
+    expect(said()).toEqual(["That comment was edited before I read it: type the command again."]);
+  });
+
+  it("is a comment of which two deliveries differ, whichever came last: one of them is forged", async () => {
+    const seen = (body: string) => ({ body: sha256(body), hadCommand: true, issue: "i" });
+    for (const texts of [
+      ["/lazarus help", "/lazarus stop"],
+      ["/lazarus stop", "/lazarus help"],
+    ]) {
+      const id = await say("dev", "/lazarus help");
+      // Somebody who may edit it does so within its second, and signs a delivery that fits.
+      comment(id).body = "/lazarus stop";
+      for (const text of texts)
+        rig.queue.put(threadTick({ repository: rig.repository, number: 1 }, { [id]: seen(text) }));
+      const [waiting] = rig.payloads("thread");
+      rig.clearJobs();
+      await tick({}, { delivered: waiting?.delivered ?? {} });
+      expect(said()).toHaveLength(1);
+    }
+    expect(commands()).toEqual([]);
+  });
+
   it("is a command edited into a harmless comment, in silence", async () => {
     const id = await say("dev", "hello");
     await rig.standIn.people.editComment("owner", id, "/lazarus destroy --force");
@@ -213,6 +240,13 @@ describe("never run", () => {
     await tick();
     expect(rig.waiting()).toEqual([]);
   });
+});
+
+it("believes no text of an issue of which two deliveries differ", () => {
+  const seen = (issue: string) => ({ 5: { body: "b", hadCommand: true, issue } });
+  for (const issue of ["one", "another"])
+    rig.queue.put(threadTick({ repository: rig.repository, number: 1 }, seen(issue)));
+  expect(rig.payloads("thread")).toMatchObject([{ delivered: { 5: { body: "b", issue: "" } } }]);
 });
 
 describe("a forge that says 404 of what is there", () => {

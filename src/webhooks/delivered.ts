@@ -1,0 +1,40 @@
+import { sha256 } from "../hash.ts";
+import type { JobPayload } from "../protocol/jobs.ts";
+import type { Entry } from "./read-thread.ts";
+
+/** By id of comment, what deliveries held of it. */
+export type Delivered = JobPayload<"thread">["delivered"];
+
+/**
+ * What two deliveries held together. Of one comment there is one true delivery: where two do not say the same,
+ * somebody forged one, and neither is believed.
+ */
+export function both(one: Delivered, other: Delivered): Delivered {
+  const all = { ...one, ...other };
+  for (const [id, first] of Object.entries(one)) {
+    const second = other[id];
+    if (second === undefined) continue;
+    const isDisputed =
+      (first.isDisputed ?? false) || (second.isDisputed ?? false) || first.body !== second.body;
+    all[id] = {
+      body: first.body,
+      hadCommand: first.hadCommand || second.hadCommand,
+      // No text has this hash.
+      issue: first.issue === second.issue ? first.issue : "",
+      ...(isDisputed ? { isDisputed } : {}),
+    };
+  }
+  return all;
+}
+
+/**
+ * Whether a text is another one than was typed: its second of change is not that of its making, or it is not
+ * what each of its deliveries held. Nothing else than an edit changes that second.
+ */
+export function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
+  const seen = entry.source === "comment" ? delivered[String(entry.id)] : undefined;
+  const isTouched = entry.updatedAt !== entry.createdAt;
+  if (seen === undefined) return isTouched ? "silently" : "no";
+  if (!isTouched && seen.isDisputed !== true && seen.body === sha256(entry.body)) return "no";
+  return seen.hadCommand ? "command" : "silently";
+}
