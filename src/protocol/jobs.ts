@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { delivered } from "./delivered.ts";
 import {
   agentBeat,
   asker,
@@ -33,19 +34,7 @@ export const JOBS = {
     payload: z.object({
       repository,
       number: z.number(),
-      /**
-       * Per comment id, what its `created` delivery held: SHA-256 of the comment's body, whether that text
-       * held a command, SHA-256 of the issue's text. `isDisputed`: two deliveries of it do not say the same.
-       */
-      delivered: z.record(
-        z.string(),
-        z.object({
-          body: z.string(),
-          hadCommand: z.boolean(),
-          issue: z.string(),
-          isDisputed: z.boolean().optional(),
-        }),
-      ),
+      delivered,
       /** How often in a row it was not there. */
       missed: z.number().optional(),
     }),

@@ -1,13 +1,10 @@
 import { sha256 } from "../hash.ts";
-import type { JobPayload } from "../protocol/jobs.ts";
+import type { Delivered } from "../protocol/delivered.ts";
 import type { Entry } from "./read-thread.ts";
 
-/** By id of comment, what deliveries held of it. */
-export type Delivered = JobPayload<"thread">["delivered"];
-
 /**
- * What two deliveries held together. Of one comment there is one true delivery: where two do not say the same,
- * somebody forged one, and neither is believed.
+ * What two deliveries held together. Of one comment there is one true delivery: where two do not say the
+ * same, somebody forged one, and neither is believed.
  */
 export function both(one: Delivered, other: Delivered): Delivered {
   const all = { ...one, ...other };
