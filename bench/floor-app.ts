@@ -18,7 +18,7 @@ app.disable("x-powered-by");
 app.disable("etag");
 app.use(
   createReceiver({
-    secrets: [SECRET],
+    secrets: [{ pattern: "*", secret: SECRET }],
     db: { commitTogether: async <T>(fn: () => T) => fn() } as Db,
     queue: { put: () => "stored nowhere" } as unknown as Queue,
     log: silentLog,

@@ -162,7 +162,10 @@ program
   .description("signs a recorded delivery and posts it")
   .argument("<file>", 'a recorded delivery: {"headers": {…}, "body": "…"}')
   .option("--to <url>", "where to; else the configured server.url")
-  .option("--secret <secret>", "what to sign with; else the first of forge.webhook_secret")
+  .option(
+    "--secret <secret>",
+    "what to sign with; else the first of forge.webhook_secret, or of the one of forge.webhook_secrets that fits",
+  )
   .addHelpText(
     "after",
     "\nExamples:\n  lazarus hook delivery.json\n  lazarus hook delivery.json --to http://127.0.0.1:8420/webhooks/gitea --secret a-secret",
@@ -172,7 +175,8 @@ program
     const url = options.to ?? `${config?.server.url ?? ""}/webhooks/gitea`;
     const { status, text } = await postDelivery(file, {
       url,
-      secret: options.secret ?? config?.forge.webhookSecrets[0] ?? "",
+      ...(options.secret === undefined ? {} : { secret: options.secret }),
+      secrets: config?.forge.webhookSecrets ?? [],
     });
     const isOk = status >= 200 && status < 300;
     print({ exitCode: isOk ? 0 : EXIT.failed, text: `${status} ${text}`, data: { status, answer: text } });

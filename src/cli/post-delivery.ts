@@ -1,7 +1,10 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as z from "zod";
+import { matches } from "../commands/rights.ts";
+import type { HookSecret } from "../config/hook-secrets.ts";
 import { LazarusError } from "../errors.ts";
+import { repositoryNameOf } from "../webhooks/parse.ts";
 
 const recorded = z.object({ headers: z.record(z.string(), z.string()), body: z.string() });
 
@@ -15,17 +18,19 @@ const OF_THE_CONNECTION = new Set([
 ]);
 
 /**
- * Signs a recorded delivery (`{headers, body}` as in test/fixtures/gitea) with `secret` and posts it to
- * `url`; answers the status and the text that came back.
+ * Signs a recorded delivery (`{headers, body}` as in test/fixtures/gitea) with `secret`, else with the first
+ * of `secrets` that signs for its repository, and posts it to `url`; answers the status and the text that
+ * came back.
  * @throws LazarusError `usage` for a file that is no recorded delivery, `forge-unreachable` when nobody
  * listens at `url`.
  */
 export async function postDelivery(
   file: string,
-  to: { url: string; secret: string },
+  to: { url: string; secret?: string; secrets: readonly HookSecret[] },
 ): Promise<{ status: number; text: string }> {
   const { headers, body } = readDelivery(file);
-  const digest = (algorithm: string) => createHmac(algorithm, to.secret).update(body, "utf8").digest("hex");
+  const secret = to.secret ?? secretFor(body, to.secrets);
+  const digest = (algorithm: string) => createHmac(algorithm, secret).update(body, "utf8").digest("hex");
   // Names compare without case: a recording in small letters must not leave its old signature beside the new
   // one.
   const sent = new Headers(
@@ -52,6 +57,17 @@ export async function postDelivery(
       { cause: error },
     );
   }
+}
+
+function secretFor(body: string, secrets: readonly HookSecret[]): string {
+  let name: string | null = null;
+  try {
+    name = repositoryNameOf(JSON.parse(body));
+  } catch {
+    // It is posted as it is: what the server says of it is what is asked for.
+  }
+  const fitting = secrets.find(({ pattern }) => name === null || matches(pattern, name));
+  return (fitting ?? secrets[0])?.secret ?? "";
 }
 
 function readDelivery(file: string): z.infer<typeof recorded> {

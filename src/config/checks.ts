@@ -1,8 +1,10 @@
 import { accessSync, constants } from "node:fs";
 import { resolve, sep } from "node:path";
 import { nearest } from "../nearest.ts";
+import { hookSecretsIn } from "./hook-secrets.ts";
+import { REPOSITORIES } from "./kinds.ts";
 import { isLoopback, loopbackPort } from "./network.ts";
-import { isOurs, REPOSITORIES } from "./repository-checks.ts";
+import { isOurs } from "./repository-checks.ts";
 import { AGENT_NAME, CONFIG_KEYS, type FileConfig, fileSchema, show } from "./schema.ts";
 import { at, type Environment, isTree, type Need, type Tree, why } from "./source.ts";
 
@@ -97,14 +99,17 @@ function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
     [
       "forge.webhook_secret",
       isServer,
-      "there is no start without one (or forge.webhook_secret_file, or LAZARUS_WEBHOOK_SECRET)",
+      "there is no start without one (or forge.webhook_secret_file, LAZARUS_WEBHOOK_SECRET, or forge.webhook_secrets)",
     ],
     ["forge.repositories", isServer, 'what is served, such as ["acme/*"]'],
   ];
   for (const [path, isNeeded, what] of needed) {
     const value = at(tree, path);
     if (Array.isArray(value) && value.length === 0 && isNeeded) fault(path, `is empty: ${what}`);
-    const fromFile = at(tree, `${path}_file`) !== undefined;
+    const isSecret = path === "forge.webhook_secret";
+    const fromFile = at(tree, `${path}_file`) !== undefined || (isSecret && hasHookSecrets(tree));
+    if (isSecret && value !== undefined && hasHookSecrets(tree))
+      fault(path, "signs for every repository: it, or forge.webhook_secrets, must go");
     if (value === undefined && isNeeded && !fromFile) fault(path, `is missing: ${what}`);
   }
   const ca = at(tree, "forge.ca_file");
@@ -114,6 +119,10 @@ function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
   } catch (error) {
     fault("forge.ca_file", `${show(ca)} cannot be read: ${why(error)}`);
   }
+}
+
+function hasHookSecrets(tree: Tree): boolean {
+  return ["", "_file"].some((end) => at(tree, `forge.webhook_secrets${end}`) !== undefined);
 }
 
 /** Nobody is stalled before he is quiet, where both are written down in one place. */
@@ -180,7 +189,10 @@ function checkDirectories(tree: Tree, { base, fault }: Circumstances): void {
 
 function secretsOf(tree: Tree): ReadonlySet<unknown> {
   return new Set(
-    [at(tree, "forge.token"), at(tree, "forge.webhook_secret")].flat().filter((each) => each !== undefined),
+    [
+      ...[at(tree, "forge.token"), at(tree, "forge.rights_token"), at(tree, "forge.webhook_secret")].flat(),
+      ...hookSecretsIn(tree),
+    ].filter((each) => each !== undefined),
   );
 }
 

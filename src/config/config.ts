@@ -2,6 +2,7 @@ import { delimiter, dirname, isAbsolute, resolve } from "node:path";
 import { LazarusError } from "../errors.ts";
 import { type AgentConfig, buildAgent } from "./agents.ts";
 import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
+import { EVERYTHING, type HookSecret, readSecretsFiles } from "./hook-secrets.ts";
 import { proxies } from "./proxies.ts";
 import { buildChecks, type RepositoryChecks, withLongSetups } from "./repository-checks.ts";
 import type { FileConfig } from "./schema.ts";
@@ -33,8 +34,10 @@ export interface Config {
     /** Without a slash at its end; empty only where the command in hand needs no forge, like `token`. */
     readonly url: string;
     readonly token: string;
-    /** The first signs, all verify. Never empty where the command in hand is a server. */
-    readonly webhookSecrets: readonly string[];
+    /** Whose permissions are asked for with: the bot's own, unless there is a token that may only read. */
+    readonly rightsToken: string;
+    /** The first that fits signs, all that fit verify. Never empty where the command in hand is a server. */
+    readonly webhookSecrets: readonly HookSecret[];
     /** `owner/name` or `owner/*`, as written: names compare without case. */
     readonly repositories: readonly string[];
     readonly caFile: string | null;
@@ -130,7 +133,7 @@ const FROM_ENVIRONMENT: readonly (readonly [variable: string, path: string])[] =
 ];
 
 /** Keys that may be given as `<key>_file` instead. */
-const SECRETS = ["forge.token", "forge.webhook_secret"] as const;
+const SECRETS = ["forge.token", "forge.rights_token", "forge.webhook_secret"] as const;
 
 /** Reads file and environment. Throws {@link ConfigFault} with all faults at once. */
 export function loadConfig(options: LoadOptions): Config {
@@ -162,6 +165,7 @@ export function loadConfig(options: LoadOptions): Config {
   for (const path of SECRETS) {
     if (isNeeded(path, needs)) tree = readSecretFile(tree, path, { base, fault });
   }
+  if (needs.includes("server")) tree = readSecretsFiles(tree, { base, fault });
   const checked = checkSchema(tree, fault);
   checkContradictions(tree, { env, base, needs, fault });
   if (checked !== null) {
@@ -222,13 +226,17 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   for (const [key, why] of NOT_YET)
     if (isGiven(key)) notices.push(`${key}: does not hold, ${why} in this version`);
   const checks = buildChecks(file.checks, notices);
+  const hookSecrets =
+    forge.webhook_secrets ?? (forge.webhook_secret ?? []).map((secret) => ({ pattern: EVERYTHING, secret }));
+  const forgeSecrets = [forge.token ?? "", forge.rights_token ?? "", ...hookSecrets.map((one) => one.secret)];
   return freeze({
     file: path,
     server: { host, port, url: server.url ?? `http://${host.includes(":") ? `[${host}]` : host}:${port}` },
     forge: {
       url: forge.url ?? "",
       token: forge.token ?? "",
-      webhookSecrets: forge.webhook_secret ?? [],
+      rightsToken: forge.rights_token ?? forge.token ?? "",
+      webhookSecrets: hookSecrets,
       repositories: forge.repositories,
       caFile: forge.ca_file === undefined ? null : resolve(base, forge.ca_file),
       pollMs: forge.poll,
@@ -268,7 +276,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
     },
     agents,
     notices,
-    ...gatherSecrets({ token: forge.token, webhookSecrets: forge.webhook_secret, checks, agents, env }),
+    ...gatherSecrets({ forge: forgeSecrets, checks, agents, env }),
     proxyFor: proxies(env),
     engineEnv: Object.fromEntries(
       Object.entries(env).filter(

@@ -124,6 +124,23 @@ export const variables = kind('names with texts, such as {HERMES_QUIET: "1"}', (
   return right ? (Object.fromEntries(pairs) as Record<string, string>) : undefined;
 });
 
+/** What a pattern of repositories looks like. */
+export const REPOSITORIES = /^[\w.-]+\/([\w.-]+|\*)$/;
+const several = lists(secret, "");
+/** One, or several. */
+export const secrets: Kind<string[]> = {
+  what: "a text, or a list of texts",
+  hidden: true,
+  read: (input) => (typeof input === "string" ? several.read([input]) : several.read(input)),
+};
+
+/** A path for each pattern. */
+export const pathsByPattern = kind('patterns with paths, such as {"acme/*": "./acme.secret"}', (input) => {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return undefined;
+  const isRight = Object.values(input).every((value) => directory.read(value) !== undefined);
+  return isRight ? (input as Record<string, string>) : undefined;
+});
+
 /**
  * An http(s) address without credentials, query or fragment; a slash at its end is cut. Faults do not quote
  * it: it may hold a password.

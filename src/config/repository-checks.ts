@@ -28,8 +28,6 @@ export interface RepositoryChecks {
 }
 
 const DEFAULT_LIMIT_MS = 10 * 60_000;
-/** What a pattern of repositories looks like. */
-export const REPOSITORIES = /^[\w.-]+\/([\w.-]+|\*)$/;
 /** The file of a repository that `from: branch` reads, and the most that is read of it. */
 export const REPOSITORY_FILE = ".lazarus.yml";
 export const REPOSITORY_FILE_BYTES = 16 * 1024;

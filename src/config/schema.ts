@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { secretsByPattern } from "./hook-secrets.ts";
 import type { Kind } from "./kinds.ts";
 import {
   address,
@@ -12,9 +13,10 @@ import {
   modelName,
   names,
   oneOf,
+  pathsByPattern,
   pattern,
   personName,
-  secret,
+  secrets,
   show,
   size,
   span,
@@ -183,11 +185,22 @@ export const fileSchema = section({
     url: optional(url, "address of the Gitea or Forgejo, also under a sub-path (`LAZARUS_FORGE_URL`)"),
     token: optional(token, "the bot's own account (`LAZARUS_FORGE_TOKEN`)"),
     token_file: optional(directory, "file that holds the token, instead"),
+    rights_token: optional(
+      token,
+      "of an account that administers the repositories, and may only read: it is asked who may do what, and the bot itself needs no more than write",
+      "forge.token",
+    ),
+    rights_token_file: optional(directory, "file that holds that token, instead"),
     webhook_secret: optional(
-      secrets(),
+      secrets,
       "a list while rotating: the first signs, all verify (`LAZARUS_WEBHOOK_SECRET`)",
     ),
     webhook_secret_file: optional(directory, "file that holds the secret, instead"),
+    webhook_secrets: optional(
+      secretsByPattern,
+      "instead: one for each `owner/repo` or `owner/*`, which signs for nothing else",
+    ),
+    webhook_secrets_file: optional(pathsByPattern, 'files that hold them (`{"acme/*": "./acme.secret"}`)'),
     repositories: key(
       lists(pattern(/^[\w.-]+\/([\w.-]+|\*)$/), 'a list of owner/repo or owner/*, such as ["acme/*"]'),
       [],
@@ -260,15 +273,6 @@ export const fileSchema = section({
 });
 export type FileConfig = z.infer<typeof fileSchema>;
 export type FileAgent = FileConfig["agents"][string];
-
-function secrets(): Kind<string[]> {
-  const several = lists(secret, "");
-  return {
-    what: "a text, or a list of texts",
-    hidden: true,
-    read: (input) => (typeof input === "string" ? several.read([input]) : several.read(input)),
-  };
-}
 
 /** One row of the README's table of keys. */
 export interface ConfigKey extends KeyNote {

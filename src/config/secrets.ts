@@ -4,8 +4,8 @@ import { secretsOfChecks } from "./repository-checks.ts";
 import type { Environment } from "./source.ts";
 
 interface Sources {
-  readonly token: string | undefined;
-  readonly webhookSecrets: readonly string[] | undefined;
+  /** Tokens, and the secrets of its hooks. */
+  readonly forge: readonly string[];
   readonly checks: readonly RepositoryChecks[];
   readonly agents: ReadonlyMap<string, AgentConfig>;
   readonly env: Environment;
@@ -30,8 +30,7 @@ export function gatherSecrets(sources: Sources): Secrets {
   ];
   const firm = [
     ...secretsOfChecks(sources.checks),
-    sources.token ?? "",
-    ...(sources.webhookSecrets ?? []),
+    ...sources.forge,
     ...agents.flatMap(keyLines),
     ...addresses.flatMap(passwordsIn),
   ];

@@ -64,7 +64,7 @@ async function test(at: {
   }
   return (
     `a test delivery did not come within ${PATIENCE_MS / 1_000} s. The hook's list of deliveries on the forge says why: ` +
-    "a private address that Gitea may not deliver to (README, step 5), a secret that is not forge.webhook_secret, " +
+    "a private address that Gitea may not deliver to (README, step 5), a secret that is not the one of forge.webhook_secret(s) for it, " +
     "a hook without the event push, or a repository without a commit"
   );
 }

@@ -7,7 +7,8 @@ import type { Db } from "../store/db.ts";
  */
 export function renameInJobs(db: Db, repository: RepositoryRef): void {
   const rows = db.sql
-    .prepare("SELECT id, payload FROM jobs WHERE state IN ('waiting','running','dead')")
+    // A tick names the repository as its delivery did, which may be forged: it is looked at under that name.
+    .prepare("SELECT id, payload FROM jobs WHERE state IN ('waiting','running','dead') AND kind <> 'thread'")
     .all() as { id: string; payload: string }[];
   const write = db.sql.prepare("UPDATE jobs SET payload = @payload WHERE id = @id");
   for (const { id, payload } of rows) {

@@ -1,5 +1,5 @@
 import type { Renames } from "../cells/renames.ts";
-import { locate } from "../commands/access/confirm-repository.ts";
+import { settle } from "../commands/access/confirm-repository.ts";
 import type { Rights } from "../commands/rights.ts";
 import { type Forge, type Person, parseRepositoryName } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
@@ -44,17 +44,20 @@ export async function readThread(
   payload: JobPayload<"thread">,
   deps: ReadingDeps,
 ): Promise<Reading | Missing | null> {
-  const { number } = payload;
-  if (parseRepositoryName(payload.repository.fullName) === null) return null;
-  if (!deps.rights.isServed(payload.repository.fullName)) return null;
-  const [located, me] = await Promise.all([locate(payload.repository, deps), deps.forge.me()]);
-  if (located.kind === "gone") return { missing: "repository" };
-  if (located.kind !== "here") {
-    deps.log.warn({ id: payload.repository.id, number, why: located.why }, "a thread is not looked at");
+  const { number, repository: told } = payload;
+  const known = parseRepositoryName(told.fullName);
+  if (known === null || !deps.rights.isServed(told.fullName)) return null;
+  const [found, me] = await Promise.all([deps.forge.repository(known), deps.forge.me()]);
+  if (found === null) return { missing: "repository" };
+  // Only where the name leads to it: a delivery may hold any id, and was signed for its name alone.
+  const located = found.id === told.id ? settle(told, found, deps) : null;
+  if (located?.kind !== "here") {
+    const facts = { repository: told.fullName, id: told.id, number, why: located?.why };
+    deps.log.warn(facts, "a delivery names a repository that is another one now");
     return null;
   }
   const { name } = located;
-  const repository = { id: located.repository.id, fullName: located.repository.fullName };
+  const repository = { id: found.id, fullName: found.fullName };
   const since = deps.handled.servedSince(repository.fullName);
   const from = Math.max(since, deps.handled.readUntil(repository.id, number) - OVERLAP_MS);
   const issue = await deps.forge.issue(name, number);

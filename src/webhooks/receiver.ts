@@ -1,5 +1,6 @@
 import { Webhooks } from "@octokit/webhooks";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
+import { matches } from "../commands/rights.ts";
 import { explain } from "../errors.ts";
 import { issueHash, sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
@@ -14,8 +15,8 @@ import { threadTick } from "./thread.ts";
 export const MOST_BODY_BYTES = 5 * 1024 * 1024;
 
 export interface ReceiverDeps {
-  /** The first signs, all verify. */
-  readonly secrets: readonly string[];
+  /** Each verifies deliveries of the repositories that its pattern matches, and no others. */
+  readonly secrets: readonly { readonly pattern: string; readonly secret: string }[];
   readonly db: Db;
   readonly queue: Queue;
   readonly log: Log;
@@ -34,7 +35,10 @@ export interface ReceiverDeps {
  */
 export function createReceiver(deps: ReceiverDeps): Router {
   const router = Router();
-  const verifiers = deps.secrets.map((secret) => new Webhooks({ secret }));
+  const verifiers = deps.secrets.map(({ pattern, secret }) => ({
+    pattern,
+    webhooks: new Webhooks({ secret }),
+  }));
   const sayUnsigned = sparing(deps.log);
   router.post("/webhooks/gitea", onlyJson, (request, response, next) => {
     receive(request, response, { ...deps, verifiers, sayUnsigned }).catch(next);
@@ -55,8 +59,10 @@ const onlyJson: RequestHandler = (request, response, next) => {
   );
 };
 
+type Verifier = { readonly pattern: string; readonly webhooks: Webhooks };
+
 interface Verifying extends ReceiverDeps {
-  readonly verifiers: readonly Webhooks[];
+  readonly verifiers: readonly Verifier[];
   sayUnsigned(why: string): void;
 }
 
@@ -84,8 +90,9 @@ async function receive(request: Request, response: Response, deps: Verifying): P
   if (read.kind === "too-large")
     return refuseBody(request, response, { status: 413, message: "the body is larger than 5 MiB" });
   const body = read.bytes.toString("utf8");
-  if (!(await isSigned(body, signature, deps.verifiers))) {
-    deps.sayUnsigned("its signature was made with another secret than forge.webhook_secret");
+  const signers = await signersOf(body, signature, deps.verifiers);
+  if (signers.length === 0) {
+    deps.sayUnsigned("its signature was made with another secret than forge.webhook_secret(s)");
     return answer(response, 401, NOT_SIGNED);
   }
   let payload: unknown;
@@ -95,6 +102,10 @@ async function receive(request: Request, response: Response, deps: Verifying): P
     return answer(response, 400, "the body is not JSON");
   }
   const from = repositoryNameOf(payload);
+  if (from !== null && !signers.some((pattern) => pattern === "*" || matches(pattern, from))) {
+    deps.sayUnsigned("it was signed with the secret of other repositories than it is about");
+    return answer(response, 401, "that secret signs for other repositories (forge.webhook_secrets)");
+  }
   if (from !== null && deps.isServed(from)) deps.heard(from);
   const type = request.get("x-gitea-event-type") ?? "";
   const event = keepOnlyOurs(route(type, payload), deps);
@@ -115,14 +126,15 @@ async function receive(request: Request, response: Response, deps: Verifying): P
 
 const SIGNATURE = /^sha256=[0-9a-f]{64}$/;
 const NOT_SIGNED =
-  "X-Hub-Signature-256 is missing or wrong: does the hook have the secret of forge.webhook_secret?";
+  "X-Hub-Signature-256 is missing or wrong: does the hook have the secret of forge.webhook_secret(s)?";
 
-async function isSigned(body: string, signature: string, verifiers: readonly Webhooks[]): Promise<boolean> {
-  if (body === "") return false;
-  for (const webhooks of verifiers) {
-    if (await webhooks.verify(body, signature)) return true;
-  }
-  return false;
+/** The patterns whose secret made the signature. */
+async function signersOf(body: string, signature: string, verifiers: readonly Verifier[]): Promise<string[]> {
+  if (body === "") return [];
+  const signers: string[] = [];
+  for (const { pattern, webhooks } of verifiers)
+    if (await webhooks.verify(body, signature)) signers.push(pattern);
+  return signers;
 }
 
 function keepOnlyOurs(event: Event, deps: ReceiverDeps): Event {

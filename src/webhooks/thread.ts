@@ -57,7 +57,8 @@ export function threadTick(
     },
     ...(later.notBefore === undefined ? {} : { notBefore: later.notBefore }),
     merge: {
-      tag: lane,
+      // By its name too: whoever may sign for one repository must not touch the ticks of another.
+      tag: `${lane} ${thread.repository.fullName.toLowerCase()}`,
       fold: (waiting, fresh) => ({ ...fresh, delivered: both(waiting.delivered, fresh.delivered) }),
     },
     maxAttempts: 300,

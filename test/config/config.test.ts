@@ -51,7 +51,8 @@ describe("the example", () => {
     expect(config.forge).toEqual({
       url: "https://git.example.org",
       token: "token-of-the-bot",
-      webhookSecrets: ["hook-secret"],
+      rightsToken: "token-of-the-bot",
+      webhookSecrets: [{ pattern: "*", secret: "hook-secret" }],
       repositories: ["acme/*"],
       caFile: join(dir, "ca.pem"),
       pollMs: 60_000,
@@ -97,8 +98,12 @@ describe("the example", () => {
     const paths = shown(parse(EXAMPLE), "").map((each) =>
       each.replace("agents.allegro", "agents.NAME").replace("checks.acme/*", "checks.REPOSITORIES"),
     );
-    const keys = CONFIG_KEYS.map((each) => each.path).filter((each) => !/(token|secret)_file$/.test(each));
-    expect([...paths, "agents.NAME.command"].sort()).toEqual(keys.sort());
+    const keys = CONFIG_KEYS.map((each) => each.path).filter((each) => !/(token|secrets?)_file$/.test(each));
+    // They stand in comments: one takes another's place, one needs an account of its own.
+    const others = ["rights_token", "webhook_secrets"];
+    for (const other of others) expect(EXAMPLE).toContain(`  # ${other}: `);
+    const all = [...paths, "agents.NAME.command", ...others.map((other) => `forge.${other}`)];
+    expect(all.sort()).toEqual(keys.sort());
   });
 
   test("shows the defaults of pit, publish, uids, limits and an agent's limits", () => {
@@ -439,10 +444,51 @@ describe("where values come from", () => {
 
   test("takes several webhook secrets while they rotate", () => {
     expect(load(BASICS.replace("hook-secret", "[new-one, old-one]")).forge.webhookSecrets).toEqual([
-      "new-one",
-      "old-one",
+      { pattern: "*", secret: "new-one" },
+      { pattern: "*", secret: "old-one" },
     ]);
     expect(faults(BASICS.replace("hook-secret", "[]"))[0]).toMatch(/^forge\.webhook_secret: is empty/);
+  });
+});
+
+describe("a webhook secret for each pattern", () => {
+  const many = (text: string) => BASICS.replace("webhook_secret: hook-secret", text);
+
+  test("is taken from the file, and from files", () => {
+    writeFileSync(join(dir, "dev.secret"), "of-dev\n");
+    const text = many(
+      'webhook_secrets: {"acme/*": [new-one, old-one], acme/my.app: of-app}, webhook_secrets_file: {"dev/*": ./dev.secret}',
+    );
+    const config = load(text);
+    expect(config.forge.webhookSecrets).toEqual([
+      { pattern: "acme/*", secret: "new-one" },
+      { pattern: "acme/*", secret: "old-one" },
+      { pattern: "acme/my.app", secret: "of-app" },
+      { pattern: "dev/*", secret: "of-dev" },
+    ]);
+    expect(config.secrets).toEqual(expect.arrayContaining(["new-one", "old-one", "of-app", "of-dev"]));
+  });
+
+  test.each([
+    ['webhook_secrets: {"acme/*": hunter22, "dev/*": hunter22}', "no two of them the same"],
+    ["webhook_secrets: {acme: hunter22}", "is not a secret for each owner/repo"],
+    ["webhook_secrets: {}", "is not a secret for each owner/repo"],
+    ['webhook_secret: hunter22, webhook_secrets: {"acme/*": other}', "must go"],
+    ['webhook_secrets: {"acme/*": a}, webhook_secrets_file: {"acme/*": b}', "has it as well"],
+    ['webhook_secrets_file: {"acme/*": ./gone}', "cannot be read"],
+  ])("is refused without a quote: %s", (text, words) => {
+    expect(faults(many(text)).join()).toContain(words);
+    expect(faults(many(text)).join()).not.toContain("hunter22");
+  });
+
+  test("is no agent's to be given, nor is the token that reads rights", () => {
+    const given = many('rights_token: of-rights, webhook_secrets: {"acme/*": of-acme}');
+    for (const value of ["of-acme", "of-rights"])
+      expect(faults(`${given}agents: {a: {command: [x], args: [${value}], backend: process}}`)).not.toEqual(
+        [],
+      );
+    expect(load(given).secrets).toContain("of-rights");
+    expect(load(given).forge.rightsToken).toBe("of-rights");
   });
 });
 

@@ -108,7 +108,15 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     config: {
       dataDir: data,
       missionsDir: missions,
-      forge: { url: server.url, token: TOKEN, webhookSecrets: [], repositories: [], caFile: null, pollMs: 0 },
+      forge: {
+        url: server.url,
+        token: TOKEN,
+        rightsToken: TOKEN,
+        webhookSecrets: [],
+        repositories: [],
+        caFile: null,
+        pollMs: 0,
+      },
       agents,
       checks,
       limits: {

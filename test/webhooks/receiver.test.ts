@@ -27,7 +27,7 @@ async function serve(more: Partial<ReceiverDeps> = {}): Promise<void> {
   const web = express();
   web.use(
     createReceiver({
-      secrets: [RECORDED_SECRET],
+      secrets: [{ pattern: "*", secret: RECORDED_SECRET }],
       db: rig.db,
       queue: rig.queue,
       log,
@@ -188,12 +188,47 @@ describe("401", () => {
   });
 
   it("is not the answer to the second secret while secrets rotate", async () => {
-    await serve({ secrets: ["the-new-secret", RECORDED_SECRET] });
+    const both = ["the-new-secret", RECORDED_SECRET];
+    await serve({ secrets: both.map((secret) => ({ pattern: "*", secret })) });
     expect((await deliver(COMMENT)).status).toBe(202);
     const withNew = { "X-Hub-Signature-256": sign(COMMENT.body, "the-new-secret") };
     expect((await deliver(COMMENT, withNew)).status).toBe(202);
     const withOther = { "X-Hub-Signature-256": sign(COMMENT.body, "a-third-secret") };
     expect((await deliver(COMMENT, withOther)).status).toBe(401);
+  });
+});
+
+describe("a secret for some repositories", () => {
+  const secrets = [
+    { pattern: "acme/other", secret: "the-secret-of-other" },
+    { pattern: "acme/*", secret: "the-secret-of-acme" },
+    { pattern: "dev/*", secret: "the-secret-of-dev" },
+  ];
+  const by = (secret: string) => ({ "X-Hub-Signature-256": sign(COMMENT.body, secret) });
+
+  it("signs for those that its pattern matches, and for no other", async () => {
+    await serve({ secrets, isServed: () => true });
+    expect((await deliver(COMMENT, by("the-secret-of-acme"))).status).toBe(202);
+    for (const other of ["the-secret-of-other", "the-secret-of-dev"])
+      expect((await deliver(COMMENT, by(other))).status).toBe(401);
+    expect(jobs()).toHaveLength(1);
+  });
+
+  it("does not touch the ticks of another by naming its id", async () => {
+    await serve({ secrets, isServed: () => true });
+    expect((await deliver(COMMENT, by("the-secret-of-acme"))).status).toBe(202);
+    const forged = JSON.parse(COMMENT.body);
+    forged.repository.full_name = "acme/other";
+    forged.comment.body = "/lazarus destroy --force";
+    const body = JSON.stringify(forged);
+    const signature = { "X-Hub-Signature-256": sign(body, "the-secret-of-other") };
+    expect((await deliver({ ...COMMENT, body }, signature)).status).toBe(202);
+    const [first, second] = rig.payloads("thread");
+    expect(first?.repository.fullName).not.toBe("acme/other");
+    expect(Object.values(first?.delivered ?? {})).toEqual([
+      expect.not.objectContaining({ isDisputed: true }),
+    ]);
+    expect(second?.repository).toEqual({ id: first?.repository.id, fullName: "acme/other" });
   });
 });
 

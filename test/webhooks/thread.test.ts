@@ -249,6 +249,19 @@ it("believes no text of an issue of which two deliveries differ", () => {
   expect(rig.payloads("thread")).toMatchObject([{ delivered: { 5: { body: "b", issue: "" } } }]);
 });
 
+describe("a tick of another name than its repository has", () => {
+  it.each([
+    ["another repository", () => rig.standIn.people.createRepository("acme/other")],
+    ["none", async () => {}],
+  ])("is looked at under that name alone, where there is %s: it may be forged", async (_what, prepare) => {
+    await prepare();
+    const id = await say("dev", "/lazarus help");
+    comment(id).body = "/lazarus stop";
+    await tick({ [id]: "/lazarus stop" }, { repository: { id: rig.repository.id, fullName: "acme/other" } });
+    expect(commands()).toEqual([]);
+  });
+});
+
 describe("a forge that says 404 of what is there", () => {
   it.each([
     ["the repository", /\/repos\/acme\/app$|\/repositories\/\d+$/],

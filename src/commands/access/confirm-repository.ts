@@ -36,15 +36,20 @@ export type Located =
 export async function locate(known: RepositoryRef, deps: LocateDeps): Promise<Located> {
   const byName = await deps.forge.repository(nameOf(known));
   const found = byName?.id === known.id ? byName : await deps.forge.repositoryById(known.id);
-  const name = found === null ? null : parseRepositoryName(found.fullName);
-  if (found === null || name === null) {
+  if (found === null) {
     const [kind, what] =
       byName === null
         ? (["gone", "there is no repository of that name that I may read"] as const)
         : (["replaced", "the repository of that name is another one now"] as const);
     return lose(known, { kind, why: `${known.fullName}: ${what}` }, deps);
   }
-  if (!deps.rights.isServed(found.fullName)) {
+  return settle(known, found, deps);
+}
+
+/** What follows from where a repository was found. */
+export function settle(known: RepositoryRef, found: Repository, deps: Omit<LocateDeps, "forge">): Located {
+  const name = parseRepositoryName(found.fullName);
+  if (name === null || !deps.rights.isServed(found.fullName)) {
     const called = found.fullName === known.fullName ? "" : ` is called ${found.fullName} now, which`;
     return lose(
       known,
@@ -56,7 +61,11 @@ export async function locate(known: RepositoryRef, deps: LocateDeps): Promise<Lo
   return { kind: "here", name, repository: found };
 }
 
-function lose(known: RepositoryRef, lost: Exclude<Located, { kind: "here" }>, deps: LocateDeps): Located {
+function lose(
+  known: RepositoryRef,
+  lost: Exclude<Located, { kind: "here" }>,
+  deps: Pick<LocateDeps, "renames">,
+): Located {
   deps.renames.lost(known, lost.why);
   return lost;
 }
