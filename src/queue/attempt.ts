@@ -116,7 +116,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     at: { claim: NamedLease; worker: Worker; error: unknown; inOutage: boolean },
   ): void {
     const { claim, error, worker, inOutage } = at;
-    const counted = job.attempt - job.outages;
+    const counted = job.attempt - job.outages - job.interruptions;
     const most = isBug(error) ? Math.min(job.maxAttempts, MOST_FOR_BUGS) : job.maxAttempts;
     if (!isRetryable(error) || (counted >= most && !inOutage)) {
       bury({ claim, kind: job.kind, job, fault: null }, error, worker);

@@ -22,7 +22,7 @@ export interface Claimed {
 
 /** The columns every row that is handed out is made of. */
 export const CLAIM_COLUMNS =
-  "id, kind, key, lane, payload, notes, attempt, outages, max_attempts AS maxAttempts, put_at AS putAt";
+  "id, kind, key, lane, payload, notes, attempt, outages, interruptions, kills, max_attempts AS maxAttempts, put_at AS putAt";
 
 const claimRow = z.object({
   id: z.string(),
@@ -33,6 +33,8 @@ const claimRow = z.object({
   notes: z.string(),
   attempt: z.number(),
   outages: z.number(),
+  interruptions: z.number(),
+  kills: z.number(),
   maxAttempts: z.number(),
   putAt: z.number(),
 });

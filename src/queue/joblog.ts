@@ -1,7 +1,6 @@
 import { LazarusError } from "../errors.ts";
-import { JOBS, type JobKind, type JobPayload, type QueueName } from "../protocol/jobs.ts";
+import { JOBS, type JobKind, type JobPayload } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
-import { BACKOFF } from "./backoff.ts";
 import {
   CLAIM_COLUMNS,
   type Claimed,
@@ -13,23 +12,11 @@ import {
   parseNotes,
   toClaimed,
 } from "./job-row.ts";
+import { asParameters, MOST_KILLS, NEXT, type Search } from "./next-job.ts";
 import { JOB_STATES, type JobRow, type JobState, type NewJob } from "./queue.ts";
 
 /** How often a job is tried where `put` does not say. */
 export const DEFAULT_MAX_ATTEMPTS = 12;
-/**
- * How many attempts may be cut short by a kill on top of `maxAttempts`: no command is lost, none kills us for
- * ever.
- */
-export const INTERRUPTIONS_FORGIVEN = 3;
-
-/** What may be claimed: due at `now` (epoch ms), in no busy lane, of no kind in `skip`. */
-export interface Search {
-  readonly queue: QueueName;
-  readonly now: number;
-  readonly busyLanes: readonly string[];
-  readonly skip: readonly JobKind[];
-}
 
 /** Why and when (epoch ms) a job left or was put off. */
 export interface Because {
@@ -56,7 +43,7 @@ export interface JobLog {
   dead(claim: NamedLease, because: Because): boolean;
   giveBack(claim: NamedLease): boolean;
   /** Takes every lease back. Only for the one process that works, before its first claim. */
-  recover(): number;
+  recover(now: number): number;
   /** Answers the ids of those that waited and of those that ran. */
   end(
     match: { readonly lane: string; readonly kinds: readonly JobKind[] },
@@ -75,29 +62,6 @@ export interface JobLog {
 }
 
 const HELD = "id = @id AND lease = @lease AND state = 'running'";
-
-/** No retry waits longer than this: one that seems to was put off before the wall clock was set back. */
-const LONGEST_PAUSE_MS = BACKOFF.capMs * (1 + BACKOFF.jitter);
-/**
- * A job that was put so much later than now was put before the wall clock was set back: it has waited long
- * enough.
- */
-const SET_BACK_MS = 1_000;
-const IS_DUE = `(j.not_before <= @now OR
-  CASE j.attempt WHEN 0 THEN j.put_at > @now + ${SET_BACK_MS} ELSE j.not_before > @now + ${LONGEST_PAUSE_MS} END)`;
-
-// Why `holding` is enough: what is due and untried never blocks, it is simply taken first, being earlier in
-// the order.
-const NEXT = `
-  FROM jobs AS j INDEXED BY jobs_next
-  WHERE j.queue = @queue AND j.state = 'waiting' AND ${IS_DUE}
-    AND j.lane NOT IN (SELECT value FROM json_each(@busy))
-    AND j.kind NOT IN (SELECT value FROM json_each(@skip))
-    AND NOT EXISTS (
-      SELECT 1 FROM jobs AS b INDEXED BY jobs_holding
-      WHERE b.queue = j.queue AND b.lane = j.lane AND (b.state = 'running' OR (b.state = 'waiting' AND b.attempt > 0))
-        AND (b.state = 'running' OR b.urgent > j.urgent OR (b.urgent = j.urgent AND b.seq < j.seq)))
-  ORDER BY j.urgent DESC, j.seq LIMIT 1`;
 
 /** Prepares every statement of the job log on an open registry. */
 export function openJobLog(db: Db): JobLog {
@@ -130,17 +94,18 @@ export function openJobLog(db: Db): JobLog {
     ),
     putOff: sql.prepare(
       `UPDATE jobs SET state = 'waiting', not_before = @at, error = @error, lease = NULL, lease_until = NULL,
-         outages = outages + @outage, in_outage = @outage WHERE ${HELD}`,
+         kills = 0, outages = outages + @outage, in_outage = @outage WHERE ${HELD}`,
     ),
     resume: sql.prepare(
       `UPDATE jobs INDEXED BY jobs_in_outage SET in_outage = 0, not_before = min(not_before, @now)
          WHERE in_outage = 1 AND state = 'waiting'`,
     ),
     giveBack: sql.prepare(
-      `UPDATE jobs SET state = 'waiting', lease = NULL, lease_until = NULL WHERE ${HELD}`,
+      `UPDATE jobs SET state = 'waiting', interruptions = interruptions + 1, lease = NULL, lease_until = NULL WHERE ${HELD}`,
     ),
     recover: sql.prepare(
-      "UPDATE jobs SET state = 'waiting', lease = NULL, lease_until = NULL WHERE state = 'running'",
+      `UPDATE jobs SET state = 'waiting', not_before = @now, interruptions = interruptions + 1, kills = kills + 1,
+         lease = NULL, lease_until = NULL WHERE state = 'running'`,
     ),
     open: sql.prepare(
       `SELECT id, state FROM jobs INDEXED BY jobs_open WHERE lane = @lane AND state IN ('waiting','running')
@@ -150,7 +115,7 @@ export function openJobLog(db: Db): JobLog {
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error, lease = NULL, lease_until = NULL WHERE id = @id",
     ),
     retry: sql.prepare(
-      "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
+      "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
     ),
     drop: sql.prepare(
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error WHERE id = @id AND state IN ('waiting','dead')",
@@ -215,8 +180,8 @@ export function openJobLog(db: Db): JobLog {
     const row = parseClaimRow(found);
     const named = { id: row.id, lease: lease.name };
     statements.take.run({ ...named, until: lease.until });
-    if (row.attempt - row.outages >= row.maxAttempts + INTERRUPTIONS_FORGIVEN) {
-      const fault = `Lazarus ended or was killed again and again while it was at work on this (${row.attempt} attempts)`;
+    if (row.kills >= MOST_KILLS) {
+      const fault = `Lazarus was killed ${row.kills} times in a row while it was at work on this`;
       return { ...toClaimed(row, named), fault };
     }
     return toClaimed({ ...row, attempt: row.attempt + 1 }, named);
@@ -240,7 +205,7 @@ export function openJobLog(db: Db): JobLog {
       statements.putOff.run({ ...claim, ...because, outage: Number(inOutage) }).changes === 1,
     dead: (claim, because) => statements.leave.run({ ...claim, state: "dead", ...because }).changes === 1,
     giveBack: (claim) => statements.giveBack.run(claim).changes === 1,
-    recover: () => statements.recover.run().changes,
+    recover: (now) => statements.recover.run({ now }).changes,
     end(match, because) {
       const rows = statements.open.all({ lane: match.lane, kinds: JSON.stringify(match.kinds) }) as {
         id: string;
@@ -272,15 +237,6 @@ export function openJobLog(db: Db): JobLog {
       const at = statements.nextDue.get(now);
       return typeof at === "number" ? at : null;
     },
-  };
-}
-
-function asParameters(search: Search): Record<string, string | number> {
-  return {
-    queue: search.queue,
-    now: search.now,
-    busy: JSON.stringify(search.busyLanes),
-    skip: JSON.stringify(search.skip),
   };
 }
 

@@ -5,24 +5,10 @@ import type { Db } from "../store/db.ts";
 import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
 import { Burst } from "./burst.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
-import { type JobLog, openJobLog, type Search } from "./joblog.ts";
+import { type JobLog, openJobLog } from "./joblog.ts";
+import type { LocalQueueOptions } from "./local-options.ts";
+import type { Search } from "./next-job.ts";
 import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
-
-export interface LocalQueueOptions {
-  readonly db: Db;
-  readonly clock: Clock;
-  readonly log: QueueLog;
-  /** For the jitter of retries: 0 to 1. */
-  readonly random?: () => number;
-  /** How long a lease lasts without being extended; it is extended three times as often. */
-  readonly leaseMs?: number;
-  /** Handlers at once, per queue; 8 where not said. */
-  readonly concurrency?: Partial<Record<QueueName, number>>;
-  /** How often to look whether another process has put something. */
-  readonly pollMs?: number;
-  /** Takes secrets out of error texts before they are kept and logged. */
-  readonly redact?: (text: string) => string;
-}
 
 const DEFAULTS = { concurrency: 8, leaseMs: 60_000, pollMs: 200 } as const;
 /** A long wait is cut, so that a wall clock that was set forward is noticed. */
@@ -127,7 +113,7 @@ class LocalQueue implements Queue {
       if (handler !== undefined) this.#workers.set(kind, { handler, options });
     }
     if (first) {
-      const taken = this.#db.transaction(() => this.#jobs.recover());
+      const taken = this.#db.transaction(() => this.#jobs.recover(this.#clock.now()));
       if (taken > 0) this.#log.info({ jobs: taken }, "took back jobs that an earlier process was at work on");
       this.#foreignVersion = this.#db.foreignVersion();
       this.#poll();
@@ -246,7 +232,8 @@ class LocalQueue implements Queue {
     if (skip.length === kinds.length) return;
     const here = [...this.#running.values()].filter((one) => one.queue === queue);
     const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - here.length;
-    const search: Search = { queue, now, busyLanes: here.map((one) => one.lane), skip };
+    const isAlone = this.#running.size === 0;
+    const search: Search = { queue, now, busyLanes: here.map((one) => one.lane), skip, isAlone };
     // Asked without a transaction first: an idle look takes no write lock.
     if (free <= 0 || !this.#jobs.hasNext(search)) return;
     for (const claimed of this.#db.transaction(() => this.#claim(search, free))) this.#start(queue, claimed);
@@ -255,7 +242,11 @@ class LocalQueue implements Queue {
   #claim(search: Search, free: number): Claimed[] {
     const claimed: Claimed[] = [];
     while (claimed.length < free) {
-      const one = this.#jobs.claim(search, { name: crypto.randomUUID(), until: search.now + this.#leaseMs });
+      const isAlone = search.isAlone && claimed.length === 0;
+      const one = this.#jobs.claim(
+        { ...search, isAlone },
+        { name: crypto.randomUUID(), until: search.now + this.#leaseMs },
+      );
       if (one === undefined) break;
       const worker = this.#workers.get(one.kind as JobKind);
       if (one.fault === null) claimed.push(one);

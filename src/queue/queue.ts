@@ -92,6 +92,8 @@ export interface Job<K extends JobKind> {
   readonly attempt: number;
   /** How many of the attempts failed in an outage, and do not count. */
   readonly outages: number;
+  /** How many of them ended because Lazarus did, and do not count. */
+  readonly interruptions: number;
   readonly maxAttempts: number;
   readonly putAt: number;
   /** What an earlier attempt wrote down with `note`; `{}` at first. */

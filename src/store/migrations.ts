@@ -221,8 +221,13 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE cells ADD COLUMN released_secrets TEXT;
   `,
-  // 10: why nothing can be published to a cell's repository.
+  // 10: why nothing can be published to a cell's repository. How many attempts ended because Lazarus did, and
+  // how many of them in a row.
   `
   ALTER TABLE cells ADD COLUMN repository_trouble TEXT;
+  ALTER TABLE jobs ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN kills INTEGER NOT NULL DEFAULT 0;
+  DROP INDEX jobs_next;
+  CREATE INDEX jobs_next ON jobs (queue, urgent DESC, seq, not_before, lane, kind, kills) WHERE state = 'waiting';
   `,
 ];

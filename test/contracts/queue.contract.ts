@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Clock, systemClock } from "../../src/clock.ts";
 import { LazarusError } from "../../src/errors.ts";
-import type { Handler, JobRow, NewJob, Queue } from "../../src/queue/queue.ts";
+import type { Handler, Job, JobRow, NewJob, Queue } from "../../src/queue/queue.ts";
 import { type Db, openDb } from "../../src/store/db.ts";
 import { createFakeClock, type FakeClock } from "../fakes/clock.ts";
 import { PROGRAMS } from "../fakes/programs.ts";
@@ -637,17 +637,76 @@ export function queueContract(name: string, make: MakeQueue): void {
         await until("this process has worked it", () => started.length === 1);
       });
 
-      it("do not forgive a job that kills them for ever", async () => {
-        const id = putId(admit(1, { maxAttempts: 1 }));
-        for (let kills = 0; kills < 10 && row(id)?.state !== "dead"; kills++) {
-          queue.work({ admit: () => new Promise(() => {}) });
-          await until("it runs or is dead", () => row(id)?.state !== "waiting");
-          const closing = queue.close(0);
-          await clock.advance(1);
-          await closing;
-          queue = make({ db, clock });
+      /** As a kill leaves it: the work of the old one is never heard of again. */
+      const dieAndStart = () => {
+        queue = make({ db, clock });
+      };
+      const hang = { admit: () => new Promise<undefined>(() => {}) };
+
+      const put = (maxAttempts: number) =>
+        putId({
+          ...{ kind: "scrubbed", key: "k", lane: "cell:1", payload: { cellId: "a" }, maxAttempts },
+        } as never);
+      /** One more process that is killed in the middle of the job. */
+      const killAt = async (attempt: number) => {
+        const other = spawnMode("hang-in-handler");
+        await until("its handler runs", () => other.said().endsWith(`attempt ${attempt}\n`));
+        await killed(other.child);
+      };
+
+      it("give up what kills them three times in a row, however many attempts it has", async () => {
+        const id = put(100);
+        for (const attempt of [1, 2, 3]) await killAt(attempt);
+        queue.work({ scrubbed });
+        await queue.idle();
+        expect(row(id)).toMatchObject({ state: "dead" });
+        expect(row(id)?.error).toContain("killed 3 times in a row");
+        expect(queue.retry(id)).toBe(true);
+        await queue.idle();
+        expect(row(id)?.state).toBe("done");
+      });
+
+      it("do not count a kill as an attempt, nor one before an attempt that came to an end", async () => {
+        const id = put(2);
+        for (const attempt of [1, 2]) await killAt(attempt);
+        queue.work({
+          scrubbed: () => Promise.reject(new LazarusError("git", "not now", { retryable: true })),
+        });
+        await until("it is put off", () => row(id)?.error === "not now");
+        expect(row(id)?.state).toBe("waiting");
+        await queue.close(0);
+        db.sql.prepare("UPDATE jobs SET not_before = 0").run();
+        for (const attempt of [4, 5]) await killAt(attempt);
+        queue = make({ db, clock });
+        queue.work({ scrubbed });
+        await queue.idle();
+        expect(row(id)).toMatchObject({ state: "done", attempt: 6 });
+      });
+
+      it("try what was at work twice when they were killed by itself, and what else was there lives on", async () => {
+        const ids = [1, 2, 3].map((n) => putId(admit(n, { lane: `cell:${n}` })));
+        const killer = ids[1];
+        const running = () => ids.filter((id) => row(id)?.state === "running");
+        for (let kills = 0; kills < 2; kills++) {
+          queue.work(hang);
+          await until("all run", () => running().length === 3);
+          dieAndStart();
         }
-        expect(row(id)).toMatchObject({ state: "dead", error: expect.stringContaining("again and again") });
+        const ended: string[] = [];
+        const once = {
+          admit: async (job: Job<"admit">) => {
+            expect(running()).toEqual([job.id]);
+            if (job.id === killer) return new Promise<undefined>(() => {});
+            ended.push(job.id);
+            return undefined;
+          },
+        };
+        queue.work(once);
+        await until("the killer runs alone", () => running().join() === killer);
+        dieAndStart();
+        queue.work(once);
+        await until("the others have ended", () => ended.length === 2);
+        expect(row(killer ?? "")?.state).toBe("dead");
       });
     });
   });

@@ -393,6 +393,7 @@ export function jobOf<K extends JobKind>(
     payload,
     attempt: 1,
     outages: 0,
+    interruptions: 0,
     maxAttempts: 10,
     putAt: 0,
     notes: {},
