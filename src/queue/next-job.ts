@@ -3,7 +3,7 @@ import { BACKOFF } from "./backoff.ts";
 
 /** A job at which Lazarus was killed so often in a row is what kills it: no other reason lasts. */
 export const MOST_KILLS = 3;
-/** Before the last of these it is tried, if possible, where nothing else is at work that could be the reason. */
+/** Before the last of these it is tried, if possible, where nothing else is at work. */
 const ALONE_FROM = MOST_KILLS - 1;
 /** It waits for that no longer than this. */
 const ALONE_WAIT_MS = 60_000;
