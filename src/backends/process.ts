@@ -11,12 +11,14 @@ import type {
 } from "./backend.ts";
 import { runChild } from "./os/child.ts";
 import { resolveCommand } from "./os/executable.ts";
-import { endProcesses, type IsAsked } from "./os/kill.ts";
-import { bootId, isAlive, processesOf, readStat, toInfo } from "./os/proc.ts";
+import { endProcesses, type Quarry } from "./os/kill.ts";
+import { bootId, isAlive, readStat, toInfo } from "./os/proc.ts";
+import { processesOf } from "./os/scan.ts";
 import { execText } from "./os/shell-text.ts";
 import { childScript, shellNoise, shimLimits } from "./os/shim.ts";
 import { startRun } from "./os/spawn.ts";
 import { readExitFile, writeKilled } from "./os/state-files.ts";
+import { killLeader, killUser, strikes } from "./os/strike.ts";
 import { asUser } from "./os/user.ts";
 
 const NOTE =
@@ -72,21 +74,24 @@ export function observeRun(handle: Handle): Observation {
 }
 
 /** Whatever lives of a cell: of its session, with its name in the environment, or of its own user. */
-export function leftoversOf(cellId: string, handle: Handle | null): ProcessInfo[] {
-  return processesOf({ cellId, leader: handle, byMarker: true, uid: handle?.uid }).map(toInfo);
+export async function leftoversOf(cellId: string, handle: Handle | null): Promise<ProcessInfo[]> {
+  return (await processesOf({ cellId, leader: handle, byMarker: true, uid: handle?.uid })).map(toInfo);
 }
 
-/**
- * Ends everything a run started and sees to it that there is an exit record; `isAsked`: see `endProcesses`.
- */
+/** Ends everything a run started and sees to it that there is an exit record. */
 export async function stopRun(
   handle: Handle,
   graceMs: number,
-  how: { readonly clock: Clock; readonly isAsked?: IsAsked },
+  how: { readonly clock: Clock } & Pick<Quarry, "isAsked" | "strike">,
 ): Promise<ProcessInfo[]> {
   const { cellId, uid } = handle;
   const find = () => processesOf({ cellId, leader: handle, byMarker: true, uid });
-  const left = await endProcesses(find, graceMs, how.isAsked);
+  const strike = strikes(
+    async () => killLeader(handle),
+    how.strike ?? (async () => {}),
+    () => killUser(uid ?? 0),
+  );
+  const left = await endProcesses({ ...how, find, strike }, graceMs);
   if (observeRun(handle).kind === "gone") writeKilled(handle.stateDir, handle.run, how.clock.now());
   return left.map(toInfo);
 }

@@ -49,6 +49,11 @@ git update-ref HEAD $(git commit-tree -p HEAD -m bomb $t)`,
     tries: "60 sparse files of 2 TB in all",
     script: `echo a > a; ${COMMIT}; cd "$LAZARUS_ARTIFACTS"; for n in $(seq 60); do truncate -s 35G s$n; done`,
   },
+  {
+    id: "14.8",
+    tries: "300 shells that fork for ever and ignore TERM",
+    script: `echo a > a; ${COMMIT}; for n in $(seq 300); do sh -c 'trap "" TERM HUP INT; while :; do sleep 0.2; done' & done`,
+  },
 ];
 
 /** The contract of `/healthz`, and how much more memory one burden may cost `serve`. */

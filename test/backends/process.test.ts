@@ -2,7 +2,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { argumentsOf, bootId, isAlive, processesOf, readStat } from "../../src/backends/os/proc.ts";
+import { argumentsOf, bootId, isAlive, readStat } from "../../src/backends/os/proc.ts";
+import { processesOf } from "../../src/backends/os/scan.ts";
 import { execText } from "../../src/backends/os/shell-text.ts";
 import { shimScript } from "../../src/backends/os/shim.ts";
 import { backendError } from "../../src/backends/os/spawn.ts";
@@ -177,19 +178,20 @@ describe("/proc", () => {
   it("matches the whole marker, in what may be many", async () => {
     const env = { LAZARUS_CELL: "abc-longer", OTHER: "LAZARUS_CELL=abc" };
     const child = spawn("sleep", ["60"], { env: { ...env, PATH: "/usr/bin:/bin" } });
-    const of = (cellId: string) =>
-      processesOf({ cellId, leader: null, byMarker: true }).map((one) => one.pid);
-    await until("it is found by its own", () => of("abc-longer").includes(child.pid ?? 0));
-    expect(of("abc")).toEqual([]);
+    const of = async (cellId: string) =>
+      (await processesOf({ cellId, leader: null, byMarker: true })).map((one) => one.pid);
+    await until("it is found by its own", async () => (await of("abc-longer")).includes(child.pid ?? 0));
+    expect(await of("abc")).toEqual([]);
     child.kill("SIGKILL");
   });
 
-  it("never names the program that asks, or what it descends from", () => {
+  it("never names the program that asks, or what it descends from", async () => {
     const leader = readStat(process.pid);
     const session = leader?.session ?? 0;
     const first = readStat(session);
     const identity = { pid: session, startTicks: first?.startTicks ?? 0, bootId: bootId() };
-    const pids = processesOf({ cellId: "none", leader: identity, byMarker: false }).map((one) => one.pid);
+    const found = await processesOf({ cellId: "none", leader: identity, byMarker: false });
+    const pids = found.map((one) => one.pid);
     expect(pids).not.toContain(process.pid);
     expect(pids).not.toContain(process.ppid);
   });

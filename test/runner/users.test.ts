@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { processesOf, toInfo } from "../../src/backends/os/proc.ts";
+import { toInfo } from "../../src/backends/os/proc.ts";
+import { processesOf } from "../../src/backends/os/scan.ts";
 import { asUser } from "../../src/backends/os/user.ts";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
 import { BRIEF, createRunnerRig, LIMITS, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
@@ -132,9 +133,9 @@ describe("a cell's own user", needs("root"), () => {
   });
 
   /** Commands of the live processes of a cell's user. */
-  function living(cell: CellSpec): string[] {
+  async function living(cell: CellSpec): Promise<string[]> {
     const { user, id: cellId } = cell;
-    const found = processesOf({ cellId, leader: null, byMarker: false, uid: user?.uid ?? null });
+    const found = await processesOf({ cellId, leader: null, byMarker: false, uid: user?.uid ?? null });
     return found.map((one) => toInfo(one).command);
   }
 
@@ -146,20 +147,23 @@ describe("a cell's own user", needs("root"), () => {
     });
     const cells = [rig.spec(base), rig.spec(base)];
     for (const cell of cells) await rig.start(cell);
-    const sleepers = (cell: CellSpec) => living(cell).filter((command) => command === "sleep 60").length;
-    await until("both cells are full", () => cells.every((cell) => sleepers(cell) >= 37));
-    for (const cell of cells) expect(living(cell).length).toBeLessThanOrEqual(40);
+    const sleepers = async (cell: CellSpec) =>
+      (await living(cell)).filter((command) => command === "sleep 60").length;
+    for (const cell of cells) {
+      await until("it is full", async () => (await sleepers(cell)) >= 37);
+      expect((await living(cell)).length).toBeLessThanOrEqual(40);
+    }
     for (const cell of cells)
       await rig.perform("stop", { cellId: cell.id, run: 1, user: cell.user, handle: null, why: "enough" });
     expect(rig.said("run-ended").flatMap((end) => end.leftovers)).toEqual([]);
-    expect(cells.flatMap(living)).toEqual([]);
+    for (const cell of cells) expect(await living(cell)).toEqual([]);
   });
 
   it("is ended with all it started, also what hid its marker and its session", async () => {
     rig.agent("setsid env -i /bin/sh -c 'while :; do sleep 1; done' & sleep 0.2; exit 0");
     const cell = rig.spec(base);
     expect((await rig.runToEnd(cell)).leftovers).toEqual([]);
-    expect(living(cell)).toEqual([]);
+    expect(await living(cell)).toEqual([]);
   });
 
   it("owns what was copied from the home's template", async () => {

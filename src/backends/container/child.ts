@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { ChildEnd, ChildSpec } from "../backend.ts";
 import { CHILD_NAME } from "../os/child.ts";
 import { endProcesses } from "../os/kill.ts";
-import { processesOf } from "../os/proc.ts";
+import { processesOf } from "../os/scan.ts";
 import { execText } from "../os/shell-text.ts";
 import { childScript } from "../os/shim.ts";
 import { openRegular, spawnShell } from "../os/spawn.ts";
@@ -47,7 +47,7 @@ export async function runContainerToEnd(plan: ChildPlan): Promise<ChildEnd> {
   let forced: "time" | "size" | null = null;
   const end = async () => {
     const find = () => processesOf({ cellId: spec.cellId, leader: identity, byMarker: false });
-    await endProcesses(find, 0);
+    await endProcesses({ find }, 0);
     await removeContainers(plan.engine, spec.cellId, plan.run);
   };
   let ending: Promise<void> | null = null;

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from "../../clock.ts";
 import { LazarusError } from "../../errors.ts";
 import type { Backend, BackendCheck, Handle, ProcessInfo, RunSpec, Surroundings } from "../backend.ts";
 import { endProcesses } from "../os/kill.ts";
-import { processesOf } from "../os/proc.ts";
+import { processesOf } from "../os/scan.ts";
 import { execText } from "../os/shell-text.ts";
 import { backendError, startRun } from "../os/spawn.ts";
 import { readLock, writeKilled } from "../os/state-files.ts";
@@ -256,14 +256,14 @@ async function stop(engine: Engine, { handle, graceMs, clock }: Stop): Promise<P
     await pause(Math.min(POLL_MS, Math.max(0, deadline - performance.now())));
   }
   // The shim before the container: else it would write down an end that we made.
-  await endProcesses(() => processesOf({ cellId, leader: handle, byMarker: true, uid }), 0);
+  await endProcesses({ find: () => processesOf({ cellId, leader: handle, byMarker: true, uid }) }, 0);
   await removeContainers(engine, cellId);
   if (observeRun(handle).kind === "gone") writeKilled(handle.stateDir, handle.run, clock.now());
   return leftovers(engine, cellId, handle);
 }
 
 async function leftovers(engine: Engine, cellId: string, handle: Handle | null): Promise<ProcessInfo[]> {
-  const processes = leftoversOf(cellId, handle);
+  const processes = await leftoversOf(cellId, handle);
   const containers = await containersOf(engine, cellId);
   // A container may live where /proc does not show it.
   return [...processes, ...containers.map(({ name }) => ({ pid: 0, command: `container ${name}` }))];

@@ -4,9 +4,11 @@ import type { Readable } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import type { ChildEnd, ChildSpec } from "../backend.ts";
 import { endProcesses } from "./kill.ts";
-import { bootId, type Identity, processesOf, readStat } from "./proc.ts";
+import { bootId, type Identity, readStat } from "./proc.ts";
+import { processesOf } from "./scan.ts";
 import type { ShellText } from "./shell-text.ts";
 import { backendError, openRegular, spawnShell } from "./spawn.ts";
+import { killLeader } from "./strike.ts";
 
 /** For people who list processes. */
 export const CHILD_NAME = "lazarus-child";
@@ -62,9 +64,12 @@ async function waitForEnd(spec: ChildSpec, { child, identity }: Spawned): Promis
   // whatever else runs there.
   const end = () =>
     endProcesses(
-      () => processesOf({ cellId: spec.cellId, leader: identity, byMarker: false, also: inside() }),
+      {
+        find: () => processesOf({ cellId: spec.cellId, leader: identity, byMarker: false, also: inside() }),
+        strike: async () => killLeader(identity),
+        isAsked: () => false,
+      },
       0,
-      () => false,
     );
   let timedOut = false;
   const timer = setTimeout(() => {

@@ -20,25 +20,9 @@ export interface Identity {
   readonly bootId: string;
 }
 
-/** Whose processes are looked for. */
-export interface Belonging {
-  readonly cellId: string;
-  /** First process of the session; null: none is known. */
-  readonly leader: Identity | null;
-  /** Whether `LAZARUS_CELL=<id>` in an environment is enough, whatever the session. */
-  readonly byMarker: boolean;
-  /** One more that it began with, in a session of its own: the first process of a namespace. */
-  readonly also?: Identity | null;
-  /** The cell's own user: whatever runs as it is the cell's. Root and our own user are nobody's. */
-  readonly uid?: number | null | undefined;
-}
-
 const MARKER = "LAZARUS_CELL=";
 /** O_CLOEXEC as /proc shows it. */
 const CLOSE_ON_EXEC = 0o2000000;
-const LIST_ROUNDS = 20;
-const BLURRED_MS = 30;
-const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4));
 const COMMAND_CHARACTERS = 200;
 
 /** The kernel's id of this boot. */
@@ -74,28 +58,6 @@ export function readStat(pid: number): ProcessStat | null {
     session: Number(fields[3]),
     startTicks: Number(fields[19]),
   };
-}
-
-/**
- * Every process of this machine that we may see, dead ones included that nobody has reaped yet; `look` is
- * called with each right after it was read. What was forked meanwhile is read as well: else one that forks
- * and ends, again and again, would slip through.
- */
-export function listProcesses(look: (one: ProcessStat) => void = () => {}): ProcessStat[] {
-  const seen = new Set<string>();
-  const found: ProcessStat[] = [];
-  for (let round = 0; round < LIST_ROUNDS; round++) {
-    const fresh = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && !seen.has(name));
-    if (fresh.length === 0) break;
-    for (const name of fresh) {
-      seen.add(name);
-      const stat = readStat(Number(name));
-      if (stat === null) continue;
-      found.push(stat);
-      look(stat);
-    }
-  }
-  return found;
 }
 
 /** Whether it can still do anything. */
@@ -149,91 +111,8 @@ export function toInfo(process: ProcessStat): ProcessInfo {
   return { pid: process.pid, command: line.replace(/\p{Cc}+/gu, " ").slice(0, COMMAND_CHARACTERS) };
 }
 
-/**
- * Every live process of a run or a cell: of the leader's session, marked in its environment, of its own user,
- * or started by one of those. Never this process or one that it descends from.
- */
-export function processesOf(belonging: Belonging): ProcessStat[] {
-  const byUser = userTest(belonging.uid ?? null);
-  const byMarker = belonging.byMarker ? markerTest(belonging.cellId) : () => false;
-  const borne = new Set<number>();
-  const all = listProcesses((one) => {
-    if (isLive(one) && (byUser(one) || byMarker(one))) borne.add(one.pid);
-  });
-  const spared = ancestryOf(process.pid, all);
-  const candidates = all.filter((one) => !spared.has(one.pid));
-  const inSession = sessionTest(belonging, all);
-  const first = candidates.filter(
-    (one) =>
-      inSession(one) ||
-      (one.pid === belonging.also?.pid && one.startTicks === belonging.also.startTicks) ||
-      borne.has(one.pid),
-  );
-  return withDescendants(first, candidates).filter(isLive);
-}
-
-function sessionTest(belonging: Belonging, all: readonly ProcessStat[]): (one: ProcessStat) => boolean {
-  const { leader, cellId } = belonging;
-  if (leader === null || leader.pid <= 0 || leader.bootId !== bootId()) return () => false;
-  const now = all.find((one) => one.pid === leader.pid);
-  if (now !== undefined) {
-    // A number is not given out again while a session bears it: another start time means that ours is empty.
-    return now.startTicks === leader.startTicks ? (one) => one.session === leader.pid : () => false;
-  }
-  return (one) =>
-    one.session === leader.pid &&
-    one.startTicks >= leader.startTicks &&
-    marksOf(one.pid).every((mark) => mark === cellId);
-}
-
-/**
- * A process that is just executing a program has no words and no environment for that instant, nor has one
- * that is just dying: those are looked at again, a little while in all. Kernel threads (children of 2) never
- * have any.
- */
-function markerTest(cellId: string): (one: ProcessStat) => boolean {
-  const deadline = performance.now() + BLURRED_MS;
-  return (one) => {
-    for (;;) {
-      if (marksOf(one.pid).includes(cellId)) return true;
-      if (one.pid === 2 || one.parent === 2) return false;
-      const isBlurred = readProc(one.pid, "environ") === "" && readProc(one.pid, "cmdline") === "";
-      if (!isBlurred) return false;
-      const now = readStat(one.pid);
-      if (now === null || !isLive(now) || performance.now() > deadline) return false;
-      Atomics.wait(NEVER_WOKEN, 0, 0, 1);
-    }
-  };
-}
-
-function userTest(uid: number | null): (one: ProcessStat) => boolean {
-  if (uid === null || uid === 0 || uid === process.getuid?.()) return () => false;
-  return (one) => realUidOf(one.pid) === uid;
-}
-
-function withDescendants(first: readonly ProcessStat[], candidates: readonly ProcessStat[]): ProcessStat[] {
-  const children = new Map<number, ProcessStat[]>();
-  for (const one of candidates) children.set(one.parent, [...(children.get(one.parent) ?? []), one]);
-  const found = new Map<number, ProcessStat>();
-  const open = [...first];
-  for (let one = open.pop(); one !== undefined; one = open.pop()) {
-    if (found.has(one.pid)) continue;
-    found.set(one.pid, one);
-    open.push(...(children.get(one.pid) ?? []));
-  }
-  return [...found.values()];
-}
-
-function ancestryOf(pid: number, all: readonly ProcessStat[]): Set<number> {
-  const parents = new Map(all.map((one) => [one.pid, one.parent]));
-  const found = new Set<number>();
-  for (let at: number | undefined = pid; at !== undefined && at > 0 && !found.has(at); at = parents.get(at)) {
-    found.add(at);
-  }
-  return found;
-}
-
-function readProc(pid: number, file: string, encoding: "latin1" | "utf8" = "latin1"): string | null {
+/** Text of a file of a process; null where it is gone, or somebody else's. */
+export function readProc(pid: number, file: string, encoding: "latin1" | "utf8" = "latin1"): string | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`, encoding);
   } catch {

@@ -4,7 +4,8 @@ import { LazarusError } from "../../errors.ts";
 import type { Backend, BackendCheck, ChildSpec, RunSpec, Surroundings } from "../backend.ts";
 import { runChild } from "../os/child.ts";
 import { resolveCommand } from "../os/executable.ts";
-import type { IsAsked } from "../os/kill.ts";
+import { type IsAsked, signal } from "../os/kill.ts";
+import type { ProcessStat } from "../os/proc.ts";
 import { SCRIPT_FD, type ShellText } from "../os/shell-text.ts";
 import { startRun } from "../os/spawn.ts";
 import { findTool } from "../os/tools.ts";
@@ -59,7 +60,10 @@ export function sandboxBackend(clock: Clock = systemClock): Backend {
     },
     start,
     observe: async (handle) => observeRun(handle),
-    stop: (handle, graceMs) => stopRun(handle, graceMs, { clock, isAsked: isInside(handle.pid) }),
+    stop: (handle, graceMs) => {
+      const isAsked = isInside(handle.pid);
+      return stopRun(handle, graceMs, { clock, isAsked, strike: killFirst(handle.pid) });
+    },
     leftovers: async (cellId, handle) => leftoversOf(cellId, handle),
     runToEnd,
   };
@@ -103,5 +107,14 @@ function isInside(shim: number): IsAsked {
   return (one, all) => {
     const parent = all.find((other) => other.pid === one.parent);
     return one.session !== shim && parent?.session !== shim;
+  };
+}
+
+/** With the first process of a namespace the kernel kills all that is in it, whatever it forks. */
+function killFirst(shim: number): (found: readonly ProcessStat[]) => Promise<void> {
+  return async (found) => {
+    const ours = new Set(found.filter((one) => one.session === shim).map((one) => one.pid));
+    for (const one of found.filter(({ parent, session }) => ours.has(parent) && session !== shim))
+      signal(one, "SIGKILL");
   };
 }

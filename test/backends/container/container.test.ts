@@ -6,7 +6,8 @@ import type { RunSpec } from "../../../src/backends/backend.ts";
 import { containerBackend } from "../../../src/backends/container/container.ts";
 import { ask, containersOf } from "../../../src/backends/container/engine.ts";
 import { probeContainer } from "../../../src/backends/container/probe.ts";
-import { argumentsOf, listProcesses } from "../../../src/backends/os/proc.ts";
+import { argumentsOf } from "../../../src/backends/os/proc.ts";
+import { listProcesses } from "../../../src/backends/os/scan.ts";
 import { backendContract } from "../../contracts/backend.contract.ts";
 import { type CellRig, createCellRig } from "../../fakes/cell-rig.ts";
 import { engine, image, probed, testContainerBackend } from "../../fakes/container-engine.ts";
@@ -162,7 +163,7 @@ function realEngine(): void {
       rig.script('printf %s "$API_KEY" >got; while :; do sleep 0.1; done', { env }),
     );
     await until("it has run", () => existsSync(rig.path("worktree/got")) && rig.text("worktree/got") !== "");
-    const words = listProcesses().flatMap(({ pid }) => argumentsOf(pid));
+    const words = (await listProcesses()).flatMap(({ pid }) => argumentsOf(pid));
     expect(words.some((word) => word.includes(secret.slice(0, 20)))).toBe(false);
     expect(rig.text("worktree/got")).toBe(secret);
     expect(await backend.stop(handle, 0)).toEqual([]);

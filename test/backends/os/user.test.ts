@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { CellUser } from "../../../src/backends/backend.ts";
-import { processesOf } from "../../../src/backends/os/proc.ts";
+import { processesOf } from "../../../src/backends/os/scan.ts";
 import {
   asUser,
   countsProcessesPerNamespace,
@@ -126,8 +126,8 @@ describe("as root", needs("root"), () => {
       expect(await backend.leftovers(rig.cellId, handle)).toEqual([]);
     });
 
-    it("never takes root's processes, or our own, for a cell's", () => {
-      expect(processesOf({ cellId: "none", leader: null, byMarker: false, uid: 0 })).toEqual([]);
+    it("never takes root's processes, or our own, for a cell's", async () => {
+      expect(await processesOf({ cellId: "none", leader: null, byMarker: false, uid: 0 })).toEqual([]);
     });
   });
 });

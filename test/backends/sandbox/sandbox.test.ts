@@ -18,7 +18,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { CellUser, RunSpec } from "../../../src/backends/backend.ts";
-import { argumentsOf, processesOf } from "../../../src/backends/os/proc.ts";
+import { argumentsOf } from "../../../src/backends/os/proc.ts";
+import { processesOf } from "../../../src/backends/os/scan.ts";
 import { findTool } from "../../../src/backends/os/tools.ts";
 import { countsProcessesPerNamespace } from "../../../src/backends/os/user.ts";
 import { type Gate, openGate } from "../../../src/backends/sandbox/gate.ts";
@@ -85,7 +86,7 @@ function keepsItsPromises(user: CellUser | null): void {
       const agent = rig.executable("agent", "#!/bin/sh\n: >ready; cat >/dev/null; exec sleep 30\n");
       const handle = await backend.start(rig.run([agent, "the prompt"], { network: ["127.0.0.1:11434"] }));
       await until("it has begun", () => existsSync(rig.path("worktree/ready")));
-      const found = processesOf({ cellId: rig.cellId, leader: handle, byMarker: true, uid: user?.uid });
+      const found = await processesOf({ cellId: rig.cellId, leader: handle, byMarker: true, uid: user?.uid });
       const lists = found.map((one) => argumentsOf(one.pid).join(" "));
       expect(await backend.stop(handle, 0)).toEqual([]);
       // Of a process that is just ending nothing can be read.

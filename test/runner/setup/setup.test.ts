@@ -113,7 +113,7 @@ describe("setting a cell up", () => {
     const end = await setupEnd();
     expect(end).toMatchObject({ stopped: "over its limit of 1s", leftovers: [] });
     expect(end.tail).toContain("begun");
-    expect(leftoversOf(cell.id, null)).toEqual([]);
+    expect(await leftoversOf(cell.id, null)).toEqual([]);
   });
 
   it("ends what it left running, and cuts a log that is too long", async () => {
@@ -122,7 +122,7 @@ describe("setting a cell up", () => {
     const cell = rig.spec(base);
     await rig.start(cell);
     expect(await setupEnd()).toMatchObject({ code: 0, leftovers: [] });
-    expect(leftoversOf(cell.id, null)).toEqual([]);
+    expect(await leftoversOf(cell.id, null)).toEqual([]);
     expect(read(cell, "logs", "setup-1.log").length).toBeLessThan(300_000);
   });
 
@@ -213,7 +213,7 @@ describe("a setup and the program that watches it", () => {
       expect(rig.said("run-ended")).toMatchObject([
         { began: false, stopped: "stopped by dev", leftovers: [] },
       ]);
-      expect(leftoversOf(cellId, null)).toEqual([]);
+      expect(await leftoversOf(cellId, null)).toEqual([]);
       expect(ends()).toEqual([]);
     }
   });
@@ -229,7 +229,7 @@ describe("a setup and the program that watches it", () => {
       handle: null,
     });
     expect(existsSync(rig.cellPath(cell))).toBe(false);
-    expect(leftoversOf(cell.id, null)).toEqual([]);
+    expect(await leftoversOf(cell.id, null)).toEqual([]);
     expect(rig.said("scrubbed")).toHaveLength(1);
   });
 
