@@ -1,5 +1,6 @@
 import type { Backend, BackendCheck, BackendName } from "./backends/backend.ts";
 import { containerBackend } from "./backends/container/container.ts";
+import type { CellGroups } from "./backends/os/groups/cell-groups.ts";
 import { processBackend } from "./backends/process.ts";
 import { sandboxBackend } from "./backends/sandbox/sandbox.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -11,9 +12,10 @@ import type { AgentConfig, Config } from "./config/config.ts";
  */
 export function createBackends(
   config: Pick<Config, "agents" | "container" | "engineEnv" | "childPath">,
+  groups: CellGroups,
   clock: Clock = systemClock,
 ): ReadonlyMap<BackendName, Backend> {
-  const all = [processBackend(clock), sandboxBackend(clock)];
+  const all = [processBackend(clock, groups), sandboxBackend(clock, groups)];
   if ([...config.agents.values()].some((agent) => agent.backend === "container")) {
     const { engine, args } = config.container;
     all.push(containerBackend({ engine, args, env: config.engineEnv, hostPath: config.childPath, clock }));

@@ -1,4 +1,6 @@
 import type { Backend, BackendName } from "./backends/backend.ts";
+import type { CellGroups } from "./backends/os/groups/cell-groups.ts";
+import { findGroups } from "./backends/os/groups/find-groups.ts";
 import type { Clock } from "./clock.ts";
 import type { AgentConfig, Config } from "./config/config.ts";
 import { createBackends, settleBackends } from "./isolation.ts";
@@ -35,7 +37,9 @@ export interface OpenRunner {
  */
 export async function openRunner(given: Config, options: RunnerOptions): Promise<OpenRunner> {
   const { clock, log, report } = options;
-  const made = createBackends(given, clock);
+  const groups = await findGroups(given.dataDir);
+  sayGroups(groups, log);
+  const made = createBackends(given, groups, clock);
   const backends = options.backends?.(made) ?? made;
   const { agents, notices } = await settleBackends(given, backends);
   for (const notice of notices) log.warn({}, notice);
@@ -43,10 +47,15 @@ export async function openRunner(given: Config, options: RunnerOptions): Promise
   const heartbeats = openHeartbeatAccess(config.dataDir, config.server.url);
   const runner = createRunner({
     ...options,
-    ...{ config, heartbeats, backends },
+    ...{ config, heartbeats, backends, groups },
     // Only root can give cells users of their own.
     asRoot: process.geteuid?.() === 0,
     report: (one) => report(structuredClone(one)),
   });
   return { port: localPort(runner), agents, heartbeats };
+}
+
+function sayGroups({ check }: CellGroups, log: Log): void {
+  if (check.ok) log.info({ groups: check.note }, "control groups");
+  else log.warn({ why: check.why }, `control groups: ${check.why}; ${check.fix}`);
 }

@@ -1,6 +1,9 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { TestProject } from "vitest/node";
+import { findGroups } from "../src/backends/os/groups/find-groups.ts";
 import { findTool } from "../src/backends/os/tools.ts";
 import { closedDirectory } from "../src/backends/os/user.ts";
 import { sandboxBackend } from "../src/backends/sandbox/sandbox.ts";
@@ -11,6 +14,7 @@ export type Want =
   | "ordinary user"
   | "sandbox"
   | "ordinary user's sandbox"
+  | "control groups"
   | "others"
   | "python3"
   | "ssh-keygen"
@@ -43,6 +47,7 @@ async function lacksHere(): Promise<Lacks> {
     root: noRoot,
     "ordinary user": isRoot ? "an ordinary user: nothing is closed to root" : null,
     sandbox: await sandboxLacks(),
+    "control groups": await groupsLack(),
     others,
     "ordinary user's sandbox": others ?? nobodysSandboxLacks(),
     "ssh-keygen": findTool("ssh-keygen") !== null ? null : "ssh-keygen, which signs commits (openssh-client)",
@@ -54,6 +59,13 @@ async function lacksHere(): Promise<Lacks> {
 async function sandboxLacks(): Promise<string | null> {
   const check = await sandboxBackend().check();
   return check.ok ? null : `a sandbox: ${check.why}; ${check.fix}`;
+}
+
+async function groupsLack(): Promise<string | null> {
+  const dir = mkdtempSync(join(tmpdir(), "lazarus-groups-"));
+  const { check } = await findGroups(dir);
+  rmSync(dir, { recursive: true });
+  return check.ok ? null : `control groups: ${check.why}`;
 }
 
 /** Nobody can run what nobody can read. */

@@ -124,6 +124,8 @@ export interface Handle {
   readonly uid?: number | null | undefined;
   /** How often the kernel had killed for lack of memory when it started; none where it does not count. */
   readonly oomKills?: number | null | undefined;
+  /** The same for what was in the cell's control group; none where it has none. */
+  readonly groupOomKills?: number | null | undefined;
 }
 
 export type Observation =

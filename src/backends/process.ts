@@ -11,6 +11,7 @@ import type {
 } from "./backend.ts";
 import { runChild } from "./os/child.ts";
 import { resolveCommand } from "./os/executable.ts";
+import { type CellGroups, noGroups } from "./os/groups/cell-groups.ts";
 import { endProcesses, type Quarry } from "./os/kill.ts";
 import { bootId, isAlive, readStat, toInfo } from "./os/proc.ts";
 import { processesOf } from "./os/scan.ts";
@@ -33,19 +34,19 @@ const NOTE_AS_ROOT =
  * more (safety.md, degrees of isolation). What leaves its session, clears its environment and loses its
  * parent can no longer be told from other processes, unless the cell has a user of its own.
  */
-export function processBackend(clock: Clock = systemClock): Backend {
+export function processBackend(clock: Clock = systemClock, groups: CellGroups = noGroups()): Backend {
   return {
     name: "process",
     check: async () => checkHost(),
     start: async (spec) => {
       const command = execText(asUser(spec.user, resolveCommand(spec.agent, spec.command, spec)));
       const limits = shimLimits(spec.limits, spec.user !== null);
-      return startRun({ backend: "process", spec, command, limits, clock });
+      return startRun({ backend: "process", spec, command, limits, enter: groups.enter(spec), clock });
     },
     observe: async (handle) => observeRun(handle),
-    stop: (handle, graceMs) => stopRun(handle, graceMs, { clock }),
-    leftovers: async (cellId, handle) => leftoversOf(cellId, handle),
-    runToEnd: async (spec) => runToEnd(spec),
+    stop: (handle, graceMs) => stopRun(handle, graceMs, { clock, groups }),
+    leftovers: async (cellId, handle) => leftoversOf(cellId, handle, groups),
+    runToEnd: (spec) => groups.during(spec, (enter) => runToEnd(spec, enter)),
   };
 }
 
@@ -73,21 +74,34 @@ export function observeRun(handle: Handle): Observation {
   return { kind: "exited", code: end.code, signal: end.signal, endedAt: end.ended_at };
 }
 
-/** Whatever lives of a cell: of its session, with its name in the environment, or of its own user. */
-export async function leftoversOf(cellId: string, handle: Handle | null): Promise<ProcessInfo[]> {
-  return (await processesOf({ cellId, leader: handle, byMarker: true, uid: handle?.uid })).map(toInfo);
+/**
+ * Whatever lives of a cell: of its session or control group, with its name in the environment, or of its own
+ * user.
+ */
+export async function leftoversOf(
+  cellId: string,
+  handle: Handle | null,
+  groups: CellGroups = noGroups(),
+): Promise<ProcessInfo[]> {
+  const grouped = groups.members(cellId);
+  const found = await processesOf({ cellId, leader: handle, byMarker: true, uid: handle?.uid, grouped });
+  return found.map(toInfo);
 }
 
 /** Ends everything a run started and sees to it that there is an exit record. */
 export async function stopRun(
   handle: Handle,
   graceMs: number,
-  how: { readonly clock: Clock } & Pick<Quarry, "isAsked" | "strike">,
+  how: { readonly clock: Clock; readonly groups: CellGroups } & Pick<Quarry, "isAsked" | "strike">,
 ): Promise<ProcessInfo[]> {
   const { cellId, uid } = handle;
-  const find = () => processesOf({ cellId, leader: handle, byMarker: true, uid });
+  const find = () =>
+    processesOf({ cellId, leader: handle, byMarker: true, uid, grouped: how.groups.members(cellId) });
   const strike = strikes(
-    async () => killLeader(handle),
+    async () => {
+      killLeader(handle);
+      how.groups.kill(cellId);
+    },
     how.strike ?? (async () => {}),
     () => killUser(uid ?? 0),
   );
@@ -96,10 +110,10 @@ export async function stopRun(
   return left.map(toInfo);
 }
 
-function runToEnd(spec: ChildSpec): Promise<ChildEnd> {
+function runToEnd(spec: ChildSpec, enter: string): Promise<ChildEnd> {
   const command = resolveCommand(spec.command[0] ?? "a command", spec.command, spec);
   const limits = shimLimits(spec.limits, spec.user !== null);
   const { text, data } = execText(asUser(spec.user, command));
-  const script = { text: childScript({ limits, unset: shellNoise(spec.env) }, text), data };
+  const script = { text: childScript({ limits, enter, unset: shellNoise(spec.env) }, text), data };
   return runChild({ spec, script, tellsLeader: false });
 }

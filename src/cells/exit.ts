@@ -87,7 +87,8 @@ export const EXITS: Readonly<
   },
   "over-limit": {
     words: "over a limit",
-    evidence: "ended by Lazarus over its wall clock or disk, or by itself at its own limit of turns or money",
+    evidence:
+      "ended by Lazarus over its wall clock or disk, by the kernel at `limits.memory` of its control group, or by itself at its own limit of turns or money",
     follows: "ask",
   },
   stopped: { words: "stopped", evidence: "ended by a person: `stop`, `close`", follows: "publish" },
@@ -163,6 +164,8 @@ export function exitOf(ended: Ended): Exit {
   const isGone = run.code === null && run.signal === null;
   if (signs?.isRebooted && (isGone || run.signal !== null))
     return exit("machine", "the machine was started anew");
+  if (signs?.isOverMemory && (isGone || run.signal === "KILL"))
+    return exit("over-limit", "over its limit of memory (limits.memory)");
   if (signs?.isOutOfMemory && (isGone || run.signal === "KILL"))
     return exit("machine", "the machine ran out of memory");
   if (isGone) return exit("lost", "it is gone, and nobody saw it end");

@@ -125,7 +125,11 @@ const agent = section({
   ),
   limits: section({
     run: optional(span, "wall clock of one run", "limits.run"),
-    memory: key(size, "4GB", "memory of each of the agent's processes"),
+    memory: key(
+      size,
+      "4GB",
+      "memory of all that runs in the cell, its `/tmp` and `/dev/shm` too; without control groups of each process by itself",
+    ),
     processes: key(count(1), 512, "processes at one time; in `process` only where Lazarus runs as root"),
     log: key(size, "50MB", "what is kept of a run's output"),
     file: key(size, "2GB", "largest file it may write"),

@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Backend } from "../backends/backend.ts";
 import { probeContainer } from "../backends/container/probe.ts";
+import type { CellGroups } from "../backends/os/groups/cell-groups.ts";
+import { findGroups } from "../backends/os/groups/find-groups.ts";
 import { type Config, ConfigFault } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import { createBackends, settleBackends } from "../isolation.ts";
@@ -115,9 +117,10 @@ async function examineDirectories({ dataDir, missionsDir, limits }: Config): Pro
 }
 
 async function examineBackends(config: Config, directories: readonly Finding[]): Promise<Finding[]> {
-  const backends = createBackends(config);
+  const groups = await findGroups(config.dataDir);
+  const backends = createBackends(config, groups);
   const { agents, notices } = await settleBackends(config, backends);
-  const findings = notices.map((notice) => finding("warn", "agents", notice));
+  const findings = [aboutGroups(groups), ...notices.map((notice) => finding("warn", "agents", notice))];
   for (const backend of backends.values()) findings.push(await examineBackend(backend, config));
   findings.push(...(await examineImages(config)));
   if (directories.some((one) => one.level === "FAIL")) return findings;
@@ -130,6 +133,12 @@ async function examineBackends(config: Config, directories: readonly Finding[]):
   }
   // What is said of the machine at each agent is said once.
   return [...new Map(findings.map((one) => [JSON.stringify(one), one])).values()];
+}
+
+function aboutGroups({ check }: CellGroups): Finding {
+  return check.ok
+    ? finding("ok", "control groups", check.note)
+    : finding("warn", "control groups", `${check.why}; ${check.fix}`);
 }
 
 async function examineBackend(backend: Backend, config: Config): Promise<Finding> {

@@ -169,6 +169,8 @@ export const signs = z.object({
   credit: z.string().nullable().default(null),
   /** The kernel has killed something for lack of memory since it started. */
   isOutOfMemory: z.boolean(),
+  /** It has because the cell came to its own limit of memory. */
+  isOverMemory: z.boolean().default(false),
   /** The machine was started anew since. */
   isRebooted: z.boolean(),
 });

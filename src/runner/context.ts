@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as z from "zod";
 import { BACKENDS, type Backend, type BackendName, type Handle } from "../backends/backend.ts";
+import type { CellGroups } from "../backends/os/groups/cell-groups.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
@@ -36,6 +37,7 @@ export interface RunnerDeps {
   /** Whether Lazarus is root, and cells run as users of their own. */
   readonly asRoot: boolean;
   readonly backends: ReadonlyMap<BackendName, Backend>;
+  readonly groups: CellGroups;
   readonly clock: Clock;
   readonly log: Log;
   readonly redact: (text: string) => string;
@@ -131,6 +133,7 @@ const handleShape = z.object({
   startedAt: z.number(),
   uid: z.number().nullable().optional(),
   oomKills: z.number().nullable().optional(),
+  groupOomKills: z.number().nullable().optional(),
 });
 
 /** A handle as it comes out of a job or the registry. Throws LazarusError `internal` where it is none. */

@@ -26,6 +26,7 @@ export async function sweep(parts: Parts, knownIds: readonly string[]): Promise<
     if (kind === "gone" && id !== undefined) await tryTo(name, () => finishScrub(missionsDir, id));
   }
   const known = new Set(knownIds);
+  await tryTo("control groups", () => parts.groups.sweep(known));
   for (const id of await namesIn(join(dataDir, "quarantine"))) {
     if (!known.has(id)) await tryTo(`quarantine ${id}`, () => parts.quarantine.remove(id));
   }

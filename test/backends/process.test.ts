@@ -109,7 +109,7 @@ describe("the shim", () => {
     const rig = createCellRig();
     onTestFinished(() => rig.remove());
     const facts = {
-      ...{ stateDir: rig.path("state"), run: 1, limits: "c:0", unset: "lzs_dir PWD" },
+      ...{ stateDir: rig.path("state"), run: 1, limits: "c:0", enter: "", unset: "lzs_dir PWD" },
       ...{ first: '  "run": 1,', last: '  "started_at": ""' },
     };
     const file = rig.path("state", "script");
@@ -122,7 +122,7 @@ describe("the shim", () => {
     const rig = createCellRig();
     onTestFinished(() => rig.remove());
     const facts = {
-      ...{ stateDir: rig.path("state"), run: 1, limits: "c:0", unset: "lzs_dir PWD" },
+      ...{ stateDir: rig.path("state"), run: 1, limits: "c:0", enter: "", unset: "lzs_dir PWD" },
       first: `  "cell": "c",\n  "run": 1,\n  "agent": "it's"`,
       last: '  "started_at": "2026-01-01T00:00:00.000Z"',
     };

@@ -17,6 +17,7 @@ interface Left {
   readonly work?: "none" | "new" | "old";
   readonly question?: string;
   readonly oom?: boolean;
+  readonly overMemory?: boolean;
   readonly reboot?: boolean;
 }
 
@@ -25,6 +26,7 @@ function found(left: Left) {
   const signs = {
     ...signsIn(left.log ?? "", { isKnown: preset !== null, at: NOW }),
     isOutOfMemory: left.oom ?? false,
+    isOverMemory: left.overMemory ?? false,
     isRebooted: left.reboot ?? false,
   };
   const made = work === "none" ? nothingLeft() : harvest();
@@ -531,6 +533,8 @@ const TABLE: [string, Left, ExitClass][] = [
   ["a script that crashed", { code: 139, signal: "SEGV", work: "new" }, "crashed"],
   ["killed by nobody knows whom", { code: 137, signal: "KILL" }, "crashed"],
   ["killed for lack of memory", { code: 137, signal: "KILL", oom: true, work: "new" }, "machine"],
+  ["killed at its own limit of memory", { code: 137, signal: "KILL", overMemory: true }, "over-limit"],
+  ["done, though something of it came to that limit", { overMemory: true, work: "new" }, "done"],
   ["killed with its shim for lack of memory", { ...GONE, oom: true }, "machine"],
   ["an exit while somebody else was killed for lack of memory", { code: 3, oom: true }, "crashed"],
   ["the machine was started anew", { ...GONE, reboot: true, work: "new" }, "machine"],

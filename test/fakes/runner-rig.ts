@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
+import { noGroups } from "../../src/backends/os/groups/cell-groups.ts";
 import { asUser } from "../../src/backends/os/user.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -141,6 +142,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     },
     asRoot: IS_ROOT,
     backends: new Map<"process", Backend>([["process", processBackend()]]),
+    groups: noGroups(),
     clock: systemClock,
     log: silentLog,
     redact: createRedactor([TOKEN]).redact,

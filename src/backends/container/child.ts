@@ -36,7 +36,7 @@ export async function runContainerToEnd(plan: ChildPlan): Promise<ChildEnd> {
   const output = openRegular(spec.stdoutPath, flags);
   const { text, data } = execText(plan.command);
   const { child, identity } = await spawnShell({
-    script: { text: childScript({ limits: "c:0", unset: "lzs_dir" }, text), data },
+    script: { text: childScript({ limits: "c:0", enter: "", unset: "lzs_dir" }, text), data },
     ...{ words: [CHILD_NAME], where: { dirs: spec.dirs, env: plan.env }, ownDir: dirname(spec.stdoutPath) },
     stdio: ["ignore", "pipe", "pipe"],
   }).catch((cause) => {

@@ -112,6 +112,8 @@ async function start(launch: Launcher, spec: RunSpec, clock: Clock): Promise<Han
     spec: { ...spec, env },
     command: execText(command),
     limits: CLIENT_LIMITS,
+    // The engine makes its own.
+    enter: "",
     clock,
   });
 }

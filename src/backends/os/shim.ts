@@ -9,6 +9,17 @@ const SET_LIMITS = `for lzs_limit in $lzs_limits; do
     ulimit -"$lzs_limit" "$lzs_value" || [ "$lzs_limit" != u ] || ulimit -p "$lzs_value"
   done`;
 
+/**
+ * Agents are the first to go when the machine has no more memory, and never Lazarus. Raising it needs no
+ * right; only root could lower it again.
+ */
+const GOES_FIRST = "{ echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null || :";
+
+/** Of whatever becomes an agent or its child: lines that come before all others. */
+export function firstLines(enter: string): string {
+  return `${enter}${GOES_FIRST}`;
+}
+
 /** What the shim of a run writes down and sets. */
 export interface ShimFacts {
   readonly stateDir: string;
@@ -20,6 +31,8 @@ export interface ShimFacts {
   readonly limits: string;
   /** Names that the shell itself puts into the environment. */
   readonly unset: string;
+  /** By which it enters its control group. */
+  readonly enter: string;
 }
 
 /**
@@ -48,6 +61,7 @@ ${SHIM_BEFORE}
   PATH=$lzs_path
   unset ${facts.unset}
   exec 2>&3 3>&-
+  ${firstLines(facts.enter)}
 ${command}
 )
 ${SHIM_AFTER}
@@ -120,9 +134,10 @@ lzs_end="{
 lzs_write exit.json "$lzs_end" || lzs_write exit.json "$lzs_end"`;
 
 /** The same for a short command that is waited for. */
-export function childScript(facts: Pick<ShimFacts, "limits" | "unset">, command: string): string {
+export function childScript(facts: Pick<ShimFacts, "limits" | "unset" | "enter">, command: string): string {
   return `{
 exec 3<&- ${SCRIPT_FD}<&-
+${firstLines(facts.enter)}
 ${childLines(facts, command)}
 }
 `;

@@ -25,6 +25,8 @@ export interface Launch {
   readonly command: ShellText;
   /** In the words of the shim. */
   readonly limits: string;
+  /** Shell lines by which it enters its control group. */
+  readonly enter: string;
   readonly clock: Clock;
 }
 
@@ -157,7 +159,7 @@ async function spawnShim(
   }
 }
 
-function shimText({ spec, command, limits }: Launch, startedAt: number): string {
+function shimText({ spec, command, limits, enter }: Launch, startedAt: number): string {
   const facts = { cell: spec.cellId, run: spec.run, agent: spec.agent };
   const first = Object.entries(facts).map(([key, value]) => `  "${key}": ${JSON.stringify(value)}`);
   const written = {
@@ -166,7 +168,7 @@ function shimText({ spec, command, limits }: Launch, startedAt: number): string 
     first: first.join(",\n"),
     last: `  "started_at": "${toIso(startedAt)}"`,
   };
-  return shimScript({ ...written, limits, unset: shellNoise(spec.env) }, command.text);
+  return shimScript({ ...written, limits, enter, unset: shellNoise(spec.env) }, command.text);
 }
 
 /** Whether the shim we spawned is the one that has the run. */

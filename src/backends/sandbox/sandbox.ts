@@ -4,9 +4,11 @@ import { LazarusError } from "../../errors.ts";
 import type { Backend, BackendCheck, ChildSpec, RunSpec, Surroundings } from "../backend.ts";
 import { runChild } from "../os/child.ts";
 import { resolveCommand } from "../os/executable.ts";
+import { type CellGroups, noGroups } from "../os/groups/cell-groups.ts";
 import { type IsAsked, signal } from "../os/kill.ts";
 import type { ProcessStat } from "../os/proc.ts";
 import { SCRIPT_FD, type ShellText } from "../os/shell-text.ts";
+import { firstLines } from "../os/shim.ts";
 import { startRun } from "../os/spawn.ts";
 import { findTool } from "../os/tools.ts";
 import { closedDirectory } from "../os/user.ts";
@@ -21,22 +23,24 @@ import { type SandboxedCommand, sandboxText } from "./scripts.ts";
  * and nothing else (safety.md, degrees of isolation). The shim is bubblewrap's parent, so what ties a sandbox
  * to its parent never ties it to Lazarus; with the first process of its namespace everything in it dies.
  */
-export function sandboxBackend(clock: Clock = systemClock): Backend {
+export function sandboxBackend(clock: Clock = systemClock, groups: CellGroups = noGroups()): Backend {
   let host: HostLayout | null = null;
   let checked: Promise<BackendCheck> | null = null;
   const wrap = (around: Surroundings, what: string, more: Wrapping) => {
     host ??= readHost();
     return wrapped(around, what, { ...more, host });
   };
-  const runToEnd = async (spec: ChildSpec) => {
+  const inSandbox = async (spec: ChildSpec, enter: string) => {
     const { text, data } = wrap(spec, spec.command[0] ?? "a command", {
       command: spec.command,
       inputPath: null,
       options: ["--info-fd", "3"],
       gate: null,
     });
-    return runChild({ spec, script: { text: `exec ${SCRIPT_FD}<&-\n${text}`, data }, tellsLeader: true });
+    const lines = `exec ${SCRIPT_FD}<&-\n${firstLines(enter)}\n${text}`;
+    return runChild({ spec, script: { text: lines, data }, tellsLeader: true });
   };
+  const runToEnd = (spec: ChildSpec) => groups.during(spec, (enter) => inSandbox(spec, enter));
   const start = async (spec: RunSpec) => {
     const inputPath = spec.stdinPath === spec.dirs.prompt ? spec.stdinPath : null;
     const gate = typeof spec.network === "string" ? null : gatePlan(spec);
@@ -46,6 +50,7 @@ export function sandboxBackend(clock: Clock = systemClock): Backend {
       spec: inputPath === null ? spec : { ...spec, stdinPath: null },
       command,
       limits: "c:0",
+      enter: groups.enter(spec),
       clock,
     });
   };
@@ -62,9 +67,9 @@ export function sandboxBackend(clock: Clock = systemClock): Backend {
     observe: async (handle) => observeRun(handle),
     stop: (handle, graceMs) => {
       const isAsked = isInside(handle.pid);
-      return stopRun(handle, graceMs, { clock, isAsked, strike: killFirst(handle.pid) });
+      return stopRun(handle, graceMs, { clock, groups, isAsked, strike: killFirst(handle.pid) });
     },
-    leftovers: async (cellId, handle) => leftoversOf(cellId, handle),
+    leftovers: async (cellId, handle) => leftoversOf(cellId, handle, groups),
     runToEnd,
   };
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Handle } from "../../backends/backend.ts";
+import type { MemoryKills } from "../../backends/os/groups/cell-groups.ts";
 import { LazarusError } from "../../errors.ts";
 import type { Fork, Harvest } from "../../protocol/shapes.ts";
 import { whatIs } from "../disk/directory.ts";
@@ -31,6 +32,8 @@ export interface CollectPlan extends TakeOutPlan {
   /** Epoch ms; reports that are older belong to an earlier run. */
   readonly since: number;
   readonly handle: Handle | null;
+  /** See `Traces`. */
+  readonly memoryKills: MemoryKills | null;
   /** Epoch ms. */
   readonly endedAt: number;
   /**

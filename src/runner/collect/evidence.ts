@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Handle } from "../../backends/backend.ts";
+import type { MemoryKills } from "../../backends/os/groups/cell-groups.ts";
 import { bootId, oomKills } from "../../backends/os/proc.ts";
 import type { Said, Signs } from "../../protocol/shapes.ts";
 import { lastBytes } from "../../visible.ts";
@@ -22,6 +23,8 @@ export interface Traces {
   /** Whether it was an agent whose stream of events is known. */
   readonly isKnown: boolean;
   readonly redact: (text: string) => string;
+  /** Of the cell's control group, before anything else ran in it; null where it has none. */
+  readonly memoryKills: MemoryKills | null;
 }
 
 const LOG_BYTES = 64 * 1024;
@@ -36,13 +39,26 @@ const QUESTION_BYTES = 4 * 1024;
 export async function readSigns(traces: Traces): Promise<Signs> {
   const { cellDir, log, handle, endedAt, isKnown, redact } = traces;
   const { text } = await readLogEnd(cellDir, log, { maxBytes: LOG_BYTES, redact });
-  const before = handle?.oomKills ?? null;
-  const kills = oomKills();
   return {
     ...signsIn(text, { isKnown, at: endedAt }),
-    isOutOfMemory: before !== null && kills !== null && kills > before,
+    ...killedForMemory(traces),
     isRebooted: handle !== null && handle.bootId !== "" && handle.bootId !== bootId(),
   };
+}
+
+/** The cell's own count where there is one: that of the machine grows with everybody's. */
+function killedForMemory({ handle, memoryKills }: Traces): Pick<Signs, "isOutOfMemory" | "isOverMemory"> {
+  const ownBefore = handle?.groupOomKills ?? null;
+  if (memoryKills !== null && ownBefore !== null) {
+    const isKilled = memoryKills.kills > ownBefore;
+    return {
+      isOutOfMemory: isKilled && !memoryKills.isOwnLimit,
+      isOverMemory: isKilled && memoryKills.isOwnLimit,
+    };
+  }
+  const before = handle?.oomKills ?? null;
+  const kills = oomKills();
+  return { isOutOfMemory: before !== null && kills !== null && kills > before, isOverMemory: false };
 }
 
 /**

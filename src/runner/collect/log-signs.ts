@@ -55,7 +55,7 @@ export function signsIn(
     /** Epoch ms, when it was said. */
     readonly at: number;
   },
-): Omit<Signs, "isOutOfMemory" | "isRebooted"> {
+): Omit<Signs, "isOutOfMemory" | "isOverMemory" | "isRebooted"> {
   const { last, plain } = readEvents(log, how.isKnown);
   const ofEvent = last === null || last.ok ? [] : last.words.split("\n").reverse();
   const lines = [...ofEvent, ...plain.slice(-LINES).reverse()];

@@ -43,6 +43,7 @@ export async function collectRun(
     // File times are those of the kernel's tick, which may be a little behind.
     since: handle === null ? 0 : handle.startedAt - 1_000,
     handle,
+    memoryKills: parts.groups.memoryKills(cellId),
     endedAt: job.payload.endedAt ?? parts.clock.now(),
     isKnown: agent?.preset != null,
   };

@@ -32,6 +32,7 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
   const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
   await parts.quarantine.remove(cellId);
   await parts.quarantine.remove(sealingOf(cellId));
+  await parts.groups.remove(cellId);
   await note(parts, cellId, { what: "sealed", bytes });
   return { reports: [reportOf("sealed", { cellId, bytes }, job.key)] };
 }

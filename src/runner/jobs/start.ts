@@ -31,12 +31,13 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
     const room = { diskBytes: limits.diskBytes, limits: parts.workLimits };
     const deps = { ...parts, missionsDir, childPath, ...room };
     const killed = oomKills();
+    const groupKilled = parts.groups.memoryKills(cell.id)?.kills ?? 0;
     const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, signal);
     if (begun.kind === "setup") {
       callOff();
       return await setupStarted(parts, job.payload, begun);
     }
-    const handle = { ...begun.handle, oomKills: killed };
+    const handle = { ...begun.handle, oomKills: killed, groupOomKills: groupKilled };
     const { prompt } = begun;
     const { startedAt } = handle;
     await tellStarted(parts, { payload: job.payload, startedAt });

@@ -37,6 +37,7 @@ const signs = (more: Partial<Signs>): Signs => ({
   login: null,
   credit: null,
   isOutOfMemory: false,
+  isOverMemory: false,
   isRebooted: false,
   ...more,
 });

@@ -69,6 +69,7 @@ const SIGNS: Signs = {
   login: null,
   credit: null,
   isOutOfMemory: false,
+  isOverMemory: false,
   isRebooted: false,
 };
 /** The run that waits for its time starts, and ends the same way. */
