@@ -14,6 +14,8 @@ export interface Case {
   readonly tries: string;
   /** The degrees that must stop it. */
   readonly stoppedBy: readonly Degree[];
+  /** Those that stop it where the machine has control groups. */
+  readonly heldBy?: readonly Degree[];
   /** What the agent does: a shell script, which prints whatever it can get. */
   readonly script: (ground: Ground) => string;
   /** What it got, seen from outside or proven by a canary; null: nothing. */
@@ -31,6 +33,9 @@ const OWN_USER: readonly Degree[] = ["process, own user", "sandbox, own user"];
 const CLOSED: readonly Degree[] = ["process, own user", "sandbox", "sandbox, own user", "container"];
 const NAMESPACES: readonly Degree[] = ["sandbox", "sandbox, own user", "container"];
 const ALL: readonly Degree[] = DEGREES;
+const FILTERED: readonly Degree[] = ["sandbox", "sandbox, own user"];
+/** An agent with our own rights can leave a group. */
+const GROUPED: readonly Degree[] = ["process, own user", ...FILTERED];
 const IS_ROOT = process.getuid?.() === 0;
 /**
  * Where Lazarus is root itself, the kernel holds a sandbox without a user of its own to no number of
@@ -320,7 +325,47 @@ const heavy = (ground: Ground) =>
   statSync(own(ground, "worktree/heavy"), { throwIfNoEntry: false })?.size ?? 0;
 const limits = { memoryBytes: null, processes: null, fileBytes: null, openFiles: null };
 
+/** Number of a system call on x86_64 and aarch64. */
+const call = (x64: number, arm64: number) => (process.arch === "arm64" ? arm64 : x64);
+
+const CALLS: readonly Case[] = [
+  {
+    ...{ id: "1.60", tries: "keep a key in the kernel, where other cells find it", stoppedBy: FILTERED },
+    script: () =>
+      // To the keyring of its user: KEY_SPEC_USER_KEYRING.
+      perl(
+        `my ($t, $d, $p) = ("user", "lazarus-attack", "x"); my $k = syscall(${call(248, 217)}, $t, $d, $p, 1, -4); print "it is key $k"; syscall(${call(250, 219)}, 3, $k)`,
+      ),
+    got: (_, printed) => (/it is key \d/.test(printed) ? "a key" : null),
+  },
+  {
+    ...{ id: "1.61", tries: "have the kernel work where no filter sees it (io_uring)", stoppedBy: FILTERED },
+    script: () => perl('my $p = chr(0) x 120; print "it is ring " . syscall(425, 4, $p)'),
+    got: (_, printed) => (/it is ring \d/.test(printed) ? "a ring" : null),
+  },
+];
+
+const MUCH = 300;
+const little = { memoryBytes: 128 * 1024 ** 2 };
+
 const LIMITS: readonly Case[] = [
+  {
+    ...{ id: "L.7", tries: "take more memory than it may by memfd", stoppedBy: [], heldBy: GROUPED },
+    spec: { limits: { ...limits, ...little } },
+    script: () =>
+      `${perl(
+        `my $n = "x"; my $fd = syscall(${call(319, 279)}, $n, 0); open my $f, ">&=", $fd or die; my $mb = "x" x 1048576; for (1..${MUCH}) { syswrite($f, $mb) == 1048576 or die } print "much"`,
+      )} && : >heavy && echo much >>heavy`,
+    got: (ground) => (heavy(ground) > 0 ? `${MUCH} MB` : null),
+  },
+  {
+    ...{ id: "L.8", tries: "take more memory than it may as shared memory", stoppedBy: [], heldBy: GROUPED },
+    spec: { limits: { ...limits, ...little } },
+    script: () =>
+      `n=0; while [ $n -lt 3 ]; do head -c 75000000 /dev/zero >/dev/shm/lazarus-attack-$n || break; n=$((n + 1)); done
+[ $n = 3 ] && echo much >heavy; rm -f /dev/shm/lazarus-attack-*`,
+    got: (ground) => (heavy(ground) > 0 ? "225 MB" : null),
+  },
   {
     ...{ id: "L.1", tries: "write a file over its limit", stoppedBy: ALL },
     spec: { limits: { ...limits, fileBytes: 1_000_000 } },
@@ -355,6 +400,7 @@ const LIMITS: readonly Case[] = [
   },
   {
     ...{ id: "L.5", tries: "start more processes than it may", stoppedBy: [...COUNTED, "container"] },
+    heldBy: GROUPED,
     spec: { limits: { ...limits, processes: 40 } },
     script: () =>
       "mkdir -p many; n=0; while [ $n -lt 90 ]; do n=$((n + 1)); (sleep 0.4; : >many/$n) & done; wait",
@@ -362,7 +408,8 @@ const LIMITS: readonly Case[] = [
       const count = existsSync(own(ground, "worktree/many"))
         ? readdirSync(own(ground, "worktree/many")).length
         : 0;
-      return count > 45 ? `${count} at once` : null;
+      // A control group counts what is ours too.
+      return count > 60 ? `${count} at once` : null;
     },
   },
   {
@@ -384,4 +431,4 @@ function isLiving(marker: string): boolean {
 }
 
 /** Attacks on the backends: numbers 1 and 2 of safety.md, and the limits. */
-export const CASES: readonly Case[] = [...READING, ...REACHING, ...WRITING, ...HARMING, ...LIMITS];
+export const CASES: readonly Case[] = [...READING, ...REACHING, ...WRITING, ...HARMING, ...CALLS, ...LIMITS];

@@ -1,12 +1,25 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Backend, CellUser, RunSpec } from "../../src/backends/backend.ts";
+import { type CellGroups, noGroups } from "../../src/backends/os/groups/cell-groups.ts";
+import { findGroups } from "../../src/backends/os/groups/find-groups.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { type Gate, openGate } from "../../src/backends/sandbox/gate.ts";
 import { gateDirOf, sandboxBackend } from "../../src/backends/sandbox/sandbox.ts";
+import { systemClock } from "../../src/clock.ts";
 import { silentLog } from "../../src/log.ts";
 import type { Case, Degree } from "./cases.ts";
 import { type Ground, layGround } from "./ground.ts";
@@ -26,6 +39,8 @@ export interface Arm {
   readonly degree: Degree;
   readonly backend: Backend;
   readonly user: CellUser | null;
+  /** What holds all of a cell together, where this machine has it. */
+  readonly groups: CellGroups;
 }
 
 /** Nobody has these. */
@@ -37,15 +52,19 @@ export async function armsHere(): Promise<{ arms: Arm[]; missing: string[] }> {
   const isRoot = process.getuid?.() === 0;
   const arms: Arm[] = [];
   const missing: string[] = [];
-  for (const backend of [processBackend(), sandboxBackend()]) {
+  const scratch = mkdtempSync(join(tmpdir(), "lazarus-attack-"));
+  const groups = await findGroups(scratch);
+  rmSync(scratch, { recursive: true });
+  if (!groups.check.ok) missing.push(`control groups: ${groups.check.why}`);
+  for (const backend of [processBackend(systemClock, groups), sandboxBackend(systemClock, groups)]) {
     const check = await backend.check();
     if (!check.ok) {
       missing.push(`${backend.name}: ${check.why}; ${check.fix}`);
       continue;
     }
     const name = backend.name === "process" ? "process" : "sandbox";
-    arms.push({ degree: name, backend, user: null });
-    if (isRoot) arms.push({ degree: `${name}, own user`, backend, user: OWN });
+    arms.push({ degree: name, backend, user: null, groups });
+    if (isRoot) arms.push({ degree: `${name}, own user`, backend, user: OWN, groups });
   }
   if (!isRoot) missing.push("users of their own: only root can give them");
   return { arms, missing };
@@ -65,7 +84,7 @@ export async function assaultContainers(
   const { probed, testContainerBackend } = await import("../fakes/container-engine.ts");
   if (!probed.ok) return { outcomes: [], missing: [`container: ${probed.why}`] };
   const few = cases.filter((each) => ON_CONTAINERS.has(each.id));
-  const arm: Arm = { degree: "container", backend: testContainerBackend(), user: null };
+  const arm: Arm = { degree: "container", backend: testContainerBackend(), user: null, groups: noGroups() };
   return { outcomes: await assault(arm, few, works), missing: [] };
 }
 
@@ -96,7 +115,8 @@ export async function assault(
   const outcomes: Outcome[] = [];
   try {
     for (const each of cases) {
-      const isClaimed = each.stoppedBy.includes(arm.degree);
+      const isHeld = arm.groups.check.ok && each.heldBy?.includes(arm.degree) === true;
+      const isClaimed = isHeld || each.stoppedBy.includes(arm.degree);
       if (each.isDangerous === true && !isClaimed) continue;
       const got = await attempt(arm, ground, each);
       const isProven = each.isDangerous === true || works.has(each.id);
@@ -115,7 +135,7 @@ export function verdictOf(seen: { isClaimed: boolean; isProven: boolean; got: st
   return seen.isProven ? "stopped" : "unproven";
 }
 
-async function attempt({ backend }: Arm, ground: Ground, each: Case): Promise<string | null> {
+async function attempt({ backend, groups }: Arm, ground: Ground, each: Case): Promise<string | null> {
   const more = typeof each.spec === "function" ? each.spec(ground) : each.spec;
   const spec = ground.spec(each.script(ground), more ?? {});
   const gate = backend.name === "sandbox" ? await gateOf(spec) : null;
@@ -130,6 +150,7 @@ async function attempt({ backend }: Arm, ground: Ground, each: Case): Promise<st
   const end = performance.now() + PATIENCE_MS;
   while ((await backend.observe(handle)).kind === "alive" && performance.now() < end) await pause(4);
   await backend.stop(handle, 0);
+  await groups.remove(spec.cellId);
   await gate?.close();
   const printed = existsSync(spec.logPath) ? readFileSync(spec.logPath, "latin1") : "";
   const got = each.got(ground, printed);

@@ -9,7 +9,7 @@ import { LazarusError, systemCode } from "../../errors.ts";
  */
 export interface ShellText {
   readonly text: string;
-  readonly data: readonly string[];
+  readonly data: readonly (string | Uint8Array)[];
 }
 
 /** Where a shell finds its script; 3 is left to whoever reads what the started program says of itself. */
@@ -53,7 +53,7 @@ export function execText(words: readonly string[]): ShellText {
  * @throws LazarusError `backend` where nothing can be made there; what the system says where the disk is
  * full.
  */
-export function openUnnamed(dir: string, text: string): number {
+export function openUnnamed(dir: string, text: string | Uint8Array): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY } = constants;
   const path = join(dir, `.script-${crypto.randomUUID()}`);
   let written: number;
@@ -65,7 +65,7 @@ export function openUnnamed(dir: string, text: string): number {
   }
   try {
     unlinkSync(path);
-    const bytes = Buffer.from(text);
+    const bytes = typeof text === "string" ? Buffer.from(text) : text;
     for (let at = 0; at < bytes.length; ) at += writeSync(written, bytes, at, bytes.length - at, at);
     // Opened anew: whoever reads it must not be able to write, and begins at its start.
     return openSync(`/proc/self/fd/${written}`, O_RDONLY);

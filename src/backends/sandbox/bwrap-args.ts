@@ -41,12 +41,13 @@ export const ETC_SHOWN_DEEPER = [
 ] as const;
 
 /**
- * File descriptors from which bubblewrap reads its own words, the text that begins inside, and the files that
- * we make up, in the order of `madeUpFiles`.
+ * File descriptors from which bubblewrap reads its own words, the text that begins inside, the files that we
+ * make up, in the order of `madeUpFiles`, and the filter of system calls.
  */
 export const ARGS_FD = 5;
 export const INSIDE_FD = 6;
 export const FILE_FDS = [7, 8, 9] as const;
+export const FILTER_FD = 10;
 const MADE_UP = ["/etc/passwd", "/etc/group", "/etc/hosts"] as const;
 
 /** Where the gate's directory and Node are seen inside. */

@@ -6,13 +6,14 @@ import {
   ARGS_FD,
   BEGIN_INSIDE,
   bwrapArguments,
-  FILE_FDS,
+  FILTER_FD,
   madeUpFiles,
   NODE_INSIDE,
   type SandboxPlan,
 } from "./bwrap-args.ts";
 import { forwardsOf } from "./gate-rules.ts";
 import { relayText } from "./relay.ts";
+import { seccompProgram } from "./seccomp.ts";
 
 /**
  * First inside: the relay, then standard input, opened here so that a brief cannot be written through /proc
@@ -56,16 +57,12 @@ export function sandboxText(sandboxed: SandboxedCommand): ShellText {
   const counted = around.user !== null || countsProcessesPerNamespace();
   const facts = { limits: shimLimits(around.limits, counted), unset: shellNoise(around.env) };
   const inside = insideText(plan, inputPath, childLines(facts, execText(command).text));
-  const args = nulSeparated([...options, ...bwrapArguments(plan)]);
-  const files = madeUpFiles(plan);
-  const outside = execText(
+  const filter = seccompProgram();
+  const filtered = filter === null ? [] : ["--seccomp", String(FILTER_FD)];
+  const args = nulSeparated([...options, ...filtered, ...bwrapArguments(plan)]);
+  const files = madeUpFiles(plan).map((text) => `${text}\n`);
+  const { text } = execText(
     asUser(around.user, [bwrap, "--args", String(ARGS_FD), "--", "/bin/sh", BEGIN_INSIDE]),
   );
-  const text = [
-    ...FILE_FDS.map((fd, at) => `lzs_${fd}=${quoted(files[at] ?? "")}`),
-    `exec ${FILE_FDS.map((fd) => `${fd}<<LAZARUS_${fd}`).join(" ")}`,
-    ...FILE_FDS.map((fd) => `$lzs_${fd}\nLAZARUS_${fd}`),
-    outside.text,
-  ].join("\n");
-  return { text, data: [args, inside] };
+  return { text, data: [args, inside, ...files, ...(filter === null ? [] : [filter])] };
 }
