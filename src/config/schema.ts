@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { secretsByPattern } from "./hook-secrets.ts";
-import type { Kind } from "./kinds.ts";
+import { type KeyNote, key, notes, optional, section } from "./keys.ts";
 import {
   address,
   count,
@@ -8,6 +8,7 @@ import {
   duration,
   flag,
   globs,
+  type Kind,
   listen,
   lists,
   modelName,
@@ -36,41 +37,6 @@ export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", 
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 export const AGENT_NAME = /^[a-z][a-z0-9-]{0,31}$/;
-
-/** What the README's table says of a key; `default` is null where there is none. */
-interface KeyNote {
-  readonly default: string | null;
-  readonly meaning: string;
-}
-const notes = z.registry<KeyNote>();
-
-function read<T>(kind: Kind<T>) {
-  return z.unknown().transform((input, context): T => {
-    const value = kind.read(input);
-    if (value !== undefined) return value;
-    const plain = `${kind.hidden ? "it" : show(input)} is not ${kind.what}`;
-    context.addIssue({ code: "custom", message: kind.faultOf?.(input) ?? plain });
-    return z.NEVER;
-  });
-}
-
-/** A key that may be left out and has no value then; `note` says what holds instead, for the table. */
-function optional<T>(kind: Kind<T>, meaning: string, note: string | null = null) {
-  return read(kind).optional().register(notes, { default: note, meaning });
-}
-
-/** A key with a default, written as in the file. */
-function key<T>(kind: Kind<T>, fallback: unknown, meaning: string) {
-  const note = typeof fallback === "string" ? fallback : JSON.stringify(fallback);
-  return read(kind).prefault(fallback).register(notes, { default: note, meaning });
-}
-
-function section<S extends z.core.$ZodLooseShape>(shape: S) {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "invalid_type" ? `${show(issue.input)} is not a section of keys` : undefined,
-  });
-}
 
 const agent = section({
   preset: optional(oneOf(PRESET_NAMES), "how a known agent is started; needed unless there is a `command`"),

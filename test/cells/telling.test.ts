@@ -289,7 +289,7 @@ describe("a cell that ends", () => {
 function signs(more: object) {
   return {
     ...{ event: null, says: "", ownLimit: null, quota: null, login: null, credit: null },
-    ...{ isOutOfMemory: false, isRebooted: false },
+    ...{ isOutOfMemory: false, isOverMemory: false, isRebooted: false },
     ...more,
   };
 }

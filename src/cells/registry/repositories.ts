@@ -50,6 +50,10 @@ export function createRepositoryRows(db: Db): RepositoryRows {
        WHERE repository = @id OR json_extract(asked, '$.repository.id') = @id
          OR lower(pull_request_repository) IN (SELECT lower(value) FROM json_each(@old))`,
     ),
+    messages: sql.prepare(
+      `UPDATE messages SET asker = json_set(asker, '$.repository.fullName', @fullName)
+       WHERE state = 'waiting' AND json_extract(asker, '$.repository.id') = @id`,
+    ),
     trouble: sql
       .prepare(
         `UPDATE cells SET repository_trouble = @why
@@ -74,6 +78,7 @@ export function createRepositoryRows(db: Db): RepositoryRows {
         changeRow(db, "cells", renamed(one, repository, old), { id: one.id });
         if (one.repository === repository.id) own.push(one.id);
       }
+      statements.messages.run({ id: repository.id, fullName: repository.fullName });
       return own;
     },
 
