@@ -85,7 +85,7 @@ async function questionAndAnswer(booking: Booking, note: Note): Promise<void> {
   const { agent } = booking;
   const { issue, cellId } = await summon(booking, "question", agent);
   note(await look(booking, { play: "question", run: 1, agent, cellId, issue }));
-  await command(booking, issue, `/lazarus revive ${cellId.slice(0, 8)} -- It should be blue. play: answer`);
+  await command(booking, issue, `/lazarus tell ${cellId.slice(0, 8)} It should be blue. play: answer`);
   note(await look(booking, { play: "answer", run: 2, agent, cellId, issue }));
 }
 

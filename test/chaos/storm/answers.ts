@@ -25,6 +25,7 @@ export async function compareAnswers(world: World, ledger: Ledger): Promise<Answ
   const answers: Answers = { lost: [], doubled: [], withdrawn: 0, wrong: [] };
   const replies = await allReplies(world, ledger);
   const summoned = cellsByComment(world);
+  const told = messagesBySource(world);
   let withdrawn = 0;
   for (const entry of ledger.entries) {
     const shown: Shown = {
@@ -32,17 +33,18 @@ export async function compareAnswers(world: World, ledger: Ledger): Promise<Answ
       reactions: entry.source === "comment" && !entry.isDeleted ? await reactionsOf(world, entry) : [],
     };
     const cells = entry.source === "comment" ? (summoned.get(entry.id) ?? []) : [];
-    if (compare(entry, { shown, cells }, answers) === "withdrawn") withdrawn++;
+    const messages = entry.commands.map((_, index) => told.get(`forge:${keyOf(world, entry)}:${index}`));
+    if (compare(entry, { shown, cells, messages }, answers) === "withdrawn") withdrawn++;
   }
-  return { ...answers, withdrawn };
+  return { ...answers, wrong: [...answers.wrong, ...wrongMessages(world)], withdrawn };
 }
 
 function compare(
   entry: Entry,
-  is: { shown: Shown; cells: readonly CellRow[] },
+  is: { shown: Shown; cells: readonly CellRow[]; messages: readonly (MessageRow | undefined)[] },
   answers: Answers,
 ): "answered" | "withdrawn" {
-  const { shown, cells } = is;
+  const { shown, cells, messages } = is;
   const what = `${entry.repo}#${entry.number} ${entry.source} ${entry.id} by ${entry.by} ${JSON.stringify(entry.text)}`;
   const asked = entry.commands.length;
   for (const [index, texts] of shown.replies) {
@@ -73,7 +75,7 @@ function compare(
     const isReplied = shown.replies.has(index);
     const isDone = entry.source === "comment" ? done : false;
     // A summon's rocket comes when its agent works: one that waits, or was stopped before, has its card.
-    const isUnderWay = one.verb === "summon" && cells.length > 0;
+    const isUnderWay = (one.verb === "summon" && cells.length > 0) || messages[index] !== undefined;
     if (!isReplied && (one.isLoud || !(isDone || isUnderWay)))
       answers.lost.push(`${what}: command ${index} (${one.verb}) has no answer`);
   }
@@ -110,6 +112,43 @@ function keyOf(world: World, entry: Entry): string {
 async function reactionsOf(world: World, entry: Entry): Promise<string[]> {
   const all = await world.server.reactions(entry.repo, entry.id);
   return all.filter((one) => one.user === world.bot.login).map((one) => one.content);
+}
+
+/** A message as its row has it, and what the run was asked that it was given to. */
+interface MessageRow {
+  readonly source: string;
+  readonly cell: string;
+  readonly state: string;
+  readonly said: string;
+  readonly prompt: string | null;
+}
+
+/** Where each message was typed. One that was given stands in that run's prompt. */
+function messagesBySource(world: World): Map<string, MessageRow> {
+  const rows = peek(world.dataDir, (ask) =>
+    ask<MessageRow>(
+      `SELECT messages.*, prompts.text AS prompt FROM messages
+       LEFT JOIN prompts ON prompts.cell = messages.cell AND prompts.run = messages.run`,
+    ),
+  );
+  return new Map((rows ?? []).map((row) => [row.source, row]));
+}
+
+/** What is wrong with messages by their own rows. */
+function wrongMessages(world: World): string[] {
+  const wrong: string[] = [];
+  const ended = new Set(
+    (peek(world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells")) ?? [])
+      .filter((cell) => !["proposed", "active", "idle"].includes(cell.state))
+      .map((cell) => cell.id),
+  );
+  for (const { source, cell, state, said, prompt } of messagesBySource(world).values()) {
+    if (state === "given" && prompt?.includes(said) !== true)
+      wrong.push(`message ${source} was given, and stands in no prompt`);
+    if (state === "waiting" && ended.has(cell))
+      wrong.push(`message ${source} waits in cell ${cell}, which ended`);
+  }
+  return wrong;
 }
 
 function cellsByComment(world: World): Map<number, CellRow[]> {

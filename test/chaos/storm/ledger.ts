@@ -22,7 +22,9 @@ export interface Entry {
 }
 
 const LOUD = new Set(["status", "why", "help", "logs"]);
-const QUIET = new Set(["summon", "stop", "revive", "close", "destroy", "approve", "decline", "publish"]);
+const QUIET = new Set([
+  ...["summon", "tell", "stop", "revive", "close", "destroy", "approve", "decline", "publish"],
+]);
 
 /** What people asked for, by the forge's own ids: what the end of a storm is compared with. */
 export class Ledger {

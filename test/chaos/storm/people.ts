@@ -20,6 +20,7 @@ const ACTS = {
   stranger: 4,
   talk: 4,
   stop: 6,
+  tell: 8,
   revive: 6,
   "bring back": 4,
   close: 7,
@@ -126,6 +127,11 @@ export class People {
           ]),
           { isTalk: true },
         );
+      case "tell": {
+        const words = `word ${this.#dice.between(1, 1_000_000)}`;
+        const now = this.#dice.chance(0.3) ? " --now" : "";
+        return this.#onCell(writer, ["active", "idle"], (id) => `/lazarus tell ${id}${now} ${words}`);
+      }
       case "stop":
         return this.#onCell(writer, ["active", "proposed"], (id) => `/lazarus stop ${id}`);
       case "revive":
