@@ -49,7 +49,7 @@ export const EXITS: Readonly<
   },
   "nothing-changed": {
     words: "nothing changed",
-    evidence: "exit 0, no error in the agent's last event, no work in git",
+    evidence: "exit 0, no error in the agent's last event, no new work in git",
     follows: "publish",
   },
   question: {
@@ -144,6 +144,8 @@ export interface Ended {
     readonly signal: string | null;
     readonly stopped: string | null;
     readonly stopCause: StopCause | null;
+    /** It goes on with the work of the run before it. */
+    readonly isAutomatic: boolean;
   };
   readonly preset: string | null;
   readonly harvest: Pick<Harvest, "changed" | "question" | "signs">;
@@ -183,7 +185,8 @@ export function exitOf(ended: Ended): Exit {
   }
   if (byCode !== undefined) return exit(byCode, end);
   if (run.code === 126 || run.code === 127) return exit("cannot-run", end);
-  if (!isFailed) return exit(harvest.changed ? "done" : "nothing-changed", end);
+  const isWorth = harvest.changed && (isNew || run.isAutomatic);
+  if (!isFailed) return exit(isWorth ? "done" : "nothing-changed", end);
   return exit("crashed", end, signs?.event === "failed" ? signs.says : "");
 }
 

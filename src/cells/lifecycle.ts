@@ -194,6 +194,14 @@ export class Lifecycle {
         ...{ releasedTip: tip, releasedBy: by, pushRefused: null },
         ...(named.length === 0 ? {} : { releasedSecrets: [...(releasedSecrets ?? []), ...named] }),
       });
+      const why = `let go at ${tip.slice(0, 10)}, to be published`;
+      this.#registry.remember(cell.id, {
+        at: this.#deps.clock.now(),
+        from: "idle",
+        to: "idle",
+        who: by,
+        why,
+      });
       this.#steps.retryPush(cell.id);
       this.#steps.card(cell.id);
     });

@@ -3,7 +3,8 @@ import { Command, CommanderError } from "commander";
 import { openApp } from "../app.ts";
 import { systemClock } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
-import { type Config, ConfigFault, loadConfig, type Need, readEnvironment } from "../config/config.ts";
+import { type Config, loadConfig, type Need, readEnvironment } from "../config/config.ts";
+import { ConfigFault } from "../config/config-fault.ts";
 import { warnOfAgents } from "../doctor/agents.ts";
 import { examine } from "../doctor/doctor.ts";
 import { lineOfFinding } from "../doctor/finding.ts";
@@ -91,7 +92,8 @@ program
     await manager.ready(ready);
     setImmediate(() => warnOfAgents(app.config, config, log));
     await new Promise<void>((resolve) => {
-      for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+      // A terminal that is closed says SIGHUP.
+      for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve());
     });
     log.info({}, "draining; agents go on");
     await manager.stopping();
@@ -219,7 +221,7 @@ function fail(error: unknown): void {
     process.stdout.write(`${JSON.stringify(failure(code, explain(error)), null, 2)}\n`);
     return;
   }
-  const faults = error instanceof ConfigFault ? error.faults : [explain(error)];
+  const faults = error instanceof ConfigFault ? error.lines() : [explain(error)];
   for (const fault of faults) process.stderr.write(`lazarus: ${fault}\n`);
   if (globals().verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
 }

@@ -1,7 +1,7 @@
 import { delimiter, dirname, isAbsolute, resolve } from "node:path";
-import { LazarusError } from "../errors.ts";
 import { type AgentConfig, buildAgent } from "./agents.ts";
 import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
+import { ConfigFault } from "./config-fault.ts";
 import { EVERYTHING, type HookSecret, readSecretsFiles } from "./hook-secrets.ts";
 import { proxies } from "./proxies.ts";
 import { buildChecks, type RepositoryChecks, withLongSetups } from "./repository-checks.ts";
@@ -102,20 +102,6 @@ export interface LoadOptions {
   readonly env: Environment;
   readonly cwd: string;
   readonly needs: readonly Need[];
-}
-
-/**
- * Everything that is wrong with the configuration, each with its path in the file and what would be right;
- * exit code 2.
- */
-export class ConfigFault extends LazarusError {
-  override readonly name = "ConfigFault";
-  readonly faults: readonly string[];
-
-  constructor(file: string | null, faults: readonly string[]) {
-    super("configuration", `reading ${file ?? "the configuration (there is no file)"}: ${faults.join("; ")}`);
-    this.faults = faults;
-  }
 }
 
 /** The environment of this process; nothing else reads it. */

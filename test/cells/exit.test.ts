@@ -12,6 +12,7 @@ interface Left {
   readonly signal?: string | null;
   readonly stopped?: string | null;
   readonly stopCause?: StopCause;
+  readonly isAutomatic?: boolean;
   readonly log?: string;
   /** What lies in git, and whether this run put it there. */
   readonly work?: "none" | "new" | "old";
@@ -31,7 +32,10 @@ function found(left: Left) {
   };
   const made = work === "none" ? nothingLeft() : harvest();
   return exitOf({
-    run: { code, signal, stopped, stopCause: left.stopCause ?? (stopped === null ? null : "asked") },
+    run: {
+      ...{ code, signal, stopped, isAutomatic: left.isAutomatic ?? false },
+      stopCause: left.stopCause ?? (stopped === null ? null : "asked"),
+    },
     preset,
     harvest: { ...made, question: left.question ?? null, signs },
     isNew: work === "new",
@@ -561,7 +565,8 @@ const TABLE: [string, Left, ExitClass][] = [
   ["a question", { question: "Which database?" }, "question"],
   ["a question after work", { question: "Which database?", work: "new" }, "question"],
   ["a question, then exit 1", { question: "Which database?", code: 1 }, "question"],
-  ["a retry that had nothing to add", { work: "old" }, "done"],
+  ["a retry that had nothing to add", { work: "old", isAutomatic: true }, "done"],
+  ["a turn that added nothing to what there was", { work: "old" }, "nothing-changed"],
 ];
 
 describe("what a run turned out to be", () => {

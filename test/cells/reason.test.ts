@@ -92,7 +92,8 @@ describe("a cause", () => {
 
   it("decides alone what class a run has that Lazarus ended", () => {
     const classes = STOP_CAUSES.map((stopCause) => {
-      const run = { code: 143, signal: "TERM", stopped: "over its own words", stopCause };
+      const stopped = "over its own words";
+      const run = { code: 143, signal: "TERM", stopped, stopCause, isAutomatic: false };
       return exitOf({ run, preset: null, harvest: nothingLeft(), isNew: false }).class;
     });
     const others = STOP_CAUSES.map((cause) => (cause === "over-limit" ? "over-limit" : "stopped"));

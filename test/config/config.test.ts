@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { type Config, ConfigFault, loadConfig, type Need } from "../../src/config/config.ts";
+import { type Config, loadConfig, type Need } from "../../src/config/config.ts";
+import { ConfigFault } from "../../src/config/config-fault.ts";
 import { CONFIG_KEYS } from "../../src/config/schema.ts";
 
 const EXAMPLE = readFileSync(join(import.meta.dirname, "../../lazarus.example.yaml"), "utf8");

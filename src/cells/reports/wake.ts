@@ -42,8 +42,9 @@ export function neverBegan(
   announce({ kind: "never-began", cell: registry.mustCell(cellId), why, isNews });
 }
 
-/** `working: allegro, on top of a commit that people pushed`. */
-export function workingOn({ agent, people }: Run): string {
-  if (people === null || !people.isTaken) return `working: ${agent}`;
-  return `working: ${agent}, on top of ${people.count === 1 ? "a commit" : `${people.count} commits`} that people pushed`;
+/** `working: allegro, told by dev, on top of a commit that people pushed`. */
+export function workingOn({ agent, people, turnKind, isAutomatic, requester }: Run): string {
+  const told = turnKind === "tell" && !isAutomatic ? `, told by ${requester.login}` : "";
+  if (people === null || !people.isTaken) return `working: ${agent}${told}`;
+  return `working: ${agent}${told}, on top of ${people.count === 1 ? "a commit" : `${people.count} commits`} that people pushed`;
 }

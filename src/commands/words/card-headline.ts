@@ -88,6 +88,8 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
   }
   if (cell.outcome !== "failed" && run?.stopped != null)
     return md`**${agent} was stopped** (${ended}): ${size(cell)}${destination(cell)}`;
+  if (run?.exitClass === "nothing-changed" && harvest.tip !== null)
+    return md`**${agent} added nothing**: ${size(cell)}${destination(cell)}`;
   const verb = cell.outcome === "failed" ? md`**${agent} stopped** (${ended})` : md`**${agent} is done**`;
   if (harvest.tip === null) return md`${verb}: held back`;
   return md`${verb}: ${size(cell)}${destination(cell)}`;

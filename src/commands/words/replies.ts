@@ -173,7 +173,8 @@ export const replies = {
     cell.state === "archived" || cell.state === "destroyed"
       ? say`Cell ${c(shortId(cell.id))} is closed already: it is ${cell.state}.`
       : say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that is active or idle can be closed.`,
-  publishing: (cell: Cell) => say`cell ${c(shortId(cell.id))}: publishing what was held back`,
+  publishing: (cell: Cell) =>
+    say`cell ${c(shortId(cell.id))}: publishing what was held back, at ${c(cell.harvest?.tip?.slice(0, 10) ?? "")}`,
   nothingUnpublished: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} has nothing that is not published: it is ${cell.state}.`,
   nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
