@@ -42,9 +42,9 @@ async function take(
     response.set({ "Retry-After": String(Math.ceil(waitMs / 1_000)), Connection: "close" });
     return answer(response, 429, "one heartbeat a second is enough");
   }
-  const body = await readBody(request, BEAT_BYTES);
+  const body = await readBody(request, { maxBytes: BEAT_BYTES });
   if (body.kind === "cut") return answer(response, 400, "the body did not arrive whole");
-  if (body.kind === "too-large")
+  if (body.kind !== "bytes")
     return refuseBody(request, response, { status: 413, message: "the body is larger than 4 KB" });
   const words = readBeat(body.bytes.toString("utf8"), heartbeats.redact);
   if (words === null)

@@ -7,6 +7,7 @@ import { LazarusError, systemCode } from "../errors.ts";
 import { createHeard } from "../webhooks/heard.ts";
 import { parseText } from "../webhooks/read-text.ts";
 import { createReceiver } from "../webhooks/receiver.ts";
+import { sparing } from "../webhooks/sparing.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
 
 /** How long a sender may take, and how often slow ones are looked for and cut off. */
@@ -14,6 +15,10 @@ export interface SenderLimits {
   readonly headersMs: number;
   readonly requestMs: number;
   readonly lookMs: number;
+  /** Without a byte in either direction. */
+  readonly idleMs: number;
+  /** At one time; more are not taken. */
+  readonly connections: number;
 }
 
 /**
@@ -26,7 +31,10 @@ function isFromHere({ socket, headers }: IncomingMessage): boolean {
   return !isForwarded && /^(127\.|::1$|::ffff:127\.)/.test(remoteAddress);
 }
 
-const LIMITS: SenderLimits = { headersMs: 10_000, requestMs: 30_000, lookMs: 5_000 };
+const LIMITS: SenderLimits = {
+  ...{ headersMs: 10_000, requestMs: 30_000, lookMs: 5_000, idleMs: 60_000 },
+  connections: 256,
+};
 
 export interface HttpServer {
   /** `http://127.0.0.1:8420`, with the port that was given. */
@@ -39,7 +47,8 @@ export interface HttpServer {
  * Listens for deliveries and probes.
  * @throws LazarusError `usage` when the address cannot be had.
  */
-export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<HttpServer> {
+export async function listen(app: App, given: Partial<SenderLimits> = {}): Promise<HttpServer> {
+  const limits = { ...LIMITS, ...given };
   const { config } = app;
   const web = express();
   web.disable("x-powered-by");
@@ -74,6 +83,15 @@ export async function listen(app: App, limits: SenderLimits = LIMITS): Promise<H
     },
     web,
   );
+  server.maxConnections = limits.connections;
+  server.setTimeout(limits.idleMs);
+  const sayFull = sparing<void>((_, others) =>
+    app.log.warn(
+      { connections: limits.connections, others },
+      "connection refused: there are too many already",
+    ),
+  );
+  server.on("drop", () => sayFull());
   server.listen(config.server.port, config.server.host);
   try {
     await once(server, "listening");

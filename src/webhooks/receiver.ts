@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { Webhooks } from "@octokit/webhooks";
 import { type ErrorRequestHandler, type Request, type RequestHandler, type Response, Router } from "express";
 import { matches } from "../commands/rights.ts";
@@ -6,10 +7,13 @@ import { issueHash, sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
+import { type Allowance, type BodyBudget, createBodyBudget } from "./body-budget.ts";
 import type { Event } from "./event.ts";
 import { repositoryNameOf, senderOf } from "./parse.ts";
 import { readBody, refuseBody } from "./read-body.ts";
 import { route } from "./route.ts";
+import { checkSignature } from "./signature.ts";
+import { sparing } from "./sparing.ts";
 import { threadTick } from "./thread.ts";
 
 export const MOST_BODY_BYTES = 5 * 1024 * 1024;
@@ -24,14 +28,17 @@ export interface ReceiverDeps {
   holdsCommand(text: string): boolean;
   /** The bot's user id, null while the forge has not told it. */
   botId(): number | null;
+  /** Of all bodies together. */
+  readonly budget?: BodyBudget;
   /** Told of each signed delivery of a repository that is served, whatever is in it. */
   heard(fullName: string): void;
 }
 
 /**
  * `POST /webhooks/gitea`: verifies the raw bytes, and writes down where to look before it answers 202. 401
- * without a valid `X-Hub-Signature-256`, 415 for another content type, 413 over 5 MiB, 400 for broken JSON;
- * unknown events and repositories that are not served are 202 and leave nothing behind.
+ * without a valid `X-Hub-Signature-256`, 415 for another content type, 413 over 5 MiB, 503 with
+ * `Retry-After` where too much is read at once, 400 for broken JSON; unknown events and repositories that are
+ * not served are 202 and leave nothing behind.
  */
 export function createReceiver(deps: ReceiverDeps): Router {
   const router = Router();
@@ -39,9 +46,18 @@ export function createReceiver(deps: ReceiverDeps): Router {
     pattern,
     webhooks: new Webhooks({ secret }),
   }));
-  const sayUnsigned = sparing(deps.log);
+  const budget = deps.budget ?? createBodyBudget();
+  const sayUnsigned = sparing<string>((why, others) =>
+    deps.log.warn({ why, others }, "delivery refused: it is not signed as the forge would sign it"),
+  );
+  const sayNoRoom = sparing<void>((_, others) =>
+    deps.log.warn({ others }, "delivery refused: too much is being delivered at once"),
+  );
   router.post("/webhooks/gitea", onlyJson, (request, response, next) => {
-    receive(request, response, { ...deps, verifiers, sayUnsigned }).catch(next);
+    const allowance = budget.open();
+    receive(request, response, { ...deps, verifiers, allowance, sayUnsigned, sayNoRoom })
+      .catch(next)
+      .finally(() => allowance.close());
   });
   router.use("/webhooks/gitea", problems(deps.log));
   return router;
@@ -61,40 +77,42 @@ const onlyJson: RequestHandler = (request, response, next) => {
 
 type Verifier = { readonly pattern: string; readonly webhooks: Webhooks };
 
-interface Verifying extends ReceiverDeps {
+interface Receiving extends ReceiverDeps {
   readonly verifiers: readonly Verifier[];
+  readonly allowance: Allowance;
   sayUnsigned(why: string): void;
+  sayNoRoom(): void;
 }
 
-/** Whoever sends many is told of once a minute. */
-function sparing(log: ReceiverDeps["log"]): (why: string) => void {
-  let saidAt = Number.NEGATIVE_INFINITY;
-  let others = 0;
-  return (why) => {
-    if (performance.now() - saidAt < 60_000) return void others++;
-    log.warn({ why, others }, "delivery refused: it is not signed as the forge would sign it");
-    saidAt = performance.now();
-    others = 0;
-  };
-}
-
-async function receive(request: Request, response: Response, deps: Verifying): Promise<void> {
-  const signature = request.get("x-hub-signature-256");
+async function receive(request: Request, response: Response, deps: Receiving): Promise<void> {
+  const header = request.get("x-hub-signature-256") ?? "";
+  const signature = checkSignature(
+    header,
+    deps.secrets.map((one) => one.secret),
+  );
   // Whoever could not sign anything is not listened to.
-  if (signature === undefined || !SIGNATURE.test(signature)) {
+  if (signature === null) {
     deps.sayUnsigned("it bears no signature");
     return refuseBody(request, response, { status: 401, message: NOT_SIGNED });
   }
-  const read = await readBody(request, MOST_BODY_BYTES);
+  const { allowance } = deps;
+  const read = await readBody(request, { maxBytes: MOST_BODY_BYTES, allowance, hear: signature.update });
   if (read.kind === "cut") return answer(response, 400, "the body did not arrive whole");
   if (read.kind === "too-large")
     return refuseBody(request, response, { status: 413, message: "the body is larger than 5 MiB" });
-  const body = read.bytes.toString("utf8");
-  const signers = await signersOf(body, signature, deps.verifiers);
-  if (signers.length === 0) {
+  if (read.kind === "no-room") {
+    deps.sayNoRoom();
+    response.set("Retry-After", String(RETRY_AFTER_S));
+    return refuseBody(request, response, { status: 503, message: "too much is being delivered: try again" });
+  }
+  if (!signature.isSigned()) {
     deps.sayUnsigned("its signature was made with another secret than forge.webhook_secret(s)");
     return answer(response, 401, NOT_SIGNED);
   }
+  if (!isUtf8(read.bytes)) return answer(response, 400, "the body is not UTF-8");
+  const body = read.bytes.toString("utf8");
+  // Unsigned bodies are gone by now: the library has the last word, and says whose secret it was.
+  const signers = await signersOf(body, header, deps.verifiers);
   let payload: unknown;
   try {
     payload = JSON.parse(body);
@@ -124,13 +142,12 @@ async function receive(request: Request, response: Response, deps: Verifying): P
   response.status(202).json({ accepted: true });
 }
 
-const SIGNATURE = /^sha256=[0-9a-f]{64}$/;
+const RETRY_AFTER_S = 10;
 const NOT_SIGNED =
   "X-Hub-Signature-256 is missing or wrong: does the hook have the secret of forge.webhook_secret(s)?";
 
 /** The patterns whose secret made the signature. */
 async function signersOf(body: string, signature: string, verifiers: readonly Verifier[]): Promise<string[]> {
-  if (body === "") return [];
   const signers: string[] = [];
   for (const { pattern, webhooks } of verifiers)
     if (await webhooks.verify(body, signature)) signers.push(pattern);

@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type App, openApp } from "../../src/app.ts";
 import { type HttpServer, listen } from "../../src/http/server.ts";
@@ -49,6 +49,43 @@ it("cuts a slow sender off, in its headers and in its body", async () => {
   expect(await slow(head)).toContain("408");
   expect(await slow(`${head}Content-Length: 100\r\n\r\n{`)).toContain("408");
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+});
+
+it("takes so many connections, and no more until one ends", async () => {
+  server = await listen(app, { connections: 3 });
+  const port = Number(new URL(server.url).port);
+  const open = () =>
+    new Promise<{ socket: Socket; isTaken: boolean }>((resolve) => {
+      const socket = connect(port, "127.0.0.1", () =>
+        socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+      );
+      socket.on("error", () => {});
+      socket.once("data", () => resolve({ socket, isTaken: true }));
+      socket.once("close", () => resolve({ socket, isTaken: false }));
+    });
+  const held = [await open(), await open(), await open()];
+  expect(held.map(({ isTaken }) => isTaken)).toEqual([true, true, true]);
+  expect((await open()).isTaken).toBe(false);
+  held[0]?.socket.destroy();
+  await until("there is a place again", async () => {
+    const { socket, isTaken } = await open();
+    socket.destroy();
+    return isTaken;
+  });
+  for (const { socket } of held) socket.destroy();
+});
+
+it("cuts off who says nothing, and who does not take the answer", async () => {
+  server = await listen(app, { headersMs: 200, requestMs: 400, lookMs: 50, idleMs: 300 });
+  const port = Number(new URL(server.url).port);
+  const ended = (text: string) =>
+    new Promise<true>((resolve) => {
+      const socket = connect(port, "127.0.0.1", () => socket.write(text));
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(true)).resume();
+    });
+  expect(await ended("")).toBe(true);
+  expect(await ended("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")).toBe(true);
 });
 
 it("says why it is not ready to this machine alone, not to those for whom a proxy asks", async () => {

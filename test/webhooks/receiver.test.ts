@@ -7,10 +7,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isServed } from "../../src/commands/rights.ts";
 import { issueHash, sha256 } from "../../src/hash.ts";
 import type { Log } from "../../src/log.ts";
+import { createBodyBudget } from "../../src/webhooks/body-budget.ts";
 import { parseText } from "../../src/webhooks/read-text.ts";
 import { createReceiver, MOST_BODY_BYTES, type ReceiverDeps } from "../../src/webhooks/receiver.ts";
 import { type ControlRig, createControl } from "../fakes/control-rig.ts";
 import { RECORDED_SECRET, type Recorded, recordedDeliveries, recordedDelivery } from "../fakes/recorded.ts";
+import { until } from "../fakes/until.ts";
 
 let rig: ControlRig;
 let server: Server;
@@ -176,12 +178,6 @@ describe("401", () => {
     expect((await deliver({ ...COMMENT, headers })).status).toBe(401);
   });
 
-  it("is the answer to bytes that are no UTF-8, even rightly signed", async () => {
-    await serve();
-    const body = Buffer.concat([Buffer.from('{"action":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]);
-    expect((await signed(body)).status).toBe(401);
-  });
-
   it("is the answer to nothing, even rightly signed", async () => {
     await serve();
     expect((await signed("")).status).toBe(401);
@@ -274,6 +270,12 @@ describe("bodies that are too large", () => {
   const SIGNED = `sha256=${"0".repeat(64)}`;
   const filler = (bytes: number) => Buffer.alloc(bytes, 0x20);
 
+  it("are 400 where they are no UTF-8, though rightly signed", async () => {
+    await serve();
+    const body = Buffer.concat([Buffer.from('{"action":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]);
+    expect(await signed(body)).toMatchObject({ status: 400, text: expect.stringContaining("UTF-8") });
+  });
+
   it("are 413, one byte over 5 MiB and not before", async () => {
     await serve();
     expect((await signed(filler(MOST_BODY_BYTES))).status).toBe(400);
@@ -364,6 +366,42 @@ describe("bodies that are too large", () => {
       expect(said.match(/^Connection: close\r$/gm)).toHaveLength(1);
     }
     expect(jobs()).toEqual([]);
+  });
+
+  /** Sends the first bytes of a large body with some signature, and holds the rest back. */
+  const hold = (bytes: number) => {
+    const socket = connect(port(), "127.0.0.1");
+    const head = `Content-Type: application/json\r\nX-Hub-Signature-256: ${SIGNED}\r\nContent-Length: 5000000`;
+    let said = "";
+    socket.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    socket.on("error", () => {});
+    socket.write(`POST /webhooks/gitea HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n`);
+    socket.write(filler(bytes));
+    return { socket, said: () => said };
+  };
+
+  it("are 503 while others have taken all room, and small ones still come through", async () => {
+    const budget = createBodyBudget({ each: 64 * 1024, shared: 2 * MEGABYTE });
+    await serve({ budget });
+    const room = () => {
+      const probe = budget.open();
+      const free = probe.take(64 * 1024 + MEGABYTE);
+      probe.close();
+      return free;
+    };
+    const first = hold(1.5 * MEGABYTE);
+    await until("its bytes are held", () => !room());
+    const second = hold(1.5 * MEGABYTE);
+    await until("it hears that there is no room", () => second.said().includes("}"));
+    expect(second.said()).toMatch(/^HTTP\/1.1 503 [\s\S]*^Retry-After: 10\r$/m);
+    expect((await deliver(COMMENT)).status).toBe(202);
+    expect((await signed(filler(MEGABYTE))).status).toBe(503);
+    first.socket.destroy();
+    await until("its room is free again", room);
+    expect((await signed(filler(MEGABYTE))).status).toBe(400);
+    second.socket.destroy();
   });
 
   it("are 401 at once where nothing is signed, before any of them has come", async () => {
