@@ -1,6 +1,6 @@
 import { type AgentConfig, keyLines } from "./agents.ts";
-import type { RepositoryChecks } from "./repository-checks.ts";
-import { secretsOfChecks } from "./repository-checks.ts";
+import { passwordsIn, secretsOfHome } from "./home-secrets.ts";
+import { type RepositoryChecks, secretsOfChecks } from "./repository-checks.ts";
 import type { Environment } from "./source.ts";
 
 interface Sources {
@@ -33,6 +33,7 @@ export function gatherSecrets(sources: Sources): Secrets {
     ...sources.forge,
     ...agents.flatMap(keyLines),
     ...addresses.flatMap(passwordsIn),
+    ...[...new Set(agents.map(({ homeTemplate }) => homeTemplate))].flatMap(secretsOfHome),
   ];
   const all = new Set([...firm, ...given.map(([, value]) => value)].filter((value) => value !== ""));
   const names = new Map(given.filter(([, value]) => value !== "" && !firm.includes(value)));
@@ -40,19 +41,3 @@ export function gatherSecrets(sources: Sources): Secrets {
 }
 
 const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
-
-/** User and password of an address, as written and as meant; a user alone may be a token. */
-function passwordsIn(text: string): string[] {
-  const [, user = "", password = ""] =
-    /^(?:[a-z][a-z0-9+.-]*:)?\/\/([^:/@\s]*)(?::([^/\s]*))?@/i.exec(text) ?? [];
-  const secret = password === "" ? user : password;
-  return secret === "" ? [] : [secret, decoded(secret)];
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}

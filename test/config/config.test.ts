@@ -354,6 +354,15 @@ describe("faults", () => {
     );
   });
 
+  test("know what a home template logs in with, and let nobody let that go", () => {
+    mkdirSync(join(dir, "template/claude"), { recursive: true });
+    writeFileSync(join(dir, "template/claude/.credentials.json"), '{"accessToken": "token-of-claude"}');
+    const text = `${BASICS}agents: {a: {preset: aider, home: template, env: [KEY]}}`;
+    const { secrets, envSecrets } = load(text, { env: { KEY: "token-of-claude" } });
+    expect(secrets).toContain("token-of-claude");
+    expect(envSecrets).toEqual([]);
+  });
+
   test("pass a variable through that is no secret, and name those that are not set", () => {
     const text = `${BASICS}agents: {a: {preset: aider, pass: [NODE_ENV, TZ], env: [KEY]}}`;
     const { agents, secrets } = load(text, { env: { NODE_ENV: "production", KEY: "key-of-the-model" } });
