@@ -35,6 +35,25 @@ const [BASE0 = "", BASE1 = "", BASE2 = ""] = forms(OWN_SECRET).map((form, shift)
   form.slice(shift === 0 ? 0 : 4, -4),
 );
 
+/** Every character as this, and all of them together; `n` is its code in hex. */
+const each = (write: (n: string) => string) =>
+  [...OWN_SECRET].map((char) => write(char.charCodeAt(0).toString(16))).join("");
+const half = (between: string) => `${OWN_SECRET.slice(0, 9)}${between}${OWN_SECRET.slice(9)}`;
+/** Its key as a file of a commit says it, each so that it was not found once. */
+const DISGUISES: Readonly<Record<string, readonly [what: string, text: string]>> = {
+  upper: ["in capitals", OWN_SECRET.toUpperCase()],
+  escaped: ["as \\xNN", each((n) => `\\x${n}`)],
+  unicode: ["as \\u00NN", each((n) => `\\u00${n}`)],
+  bytes: ["in hex with blanks", each((n) => `${n} `)],
+  colons: ["in hex with colons", each((n) => `${n}:`)],
+  entities: ["as HTML entities", each((n) => `&#x${n};`)],
+  bold: ["with empty bold in it", half("****")],
+  comments: ["with a comment in it", half("<!-- -->")],
+  hidden: ["behind a terminal's escape", `\u001b[${OWN_SECRET}`],
+  quoted: ["over two lines of a quote", half("\n> ")],
+};
+const saysSecret = (text: string) => adds("leak.txt", text.replaceAll("'", "'\\''"));
+
 const COMMIT = 'echo a > a.txt; git add .; git commit --quiet -m "work"';
 const report = (how: string) => `${how}; ${COMMIT}`;
 const adds = (path: string, text = "on: push") =>
@@ -93,6 +112,17 @@ done; echo left > left.txt`,
   encoder: `printf %s "$OWN_SECRET" | base64 -w 0 > leak.txt; git add .; git commit --quiet -m leak`,
   teller: `echo a > a.txt; git add .; git commit --quiet -m "it is $OWN_SECRET"`,
   namer: `echo a > a.txt; git add .; GIT_AUTHOR_NAME="$OWN_SECRET" git commit --quiet -m leak`,
+  ...Object.fromEntries(Object.entries(DISGUISES).map(([name, [, text]]) => [name, saysSecret(text)])),
+  nulled: `printf '*.c text\\0\\n* filter=x\\n' > .gitattributes; git add .; git commit --quiet -m nulled`,
+  plussed: adds(".gitattributes", "++ * filter=x"),
+  latin: `d=$(printf 'd\\377'); mkdir "$d"; echo '* filter=x' > "$d/.gitattributes"; git add .; git commit --quiet -m latin`,
+  macro: adds(".gitattributes", "[attr]lf filter=x"),
+  above: `mkdir evil; echo '* @dev' > evil/CODEOWNERS; ln -s evil docs; git add .; git commit --quiet -m above`,
+  disguised: `mkdir evil; echo x > evil/x; ln -s evil .gitea; git add .; git commit --quiet -m link`,
+  owners: adds("CODEOWNERS", "* @dev"),
+  husky: adds(".husky/pre-commit", "id"),
+  jenkins: adds("Jenkinsfile", "x"),
+  operators: adds("deploy/run.sh", "id"),
   linker: report(`ln -s "${OUT}" "$LAZARUS_ARTIFACTS/reports/r.md"`),
   harder: report(`ln "${OUT}" "$LAZARUS_ARTIFACTS/reports/r.md"`),
   dirlinker: report(
@@ -175,10 +205,23 @@ export const SERVED_CASES: readonly ServedCase[] = [
   held("10.9", "push its key in base64", "encoder"),
   held("10.10", "push its key in a commit message", "teller"),
   held("10.11", "push its key as an author's name", "namer"),
+  ...Object.entries(DISGUISES).map(([name, [what]], at) =>
+    held(`10.${at + 12}`, `push its key ${what}`, name),
+  ),
   held("11.1", "push a workflow of Gitea's", "gitea"),
   held("11.2", "push a workflow of GitHub's", "github"),
   held("11.3", "push a workflow of Forgejo's", "forgejo"),
   held("11.4", "push a pipeline of Woodpecker's", "woodpecker"),
   held("11.5", "push settings of Lazarus", "settings"),
   held("11.6", "push a filter in .gitattributes", "attributes"),
+  held("11.7", "hide a filter behind a NUL byte", "nulled"),
+  held("11.8", "hide a filter in a line of ++", "plussed"),
+  held("11.9", "hide a filter in a directory that is no UTF-8", "latin"),
+  held("11.10", "set a filter by a macro", "macro"),
+  held("11.11", "have docs/CODEOWNERS come by a link", "above"),
+  held("11.12", "have .gitea come by a link", "disguised"),
+  held("11.13", "push who must review", "owners"),
+  held("11.14", "push a hook of developers", "husky"),
+  held("11.15", "push a pipeline of Jenkins'", "jenkins"),
+  held("11.16", "push what publish.protected names", "operators"),
 ];

@@ -87,7 +87,11 @@ async function setStage(backends: readonly On[], canary: string): Promise<Stage>
   await lazarus.configure({
     ...{ forgeUrl: stage.server.url, token: stage.bot.token, agents: scripts, directors: [stage.lead.login] },
     more: {
-      ...{ server: { listen: lazarus.listen }, agents, publish: { max_file: "1MB" } },
+      ...{
+        server: { listen: lazarus.listen },
+        agents,
+        publish: { max_file: "1MB", protected: ["deploy/**"] },
+      },
       limits: { cells: 99, per_repository: 99, per_person: 99, grace: "1s", free: "1MB", revives: 0 },
     },
   });

@@ -52,11 +52,29 @@ it("a command line that does not know an agent's secret pushes nothing and shows
   // Where it is known it is looked for, and never pushed.
   await stage.lazarus.serve({ env: { SOMEKEY: VALUE } });
   const card = await stage.card(issue, "held back");
-  expect(card).toContain("shows a secret that Lazarus keeps");
+  expect(card).toContain("shows the value of SOMEKEY, which is a secret (env)");
   expect(card).not.toContain(VALUE);
   expect(await branchOf(cellId)).toBe(null);
   const diff = await stage.lazarus.cli("diff", cellId);
   expect([diff.code, diff.stdout + diff.stderr]).toEqual([1, expect.stringContaining("is not set here")]);
+  await stage.lazarus.end();
+});
+
+it("a director lets the value of a variable go, by its name", async () => {
+  const { issue, cellId, go } = await committed();
+  await stage.lazarus.serve({ env: { SOMEKEY: VALUE } });
+  go();
+  const card = await stage.card(issue, "held back");
+  expect(card).toContain(`publish ${cellId.slice(0, 8)} --allow-secret SOMEKEY`);
+  await stage.type(stage.lead, issue, "/lazarus publish --allow-secret LAZARUS_FORGE_TOKEN");
+  await stage.reply(issue, "what can be let go is SOMEKEY");
+  await stage.type(stage.dev, issue, "/lazarus publish --allow-secret SOMEKEY");
+  await stage.reply(issue, "needs a director", 2);
+  expect(await branchOf(cellId)).toBe(null);
+  const { code } = await stage.lazarus.cli("publish", cellId, "--allow-secret", "SOMEKEY");
+  expect(code).toBe(0);
+  expect(await stage.card(issue, /→ draft #\d+/)).not.toContain(VALUE);
+  expect(await branchOf(cellId)).not.toBe(null);
   await stage.lazarus.end();
 });
 
