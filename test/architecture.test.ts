@@ -94,7 +94,12 @@ const PACKAGES = {
   // The command line, and the commands of it that have a file of their own.
   commander: ["src/cli/logs.ts", "src/cli/main.ts", "src/cli/pit.ts", "src/cli/verbs.ts"],
   // The client, and the calls about rights, which take it as an argument.
-  "gitea-js": ["src/gitea/client.ts", "src/gitea/moved.ts", "src/gitea/rights.ts"],
+  "gitea-js": [
+    "src/gitea/client.ts",
+    "src/gitea/moved.ts",
+    "src/gitea/thread-calls.ts",
+    "src/gitea/rights.ts",
+  ],
 } as const;
 
 /** What control never imports: it may be far from the disk and the processes that it decides about. */

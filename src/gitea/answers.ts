@@ -177,6 +177,23 @@ export const comments = z
   .nullable()
   .transform((list) => list ?? []);
 
+/** Comments of a whole repository, each with the number of its thread. */
+export const placedComments = z
+  .array(
+    z
+      .object({ issue_url: text, pull_request_url: text })
+      .loose()
+      .transform((seen, context) => {
+        const number = /\/(\d+)$/.exec(seen.issue_url || seen.pull_request_url)?.[1];
+        const parsed = comment.safeParse(seen);
+        if (parsed.success) return { number: Number(number ?? 0), comment: parsed.data };
+        context.addIssue({ code: "custom", message: parsed.error.message });
+        return z.NEVER;
+      }),
+  )
+  .nullable()
+  .transform((list) => list ?? []);
+
 const REVIEW_STATES: Readonly<Record<string, Review["state"]>> = {
   APPROVED: "approved",
   REQUEST_CHANGES: "changes-requested",

@@ -145,7 +145,8 @@ function isAnswered(thrown: unknown): thrown is Answered {
 }
 
 function unreachable(doing: string, cause: unknown, redact: (text: string) => string): LazarusError {
-  if (cause instanceof AnswerTooLarge) return new LazarusError("forge-answer", `${doing}: ${cause.message}`);
+  if (cause instanceof AnswerTooLarge)
+    return new LazarusError("forge-answer", `${doing}: ${cause.message}`, { cause });
   const isTimeout = cause instanceof Error && cause.name === "TimeoutError";
   const why = isTimeout ? "no answer in time" : (systemCode(cause) ?? redact(explain(cause)));
   return new LazarusError("forge-unreachable", `${doing}: the forge cannot be reached: ${why}`, {

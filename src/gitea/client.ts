@@ -1,14 +1,16 @@
 import { giteaApi } from "gitea-js";
 import type { z } from "zod";
-import { type Clock, toIso } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import * as answers from "./answers.ts";
-import { type Answered, type Call, check, createCalls } from "./calls.ts";
+import { type Call, check, createCalls } from "./calls.ts";
 import { dateIn } from "./date.ts";
 import { createFetch } from "./http.ts";
+import { PAGE, readAll } from "./lists.ts";
 import { createMovements } from "./moved.ts";
 import { label, numbered, renamedTo, segment, segments, thread } from "./paths.ts";
 import type { Forge, PullRequest, Repository, RepositoryName } from "./port.ts";
-import { createRights, PAGE } from "./rights.ts";
+import { createRights } from "./rights.ts";
+import { createThreadCalls } from "./thread-calls.ts";
 
 export { parseRepositoryName } from "./paths.ts";
 
@@ -66,20 +68,6 @@ export function createForge(options: ForgeOptions): Forge {
   const write = async <S extends z.ZodType>(call: Call, schema: S): Promise<z.output<S>> =>
     check(call.doing, (await calls.write(call)).data, schema);
 
-  /** All pages of a list, up to the first short one. */
-  const all = async <T>(
-    doing: string,
-    page: (query: { page: number; limit: number }) => Promise<Answered>,
-    schema: z.ZodType<T[]>,
-  ) => {
-    const found: T[] = [];
-    for (let number = 1; ; number++) {
-      const part = await get({ doing, send: () => page({ page: number, limit: PAGE }) }, schema);
-      found.push(...part);
-      if (part.length < PAGE) return found;
-    }
-  };
-
   const repository = async (name: RepositoryName): Promise<Repository | null> => {
     let [owner, repo] = segments(name);
     const doing = `reading repository ${label(name)}`;
@@ -123,14 +111,15 @@ export function createForge(options: ForgeOptions): Forge {
     }
     const send = (query: object) =>
       api.repos.repoListPullRequests(...segments(name), { ...query, state: "open" });
-    const open = await all(doing, send, answers.pullRequests);
-    const found = open.find(isOurs);
+    const open = await readAll(calls, { doing, page: send, schema: answers.pullRequests });
+    const found = open?.items.find(isOurs);
     return found === undefined ? null : withoutBaseRepository(found);
   };
 
   return {
     ...createRights({ api, calls }),
     ...createMovements({ api, calls }),
+    ...createThreadCalls({ api, calls, clock }),
 
     me: () =>
       get({ doing: "reading the bot's own account", send: () => api.user.userGetCurrent() }, answers.person),
@@ -164,38 +153,6 @@ export function createForge(options: ForgeOptions): Forge {
         answers.issue,
       ),
 
-    async comments(name, number, since) {
-      const doing = `reading the comments of ${thread(name, number)}`;
-      // The server keeps seconds, so those of the same second are asked for too.
-      const query = since === undefined ? {} : { since: toIso(Math.floor(since / 1000) * 1000) };
-      const send = () => api.repos.issueGetComments(...numbered(name, number), query);
-      return (await get({ doing, send }, answers.comments)).sort(byId);
-    },
-
-    comment: (name, id) =>
-      find(
-        {
-          doing: `reading comment ${id} of ${label(name)}`,
-          send: () => api.repos.issueGetComment(...numbered(name, id)),
-        },
-        answers.comment,
-      ),
-
-    async reactors(name, id) {
-      const send = () => api.repos.issueGetCommentReactions(...numbered(name, id));
-      const doing = `reading the reactions to comment ${id} of ${label(name)}`;
-      return (await find({ doing, send }, answers.reactors)) ?? [];
-    },
-
-    async reviews(name, number) {
-      const doing = `reading the reviews of ${thread(name, number)}`;
-      const page = (query: object) => api.repos.repoListPullReviews(...numbered(name, number), query);
-      const first = await find({ doing, send: () => page({ page: 1, limit: PAGE }) }, answers.reviews);
-      const seen =
-        first === null || first.length < PAGE ? (first ?? []) : await all(doing, page, answers.reviews);
-      return seen.filter((review) => review !== null).sort(byId);
-    },
-
     async pullRequest(name, number) {
       const send = () => api.repos.repoGetPullRequest(...numbered(name, number));
       const found = await find(
@@ -208,12 +165,9 @@ export function createForge(options: ForgeOptions): Forge {
     findPullRequest,
 
     async hooks(name) {
-      const doing = `reading the hooks of ${label(name)}`;
-      const send = () => api.repos.repoListHooks(...segments(name), { page: 1, limit: PAGE });
-      const answer = await calls.read({ doing, send });
-      if (answer.status === 403 || answer.status === 404) return null;
-      if (answer.status !== 200) throw calls.refusal({ doing, send }, answer);
-      return check(doing, answer.data, answers.hooks);
+      const page = (part: object) => api.repos.repoListHooks(...segments(name), part);
+      const list = { doing: `reading the hooks of ${label(name)}`, page, schema: answers.hooks };
+      return (await readAll(calls, list, [403, 404]))?.items ?? null;
     },
 
     async testHook(name, id) {
@@ -292,8 +246,4 @@ function withoutBaseRepository({
   ...pull
 }: z.output<typeof answers.pullRequest>): PullRequest {
   return pull;
-}
-
-function byId(a: { id: number }, b: { id: number }): number {
-  return a.id - b.id;
 }

@@ -2,11 +2,11 @@ import type { Api } from "gitea-js";
 import { toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import * as answers from "./answers.ts";
-import { type Answered, type Calls, check } from "./calls.ts";
+import { type Calls, check } from "./calls.ts";
 import { dateIn } from "./date.ts";
+import { countOf, PAGE, type Page } from "./lists.ts";
 import { label, numbered, segments, thread } from "./paths.ts";
 import type { Doing, Forge, Moved, MovedThread, Scope } from "./port.ts";
-import { PAGE } from "./rights.ts";
 
 /** The part of the forge that says what moved and who did it. */
 export type Movements = Pick<Forge, "moved" | "doings">;
@@ -20,8 +20,6 @@ const MOST_PAGES = 5_000;
 /** So many threads in a row that cannot be read are no longer single ones. */
 const MOST_UNREADABLE = 10;
 const MOST_PASSES = 5;
-
-type Page = (query: { page: number; limit: number }) => Promise<Answered>;
 
 interface Listing {
   readonly at: number;
@@ -135,9 +133,4 @@ function byThread(threads: readonly MovedThread[]): Map<string, MovedThread> {
 /** Too large, or of a shape we do not know. */
 function isUnreadable(error: unknown): boolean {
   return error instanceof LazarusError && error.code === "forge-answer";
-}
-
-function countOf(headers: Headers): number | null {
-  const text = headers.get("x-total-count") ?? "";
-  return /^\d{1,12}$/.test(text) ? Number(text) : null;
 }

@@ -37,8 +37,9 @@ export interface Forge {
   issue(name: RepositoryName, number: number): Promise<Issue | null>;
   /**
    * Plain comments of an issue or pull request, oldest first; `since` (epoch ms) compares with `updatedAt`.
+   * In `skipped` stand the seconds (epoch ms) that hold one that is too large to be read.
    */
-  comments(name: RepositoryName, number: number, since?: number): Promise<Comment[]>;
+  comments(name: RepositoryName, number: number, since?: number): Promise<Comments>;
   comment(name: RepositoryName, id: number): Promise<Comment | null>;
   /** Whose reactions a comment bears; none where it is gone. */
   reactors(name: RepositoryName, commentId: number): Promise<Person[]>;
@@ -170,9 +171,16 @@ export interface Issue {
   readonly labels: readonly string[];
 }
 
+export interface Comments {
+  readonly entries: readonly Comment[];
+  readonly skipped: readonly number[];
+}
+
 export interface Comment {
   readonly id: number;
   readonly body: string;
+  /** There was more of it: it is far too long to be read. */
+  readonly isCut?: boolean;
   readonly author: Person;
   readonly createdAt: number;
   readonly updatedAt: number;

@@ -1,11 +1,9 @@
 import type { Api } from "gitea-js";
 import * as answers from "./answers.ts";
 import { type Call, type Calls, check } from "./calls.ts";
+import { readAll } from "./lists.ts";
 import { label, segment, segments } from "./paths.ts";
 import type { Forge, PermissionAnswer, Person, RepositoryName } from "./port.ts";
-
-/** How many entries a page has; Gitea caps larger wishes at this without a word. */
-export const PAGE = 50;
 
 /** The part of the forge that says who may do what. */
 export type RightsCalls = Pick<
@@ -45,15 +43,10 @@ export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }
 
   /** Null where there is no such team, or the bot cannot see it. */
   const teamId = async (org: string, team: string, doing: string): Promise<number | null> => {
-    for (let page = 1; ; page++) {
-      const search = { doing, send: () => api.orgs.teamSearch(segment(org), { q: team, page, limit: PAGE }) };
-      const answer = await calls.read(search);
-      if (answer.status === 403 || answer.status === 404) return null;
-      if (answer.status !== 200) throw calls.refusal(search, answer);
-      const teams = check(doing, answer.data, answers.teams);
-      const id = teams.find((candidate) => candidate.name.toLowerCase() === team.toLowerCase())?.id;
-      if (id !== undefined || teams.length < PAGE) return id ?? null;
-    }
+    const page = (part: object) => api.orgs.teamSearch(segment(org), { q: team, ...part });
+    const found = await readAll(calls, { doing, page, schema: answers.teams }, [403, 404]);
+    const wanted = (candidate: { name: string }) => candidate.name.toLowerCase() === team.toLowerCase();
+    return found?.items.find(wanted)?.id ?? null;
   };
 
   const isTeamMember = async (org: string, team: string, login: string): Promise<boolean> => {

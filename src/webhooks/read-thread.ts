@@ -20,12 +20,16 @@ export interface Entry {
   readonly author: Person;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** There was more of it than is kept. */
+  readonly isCut?: boolean;
 }
 
 export interface Reading extends SeenThread {
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
   readonly botLogin: string;
+  /** Seconds (epoch ms, the forge's clock) that hold a comment which is too large to be read. */
+  readonly skipped: readonly number[];
 }
 
 /** What is missing when it is looked for. */
@@ -68,7 +72,7 @@ export async function readThread(
     issue.isPullRequest ? deps.forge.reviews(name, number) : [],
   ]);
   const entries: Entry[] = [
-    ...comments.map((one) => ({ ...one, source: "comment" as const })),
+    ...comments.entries.map((one) => ({ ...one, source: "comment" as const })),
     ...reviews.map((one) => ({
       ...one,
       source: "review" as const,
@@ -78,5 +82,15 @@ export async function readThread(
   ];
   entries.sort((a, b) => a.createdAt - b.createdAt || a.id - b.id);
   const bot = { botId: me.id, botLogin: me.login };
-  return { repository, number, issue, reviews, entries, ...bot, since, delivered: payload.delivered };
+  return {
+    repository,
+    number,
+    issue,
+    reviews,
+    entries,
+    ...bot,
+    since,
+    delivered: payload.delivered,
+    skipped: comments.skipped,
+  };
 }

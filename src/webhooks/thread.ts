@@ -6,7 +6,7 @@ import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { problemReply } from "../commands/parsing/problem.ts";
-import { answerRefusal } from "../commands/posting/answer.ts";
+import { answerRefusal, replyJob } from "../commands/posting/answer.ts";
 import { nameOf, type Rights } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import { findMarker } from "../gitea/markdown.ts";
@@ -105,7 +105,8 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
         for (const cellId of gone) withdraw(cellId, deps);
         retract(takenBack, deps);
         unpublishClosed(reading, deps);
-        const newest = Math.max(0, ...read.map((entry) => entry.updatedAt));
+        saySkipped(reading, deps);
+        const newest = Math.max(0, ...reading.skipped, ...read.map((entry) => entry.updatedAt));
         deps.handled.rememberReadUntil(reading.repository.id, reading.number, newest);
       };
     },
@@ -132,6 +133,14 @@ async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<numbe
     answered.push(id);
   }
   return answered;
+}
+
+/** Once for each thread: what is larger than an answer of the forge may be is stepped past. */
+function saySkipped({ repository, number, skipped }: Reading, deps: Pick<ThreadDeps, "queue" | "log">): void {
+  if (skipped.length === 0) return;
+  deps.log.warn({ thread: `${repository.fullName}#${number}`, skipped }, "comments too large to be read");
+  const body = replies.tooLargeToRead().markdown;
+  deps.queue.put(replyJob({ repository, number, marker: `skipped:${repository.id}:${number}`, body }));
 }
 
 /** Oldest first, up to one that is still to wait for its delivery. */

@@ -279,7 +279,10 @@ describe("reads", () => {
   it("tolerate deleted people and nulls", async () => {
     const { forge } = await scripted([{ json: [comment(9, { user: null, body: null }), comment(2)] }]);
     const ghost = { id: -1, login: "Ghost" };
-    expect(await forge.comments(APP, 3)).toMatchObject([{ id: 2 }, { id: 9, author: ghost, body: "" }]);
+    expect((await forge.comments(APP, 3)).entries).toMatchObject([
+      { id: 2 },
+      { id: 9, author: ghost, body: "" },
+    ]);
   });
 
   it("ask for comments since a whole second, once", async () => {

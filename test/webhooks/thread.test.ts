@@ -249,6 +249,31 @@ it("believes no text of an issue of which two deliveries differ", () => {
   expect(rig.payloads("thread")).toMatchObject([{ delivered: { 5: { body: "b", issue: "" } } }]);
 });
 
+describe("a thread with more than can be read at once", () => {
+  const MEGABYTE = 1024 * 1024;
+
+  it("is heard all the same, and what is far too long and holds a command is answered", async () => {
+    for (let n = 0; n < 34; n++) await say("reader", "x".repeat(MEGABYTE));
+    const long = `${"x\n".repeat(MEGABYTE)}/lazarus help`;
+    const id = await say("reader", long);
+    await say("dev", "/lazarus status");
+    await tick({ [id]: long });
+    expect(commands()).toEqual(["status"]);
+    expect(said()).toEqual([expect.stringContaining("longer than I read (64 KB)")]);
+  });
+
+  it("says once what it steps past", async () => {
+    await say("reader", "x".repeat(33 * MEGABYTE));
+    await say("dev", "/lazarus status");
+    await tick();
+    await tick();
+    await say("reader", "x".repeat(33 * MEGABYTE));
+    await tick();
+    expect(commands()).toEqual(["status"]);
+    expect(said()).toEqual([expect.stringContaining("too large for me to read")]);
+  });
+});
+
 describe("a tick of another name than its repository has", () => {
   it.each([
     ["another repository", () => rig.standIn.people.createRepository("acme/other")],

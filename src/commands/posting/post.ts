@@ -63,7 +63,7 @@ async function findByMarker(
   forge: Forge,
 ): Promise<Comment[]> {
   const [me, comments] = await Promise.all([forge.me(), forge.comments(at.name, at.number, at.since)]);
-  return comments.filter((one) => one.author.id === me.id && findMarker(one.body) === name);
+  return comments.entries.filter((one) => one.author.id === me.id && findMarker(one.body) === name);
 }
 
 function createCardHandler(

@@ -19,6 +19,8 @@ export const replies = {
   tooMany: () => say`A comment holds up to 10 commands; the rest of this one was left out.`,
   notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
   editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
+  tooLargeToRead: () =>
+    say`A comment here is too large for me to read, so I do nothing about it. If it held a command, type that in a comment of its own.`,
   /** `line` is what was typed, with `/lazarus` where the bot was mentioned. */
   mentioned: (line: string) =>
     say`I read lines of a comment that begin with ${c("/lazarus")}. Typed so, it is done: ${c(line)}`,

@@ -206,7 +206,7 @@ export function paged<T>(
   const query = call.url.searchParams;
   const page = Math.max(1, Number(query.get("page")) || 1);
   const asked = Number(query.get("limit")) || 0;
-  const limit = asked <= 0 ? 30 : Math.min(asked, 50);
+  const limit = asked <= 0 ? 30 : Math.min(asked, call.world.ways.mostItems);
   const last = Math.max(1, Math.ceil(all.length / limit));
   const headers: Record<string, string> = { "X-Total-Count": String(all.length) };
   const at = (wanted: number, rel: string) => {

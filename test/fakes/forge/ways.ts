@@ -25,6 +25,8 @@ export interface Ways {
   readonly remarkingIsRequested: boolean;
   /** What stands where nobody was asked for a review. */
   readonly nobodyRequested: readonly [] | null;
+  /** How long a page is at most, whatever is asked for (`MAX_RESPONSE_ITEMS`). */
+  readonly mostItems: number;
   /** Whether payloads have the fields of 2025: `has_code`, `time_estimate`, empty lists in place of nulls. */
   readonly fieldsOf2025: boolean;
 }
@@ -41,6 +43,7 @@ const GITEA_1_23: Ways = {
   refusal: "Gitea: ",
   remarkingIsRequested: false,
   nobodyRequested: null,
+  mostItems: 50,
   fieldsOf2025: false,
 };
 
@@ -60,6 +63,7 @@ const WAYS = {
     refusal: "error: ",
     remarkingIsRequested: true,
     nobodyRequested: [],
+    mostItems: 50,
     fieldsOf2025: true,
   },
   "forgejo-10": { ...GITEA_1_23, refusal: "Forgejo: ", readersPropose: true, ...FORGEJOS },
