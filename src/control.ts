@@ -103,7 +103,7 @@ export function openParts(config: Config, options: PartsOptions) {
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
-  const rights = createRights({ forge, config });
+  const rights = createRights({ forge, config, clock });
   const renames = createRenames({ db, registry, steps, clock, log: options.log });
   const deps: Deps = { forge, registry, lifecycle, telling, steps, queue, rights, renames, clock, config };
   return {

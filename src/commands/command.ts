@@ -94,7 +94,13 @@ export type Answer =
     }
   /** Another job will answer. */
   | { readonly kind: "later"; readonly effects: () => void }
-  | { readonly kind: "refused"; readonly code: RefusalCode; readonly reply: Sentence };
+  | {
+      readonly kind: "refused";
+      readonly code: RefusalCode;
+      readonly reply: Sentence;
+      /** Refusals of one comment for one reason are one reply; absent: its words are the reason. */
+      readonly reason?: "permission";
+    };
 
 export const REFUSALS = ["usage", "refused", "not-found", "failed"] as const;
 export type RefusalCode = (typeof REFUSALS)[number];
@@ -102,6 +108,11 @@ export type RefusalCode = (typeof REFUSALS)[number];
 /** A refusal, in the words people will read. */
 export function refuse(code: RefusalCode, reply: Sentence): Answer {
   return { kind: "refused", code, reply };
+}
+
+/** The same for want of a right: the other commands of the comment want it as well. */
+export function refuseForRights(reply: Sentence): Answer {
+  return { kind: "refused", code: "refused", reply, reason: "permission" };
 }
 
 /** A cell a person may act on, or the refusal. */

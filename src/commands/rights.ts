@@ -1,4 +1,5 @@
 import type { Role } from "../cells/cell.ts";
+import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
 import type { Forge, Permission, RepositoryName } from "../gitea/port.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
@@ -14,16 +15,26 @@ export interface Rights {
   /** By user id: a login that now belongs to somebody else has no rights. */
   standing(person: { id: number | null; login: string }, repository: RepositoryRef): Promise<Standing>;
   /**
-   * Logins of people who may do what `needed` allows, without the bot's; empty where the forge does not tell.
+   * Logins of at most 20 people who may do what `needed` allows, without the bot's; empty where the forge
+   * does not tell. It is asked once a minute: these are names for a refusal, no rights.
    */
   peopleWho(needed: "write" | "director", repository: RepositoryRef): Promise<string[]>;
   /** Whether the configuration serves a repository of this full name. */
   isServed(fullName: string): boolean;
 }
 
+/** How long the names of people who can are remembered, and how many are looked for and told. */
+const NAMES_MS = 60_000;
+const MOST_NAMES = 20;
+
 /** Live permission look-ups on the forge, with the configured directors on top. */
-export function createRights(deps: { forge: Forge; config: Pick<Config, "directors" | "forge"> }): Rights {
-  const { forge, config } = deps;
+export function createRights(deps: {
+  readonly forge: Forge;
+  readonly config: Pick<Config, "directors" | "forge">;
+  readonly clock: Pick<Clock, "monotonic">;
+}): Rights {
+  const { forge, config, clock } = deps;
+  const names = new Map<string, { readonly at: number; readonly people: Promise<string[]> }>();
 
   async function isConfiguredDirector(login: string): Promise<boolean> {
     for (const entry of config.directors) {
@@ -34,6 +45,18 @@ export function createRights(deps: { forge: Forge; config: Pick<Config, "directo
       } else if (await forge.isTeamMember(org, team, login)) return true;
     }
     return false;
+  }
+
+  async function askWho(needed: "write" | "director", name: RepositoryName): Promise<string[]> {
+    const [me, all] = await Promise.all([forge.me(), forge.writers(name)]);
+    const writers = all.filter((one) => one.id !== me.id).slice(0, MOST_NAMES);
+    if (needed === "write") return writers.map((one) => one.login);
+    const people = new Set(config.directors.filter((entry) => !entry.includes("/")).slice(0, MOST_NAMES));
+    for (const one of writers) {
+      const answer = await forge.permission(name, one.login);
+      if (answer.kind === "known" && roleOf(answer.permission) === "director") people.add(one.login);
+    }
+    return [...people].slice(0, MOST_NAMES);
   }
 
   return {
@@ -48,17 +71,14 @@ export function createRights(deps: { forge: Forge; config: Pick<Config, "directo
       return { kind: "known", permission: answer.permission, role };
     },
 
-    async peopleWho(needed, repository) {
-      const name = nameOf(repository);
-      const [me, all] = await Promise.all([forge.me(), forge.writers(name)]);
-      const writers = all.filter((one) => one.id !== me.id);
-      if (needed === "write") return writers.map((one) => one.login);
-      const people = new Set(config.directors.filter((entry) => !entry.includes("/")));
-      for (const one of writers) {
-        const answer = await forge.permission(name, one.login);
-        if (answer.kind === "known" && roleOf(answer.permission) === "director") people.add(one.login);
-      }
-      return [...people];
+    peopleWho(needed, repository) {
+      const now = clock.monotonic();
+      for (const [key, { at }] of names) if (now - at >= NAMES_MS) names.delete(key);
+      const key = `${needed} ${repository.id} ${repository.fullName}`;
+      const people = names.get(key)?.people ?? askWho(needed, nameOf(repository));
+      people.catch(() => names.delete(key));
+      if (!names.has(key)) names.set(key, { at: now, people });
+      return people;
     },
 
     isServed: (fullName) => isServed(config.forge.repositories, fullName),

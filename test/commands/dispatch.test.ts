@@ -77,6 +77,29 @@ describe("a command", () => {
     expect(rig.waiting()).toEqual(["start", "card"]);
   });
 
+  it("is refused once for each comment and reason, at the price of a few questions", async () => {
+    for (let n = 0; n < 40; n++) {
+      rig.standIn.people.createUser(`writer${n}`);
+      rig.standIn.people.addCollaborator("acme/app", `writer${n}`, "admin");
+    }
+    const { id } = rig.idle({ repository: rig.repository, number: 1 });
+    rig.clearJobs();
+    const before = rig.standIn.requests.length;
+    const asker = typed("reader") as Extract<Payload["asker"], { via: "forge" }>;
+    const verbs = ["close", "destroy", "publish", "extend", "stop", "revive", "logs", "close", "destroy"];
+    for (const [index, verb] of verbs.entries()) {
+      const words = verb === "extend" ? [id, "4h"] : [id];
+      await perform(command({ ...asker, index }, verb, { words }));
+    }
+    await perform(command({ ...asker, index: 9 }, "close", { words: ["zzzz"] }));
+    expect(rig.payloads("comment").map((one) => one.text)).toEqual([
+      expect.stringContaining("reader has read permission on acme/app"),
+      "There is no cell `zzzz` here that you may see.",
+    ]);
+    expect(rig.payloads("react")).toHaveLength(1);
+    expect(rig.standIn.requests.length - before).toBeLessThan(60);
+  });
+
   it("waits for approval where nobody knows what its typer saw of a stranger's text", async () => {
     await perform(command(typed("dev"), "summon", { words: ["allegro"], issueHash: "another" }));
     expect(rig.registry.list()[0]).toMatchObject({ waitsForApproval: true });

@@ -53,6 +53,24 @@ describe("what somebody may do", () => {
   });
 });
 
+describe("the names of people who can", () => {
+  const asked = () => rig.standIn.requests.filter((one) => /permission|assignees/.test(one.path)).length;
+
+  it("are asked for once a minute, and no more than twenty of them", async () => {
+    for (let n = 0; n < 30; n++) {
+      rig.standIn.people.createUser(`writer${n}`);
+      rig.standIn.people.addCollaborator("acme/app", `writer${n}`, "admin");
+    }
+    const before = asked();
+    for (let n = 0; n < 10; n++)
+      expect((await rig.deps.rights.peopleWho("director", rig.repository)).length).toBeLessThanOrEqual(20);
+    expect(asked() - before).toBeLessThanOrEqual(21);
+    rig.standIn.people.removeCollaborator("acme/app", "writer0");
+    await rig.clock.advance(60_000);
+    expect(await rig.deps.rights.peopleWho("director", rig.repository)).not.toContain("writer0");
+  });
+});
+
 /** What each verb says of an idle cell and of a stranger's summon, by permission. */
 const MATRIX: Record<string, readonly string[]> = {
   // reader, dev, owner

@@ -122,7 +122,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     clock: systemClock,
     proxyFor: () => null,
   });
-  const rights = createRights({ forge, config });
+  const rights = createRights({ forge, config, clock });
   const renames = createRenames({ db, registry, steps, clock, log: { info() {}, warn() {} } });
 
   const rig: ControlRig = {

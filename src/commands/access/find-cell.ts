@@ -1,6 +1,6 @@
 import { type Cell, includesRole, type Role } from "../../cells/cell.ts";
 import type { CellChoice, Deps, Origin } from "../command.ts";
-import { refuse } from "../command.ts";
+import { refuse, refuseForRights } from "../command.ts";
 import type { Standing } from "../rights.ts";
 import { replies } from "../words/replies.ts";
 import { cellsHere, reachable } from "./cells-here.ts";
@@ -43,8 +43,7 @@ async function lacks(cell: Cell, need: Need, at: At & { readonly permission: Mem
     need.role === "observer"
       ? []
       : await at.deps.rights.peopleWho(need.role === "director" ? "director" : "write", cell.repository);
-  return refuse(
-    "refused",
+  return refuseForRights(
     replies.lacksPermission(need.verb, {
       login: at.origin.person.login,
       permission: at.permission,
@@ -108,8 +107,7 @@ async function visible(cells: readonly Cell[], at: At): Promise<Seen[] | Refused
     const { id } = cell.repository;
     const standing = standings.get(id) ?? (await at.deps.rights.standing(at.origin.person, cell.repository));
     standings.set(id, standing);
-    if (standing.kind === "unknowable")
-      return { refusal: refuse("refused", replies.unknowable(standing.why)) };
+    if (standing.kind === "unknowable") return { refusal: refuseForRights(replies.unknowable(standing.why)) };
     if (standing.role !== null) seen.push({ cell, standing: { ...standing, role: standing.role } });
   }
   return seen;

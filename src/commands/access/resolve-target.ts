@@ -6,7 +6,7 @@ import {
   type Repository,
   type RepositoryName,
 } from "../../gitea/port.ts";
-import { type Answer, type Deps, type Origin, refuse } from "../command.ts";
+import { type Answer, type Deps, type Origin, refuse, refuseForRights } from "../command.ts";
 import { parseTarget } from "../parsing/target.ts";
 import { replies } from "../words/replies.ts";
 
@@ -85,13 +85,12 @@ async function checkRights(
 ): Promise<Answer | null> {
   const ref = { id: repository.id, fullName: repository.fullName };
   const standing = await at.deps.rights.standing(at.origin.person, ref);
-  if (standing.kind === "unknowable") return refuse("refused", replies.unknowable(standing.why));
+  if (standing.kind === "unknowable") return refuseForRights(replies.unknowable(standing.why));
   if (standing.role === null) return refuse("not-found", replies.noSuchRepository(repository.fullName));
   if (includesRole(standing.role, "executor")) return null;
   const people = await at.deps.rights.peopleWho("write", ref);
   const login = at.origin.person.login;
-  return refuse(
-    "refused",
+  return refuseForRights(
     replies.summonRefused(what.agent, {
       login,
       permission: standing.permission,

@@ -1,5 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import type { Markdown } from "../../gitea/markdown.ts";
+import { sha256 } from "../../hash.ts";
 import type { Asker, ForgeAsker } from "../../protocol/shapes.ts";
 import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Db } from "../../store/db.ts";
@@ -34,7 +35,7 @@ export function answerWith(asker: Asker, answer: Extract<Answer, { kind: "done" 
   if (answer.reply !== undefined) comment(asker, answer.reply.markdown, deps);
 }
 
-/** Tells whoever asked that it was refused: one reply that says why. */
+/** Tells whoever asked that it was refused: one reply that says why, for each comment and reason. */
 export function answerRefusal(
   asker: Asker,
   answer: Extract<Answer, { kind: "refused" }>,
@@ -54,7 +55,9 @@ export function answerRefusal(
     return;
   }
   react(asker, "confused", deps);
-  comment(asker, answer.reply.markdown, deps);
+  const reason = answer.reason ?? sha256(answer.reply.text).slice(0, 16);
+  const key = `refusal:${asker.repository.id}:${asker.source}:${asker.sourceId}:${reason}`;
+  deps.queue.put({ ...replyTo(asker, answer.reply.markdown), key });
 }
 
 /** The line of an answer, as things stand now. */
@@ -76,7 +79,8 @@ export function react(
   if (asker.source !== "comment") return;
   deps.queue.put({
     kind: "react",
-    key: `react:${keyOf(asker)}:${reaction}`,
+    // The same one twice is one, whichever of its commands it is for.
+    key: `react:${asker.repository.id}:comment:${asker.sourceId}:${reaction}`,
     lane: `react:${asker.repository.id}:${asker.sourceId}`,
     payload: { repository: asker.repository, commentId: asker.sourceId, reaction },
     maxAttempts: 20,
@@ -84,9 +88,12 @@ export function react(
 }
 
 function comment(asker: ForgeAsker, body: Markdown, deps: AnswerDeps): void {
-  deps.queue.put(
-    replyJob({ repository: asker.repository, number: asker.number, marker: `reply:${keyOf(asker)}`, body }),
-  );
+  deps.queue.put(replyTo(asker, body));
+}
+
+function replyTo(asker: ForgeAsker, body: Markdown): NewJob<"comment"> {
+  const { repository, number } = asker;
+  return replyJob({ repository, number, marker: `reply:${keyOf(asker)}`, body });
 }
 
 /** A job that posts one comment, once. */

@@ -72,7 +72,9 @@ function compare(
     answers.lost.push(`${what}: nobody said that it was seen (${shown.reactions.join(" ")})`);
   const done = shown.reactions.includes("rocket");
   for (const [index, one] of entry.commands.entries()) {
-    const isReplied = shown.replies.has(index);
+    // Commands of one comment that are refused for one reason have one reply.
+    const isRefusedToo = shown.reactions.includes("confused") && shown.replies.size > 0;
+    const isReplied = shown.replies.has(index) || isRefusedToo;
     const isDone = entry.source === "comment" ? done : false;
     // A summon's rocket comes when its agent works: one that waits, or was stopped before, has its card.
     const isUnderWay = (one.verb === "summon" && cells.length > 0) || messages[index] !== undefined;

@@ -162,7 +162,11 @@ function deadJobs(world: World, cells: readonly CellRow[], found: Leftovers): vo
   const dead = peek(world.dataDir, (ask) => ask<JobRow>("SELECT * FROM jobs WHERE state = 'dead'")) ?? [];
   const told = new Set(
     (
-      peek(world.dataDir, (ask) => ask<{ key: string }>("SELECT key FROM jobs WHERE kind = 'comment'")) ?? []
+      peek(world.dataDir, (ask) =>
+        ask<{ key: string }>(
+          "SELECT json_extract(payload, '$.marker') AS key FROM jobs WHERE kind = 'comment'",
+        ),
+      ) ?? []
     ).map((one) => one.key),
   );
   for (const job of dead) {
