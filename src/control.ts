@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { adopt, watchStarted } from "./cells/adoption.ts";
 import { tick } from "./cells/clock-jumps.ts";
@@ -23,13 +22,13 @@ import { createReplyHandlers, refreshCards } from "./commands/posting/post.ts";
 import { createTailHandler } from "./commands/posting/tailed.ts";
 import { createRights } from "./commands/rights.ts";
 import type { Config } from "./config/config.ts";
-import { explain, LazarusError } from "./errors.ts";
+import { explain } from "./errors.ts";
 import { tellingFacts } from "./facts.ts";
 import { failures } from "./failures.ts";
-import { createForge } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { createReach, type Reach } from "./gitea/reach.ts";
 import type { Log } from "./log.ts";
+import { openForge } from "./open-forge.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
 import { createLocalQueue } from "./queue/local.ts";
 import type { Queue } from "./queue/queue.ts";
@@ -84,15 +83,7 @@ export function openParts(config: Config, options: PartsOptions) {
   const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
   const registry = new Registry(db, clock);
   const heard: { by: Reach["heard"] } = { by: () => {} };
-  const made = createForge({
-    heard: (error) => heard.by(error),
-    url: config.forge.url,
-    token: config.forge.token,
-    ca: config.forge.caFile === null ? undefined : readCertificates(config.forge.caFile),
-    redact: redactor.redact,
-    clock,
-    proxyFor: (url) => config.proxyFor(url),
-  });
+  const made = openForge(config, { redact: redactor.redact, clock, heard: (error) => heard.by(error) });
   const forge = options.forge?.(made) ?? made;
   // Only root can give cells users of their own: decided here, once.
   const asRoot = process.geteuid?.() === 0;
@@ -219,14 +210,6 @@ export async function openControl(
       await queue.close(DRAIN_MS);
     },
   };
-}
-
-function readCertificates(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new LazarusError("configuration", `reading ${path} (forge.ca_file in lazarus.yaml)`, { cause });
-  }
 }
 
 /** Deadlines move with a wall clock that was set, before anybody looks at them. */

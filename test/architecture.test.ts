@@ -66,7 +66,7 @@ const ZONES: Zones = {
   // L5: the only place that imports both sides.
   top: {
     files: [
-      ...["app", "control", "open-runner", "isolation", "readiness", "facts", "failures"].map(
+      ...["app", "control", "open-forge", "open-runner", "isolation", "readiness", "facts", "failures"].map(
         (name) => `src/${name}.ts`,
       ),
       ...["src/cli/", "src/http/", "src/doctor/", "src/unix-dgram.d.ts"],

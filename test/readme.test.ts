@@ -28,7 +28,10 @@ describe("the README", () => {
     try {
       const file = join(dir, "lazarus.yaml");
       writeFileSync(file, blocks[0] ?? "");
-      const env = { LAZARUS_FORGE_TOKEN: "token", LAZARUS_WEBHOOK_SECRET: "secret" };
+      const env = {
+        ...{ LAZARUS_FORGE_TOKEN: "token", LAZARUS_RIGHTS_TOKEN: "reads" },
+        LAZARUS_WEBHOOK_SECRET: "secret",
+      };
       const config = loadConfig({ file, env, cwd: ROOT, needs: ["server", "forge", "agents"] });
       expect(config.notices).toEqual([]);
       expect(config.agents.get("allegro")).toMatchObject({ unavailable: null, backend: "sandbox" });

@@ -42,6 +42,8 @@ const MAX_RETRY_AFTER_MS = 10_000;
 export interface CallsOptions {
   readonly clock: Clock;
   readonly redact: (text: string) => string;
+  /** Which key of the file holds the token. */
+  readonly tokenKey: string;
   /**
    * Told of each sending: null where the forge answered, with whatever status, else why it could not be
    * reached.
@@ -66,7 +68,7 @@ export function createCalls(options: CallsOptions): Calls {
   const refusal = ({ doing }: Call, { status, data }: ForgeAnswer): LazarusError => {
     const isElsewhere = status >= 300 && status < 400;
     const why = isElsewhere ? ", it answers under another name; is it renamed?" : wordsOf(data, redact);
-    const hint = status === 401 ? " (is forge.token valid?)" : "";
+    const hint = status === 401 ? ` (is ${options.tokenKey} valid?)` : "";
     const message = `${doing}: the forge answered ${status}${why}${hint}`;
     // A token is mended by an operator, not by whoever typed the command: what was asked for waits for that.
     return new LazarusError("forge-refused", message, { retryable: status === 401 });

@@ -21,6 +21,8 @@ export interface ForgeOptions {
   /** Where people open the forge; may have a sub-path. */
   readonly url: string;
   readonly token: string;
+  /** Which key of the file holds the token, and whose account that is, for people; the bot's where untold. */
+  readonly account?: { readonly key: string; readonly name: string } | undefined;
   /** A certificate authority in PEM that is trusted besides the usual ones. */
   readonly ca?: string | undefined;
   /** Hides secrets; all that is posted and all that an error repeats goes through it. */
@@ -48,6 +50,7 @@ export function createForge(options: ForgeOptions): Forge {
   const calls = createCalls({
     clock,
     heard: options.heard,
+    tokenKey: options.account?.key ?? "forge.token",
     redact: (text) => (token === "" ? text : redact(text).replaceAll(token, "[redacted]")),
   });
 
@@ -117,7 +120,7 @@ export function createForge(options: ForgeOptions): Forge {
   };
 
   return {
-    ...createRights({ api, calls }),
+    ...createRights({ api, calls, account: options.account?.name ?? "the bot" }),
     ...createMovements({ api, calls }),
     ...createThreadCalls({ api, calls, clock }),
 

@@ -16,7 +16,13 @@ export type RightsCalls = Pick<
  * pull requests), `writers` whom an issue can be assigned to; site administrators are in neither.
  * @see Gitea services/pull/reviewer.go, models/repo/user_repo.go
  */
-export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }): RightsCalls {
+export function createRights(deps: {
+  readonly api: Api<unknown>;
+  readonly calls: Calls;
+  /** Whose account asks, for people: `the bot`. */
+  readonly account: string;
+}): RightsCalls {
+  const { api, calls, account } = deps;
   const permission = async (name: RepositoryName, login: string): Promise<PermissionAnswer> => {
     const doing = `reading the permission of ${login} on ${label(name)}`;
     const send = () => api.repos.repoGetRepoPermissions(...segments(name), segment(login));
@@ -26,7 +32,7 @@ export function createRights({ api, calls }: { api: Api<unknown>; calls: Calls }
       const said = calls.refusal({ doing, send }, answer).message;
       return {
         kind: "unknowable",
-        why: `the bot needs admin rights on ${label(name)} to look up permissions (${said})`,
+        why: `${account} needs admin rights on ${label(name)} to look up permissions (${said})`,
       };
     }
     if (answer.status !== 200) throw calls.refusal({ doing, send }, answer);

@@ -256,12 +256,17 @@ export class HttpServer implements E2eServer {
 }
 
 /** A token with every scope, got with the password as a person would in the settings. */
-export async function createToken(url: string, login: string, password: string): Promise<string> {
+export async function createToken(
+  url: string,
+  login: string,
+  password: string,
+  token: { readonly name: string; readonly scopes: readonly string[] } = { name: "e2e", scopes: ["all"] },
+): Promise<string> {
   const basic = Buffer.from(`${login}:${password}`).toString("base64");
   const answer = await send(`${url}/api/v1/users/${login}/tokens`, {
     method: "POST",
     headers: { Authorization: `Basic ${basic}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ name: "e2e", scopes: ["all"] }),
+    body: JSON.stringify(token),
   });
   if (answer.status !== 201) throw unexpected("POST", `a token for ${login}`, answer);
   return String(asBody(answer.json).sha1);

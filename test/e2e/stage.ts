@@ -44,6 +44,8 @@ export interface StageOptions {
   readonly serve?: boolean;
   /** False: the forge has no hook, so nothing is ever delivered. */
   readonly hook?: boolean;
+  /** Merged over the configuration's `forge`, once there are people; `bot` is what the bot may do then. */
+  readonly forge?: (server: E2eServer) => Promise<{ readonly keys: object; readonly bot: "write" | "admin" }>;
   /** `forge.poll`; as configured by default where untold. */
   readonly poll?: string;
 }
@@ -91,13 +93,14 @@ export class Stage {
         reader: await server.createUser("reader"),
         bot: await server.createUser("lazarus"),
       };
+      const forge = await options.forge?.(server);
       lazarus = await Lazarus.make({
         forgeUrl: server.url,
         token: people.bot.token,
         agents: options.agents ?? AGENTS,
         ...(options.agentMore === undefined ? {} : { agentMore: options.agentMore }),
         directors: options.directors ?? [],
-        forge: options.poll === undefined ? {} : { poll: options.poll },
+        forge: { ...(options.poll === undefined ? {} : { poll: options.poll }), ...forge?.keys },
         more: {
           // The same port again after a restart: hooks know it.
           server: { listen: `127.0.0.1:${await freePort()}` },
@@ -112,6 +115,7 @@ export class Stage {
       await stage.createRepository(stage.repo, {
         files: options.files ?? { "src.txt": "one\n" },
         ...(options.hook === false ? { hook: null } : {}),
+        ...(forge === undefined ? {} : { bot: forge.bot }),
       });
       if (options.serve !== false) await lazarus.serve();
       return stage;

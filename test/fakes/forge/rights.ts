@@ -42,7 +42,7 @@ export function isOrganizationOwner(world: World, organizationId: number, user: 
 export type Login =
   | { readonly kind: "nobody" }
   | { readonly kind: "bad" }
-  | { readonly kind: "user"; readonly user: User; readonly byPassword: boolean };
+  | { readonly kind: "user"; readonly user: User; readonly byPassword: boolean; readonly mayWrite: boolean };
 
 /**
  * Reads `Authorization`: `token X`, `Bearer X`, Basic with a password, or Basic with a token on either side.
@@ -59,11 +59,12 @@ export function login(world: World, header: string | undefined): Login {
   if (token.kind === "user") return token;
   const user = world.userByLogin(name);
   if (!user || user.isOrganization || user.password !== password) return { kind: "bad" };
-  return { kind: "user", user, byPassword: true };
+  return { kind: "user", user, byPassword: true, mayWrite: true };
 }
 
 function byToken(world: World, secret: string): Login {
   const token = world.tokens.find((one) => one.secret === secret);
   if (!token) return { kind: "bad" };
-  return { kind: "user", user: world.user(token.userId), byPassword: false };
+  const mayWrite = token.scopes.some((scope) => scope === "all" || scope.startsWith("write:"));
+  return { kind: "user", user: world.user(token.userId), byPassword: false, mayWrite };
 }

@@ -91,7 +91,10 @@ function signIn(call: Call): Reply {
 /** Everything a page needs: the call as the session's user sees it. */
 function asVisitor(call: Call, session: Session): Call {
   if (session.userId === null) return { ...call, login: { kind: "nobody" } };
-  return { ...call, login: { kind: "user", user: call.world.user(session.userId), byPassword: true } };
+  return {
+    ...call,
+    login: { kind: "user", user: call.world.user(session.userId), byPassword: true, mayWrite: true },
+  };
 }
 
 /**
