@@ -18,6 +18,7 @@ import { locate, lookAtRepositories } from "./commands/access/confirm-repository
 import type { Deps } from "./commands/command.ts";
 import { createCommandHandlers } from "./commands/dispatch.ts";
 import { createAnnouncer } from "./commands/posting/announce.ts";
+import { pruneAnswers } from "./commands/posting/answer.ts";
 import { createReplyHandlers, refreshCards } from "./commands/posting/post.ts";
 import { createTailHandler } from "./commands/posting/tailed.ts";
 import { createRights } from "./commands/rights.ts";
@@ -187,7 +188,7 @@ export async function openControl(
     every(TICK_MS, lookAtEnds, again),
     every(REPOSITORIES_MS, () => void lookAtRepositories({ ...deps, log }), again),
     every(config.pit.scanMs, () => void rounds.look(), again),
-    every(HOUR_MS, () => void queue.prune(clock.now() - FINISHED_JOBS_KEPT_MS), again),
+    every(HOUR_MS, () => prune(parts), again),
   ];
   steps.admitWaiting();
   // A command line elsewhere may have known too little to look through what a run left.
@@ -210,6 +211,13 @@ export async function openControl(
       await queue.close(DRAIN_MS);
     },
   };
+}
+
+/** Forgets what was done long ago. */
+function prune({ queue, db, clock }: Pick<Parts, "queue" | "db" | "clock">): void {
+  const before = clock.now() - FINISHED_JOBS_KEPT_MS;
+  queue.prune(before);
+  db.transaction(() => pruneAnswers(db, before));
 }
 
 /** Deadlines move with a wall clock that was set, before anybody looks at them. */

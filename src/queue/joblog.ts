@@ -49,6 +49,8 @@ export interface JobLog {
     match: { readonly lane: string; readonly kinds: readonly JobKind[] },
     because: Because,
   ): { waiting: string[]; running: string[] };
+  /** The job that was put under a key. */
+  idOf(key: string): string | null;
   retry(id: string, now: number): boolean;
   /** What waits because of an outage is due now. Answers how many jobs. */
   resume(now: number): number;
@@ -114,6 +116,7 @@ export function openJobLog(db: Db): JobLog {
     end: sql.prepare(
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error, lease = NULL, lease_until = NULL WHERE id = @id",
     ),
+    idOf: sql.prepare("SELECT job_id FROM job_keys WHERE key = @key").pluck(),
     retry: sql.prepare(
       "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
     ),
@@ -216,6 +219,7 @@ export function openJobLog(db: Db): JobLog {
       return { waiting: ids("waiting"), running: ids("running") };
     },
     resume: (now) => statements.resume.run({ now }).changes,
+    idOf: (key) => (statements.idOf.get({ key }) as string | undefined) ?? null,
     retry: (id, now) => statements.retry.run({ id, now }).changes === 1,
     drop: (id, because) => statements.drop.run({ id, ...because }).changes === 1,
     list({ states = JOB_STATES, limit = 100 } = {}) {

@@ -78,6 +78,11 @@ class LocalQueue implements Queue {
     return this.#change(() => this.#jobs.retry(id, this.#clock.now()));
   }
 
+  retryByKey(key: string): boolean {
+    const id = this.#jobs.idOf(key);
+    return id !== null && this.retry(id);
+  }
+
   resume(): number {
     return this.#change(() => this.#jobs.resume(this.#clock.now()));
   }

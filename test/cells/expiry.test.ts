@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { tick } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime, warningMs } from "../../src/cells/expiry.ts";
+import type { Harvest } from "../../src/protocol/shapes.ts";
 import { type ControlRig, createControl, ID, started } from "../fakes/control-rig.ts";
 
 const MIN = 60_000;
@@ -56,9 +57,41 @@ describe("the end of a TTL", () => {
     expect(rig.cell()).toMatchObject({ state: "archived", outcome: "expired" });
   });
 
-  it("is not tried for ever where it cannot be closed", async () => {
-    rig.idle({}, { heldBack: ["it changes a workflow"] });
+  it.each<[string, Partial<Harvest>, (id: string) => void]>([
+    ["is held back", { heldBack: ["it changes a workflow"] }, () => {}],
+    ["shows a secret", { forbidden: ["it shows a secret"] }, () => {}],
+    ["the forge refused", {}, (cellId) => rig.report("push-refused", { cellId, run: 1, why: "protected" })],
+    [
+      "has no repository any more",
+      {},
+      (cellId) => rig.registry.update(cellId, { repositoryTrouble: "acme/app is gone" }),
+    ],
+    [
+      "could not be pushed for a day",
+      {},
+      (cellId) =>
+        rig.reports.stuck({ cellId, kind: "publish", run: 1, why: "git exited 128", retryAt: null }),
+    ],
+  ])("seals a cell whose work %s, and says so", async (_what, left, happens) => {
+    const { id } = rig.idle({}, left);
+    happens(id);
+    rig.clearJobs();
     await live(DAY);
+    if (rig.waiting().includes("publish"))
+      rig.reports.stuck({ cellId: id, kind: "publish", run: 1, why: "git exited 128", retryAt: null });
+    expect(rig.cell().state).toBe("closing");
+    expect(rig.waiting()).toContain("seal");
+    rig.report("sealed", { cellId: id, bytes: 1 });
+    expect(rig.cell()).toMatchObject({ state: "archived", outcome: "expired" });
+    const [told] = rig.payloads("comment");
+    expect(told?.text).toContain("its time was up");
+    expect(told?.text).toContain("what it made last is only in the seal");
+  });
+
+  it("is not tried for ever where it cannot be closed", async () => {
+    rig.idle();
+    await live(DAY);
+    rig.reports.stuck({ cellId: ID, kind: "seal", run: null, why: "tar exited 2", retryAt: null });
     expect(moves().slice(-2)).toEqual(["closing", "idle"]);
     const rows = moves().length;
     await live(2 * HOUR);

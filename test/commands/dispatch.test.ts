@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { wantsDraft } from "../../src/cells/steps/decide.ts";
 import { commandDied, createCommandHandlers, tailDied } from "../../src/commands/dispatch.ts";
-import { readAnswer } from "../../src/commands/posting/answer.ts";
+import { pruneAnswers, readAnswer } from "../../src/commands/posting/answer.ts";
 import { LazarusError } from "../../src/errors.ts";
 import { issueHash } from "../../src/hash.ts";
 import { silentLog } from "../../src/log.ts";
@@ -151,6 +151,16 @@ describe("a command", () => {
     expect(rig.registry.list()).toEqual([]);
     expect(rig.waiting()).toEqual([]);
   });
+});
+
+it("forgets answers that nobody waits for any more", async () => {
+  const [old, fresh] = [operator().asker, operator().asker];
+  await perform(command(old, "status"));
+  const before = rig.clock.now() + 1;
+  await rig.clock.advance(1_000);
+  await perform(command(fresh, "status"));
+  expect(pruneAnswers(rig.db, before)).toBe(1);
+  expect([answerOf(old), answerOf(fresh)?.exitCode]).toEqual([null, 0]);
 });
 
 describe("what is given up", () => {

@@ -666,6 +666,23 @@ export function queueContract(name: string, make: MakeQueue): void {
         expect(row(id)?.state).toBe("done");
       });
 
+      it("find a dead job by its key, however many there are", async () => {
+        const id = put(1);
+        db.sql.prepare("UPDATE jobs SET state = 'dead' WHERE id = ?").run(id);
+        const copy = db.sql.prepare(
+          `INSERT INTO jobs (id, queue, kind, key, lane, state, payload, max_attempts, put_at, not_before)
+           SELECT @id, queue, kind, @id, lane, 'dead', payload, 1, 0, 0 FROM jobs WHERE key = 'k'`,
+        );
+        db.transaction(() => {
+          for (let n = 0; n < 10_001; n++) copy.run({ id: `other-${n}` });
+        });
+        expect(queue.retryByKey("k")).toBe(true);
+        const state = db.sql.prepare("SELECT state FROM jobs WHERE id = ?").pluck();
+        expect(state.get(id)).toBe("waiting");
+        expect(queue.retryByKey("k")).toBe(false);
+        expect(queue.retryByKey("nobody's")).toBe(false);
+      });
+
       it("do not count a kill as an attempt, nor one before an attempt that came to an end", async () => {
         const id = put(2);
         for (const attempt of [1, 2]) await killAt(attempt);

@@ -36,8 +36,10 @@ export function sealed(deps: ReportDeps) {
   };
 }
 
-function sealedWords({ closing, publishedTip }: Cell): string {
+function sealedWords({ closing, publishedTip, harvest }: Cell): string {
   if (closing?.outcome === "merged") return "merged and sealed";
   if (closing?.outcome === "rejected") return "sealed, not merged";
+  const isLate = harvest !== null && harvest.tip !== null && harvest.tip !== publishedTip;
+  if (isLate && publishedTip !== null) return "sealed; what was made last is not published";
   return closing?.discard || publishedTip === null ? "sealed, not published" : "published and sealed";
 }

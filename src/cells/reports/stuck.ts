@@ -1,3 +1,4 @@
+import type { Cell } from "../cell.ts";
 import type { ReportDeps } from "./deps.ts";
 import { restoreRefused } from "./restore-refused.ts";
 import { runRefused } from "./run-refused.ts";
@@ -19,6 +20,15 @@ export function stuck(deps: ReportDeps) {
   const { registry, steps } = deps;
   const refused = runRefused(deps);
   const notRestored = restoreRefused(deps);
+  /** A cell whose time is up is sealed without what failed; only a seal that fails keeps it. */
+  const closeOrGiveUp = (cell: Cell, { kind, why }: StuckJob): void => {
+    if (cell.closing?.outcome !== "expired" || cell.closing.discard || kind === "seal") {
+      steps.giveUp(cell, why);
+      return;
+    }
+    registry.update(cell.id, { closing: { ...cell.closing, discard: true } });
+    steps.advance(cell.id);
+  };
   return (job: StuckJob): void => {
     const cell = registry.mustCell(job.cellId);
     if (cell.state === "destroyed") return;
@@ -31,7 +41,7 @@ export function stuck(deps: ReportDeps) {
       return;
     }
     registry.update(cell.id, { stuck: { job: job.kind, why: job.why, isOver: job.retryAt === null } });
-    if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub") steps.giveUp(cell, job.why);
+    if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub") closeOrGiveUp(cell, job);
     steps.card(cell.id);
   };
 }

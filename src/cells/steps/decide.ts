@@ -42,6 +42,8 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   const held = [...heldFor(cell), ...(cell.repositoryTrouble === null ? [] : [cell.repositoryTrouble])];
   const blocked = held.length > 0 ? held.join("; ") : cell.pushRefused;
   if (blocked !== null) {
+    // Its time is up, whoever would have to look: its seal keeps what is held back.
+    if (cell.closing?.outcome === "expired") return null;
     return cell.state === "closing" ? { kind: "give-up", why: blocked } : NOTHING;
   }
   if (harvest.tip === null) return null;

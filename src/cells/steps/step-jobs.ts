@@ -7,7 +7,7 @@ import type {
   RunPrompt,
   Seams,
 } from "../../protocol/shapes.ts";
-import type { NewJob, Queue } from "../../queue/queue.ts";
+import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
 
 /** A disk may be full for hours: at five minutes apart that is about eight of them. */
@@ -259,18 +259,6 @@ export function laneOf(cellId: string): string {
 function handleOf(run: Run | null): Record<string, unknown> | null {
   return run?.handle == null ? null : { ...run.handle };
 }
-
-/**
- * Puts a step's job. Asked for again after it was given up, it is tried again: its key is said once, but its
- * job may be dead.
- */
-export function putAgain<K extends JobKind>(queue: Queue, job: NewJob<K>): void {
-  if (queue.put(job) !== "duplicate") return;
-  const dead = queue.list({ states: ["dead"], limit: MOST_DEAD }).find((row) => row.key === job.key);
-  if (dead !== undefined) queue.retry(dead.id);
-}
-
-const MOST_DEAD = 10_000;
 
 /** What need not be done any more in a cell that is to be scrubbed. */
 export const BEFORE_SCRUB: readonly JobKind[] = [

@@ -12,7 +12,7 @@ import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
 import { giveMessages } from "./give-messages.ts";
-import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, putAgain, stepJobs } from "./step-jobs.ts";
+import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 export interface StepDeps {
   readonly registry: Registry;
@@ -279,8 +279,9 @@ export class Steps {
     return missionOf(this.#registry.mustCell(cellId), this.#registry);
   }
 
+  /** Asked for again after it was given up, a step is tried again: its key is said once. */
   #putStep<K extends JobKind>(job: NewJob<K>): void {
-    putAgain(this.#deps.queue, job);
+    if (this.#deps.queue.put(job) === "duplicate") this.#deps.queue.retryByKey(job.key);
   }
 
   #put<K extends JobKind>(job: NewJob<K>): void {

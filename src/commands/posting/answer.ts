@@ -141,3 +141,8 @@ export function readAnswer(db: Db, request: string): StoredAnswer | null {
     .get({ request }) as { exitCode: number; text: string; data: string | null } | undefined;
   return row === undefined ? null : { ...row, data: row.data === null ? null : JSON.parse(row.data) };
 }
+
+/** Forgets answers that were given before this (epoch ms): whoever waited for them does so no more. */
+export function pruneAnswers(db: Db, before: number): number {
+  return db.sql.prepare("DELETE FROM answers WHERE at < @before").run({ before }).changes;
+}

@@ -172,9 +172,19 @@ function archived(cell: Cell, by: string): Markdown {
 export function published(cell: Cell): Markdown {
   if (cell.outcome === "merged" || cell.outcome === "rejected") return decided(cell);
   if (cell.publishedTip === null && cell.harvest?.changed === false) return md`nothing to publish`;
-  if (cell.publishedTip === null || cell.outcome === "discarded") return md`not published`;
-  if (cell.pullRequest !== null) return md`published as ${pullRequestLink(cell)}`;
-  return md`published on ${code(cell.publishedBranch ?? cell.branch)}`;
+  if (cell.publishedTip === null || cell.outcome === "discarded") return md`not published${heldWords(cell)}`;
+  const held = heldWords(cell);
+  if (cell.pullRequest !== null) return md`published as ${pullRequestLink(cell)}${held}`;
+  return md`published on ${code(cell.publishedBranch ?? cell.branch)}${held}`;
+}
+
+/** Its time was up while something kept its work from being published: that is said. */
+function heldWords(cell: Cell): Markdown {
+  const isLate = cell.harvest !== null && cell.harvest.tip !== null && cell.harvest.tip !== cell.publishedTip;
+  if (!isLate || cell.outcome !== "expired") return md``;
+  const why = [...heldFor(cell), cell.pushRefused, cell.repositoryTrouble].filter((one) => one !== null);
+  const because = why.length === 0 ? "" : `: ${why.join("; ")}`;
+  return md` (what it made last is only in the seal${because})`;
 }
 
 function lastWho(cell: Cell, deps: CardDeps): string {

@@ -38,6 +38,7 @@ it("says each refusal in one calm sentence", () => {
     tooMany: replies.tooMany(),
     notInThisVersion: replies.notInThisVersion("summon --plan"),
     editedBeforeRead: replies.editedBeforeRead(),
+    tooLargeToRead: replies.tooLargeToRead(),
     mentioned: replies.mentioned("/lazarus summon allegro"),
     mentionedOnly: replies.mentionedOnly(),
     inIssueText: replies.inIssueText("/lazarus summon allegro -- keep the old tests"),
