@@ -25,7 +25,7 @@ export function createBackends(
 
 /** The agents as this machine can run them, and what is to be said of it at start. */
 export interface Settled {
-  readonly agents: ReadonlyMap<string, AgentConfig>;
+  readonly agents: Map<string, AgentConfig>;
   readonly notices: readonly string[];
 }
 
@@ -53,6 +53,55 @@ export async function settleBackends(
   const agents = new Map<string, AgentConfig>();
   for (const agent of config.agents.values()) agents.set(agent.name, settle(agent, checks, notices));
   return { agents, notices };
+}
+
+const AGAIN_MS = 60_000;
+
+/**
+ * Looks again, every minute, at backends that did not work: an agent that could not be summoned for that
+ * alone can be as soon as one does. The answered function ends it.
+ */
+export function keepLooking(
+  { agents }: Settled,
+  {
+    given,
+    backends,
+  }: { readonly given: Pick<Config, "agents">; readonly backends: ReadonlyMap<BackendName, Backend> },
+  { clock, works }: { readonly clock: Pick<Clock, "after">; readonly works: (agent: string) => void },
+): () => void {
+  let isOver = false;
+  let cancel = () => {};
+  const waiting = () =>
+    [...given.agents.values()].filter(
+      ({ name, unavailable }) => unavailable === null && agents.get(name)?.unavailable !== null,
+    );
+  const look = async () => {
+    const found = new Map<BackendName, boolean>();
+    for (const agent of waiting()) {
+      const backend = backends.get(agent.backend);
+      if (backend === undefined) continue;
+      const isWorking = found.get(agent.backend) ?? (await backend.check()).ok;
+      found.set(agent.backend, isWorking);
+      if (!isWorking || isOver) continue;
+      agents.set(agent.name, agent);
+      works(agent.name);
+    }
+  };
+  const schedule = () => {
+    if (isOver || waiting().length === 0) return;
+    cancel = clock.after(
+      AGAIN_MS,
+      () =>
+        void look()
+          .catch(() => {})
+          .finally(schedule),
+    );
+  };
+  schedule();
+  return () => {
+    isOver = true;
+    cancel();
+  };
 }
 
 /** A machine that has much to do may fail a look that has a clock: three are enough to believe it. */

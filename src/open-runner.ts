@@ -3,7 +3,7 @@ import type { CellGroups } from "./backends/os/groups/cell-groups.ts";
 import { findGroups } from "./backends/os/groups/find-groups.ts";
 import type { Clock } from "./clock.ts";
 import type { AgentConfig, Config } from "./config/config.ts";
-import { createBackends, settleBackends } from "./isolation.ts";
+import { createBackends, keepLooking, settleBackends } from "./isolation.ts";
 import type { Log } from "./log.ts";
 import type { AnyReport } from "./protocol/reports.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
@@ -41,7 +41,8 @@ export async function openRunner(given: Config, options: RunnerOptions): Promise
   sayGroups(groups, log);
   const made = createBackends(given, groups, clock);
   const backends = options.backends?.(made) ?? made;
-  const { agents, notices } = await settleBackends(given, backends);
+  const settled = await settleBackends(given, backends);
+  const { agents, notices } = settled;
   for (const notice of notices) log.warn({}, notice);
   const config: Config = { ...given, agents };
   const heartbeats = openHeartbeatAccess(config.dataDir, config.server.url);
@@ -52,7 +53,17 @@ export async function openRunner(given: Config, options: RunnerOptions): Promise
     asRoot: process.geteuid?.() === 0,
     report: (one) => report(structuredClone(one)),
   });
-  return { port: localPort(runner), agents, heartbeats };
+  const stopLooking = keepLooking(
+    settled,
+    { given, backends },
+    { clock, works: (agent) => log.info({ agent }, "an agent can be summoned now: its backend works") },
+  );
+  const port = localPort(runner);
+  const close = async () => {
+    stopLooking();
+    await port.close();
+  };
+  return { port: { ...port, close }, agents, heartbeats };
 }
 
 function sayGroups({ check }: CellGroups, log: Log): void {

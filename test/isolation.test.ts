@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import type { Backend, BackendCheck, BackendName } from "../src/backends/backend.ts";
 import type { AgentConfig } from "../src/config/config.ts";
-import { settleBackends } from "../src/isolation.ts";
+import { keepLooking, settleBackends } from "../src/isolation.ts";
+import { createFakeClock, settle as settleTurns } from "./fakes/clock.ts";
 
 const WORKS: BackendCheck = { ok: true, note: "" };
 const BROKEN: BackendCheck = {
@@ -92,6 +93,32 @@ it("looks again where a look failed, as it may under load, and gives up after th
   expect((await settled(2))?.unavailable).toBeNull();
   expect((await settled(9))?.unavailable).not.toBeNull();
   expect(looks).toBe(3);
+});
+
+it("looks again every minute, and lets agents be summoned as soon as their backend works", async () => {
+  let check: BackendCheck = BROKEN;
+  const backends = new Map([["sandbox", { name: "sandbox", check: async () => check }]]);
+  const made = backends as unknown as ReadonlyMap<BackendName, Backend>;
+  const [one, never] = [agent({}), agent({ name: "never", unavailable: "its home is gone" })];
+  const given = { agents: new Map([one, never].map((each) => [each.name, each])) };
+  const settled = await settleBackends(given, made);
+  const clock = createFakeClock();
+  const works: string[] = [];
+  const stop = keepLooking(settled, { given, backends: made }, { clock, works: (name) => works.push(name) });
+  const minute = async () => {
+    await clock.advance(60_000);
+    await settleTurns();
+  };
+  await minute();
+  expect(settled.agents.get("allegro")?.unavailable).toContain("bubblewrap is not installed");
+  check = WORKS;
+  await minute();
+  expect(works).toEqual(["allegro"]);
+  expect(settled.agents.get("allegro")).toBe(one);
+  expect(settled.agents.get("never")?.unavailable).toContain("its home is gone");
+  await minute();
+  expect(works).toEqual(["allegro"]);
+  stop();
 });
 
 it("refuses a backend that is not there", async () => {
