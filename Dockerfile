@@ -12,8 +12,9 @@ RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:20-bookworm-slim
 # bubblewrap is the sandbox: the container must be allowed namespaces and mounts (docker: --security-opt seccomp=unconfined
-# --security-opt systempaths=unconfined), else agents cannot be summoned, and serve says so. procps is for people who look
-# inside; tini ends what is left of agents when they end.
+# --security-opt apparmor=unconfined --security-opt systempaths=unconfined, as in docker-compose.yml), else agents cannot be
+# summoned, and serve says so: none runs as the user that holds the token. procps is for people who look inside; tini ends what
+# is left of agents when they end.
 RUN apt-get update && apt-get install -y --no-install-recommends git ca-certificates bubblewrap procps tini \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /app

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { OWN_LEAF } from "../src/backends/os/groups/hierarchies.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 /** What every system has. */
@@ -150,6 +151,37 @@ it("ends where git is missing, and names the one line", () => {
 it("refuses a node_modules that is a link", () => {
   symlinkSync(machine.dir, join(machine.checkout, "node_modules"));
   expect(machine.setUp()).toMatchObject({ code: 1, said: expect.stringContaining("node_modules is a link") });
+});
+
+it("the composition allows what the check of the sandbox asks of a container", () => {
+  const asked = readFileSync(join(ROOT, "src/backends/sandbox/check.ts"), "utf8").matchAll(
+    /--security-opt ([a-z]+=unconfined)/g,
+  );
+  const composed = readFileSync(join(ROOT, "docker-compose.yml"), "utf8");
+  const options = [...asked].map(([, option]) => option);
+  expect(options).toHaveLength(3);
+  for (const option of options) expect(composed).toContain(`- ${option}\n`);
+});
+
+it("the unit gives each cell a group of its own, and nothing that keeps sandboxes from being made", () => {
+  const unit = readFileSync(join(ROOT, "contrib/lazarus.service"), "utf8");
+  const keys = new Map(
+    [...unit.matchAll(/^(\w+)=(.*)$/gm)].map(([, key = "", value = ""]) => [key, value] as const),
+  );
+  expect(keys.get("DelegateSubgroup")).toBe(OWN_LEAF);
+  expect(Object.fromEntries(keys)).toMatchObject({
+    Delegate: "yes",
+    OOMPolicy: "continue",
+    KillMode: "process",
+  });
+  const harmful = [
+    "RestrictNamespaces",
+    "ProtectKernelTunables",
+    "ProtectProc",
+    "ProtectControlGroups",
+    "PrivateTmp",
+  ];
+  expect(harmful.filter((key) => keys.has(key))).toEqual([]);
 });
 
 it("the image has what the default backend needs", () => {

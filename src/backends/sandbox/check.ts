@@ -129,7 +129,7 @@ async function fixFor(bwrap: string): Promise<string> {
     return "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1";
   if (setting("kernel/apparmor_restrict_unprivileged_userns") === "1")
     return "AppArmor keeps bubblewrap from user namespaces: give it a profile with `userns,` (the package apparmor-profiles has bwrap-userns-restrict), or sysctl kernel.apparmor_restrict_unprivileged_userns=0";
-  return "inside a container, its engine has to allow user namespaces and mounts (docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined); else set the agent's backend to container or process";
+  return "inside a container, its engine has to allow user namespaces and mounts (docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined); else set the agent's backend to container or process";
 }
 
 function setting(name: string): string | null {
