@@ -87,6 +87,7 @@ export function createParts(deps: RunnerDeps): Parts {
     clock,
     log,
     backends,
+    groups: deps.groups,
     cellDir,
     limitsOf: (name) => {
       const agent = config.agents.get(name);

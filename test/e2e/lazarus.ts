@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
+import { findGroups } from "../../src/backends/os/groups/find-groups.ts";
 import { freeUids } from "../fakes/uids.ts";
 import { until } from "../fakes/until.ts";
 
@@ -191,6 +192,8 @@ export class Lazarus {
 
   async remove(): Promise<void> {
     await this.end("SIGKILL");
+    // As the next start would.
+    await (await findGroups(this.dataDir)).sweep(new Set());
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

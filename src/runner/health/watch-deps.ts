@@ -1,4 +1,5 @@
 import type { Backend, BackendName, Handle } from "../../backends/backend.ts";
+import type { CellGroups } from "../../backends/os/groups/cell-groups.ts";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { AnyReport } from "../../protocol/reports.ts";
@@ -33,6 +34,7 @@ export interface WatchDeps {
   readonly clock: Clock;
   readonly log: Pick<Log, "info" | "warn">;
   readonly backends: ReadonlyMap<BackendName, Backend>;
+  readonly groups: Pick<CellGroups, "remove">;
   readonly cellDir: (cellId: string) => string;
   readonly limitsOf: (agent: string) => RunLimits;
   readonly graceMs: number;

@@ -208,6 +208,7 @@ export class Watch {
     const { clock, graceMs, log, cellDir } = this.#deps;
     const left = await backend.leftovers(cellId, handle);
     const leftovers = left.length === 0 ? [] : await backend.stop(handle, graceMs);
+    await this.#deps.groups.remove(cellId);
     await this.#checkLog(entry).catch(() => {});
     const end = endOf(seen, clock.now());
     await noteEnd(cellDir(cellId), { run, agent, ...end, at: toIso(clock.now()) }).catch((error: unknown) => {

@@ -27,6 +27,7 @@ export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outc
     }
     await parts.gates.close(cellId);
     await parts.groups.remove(cellId);
+    parts.groups.forget(cellId);
     await scrubCell(parts.config.missionsDir, cellId);
     await parts.quarantine.remove(cellId);
     await parts.quarantine.remove(sealingOf(cellId));

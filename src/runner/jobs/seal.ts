@@ -33,6 +33,7 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
   await parts.quarantine.remove(cellId);
   await parts.quarantine.remove(sealingOf(cellId));
   await parts.groups.remove(cellId);
+  parts.groups.forget(cellId);
   await note(parts, cellId, { what: "sealed", bytes });
   return { reports: [reportOf("sealed", { cellId, bytes }, job.key)] };
 }

@@ -31,6 +31,7 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
     const room = { diskBytes: limits.diskBytes, limits: parts.workLimits };
     const deps = { ...parts, missionsDir, childPath, ...room };
     const killed = oomKills();
+    parts.groups.forget(cell.id);
     const groupKilled = parts.groups.memoryKills(cell.id)?.kills ?? 0;
     const begun = await startRunOf(deps, { payload: job.payload, agent, backend }, signal);
     if (begun.kind === "setup") {

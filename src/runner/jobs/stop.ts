@@ -15,6 +15,7 @@ export async function stop(parts: Parts, job: RunnerJob<"stop">): Promise<Outcom
   const letGo = await parts.setups.hold(cellId);
   try {
     const ended = await endAll(parts, { cellId, run, user, handle: parseHandle(job.payload.handle) });
+    await parts.groups.remove(cellId);
     const seen = await ended.backend.observe(ended.handle);
     const end = endOf(seen, parts.clock.now());
     if (ended.began && (await whatIs(parts.cellDir(cellId))) === "directory") {

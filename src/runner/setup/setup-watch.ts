@@ -1,4 +1,5 @@
 import type { Backend, BackendName, Handle, Observation } from "../../backends/backend.ts";
+import type { CellGroups } from "../../backends/os/groups/cell-groups.ts";
 import { runningMs } from "../../backends/os/running-time.ts";
 import { logNameOf, SETUP_LOG } from "../../cells/names.ts";
 import { type Clock, toIso } from "../../clock.ts";
@@ -31,6 +32,7 @@ export interface SetupWatchDeps extends Omit<SetupDeps, "config" | "gates"> {
   readonly log: Pick<Log, "info" | "warn">;
   readonly backends: ReadonlyMap<BackendName, Backend>;
   readonly gates: Pick<Gates, "close">;
+  readonly groups: Pick<CellGroups, "remove">;
   readonly redact: (text: string) => string;
   readonly report: Say;
 }
@@ -168,6 +170,7 @@ export class SetupWatch {
     const { cell, run, handle, setup } = entry.one;
     const left = await backend.leftovers(cell.id, handle);
     const leftovers = left.length === 0 ? [] : await backend.stop(handle, config.limits.graceMs);
+    await this.#deps.groups.remove(cell.id);
     await this.#cutLog(entry).catch(() => {});
     const how = endOf(seen, clock.now());
     const isOver = how.signal !== null && how.endedAt - setup.startedAt >= setup.limitMs;

@@ -39,13 +39,18 @@ export interface CellGroups {
   enter(cell: Limited): string;
   /** The same for something short; a group that was made for it alone goes with it. */
   during<T>(cell: Limited, work: (enter: string) => Promise<T>): Promise<T>;
+  isThere(cellId: string): boolean;
   members(cellId: string): ReadonlySet<number>;
   /** Kills all that is in the cell's group. */
   kill(cellId: string): void;
-  /** Null where no group counts. */
+  /** Of its present run, or of its last; null where no group counted. */
   memoryKills(cellId: string): MemoryKills | null;
-  /** Removes the cell's group; one that still holds processes stays until the next sweep. */
+  /**
+   * Removes the cell's group once its run is over; one that still holds processes stays until the next time,
+   * or the next sweep. What it counted is known until `forget`.
+   */
   remove(cellId: string): Promise<void>;
+  forget(cellId: string): void;
   /** Removes what earlier processes of ours left of cells that are not known, with what lives in it. */
   sweep(knownIds: ReadonlySet<string>): Promise<void>;
 }
@@ -62,10 +67,12 @@ export function noGroups(check: BackendCheck = WITHOUT): CellGroups {
     check,
     enter: () => "",
     during: (_cell, work) => work(""),
+    isThere: () => false,
     members: () => new Set(),
     kill: () => {},
     memoryKills: () => null,
     remove: async () => {},
+    forget: () => {},
     sweep: async () => {},
   };
 }
@@ -89,6 +96,8 @@ export function cellGroups(hierarchies: readonly Hierarchy[], dataDir: string, n
   );
   const users = new Map<string, number>();
   const kept = new Set<string>();
+  /** Of groups that are gone. */
+  const counted = new Map<string, MemoryKills>();
   const everywhere = (name: string) => bases.map((dir) => join(dir, name)).filter((dir) => existsSync(dir));
   const membersNamed = (name: string) => new Set(everywhere(name).flatMap(membersOf));
 
@@ -124,35 +133,33 @@ export function cellGroups(hierarchies: readonly Hierarchy[], dataDir: string, n
     check: { ok: true, note },
     enter(cell) {
       kept.add(nameOf(cell.cellId));
+      counted.delete(cell.cellId);
       return make(cell);
     },
     async during(cell, work) {
       const name = nameOf(cell.cellId);
-      const isOnlyFor = everywhere(name).length === 0 || users.has(name);
-      if (isOnlyFor) users.set(name, (users.get(name) ?? 0) + 1);
+      users.set(name, (users.get(name) ?? 0) + 1);
       try {
         return await work(make(cell));
       } finally {
         const left = (users.get(name) ?? 0) - 1;
-        if (isOnlyFor && left > 0) users.set(name, left);
-        if (isOnlyFor && left <= 0) {
-          users.delete(name);
-          if (!kept.has(name)) await removeNamed(name);
-        }
+        if (left > 0) users.set(name, left);
+        else users.delete(name);
+        // A run that an earlier process of ours started is still in it, and so it stays.
+        if (left <= 0 && !kept.has(name)) await removeNamed(name);
       }
     },
+    isThere: (cellId) => everywhere(nameOf(cellId)).length > 0,
     members: (cellId) => membersNamed(nameOf(cellId)),
     kill: (cellId) => kill(nameOf(cellId)),
-    memoryKills(cellId) {
-      const dirs = everywhere(nameOf(cellId));
-      const counts = dirs.map(oomKillsIn).filter((count) => count !== null);
-      if (counts.length === 0) return null;
-      return { kills: counts.reduce((all, one) => all + one, 0), isOwnLimit: dirs.some(cameToLimit) };
-    },
+    memoryKills: (cellId) => counted.get(cellId) ?? memoryKillsIn(everywhere(nameOf(cellId))),
     async remove(cellId) {
+      const kills = memoryKillsIn(everywhere(nameOf(cellId)));
       kept.delete(nameOf(cellId));
-      await removeNamed(nameOf(cellId));
+      if (!(await removeNamed(nameOf(cellId)))) return;
+      if (kills !== null) counted.set(cellId, kills);
     },
+    forget: (cellId) => void counted.delete(cellId),
     async sweep(knownIds) {
       const names = new Set(bases.flatMap(groupsIn).filter((name) => name.startsWith(prefix)));
       for (const name of names) {
@@ -162,6 +169,12 @@ export function cellGroups(hierarchies: readonly Hierarchy[], dataDir: string, n
       }
     },
   };
+}
+
+function memoryKillsIn(dirs: readonly string[]): MemoryKills | null {
+  const counts = dirs.map(oomKillsIn).filter((count) => count !== null);
+  if (counts.length === 0) return null;
+  return { kills: counts.reduce((all, one) => all + one, 0), isOwnLimit: dirs.some(cameToLimit) };
 }
 
 /** `check.4711` belongs to a process; whatever else there is to a cell. */
