@@ -176,6 +176,8 @@ export interface Closing {
   readonly outcome: Outcome | null;
   /** The comment's thread is told who asked. */
   readonly person: string | null;
+  /** Its draft was approved as it is: nothing more is pushed to it. */
+  readonly isApproved?: boolean | undefined;
 }
 
 export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn"] as const;

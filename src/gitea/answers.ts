@@ -216,6 +216,7 @@ const review = z
     stale: flag,
     dismissed: flag,
     submitted_at: time,
+    commit_id: text,
   })
   .transform((seen): Review | null => {
     // A draft nobody submitted, and a review that was only asked for.
@@ -228,6 +229,7 @@ const review = z
       isOfficial: seen.official && !seen.dismissed,
       isStale: seen.stale,
       submittedAt: seen.submitted_at,
+      commit: seen.commit_id,
     };
   });
 

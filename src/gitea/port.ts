@@ -195,6 +195,8 @@ export interface Review {
   /** What it is about has changed since. */
   readonly isStale: boolean;
   readonly submittedAt: number;
+  /** What was looked at; empty where the forge does not say. */
+  readonly commit: string;
 }
 
 export interface PullRequest {

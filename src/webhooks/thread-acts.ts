@@ -121,7 +121,7 @@ async function endedBy(
   const { seen } = at;
   const by = doing.by.login;
   const verb = doing.kind === "merged" ? "merged" : "closed";
-  const ofDrafts = at.drafts
+  const ofDrafts = (await whomItConcerns(doing, at, deps))
     .filter((cell) => wasAlive(cell, doing, deps))
     .map((cell) => ({
       cellId: cell.id,
@@ -146,6 +146,20 @@ async function endedBy(
   return { source: "doing", id: doing.id, closes: [...ofDrafts, ...ofMissions] };
 }
 
+/** A draft of an earlier version may lie in a fork: closing it there is no say about a cell of the target. */
+async function whomItConcerns(
+  doing: Doing,
+  { seen, drafts }: { readonly seen: SeenThread; readonly drafts: readonly Cell[] },
+  deps: ActDeps,
+): Promise<Cell[]> {
+  const concerned: Cell[] = [];
+  for (const cell of drafts) {
+    const isHere = cell.repository.id === seen.repository.id;
+    if (isHere || (await isDirector(doing.by, cell.repository, deps))) concerned.push(cell);
+  }
+  return concerned;
+}
+
 /**
  * An official approval of a draft as it is now, by somebody who may close its cell, that says no command of
  * its own; none while somebody else asks for changes.
@@ -163,15 +177,28 @@ async function approvalOf(seen: SeenThread, drafts: readonly Cell[], deps: ActDe
       deps.parse(one.body).length === 0,
   );
   if (approval === undefined || isObjectedTo(approval, seen.reviews)) return null;
-  if (!(await isDirector(approval.author, seen.repository, deps))) return null;
+  if (!(await isOfHead(approval, seen, deps))) return null;
   const by = approval.author.login;
-  const closes = drafts.map((cell) => ({
+  const theirs: Cell[] = [];
+  for (const cell of drafts) if (await isDirector(approval.author, cell.repository, deps)) theirs.push(cell);
+  if (theirs.length === 0) return null;
+  const closes = theirs.map((cell) => ({
     cellId: cell.id,
-    closing: closingBy(by, null),
+    closing: { ...closingBy(by, null), isApproved: true },
     why: `${pullRequestOf(cell)} was approved by ${by}`,
     isApproval: true,
   }));
   return { source: "review", id: approval.id, closes };
+}
+
+/**
+ * Whether an approval is of what the draft holds now. The forge's mark of a stale one comes some time after
+ * the push.
+ */
+async function isOfHead(approval: Review, seen: SeenThread, deps: ActDeps): Promise<boolean> {
+  if (approval.commit === "") return true;
+  const pull = await deps.forge.pullRequest(nameOf(seen.repository), seen.number);
+  return pull?.head.commit === approval.commit;
 }
 
 /** Whether the last word of somebody else, whose word counts, is that something has to change. */

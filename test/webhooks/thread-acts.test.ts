@@ -243,6 +243,29 @@ describe("an approval of the draft", () => {
     expect(rig.cell()).toMatchObject({ state: "closing", closing: { by: "owner" } });
   });
 
+  it("of an older commit closes nothing either before the forge has marked it", async () => {
+    published();
+    const review = await approve("owner", "good");
+    await rig.standIn.people.commit("lazarus", "acme/app", { branch: "topic", files: { "b.txt": "b" } });
+    review.isStale = false;
+    await look();
+    expect(rig.cell().state).toBe("idle");
+  });
+
+  it("closes the cell at what was approved: nothing that came since is pushed", async () => {
+    published();
+    rig.lifecycle.rerun(rig.cell(), "allegro", rig.people.dev);
+    rig.report("run-started", started(ID, 2, rig.clock.now()));
+    rig.report("run-ended", ended(ID, 2, rig.clock.now()));
+    rig.report("collected", { cellId: ID, run: 2, harvest: harvest({ tip: "2".repeat(40) }) });
+    expect(kinds()).toContain("publish");
+    await approve("owner", "good");
+    await look();
+    expect(rig.cell()).toMatchObject({ state: "closing", closing: { isApproved: true } });
+    expect(kinds()).not.toContain("publish");
+    expect(kinds()).toContain("seal");
+  });
+
   it("that says a command is that command alone", async () => {
     published();
     await approve("owner", "/lazarus tell go on");
@@ -256,6 +279,32 @@ describe("an approval of the draft", () => {
     deps().handled.mark(rig.repository.id, "review", id);
     await look();
     expect(rig.cell().state).toBe("idle");
+  });
+});
+
+describe("a draft of an earlier version, which lies in a fork", () => {
+  it.each([
+    ["the fork's owner", "dev", "idle"],
+    ["a director of the target", "owner", "closing"],
+  ])("that %s closes there leaves the cell %s", async (_who, login, state) => {
+    const { people } = rig.standIn;
+    const fork = await people.createRepository("dev/app");
+    people.addCollaborator("dev/app", "owner", "write");
+    await people.commit("dev", "dev/app", { branch: "topic", files: { "a.txt": "a" } });
+    const wanted = { title: "t", body: "", head: "topic", base: "main" };
+    const number = await people.openPullRequest("dev", "dev/app", wanted);
+    const { id } = rig.idle(place());
+    rig.report("pushed", { cellId: id, run: 1, branch: "topic", tip: TIP, divertedFrom: null });
+    rig.reports.drafted(id, number, "dev/app");
+    await people.closeIssue(login, { repo: "dev/app", number });
+    const there = { owner: "dev", name: "app" };
+    const issue = await rig.deps.forge.issue(there, number);
+    if (issue === null) throw new Error("no such thread");
+    const repository = { id: fork.id, fullName: "dev/app" };
+    const seen = { repository, number, issue, reviews: [], botId: rig.people.bot.id, since: 0 };
+    const acts = await readActs(seen, deps());
+    rig.db.transaction(() => act(acts, repository, deps()));
+    expect(rig.cell().state).toBe(state);
   });
 });
 

@@ -53,11 +53,11 @@ function publishing(cell: Cell, last: Run | null): Step | null {
 }
 
 /**
- * Whether people have decided about a cell's pull request: they merged or closed it, and nothing more is to
- * be pushed to it.
+ * Whether people have decided about a cell's pull request: they merged, closed or approved it, and nothing
+ * more is to be pushed to it.
  */
-export function isEndOfWork(closing: Pick<Closing, "outcome">): boolean {
-  return closing.outcome === "merged" || closing.outcome === "rejected";
+export function isEndOfWork(closing: Pick<Closing, "outcome" | "isApproved">): boolean {
+  return closing.isApproved === true || closing.outcome === "merged" || closing.outcome === "rejected";
 }
 
 /** Whether it is a retry that waits for its time, or for a place. */

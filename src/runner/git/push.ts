@@ -123,7 +123,10 @@ async function chooseTarget(deps: PushDeps, plan: PushPlan, tips: Map<string, st
   for (const branch of names) {
     const tip = tips.get(branch) ?? null;
     const isOurs = tip === null || (branch === plan.branch && tip === plan.lease && keepsTheirs);
-    if (isOurs || (await isContained(deps, tip, plan.tip))) return { branch, there: false, lease: tip };
+    if (isOurs) return { branch, there: false, lease: tip };
+    // Moved back behind what was there: people took commits out, which must not come with the next push.
+    const isForward = plan.lease === null || (await isContained(deps, plan.lease, tip));
+    if (isForward && (await isContained(deps, tip, plan.tip))) return { branch, there: false, lease: tip };
   }
   throw new LazarusError(
     "git",

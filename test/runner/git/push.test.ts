@@ -67,6 +67,20 @@ it("moves its own branch on, also where its history was rewritten, and whatever 
   expect(await resolveCommit(rig.forgeRepository, cell.branch)).toBe(tip);
 });
 
+it("brings nothing back that people took out: it goes beside their branch", async () => {
+  await push();
+  const removed = tip;
+  await git(rig.forgeRepository, ["update-ref", `refs/heads/${cell.branch}`, cell.baseCommit]);
+  rig.inWorktree(cell, "echo more > more.txt; git add more.txt; git commit -q -m more");
+  tip = (await rig.collect(cell)).tip ?? "";
+  await push(removed);
+  expect(await resolveCommit(rig.forgeRepository, cell.branch)).toBe(cell.baseCommit);
+  expect(rig.said("pushed").at(-1)).toMatchObject({
+    branch: `${cell.branch}-2`,
+    divertedFrom: cell.branch,
+  });
+});
+
 it("pushes from the cell's own bundle where the quarantine is gone, and not another commit", async () => {
   rmSync(join(rig.data, "quarantine"), { recursive: true });
   await push();
