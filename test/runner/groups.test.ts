@@ -47,7 +47,7 @@ it(
     const harvest = rig.said("collected").at(-1)?.harvest;
     if (harvest === undefined) throw new Error("nothing was collected");
     expect(harvest.signs).toMatchObject({ isOverMemory: true, isOutOfMemory: false });
-    const ended = { ...run, code: null, signal: "KILL", stopped: null, stopCause: null };
+    const ended = { ...run, code: null, signal: "KILL", stopped: null, stopCause: null, isAutomatic: false };
     expect(exitOf({ run: ended, preset: null, harvest, isNew: false })).toMatchObject({
       class: "over-limit",
       why: "over its limit of memory (limits.memory)",
