@@ -38,7 +38,7 @@ export function createFinder(): SecretFinder {
     },
     spans(reading, text) {
       const found: Span[] = [];
-      for (const needle of needles.get(reading)?.keys() ?? []) found.push(...findAll(text, needle));
+      for (const needle of needles.get(reading)?.keys() ?? []) findAll(text, needle, found);
       for (const match of text.matchAll(CELL_TOKENS))
         found.push([match.index, match.index + match[0].length]);
       return found;
@@ -64,9 +64,7 @@ export function differentViews(text: string): [Reading, View][] {
   );
 }
 
-function findAll(text: string, needle: string): Span[] {
-  const found: Span[] = [];
+function findAll(text: string, needle: string, found: Span[]): void {
   for (let at = text.indexOf(needle); at >= 0; at = text.indexOf(needle, at + 1))
     found.push([at, at + needle.length]);
-  return found;
 }

@@ -89,8 +89,8 @@ export function cutBetweenFillers(text: string, at: number): number {
   const from = Math.max(0, at - LONGEST_FILLER);
   for (const match of text.slice(from, at + LONGEST_FILLER).matchAll(FILLERS.bare)) {
     const start = from + match.index;
-    const close = match[0] === "<!--" ? text.indexOf("-->", start) : -1;
-    const end = close >= 0 && close - start < LONGEST_FILLER ? close + 3 : start + match[0].length;
+    const comment = match[0] === "<!--" ? text.slice(start, start + LONGEST_FILLER).indexOf("-->") : -1;
+    const end = start + (comment >= 0 ? comment + 3 : match[0].length);
     if (start < at && at < end) return end;
   }
   return at;

@@ -137,6 +137,11 @@ describe("redact", () => {
     expect(redactor.redact("short77 short7")).toBe("short77 short7");
   });
 
+  it("hides a secret however often it stands there", () => {
+    const redactor = createRedactor(["abcdefgh"]);
+    expect(redactor.redact("abcdefgh ".repeat(300_000)).slice(0, 22)).toBe("[redacted] [redacted] ");
+  });
+
   it("learns more secrets later", () => {
     const redactor = createRedactor([]);
     expect(redactor.redact(TOKEN)).toBe(TOKEN);

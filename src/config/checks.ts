@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { resolve, sep } from "node:path";
 import { nearest } from "../nearest.ts";
+import { passwordsIn } from "./home-secrets.ts";
 import { hookSecretsIn } from "./hook-secrets.ts";
 import { REPOSITORIES } from "./kinds.ts";
 import { isLoopback, loopbackPort } from "./network.ts";
@@ -241,7 +242,8 @@ function checkPassed(path: string, agent: Tree, { env, secrets, hidden, fault }:
       say(`${name} stands in an agent's env, so it is a secret: one of them must go`);
     else if ([...secrets].some(holds))
       say(`${name} holds a secret of the forge, which no agent is ever given`);
-    else if (/\/\/[^/@\s]*:[^/@\s]+@/.test(value)) say(`${name} holds a password: write it in env`);
+    else if (passwordsIn(value).length > 0 || /^[^/@\s]+:[^/@\s]+@/.test(value))
+      say(`${name} holds a password: write it in env`);
   }
 }
 

@@ -19,9 +19,10 @@ const LEAST_CHARS = 8;
 /**
  * What a template of a home brings that looks like a secret, from files that are known to hold such; links
  * are not followed. It is a text of 8 or more characters without blanks that stands under a name that ends in
- * key, token, secret, password, credential, cookie or `_auth`; in files that hold nothing but credentials
- * also any text of 20 or more with letters and at least three digits; passwords in addresses; and each line
- * of a private key. No paths, addresses, references and names of variables.
+ * key, token, secret, password, credential, cookie or `_auth`; in settings words of letters alone only where
+ * the name is that of a secret or password. In files that hold nothing but credentials it is also any text of
+ * 20 or more with letters and at least three digits; and everywhere passwords in addresses, and each line of
+ * a private key. No paths, addresses, references and names of variables.
  */
 export function secretsOfHome(template: string | null): string[] {
   if (template === null) return [];
@@ -90,7 +91,10 @@ function isSecret(name: string, value: string, isWhole: boolean): boolean {
   const digits = value.replace(/\D/g, "").length;
   const isToken =
     value.length >= 20 && digits >= 3 && /[a-z]/i.test(value) && !/^\d{4}-\d\d-\d\d/.test(value);
-  return SECRET_NAME.test(name) || (isWhole && isToken);
+  // In settings a key or token may be the name of something.
+  const isWord = /^[a-z]+([._-][a-z]+)*$/i.test(value);
+  if (isWhole) return isToken || SECRET_NAME.test(name);
+  return SECRET_NAME.test(name) && (!isWord || /(secret|password|passwd)s?$/i.test(name));
 }
 
 type Pair = readonly [name: string, value: string];
@@ -133,11 +137,12 @@ function bare(text: string): string {
   return double ?? single ?? text.replace(/\s+#.*$/, "").replace(/[\s,]+$/, "");
 }
 
-/** User and password of an address, as written and as meant; a user alone may be a token. */
+/** The password of an address, as written and as meant; a user alone may be a token, where it is long. */
 export function passwordsIn(text: string): string[] {
   const [, user = "", password = ""] =
     /^(?:[a-z][a-z0-9+.-]*:)?\/\/([^:/@\s]*)(?::([^/\s]*))?@/i.exec(text) ?? [];
-  const secret = password === "" ? user : password;
+  const isToken = user.length >= 16 && /\d/.test(user);
+  const secret = password === "" && isToken ? user : password;
   return secret === "" ? [] : [secret, decoded(secret)];
 }
 

@@ -25,7 +25,7 @@ export function gatherSecrets(sources: Sources): Secrets {
   const agents = [...sources.agents.values()];
   const given = agents.flatMap(({ env }) => Object.entries(env));
   const addresses = [
-    ...PROXIES.flatMap((name) => sources.env[name] ?? []),
+    ...PROXIES.flatMap((name) => withScheme(sources.env[name] ?? "")),
     ...agents.flatMap(({ env, set }) => [...Object.values(env), ...Object.values(set)]),
   ];
   const firm = [
@@ -38,6 +38,11 @@ export function gatherSecrets(sources: Sources): Secrets {
   const all = new Set([...firm, ...given.map(([, value]) => value)].filter((value) => value !== ""));
   const names = new Map(given.filter(([, value]) => value !== "" && !firm.includes(value)));
   return { secrets: [...all], envSecrets: [...names].map(([name, value]) => ({ name, value })) };
+}
+
+/** A proxy may be written without one. */
+function withScheme(address: string): string {
+  return address.includes("://") ? address : `http://${address}`;
 }
 
 const PROXIES = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);

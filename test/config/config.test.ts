@@ -326,6 +326,7 @@ describe("faults", () => {
     ["KEY", "x", "stands in an agent's env, so it is a secret: one of them must go"],
     ["URL", "http://x/?t=token-of-the-bot&", "holds a secret of the forge, which no agent is ever given"],
     ["PROXY", "http://me:hunter22@proxy:3128", "holds a password: write it in env"],
+    ["PROXY", "me:hunter22@proxy:3128", "holds a password: write it in env"],
   ])("refuse to pass %s through for everybody to see", (name, value, what) => {
     const others = "b: {preset: aider, env: [KEY]}";
     const text = `${BASICS}agents: {a: {preset: aider, pass: [${name}], set: {IN_SET: x}}, ${others}}`;
@@ -349,9 +350,10 @@ describe("faults", () => {
     const { secrets } = load(BASICS, { env: { [name]: "http://me:p%40ssword1@proxy:3128" } });
     expect(secrets).toEqual(expect.arrayContaining(["p%40ssword1", "p@ssword1"]));
     expect(load(BASICS, { env: { [name]: "http://proxy:3128" } }).secrets).not.toContain("proxy");
-    expect(load(BASICS, { env: { [name]: "http://a-token-alone@proxy" } }).secrets).toContain(
-      "a-token-alone",
-    );
+    const known = (value: string) => load(BASICS, { env: { [name]: value } }).secrets;
+    expect(known("http://a-token-alone-0123@proxy")).toContain("a-token-alone-0123");
+    expect(known("http://somebody@proxy")).not.toContain("somebody");
+    expect(known("me:hunter22-x@proxy:3128")).toContain("hunter22-x");
   });
 
   test("know what a home template logs in with, and let nobody let that go", () => {

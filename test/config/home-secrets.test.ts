@@ -28,14 +28,14 @@ it.each([
   ],
   [
     "gemini/.gemini/.env",
-    "# GEMINI_API_KEY=not-this-one\nexport GEMINI_API_KEY='AIza-something'\n",
-    ["AIza-something"],
+    "# GEMINI_API_KEY=not-this-one\nexport GEMINI_API_KEY='AIza-s0mething'\n",
+    ["AIza-s0mething"],
   ],
   [".env.local", 'MODEL=claude-sonnet-4-5-20250929\nDB_PASSWORD="correct-horse" # yes\n', ["correct-horse"]],
   [
     "codex/config.toml",
-    'model = "gpt-5-codex-20260101"\n[model_providers.x]\nenv_key = "OPENAI_API_KEY"\nexperimental_bearer_token = "bearer-of-x"\n',
-    ["bearer-of-x"],
+    'model = "gpt-5-codex-20260101"\n[model_providers.x]\nenv_key = "OPENAI_API_KEY"\nexperimental_bearer_token = "bearer-0f-x"\nsort_key = "created_at"\n',
+    ["bearer-0f-x"],
   ],
   [
     "qwen/settings.json",
@@ -44,11 +44,11 @@ it.each([
   ],
   [".netrc", "machine git.example.org login me password hunter22-x\n", ["hunter22-x"]],
   [".git-credentials", "https://me:p%40ssword@git.example.org\n", ["p%40ssword", "p@ssword"]],
-  [".npmrc", "//registry.example.org/:_authToken=npm_abcdefgh\n", ["npm_abcdefgh"]],
+  [".npmrc", "//registry.example.org/:_authToken=npm_abcd3fgh\n", ["npm_abcd3fgh"]],
   [
     "xdg/config/gh/hosts.yml",
-    "github.com:\n    oauth_token: gho_abcdefgh\n    user: somebody-else\n",
-    ["gho_abcdefgh"],
+    "github.com:\n    oauth_token: gho_abcd3fgh\n    user: somebody-else\n",
+    ["gho_abcd3fgh"],
   ],
   [".aws/credentials", "[default]\naws_secret_access_key = abc/def+ghi\n", ["abc/def+ghi"]],
   [
