@@ -16,6 +16,7 @@ import { Telling } from "./cells/telling.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { locate, lookAtRepositories } from "./commands/access/confirm-repository.ts";
 import type { Deps } from "./commands/command.ts";
+import { createDirectorIds } from "./commands/director-ids.ts";
 import { createCommandHandlers } from "./commands/dispatch.ts";
 import { createAnnouncer } from "./commands/posting/announce.ts";
 import { pruneAnswers } from "./commands/posting/answer.ts";
@@ -95,7 +96,7 @@ export function openParts(config: Config, options: PartsOptions) {
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
-  const rights = createRights({ forge, config, clock });
+  const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: options.log });
   const deps: Deps = { forge, registry, lifecycle, telling, steps, queue, rights, renames, clock, config };
   return {
@@ -149,6 +150,9 @@ export async function openControl(
       catchUp.begin(forgeNow);
     });
     catchUp.start();
+    rights.bindDirectors().catch((error: unknown) => {
+      log.warn({ why: explain(error) }, "not every director could be looked for: bound when first seen");
+    });
   };
   const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 

@@ -1,9 +1,10 @@
 import type { Role } from "../cells/cell.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
-import type { Forge, Permission, RepositoryName } from "../gitea/port.ts";
+import type { Forge, Permission, Person, RepositoryName } from "../gitea/port.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
+import type { DirectorIds } from "./director-ids.ts";
 
 /** What somebody may do on a target, asked of the forge at this moment. */
 export type Standing =
@@ -19,6 +20,8 @@ export interface Rights {
    * does not tell. It is asked once a minute: these are names for a refusal, no rights.
    */
   peopleWho(needed: "write" | "director", repository: RepositoryRef): Promise<string[]>;
+  /** Finds out which accounts the configured directors are, where that is not known yet. */
+  bindDirectors(): Promise<void>;
   /** Whether the configuration serves a repository of this full name. */
   isServed(fullName: string): boolean;
 }
@@ -32,19 +35,29 @@ export function createRights(deps: {
   readonly forge: Forge;
   readonly config: Pick<Config, "directors" | "forge">;
   readonly clock: Pick<Clock, "monotonic">;
+  readonly directorIds: DirectorIds;
 }): Rights {
-  const { forge, config, clock } = deps;
+  const { forge, config, clock, directorIds } = deps;
   const names = new Map<string, { readonly at: number; readonly people: Promise<string[]> }>();
 
-  async function isConfiguredDirector(login: string): Promise<boolean> {
+  /** Of somebody whose login and id the forge has just told together. */
+  async function isConfiguredDirector(person: Person): Promise<boolean> {
     for (const entry of config.directors) {
       const [org, team] = entry.split("/");
       if (org === undefined) continue;
       if (team === undefined) {
-        if (org.toLowerCase() === login.toLowerCase()) return true;
-      } else if (await forge.isTeamMember(org, team, login)) return true;
+        if (isBoundTo(org, person)) return true;
+      } else if (await forge.isTeamMember(org, team, person.login)) return true;
     }
     return false;
+  }
+
+  function isBoundTo(login: string, person: Person): boolean {
+    const id = directorIds.of(login);
+    if (id !== null) return id === person.id;
+    if (login.toLowerCase() !== person.login.toLowerCase()) return false;
+    directorIds.bind(login, person.id);
+    return true;
   }
 
   async function askWho(needed: "write" | "director", name: RepositoryName): Promise<string[]> {
@@ -67,7 +80,10 @@ export function createRights(deps: {
       if (answer.kind === "no-such-user" || answer.userId !== person.id)
         return { kind: "known", permission: "none", role: null };
       const own = roleOf(answer.permission);
-      const role = own !== "director" && (await isConfiguredDirector(person.login)) ? "director" : own;
+      const role =
+        own !== "director" && (await isConfiguredDirector({ id: person.id, login: person.login }))
+          ? "director"
+          : own;
       return { kind: "known", permission: answer.permission, role };
     },
 
@@ -79,6 +95,17 @@ export function createRights(deps: {
       people.catch(() => names.delete(key));
       if (!names.has(key)) names.set(key, { at: now, people });
       return people;
+    },
+
+    async bindDirectors() {
+      const logins = config.directors.filter((entry) => !entry.includes("/"));
+      directorIds.keep(logins);
+      for (const login of logins) {
+        if (directorIds.of(login) !== null) continue;
+        const found = await forge.person(login);
+        if (found !== null && found.login.toLowerCase() === login.toLowerCase())
+          directorIds.bind(login, found.id);
+      }
     },
 
     isServed: (fullName) => isServed(config.forge.repositories, fullName),

@@ -127,6 +127,9 @@ export function createForge(options: ForgeOptions): Forge {
     me: () =>
       get({ doing: "reading the bot's own account", send: () => api.user.userGetCurrent() }, answers.person),
 
+    person: (login) =>
+      find({ doing: `looking for ${login}`, send: () => api.users.userGet(segment(login)) }, answers.person),
+
     async clock() {
       const call = { doing: "reading the forge's clock", send: () => api.version.getVersion() };
       const answer = await calls.read(call);

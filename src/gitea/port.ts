@@ -14,6 +14,8 @@ import type { Markdown } from "./markdown.ts";
 export interface Forge {
   /** The bot's own account. */
   me(): Promise<Person>;
+  /** Whose login it is now. */
+  person(login: string): Promise<Person | null>;
   /** The forge's wall clock, epoch ms, from the `Date` header of a cheap call. */
   clock(): Promise<number>;
   /** One call without retries: whether the forge answers at all, with whatever status. */

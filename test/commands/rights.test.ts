@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createDirectorIds } from "../../src/commands/director-ids.ts";
 import { VERBS } from "../../src/commands/index.ts";
 import { matches, roleOf } from "../../src/commands/rights.ts";
 import { PERMISSIONS } from "../../src/gitea/port.ts";
@@ -50,6 +51,47 @@ describe("what somebody may do", () => {
 
   it("is everything for the operator", async () => {
     expect(await standing({ id: null, login: "operator root" })).toMatchObject({ role: "director" });
+  });
+});
+
+describe("a configured director", () => {
+  const isDirector = async (who: { id: number; login: string }) => {
+    const seen = await standing(who);
+    return seen.kind === "known" && seen.role === "director";
+  };
+  beforeEach(async () => {
+    await rig.stop();
+    rig = await createForgeRig({ config: { directors: ["Dev"] } });
+  });
+
+  it("is the account that had the login when it was seen first, whatever becomes of the login", async () => {
+    const { dev } = rig.people;
+    expect(await isDirector(dev)).toBe(true);
+    rig.standIn.people.renameUser("dev", "former");
+    const taken = rig.standIn.people.createUser("dev");
+    rig.standIn.people.addCollaborator("acme/app", "dev", "read");
+    expect(await isDirector({ id: taken.id, login: "dev" })).toBe(false);
+    expect(await isDirector({ id: dev.id, login: "former" })).toBe(true);
+  });
+
+  it("is bound at a start already, before anybody types", async () => {
+    const { dev } = rig.people;
+    await rig.deps.rights.bindDirectors();
+    rig.standIn.people.renameUser("dev", "former");
+    const taken = rig.standIn.people.createUser("dev");
+    rig.standIn.people.addCollaborator("acme/app", "dev", "read");
+    await rig.deps.rights.bindDirectors();
+    expect(await isDirector({ id: taken.id, login: "dev" })).toBe(false);
+    expect(await isDirector({ id: dev.id, login: "former" })).toBe(true);
+  });
+
+  it("is bound anew once the login was taken out of the file and named again", () => {
+    const ids = createDirectorIds(rig.db);
+    ids.bind("dev", 1);
+    ids.bind("dev", 2);
+    expect(ids.of("DEV")).toBe(1);
+    ids.keep(["owner"]);
+    expect(ids.of("dev")).toBeNull();
   });
 });
 

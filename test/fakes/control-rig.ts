@@ -16,6 +16,7 @@ import { Steps } from "../../src/cells/steps/steps.ts";
 import { Telling } from "../../src/cells/telling.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Deps, Origin } from "../../src/commands/command.ts";
+import { createDirectorIds } from "../../src/commands/director-ids.ts";
 import { createAnnouncer } from "../../src/commands/posting/announce.ts";
 import { createRights } from "../../src/commands/rights.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
@@ -122,7 +123,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     clock: systemClock,
     proxyFor: () => null,
   });
-  const rights = createRights({ forge, config, clock });
+  const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: { info() {}, warn() {} } });
 
   const rig: ControlRig = {
