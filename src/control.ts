@@ -166,6 +166,7 @@ export async function openControl(
     ...createRunnerHandlers(new Map([[runner.name, runner]]), {
       ...{ registry, queue },
       onMoved: async (repository) => {
+        deps.renames.doubt(repository.id);
         const located = await locate(repository, deps);
         return located.kind === "here" ? null : located.why;
       },

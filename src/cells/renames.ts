@@ -22,6 +22,8 @@ export interface Renames {
    * what was said of it missing is said no more.
    */
   found(repository: NamedRepository): void;
+  /** Somebody was led elsewhere by a name: rows and jobs are looked through again when it is found. */
+  doubt(id: number): void;
   /** It is not there, or not served under its name of now. Its cells say so. */
   lost(repository: RepositoryRef, why: string): void;
   /** Repositories of cells that are not archived yet. */
@@ -61,6 +63,8 @@ export function createRenames(deps: RenameDeps): Renames {
         db.afterCommit(() => known.set(id, fullName));
       });
     },
+
+    doubt: (id) => void known.delete(id),
 
     lost({ id, fullName }, why) {
       known.delete(id);

@@ -102,6 +102,17 @@ describe("a repository with a new name that is served", () => {
     expect(seen).toMatchObject({ repository: { fullName: "acme/renamed" }, number: 1 });
   });
 
+  it("is put right where a row came late with the old name, and a runner was led elsewhere by it", async () => {
+    rig.standIn.people.rename("acme/app", "renamed");
+    await locate(rig.repository, rig.deps);
+    const id = cellOf();
+    await locate({ ...rig.repository, fullName: "acme/renamed" }, rig.deps);
+    rig.deps.renames.doubt(rig.repository.id);
+    await locate(rig.repository, rig.deps);
+    expect(names(id).full).toBe("acme/renamed");
+    expect(rig.payloads("publish")).toHaveLength(1);
+  });
+
   it("is looked for where a runner was led elsewhere, and the job is tried again", async () => {
     cellOf();
     rig.standIn.people.rename("acme/app", "renamed");
