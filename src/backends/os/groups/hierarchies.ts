@@ -103,9 +103,8 @@ function controllersIn(dir: string): Controller[] {
 
 function unifiedBelow(place: Place): Hierarchy {
   const dir = unifiedBase(place);
-  const controllers = controllersIn(dir);
-  if (!isEnough(controllers)) throw new Error(`${dir} has no memory and pids to pass on`);
-  passOn(dir);
+  const controllers = passOn(dir);
+  if (!isEnough(controllers)) throw new Error(`${dir} does not pass memory and pids on`);
   return { dir, isUnified: true, controllers };
 }
 
@@ -131,12 +130,19 @@ function unifiedBase({ mount, own }: Place): string {
   return base;
 }
 
-function passOn(dir: string): void {
-  const controllers = controllersIn(dir);
+/** Answers what is in force below it then. */
+function passOn(dir: string): Controller[] {
   const file = join(dir, "cgroup.subtree_control");
-  const there = read(file).split(/\s+/);
-  const missing = controllers.filter((name) => !there.includes(name));
-  if (missing.length > 0) writeFileSync(file, missing.map((name) => `+${name}`).join(" "));
+  const held = () => read(file).split(/\s+/);
+  const missing = controllersIn(dir).filter((name) => !held().includes(name));
+  for (const name of missing) {
+    try {
+      writeFileSync(file, `+${name}`);
+    } catch {
+      // Each by itself: where processes with real-time priority run, cpu cannot be passed on.
+    }
+  }
+  return CONTROLLERS.filter((name) => held().includes(name));
 }
 
 function moveAll(from: string, to: string): void {
