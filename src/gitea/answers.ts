@@ -217,12 +217,14 @@ const review = z
     dismissed: flag,
     submitted_at: time,
     commit_id: text,
+    comments_count: z.number().int().nullish(),
   })
   .transform((seen): Review | null => {
     // A draft nobody submitted, and a review that was only asked for.
     if (seen.state === "PENDING" || seen.state === "REQUEST_REVIEW") return null;
     return {
       id: seen.id,
+      lineComments: seen.comments_count ?? 0,
       body: seen.body,
       author: seen.user,
       state: REVIEW_STATES[seen.state] ?? "other",

@@ -47,6 +47,11 @@ export interface Forge {
   reactors(name: RepositoryName, commentId: number): Promise<Person[]>;
   /** Submitted reviews, oldest first. */
   reviews(name: RepositoryName, number: number): Promise<Review[]>;
+  /**
+   * Comments at lines of a review, and replies to them by anybody, oldest first. `comment` does not know
+   * them.
+   */
+  lineComments(name: RepositoryName, number: number, reviewId: number): Promise<Comment[]>;
   pullRequest(name: RepositoryName, number: number): Promise<PullRequest | null>;
   /** The open pull request from branch `head` of this very repository to `base`, if there is one. */
   findPullRequest(name: RepositoryName, head: string, base: string): Promise<PullRequest | null>;
@@ -190,6 +195,8 @@ export interface Comment {
 
 export interface Review {
   readonly id: number;
+  /** How many comments at lines it has, with the replies to them. */
+  readonly lineComments: number;
   readonly body: string;
   readonly author: Person;
   readonly state: "approved" | "changes-requested" | "comment" | "other";

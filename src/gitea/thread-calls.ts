@@ -8,7 +8,7 @@ import { label, numbered, segments, thread } from "./paths.ts";
 import type { Comment, Forge, RepositoryName } from "./port.ts";
 
 /** The part of the forge that says what people wrote on a thread. */
-export type ThreadCalls = Pick<Forge, "comments" | "comment" | "reactors" | "reviews">;
+export type ThreadCalls = Pick<Forge, "comments" | "comment" | "reactors" | "reviews" | "lineComments">;
 
 /** No forge that is spoken to is older. */
 const EARLIEST_SECOND = Date.UTC(2024, 0) / 1000;
@@ -115,6 +115,17 @@ export function createThreadCalls(deps: {
         .filter((review) => review !== null)
         .map(shortened)
         .sort(byId);
+    },
+
+    async lineComments(name, number, reviewId) {
+      const doing = `reading what review ${reviewId} of ${thread(name, number)} says at lines`;
+      const [owner, repo, index] = numbered(name, number);
+      const call = { doing, send: () => api.repos.repoGetPullReviewComments(owner, repo, index, reviewId) };
+      const answer = await calls.read(call);
+      if (answer.status === 404 || answer.status === 204) return [];
+      if (answer.status !== 200) throw calls.refusal(call, answer);
+      // Servers tell them in any order.
+      return check(doing, answer.data, answers.comments).map(shortened).sort(byId);
     },
   };
 }

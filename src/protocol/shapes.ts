@@ -271,8 +271,8 @@ export const forgeAsker = z.object({
   via: z.literal("forge"),
   repository,
   number: z.number(),
-  /** Comment or review; reviews cannot bear reactions. */
-  source: z.enum(["comment", "review"]),
+  /** A comment, a review, which cannot bear reactions, or a comment at a line of a diff. */
+  source: z.enum(["comment", "review", "line"]),
   sourceId: z.number(),
   /** Index of the command in its comment. */
   index: z.number(),

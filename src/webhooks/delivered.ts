@@ -29,7 +29,8 @@ export function both(one: Delivered, other: Delivered): Delivered {
  * what each of its deliveries held. Nothing else than an edit changes that second.
  */
 export function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
-  const seen = entry.source === "comment" ? delivered[String(entry.id)] : undefined;
+  // Comments of both kinds count in one sequence of ids.
+  const seen = entry.source !== "review" ? delivered[String(entry.id)] : undefined;
   const isTouched = entry.updatedAt !== entry.createdAt;
   if (seen === undefined) return isTouched ? "silently" : "no";
   // Of what was cut nobody knows the hash; it is not run anyway.

@@ -1,7 +1,7 @@
 import type { Renames } from "../cells/renames.ts";
 import { settle } from "../commands/access/confirm-repository.ts";
 import type { Rights } from "../commands/rights.ts";
-import { type Forge, type Person, parseRepositoryName } from "../gitea/port.ts";
+import { type Comment, type Forge, type Person, parseRepositoryName, type Review } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { SeenEntries } from "./seen-entries.ts";
@@ -12,9 +12,12 @@ import type { SeenThread } from "./thread-acts.ts";
  * commit late.
  */
 const OVERLAP_MS = 120_000;
-/** One thing somebody wrote that we have not handled: a comment, or the body of a review. */
+/**
+ * One thing somebody wrote that we have not handled: a comment, the body of a review, or a comment at a line
+ * of a diff, which may be a reply.
+ */
 export interface Entry {
-  readonly source: "comment" | "review";
+  readonly source: "comment" | "review" | "line";
   readonly id: number;
   readonly body: string;
   readonly author: Person;
@@ -25,6 +28,8 @@ export interface Entry {
 }
 
 export interface Reading extends SeenThread {
+  /** Reviews whose comments at lines were read now. */
+  readonly linesRead: readonly Review[];
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
   readonly botLogin: string;
@@ -71,7 +76,13 @@ export async function readThread(
     deps.forge.comments(name, number, from),
     issue.isPullRequest ? deps.forge.reviews(name, number) : [],
   ]);
+  const linesRead = reviews.filter(
+    (one) => one.lineComments !== deps.handled.linesRead(repository.id, one.id),
+  );
+  const lines: Comment[] = [];
+  for (const { id } of linesRead) lines.push(...(await deps.forge.lineComments(name, number, id)));
   const entries: Entry[] = [
+    ...lines.map((one) => ({ ...one, source: "line" as const })),
     ...comments.entries.map((one) => ({ ...one, source: "comment" as const })),
     ...reviews.map((one) => ({
       ...one,
@@ -87,6 +98,7 @@ export async function readThread(
     number,
     issue,
     reviews,
+    linesRead,
     entries,
     ...bot,
     since,

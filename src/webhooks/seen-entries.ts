@@ -4,10 +4,10 @@ import { LazarusError } from "../errors.ts";
 import type { Db } from "../store/db.ts";
 
 /**
- * What bears an id of the forge: a comment, a review, what a timeline shows (somebody closed or merged); of
- * an issue it is its number.
+ * What bears an id of the forge: a comment, a review, a comment at a line, what a timeline shows (somebody
+ * closed or merged); of an issue it is its number.
  */
-export type EntryKind = "comment" | "review" | "doing" | "issue";
+export type EntryKind = "comment" | "review" | "line" | "doing" | "issue";
 
 /**
  * What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is
@@ -17,6 +17,9 @@ export interface SeenEntries {
   /** Marks one thing; false if it was marked before. Joins the caller's transaction. */
   mark(repositoryId: number, source: EntryKind, id: number): boolean;
   isMarked(repositoryId: number, source: EntryKind, id: number): boolean;
+  /** How many comments at lines a review had when they were read last; 0 if never. */
+  linesRead(repositoryId: number, reviewId: number): number;
+  rememberLines(repositoryId: number, reviewId: number, count: number): void;
   /** Forge time of the newest thing seen in a thread; 0 if none. */
   readUntil(repositoryId: number, number: number): number;
   rememberReadUntil(repositoryId: number, number: number, at: number): void;
@@ -43,6 +46,8 @@ export function createSeenEntries(db: Db, deps: { clock: Clock; patterns: readon
     mark: sql.prepare(
       "INSERT OR IGNORE INTO handled (repository, kind, id, at) VALUES (@repositoryId, @source, @id, @at)",
     ),
+    lines: sql.prepare("SELECT value FROM facts WHERE name = @name"),
+    rememberLines: sql.prepare("INSERT OR REPLACE INTO facts (name, value) VALUES (@name, @value)"),
     readUntil: sql.prepare(
       "SELECT read_until AS at FROM threads WHERE repository = @repositoryId AND number = @number",
     ),
@@ -68,6 +73,15 @@ export function createSeenEntries(db: Db, deps: { clock: Clock; patterns: readon
   return {
     mark: (repositoryId, source, id) =>
       statements.mark.run({ repositoryId, source, id, at: deps.clock.now() }).changes === 1,
+
+    linesRead(repositoryId, reviewId) {
+      const row = statements.lines.get({ name: linesName(repositoryId, reviewId) });
+      return Number((row as { value: string } | undefined)?.value ?? 0);
+    },
+
+    rememberLines(repositoryId, reviewId, count) {
+      statements.rememberLines.run({ name: linesName(repositoryId, reviewId), value: String(count) });
+    },
 
     readUntil(repositoryId, number) {
       const row = statements.readUntil.get({ repositoryId, number });
@@ -121,4 +135,8 @@ interface Served {
 function earliest(since: number, ended: readonly Served[]): number {
   const before = ended.find((row) => row.until !== null && row.until >= since && row.since < since);
   return before === undefined ? since : earliest(before.since, ended);
+}
+
+function linesName(repositoryId: number, reviewId: number): string {
+  return `lines read:${repositoryId}:${reviewId}`;
 }

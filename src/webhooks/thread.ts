@@ -106,6 +106,9 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
         retract(takenBack, deps);
         unpublishClosed(reading, deps);
         saySkipped(reading, deps);
+        const isWhole = read.length === reading.entries.length;
+        for (const { id, lineComments } of isWhole ? reading.linesRead : [])
+          deps.handled.rememberLines(reading.repository.id, id, lineComments);
         const newest = Math.max(0, ...reading.skipped, ...read.map((entry) => entry.updatedAt));
         deps.handled.rememberReadUntil(reading.repository.id, reading.number, newest);
       };
@@ -216,7 +219,7 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
     },
     "commands read",
   );
-  if (entry.source === "comment") putEyes(entry, reading, deps);
+  if (entry.source !== "review") putEyes(entry, reading, deps);
   for (const [index, one] of parsed.entries()) putCommand(one, { entry, reading, index }, deps);
 }
 
@@ -281,7 +284,7 @@ function unpublishClosed({ repository, number, issue }: Reading, deps: ThreadDep
  * trace in the API; so where anything came after the command, nobody knows. Null then.
  */
 function issueTextOf(entry: Entry, { issue, delivered }: Reading): string | null {
-  const told = entry.source === "comment" ? delivered[String(entry.id)]?.issue : undefined;
+  const told = entry.source !== "review" ? delivered[String(entry.id)]?.issue : undefined;
   if (told !== undefined) return told;
   return issue.updatedAt <= entry.createdAt ? issueHash(issue.title, issue.body) : null;
 }

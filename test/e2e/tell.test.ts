@@ -98,6 +98,24 @@ it("answers a question, from the draft and by another person, and the draft foll
   );
 });
 
+it("is heard at a line of the draft's diff, and answered there by a reaction", async () => {
+  const { issue, cellId } = await summon("talker", /→ draft #\d+/);
+  const { pull_request: number } = (await stage.status(cellId)) as { pull_request: number };
+  const path = `/repos/${stage.repo}/pulls/${number}/reviews`;
+  const made = await stage.server.api(stage.lead, "POST", path, {
+    ...{ event: "COMMENT", body: "" },
+    comments: [{ path: "run-1.txt", new_position: 1, body: "/lazarus tell say run one" }],
+  });
+  expect(made.status).toBe(200);
+  const { id } = made.json as { id: number };
+  const [line] = (await stage.server.api(stage.lead, "GET", `${path}/${id}/comments`)).json as {
+    id: number;
+  }[];
+  await stage.card(issue, /2 commits, 2 files.*→ draft #\d+/);
+  expect(await asked(cellId, 2)).toMatch(/## What lead tells you \(.*\)\n\n~~~\nsay run one\n~~~/);
+  expect(await stage.reacted(issue, line?.id ?? 0, "rocket")).toEqual(["eyes", "rocket"]);
+});
+
 it("is said in a terminal, too, and taken back there", async () => {
   const { issue, cellId } = await summon("sleeper", "**sleeper is working**");
   const one = await stage.lazarus.cli("tell", cellId, "--json", "use", "numbers");

@@ -356,6 +356,64 @@ describe("a registry that was put back to an older state", () => {
   });
 });
 
+describe("comments at lines", () => {
+  let pull: { repo: string; number: number };
+  beforeEach(async () => {
+    const { people } = rig.standIn;
+    await people.commit("dev", "acme/app", { branch: "fix", files: { "a.txt": "a" } });
+    const number = await people.openPullRequest("dev", "acme/app", {
+      ...{ title: "Fix", body: "", head: "fix", base: "main" },
+    });
+    pull = { repo: "acme/app", number };
+  });
+  const review = (...bodies: string[]) =>
+    rig.standIn.people.review("owner", pull, {
+      ...{ state: "COMMENT", body: "See below." },
+      lines: bodies.map((body, at) => ({ path: "a.txt", at: at + 1, body })),
+    });
+  const look = (delivered: Record<string, string> = {}) => tick(delivered, { number: pull.number });
+
+  it("run their commands, in their order, with their author's name, and bear reactions", async () => {
+    const { id } = await review("/lazarus help", "No command", "/lazarus status");
+    const [first, , third] = rig.standIn.people.linesOf(id);
+    await look();
+    expect(rig.payloads("command").map(({ verb, asker }) => [verb, asker])).toMatchObject([
+      ["help", { source: "line", sourceId: first?.id, person: rig.people.owner, number: pull.number }],
+      ["status", { source: "line", sourceId: third?.id }],
+    ]);
+    expect(rig.payloads("react").map((one) => one.commentId)).toEqual([first?.id, third?.id]);
+    await look();
+    expect(commands()).toEqual(["help", "status"]);
+  });
+
+  it("are heard in replies of others, with the right of whoever replied", async () => {
+    const { id } = await review("Say five.");
+    await look();
+    const reply = await rig.standIn.people.replyAtLine("dev", pull, id, "/lazarus why");
+    await look({ [reply]: "/lazarus why" });
+    expect(rig.payloads("command")).toMatchObject([
+      { verb: "why", asker: { source: "line", sourceId: reply, person: rig.people.dev } },
+    ]);
+  });
+
+  it("are asked for only where their number has changed", async () => {
+    await review("Say five.");
+    await look();
+    await look();
+    expect(rig.standIn.count("GET", /reviews\/\d+\/comments/)).toBe(1);
+  });
+
+  it("are not run where they were edited, or are the bot's own", async () => {
+    const { id } = await review("/lazarus help", "/lazarus status");
+    const [first, second] = rig.standIn.people.linesOf(id);
+    if (first === undefined || second === undefined) throw new Error("no lines");
+    Object.assign(first, { updatedAt: first.createdAt + 1_000 });
+    Object.assign(second, { authorId: rig.people.bot.id });
+    await look();
+    expect(commands()).toEqual([]);
+  });
+});
+
 describe("reviews", () => {
   it("run their commands with the reviewer's name, also where a comment bears the same id", async () => {
     await rig.standIn.people.commit("dev", "acme/app", { branch: "topic", files: { "a.txt": "a" } });

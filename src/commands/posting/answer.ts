@@ -76,7 +76,7 @@ export function react(
   reaction: "rocket" | "confused",
   deps: Pick<AnswerDeps, "queue">,
 ): void {
-  if (asker.source !== "comment") return;
+  if (asker.source === "review") return;
   deps.queue.put({
     kind: "react",
     // The same one twice is one, whichever of its commands it is for.

@@ -280,7 +280,11 @@ export const ISSUE_ROUTES: readonly Route[] = [
   {
     method: "GET",
     path: `${R}/comments/:id`,
-    handler: (call) => json(200, commentJson(call.world, commentOf(call, repoOf(call)))),
+    handler: (call) => {
+      const comment = commentOf(call, repoOf(call));
+      // What stands at a line is not told here, and neither is that it is there.
+      return comment.line === undefined ? json(200, commentJson(call.world, comment)) : bare(204);
+    },
   },
   { method: "PATCH", path: `${R}/comments/:id`, handler: changeComment },
   { method: "DELETE", path: `${R}/comments/:id`, handler: removeComment },

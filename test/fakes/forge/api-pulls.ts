@@ -18,7 +18,7 @@ import {
   textField,
   userOf,
 } from "./http.ts";
-import { isDraftTitle } from "./payloads.ts";
+import { isDraftTitle, lineJson } from "./payloads.ts";
 import { addReview, askReview, mergePull, openPull } from "./pull-acts.ts";
 import { isPull, pullDiff, pullFiles, pullJson, reviewJson } from "./pull-payloads.ts";
 import type { User } from "./state.ts";
@@ -127,14 +127,27 @@ async function review(call: Call): Promise<Reply> {
   }
   if (state !== "COMMENT" && !thread.isOpen)
     throw refuse(call, 422, "can't submit review for a closed or merged PR");
-  if (state !== "APPROVED" && body.trim() === "")
+  const lines = linesIn(fields(call).comments);
+  // An empty remark is one where it says something at a line; a rejection needs words of its own.
+  const isSaid = body.trim() !== "" || (state === "COMMENT" && lines.length > 0);
+  if (state !== "APPROVED" && !isSaid)
     throw refuse(
       call,
       422,
       `review event ${state} requires a body${state === "COMMENT" ? " or a comment" : ""}`,
     );
-  const made = await addReview(call.world, { repo, thread }, { by, state, body });
+  const made = await addReview(call.world, { repo, thread }, { by, state, body, lines });
   return json(200, reviewJson(call.world, { repo, thread, review: made }, by));
+}
+
+/** `comments` of a new review, as far as they can be read. */
+function linesIn(value: unknown): { path: string; at: number; body: string }[] {
+  if (!Array.isArray(value)) return [];
+  return value.map((one: { path?: unknown; new_position?: unknown; body?: unknown }) => ({
+    path: String(one.path ?? ""),
+    at: Number(one.new_position ?? 0),
+    body: String(one.body ?? ""),
+  }));
 }
 
 async function requestReviewers(call: Call): Promise<Reply> {
@@ -227,6 +240,19 @@ export const PULL_ROUTES: readonly Route[] = [
     },
   },
   { method: "POST", path: `${R}/:index/reviews`, handler: review },
+  {
+    method: "GET",
+    path: `${R}/:index/reviews/:id/comments`,
+    handler: (call) => {
+      pullOf(call, repoOf(call));
+      const lines = call.world.linesOf(Number(call.params.id));
+      // Real servers tell them in any order: here the newest comes first.
+      return json(
+        200,
+        [...lines].reverse().map((one) => lineJson(call.world, one)),
+      );
+    },
+  },
   { method: "POST", path: `${R}/:index/requested_reviewers`, handler: requestReviewers },
   { method: "GET", path: `${R}/:base/*head`, handler: byBaseHead },
 ];

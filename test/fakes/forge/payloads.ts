@@ -231,6 +231,25 @@ export function issueJson(world: World, at: { repo: Repository; thread: Thread }
 }
 
 /** A plain comment; its author is always shown as strangers see them. */
+/** A comment at a line, as the list of its review shows it. */
+export function lineJson(world: World, comment: Comment): Json {
+  const {
+    issue_url: _issue,
+    original_author: _author,
+    original_author_id: _id,
+    assets: _assets,
+    ...shared
+  } = commentJson(world, comment);
+  return {
+    ...shared,
+    resolver: null,
+    pull_request_review_id: comment.line?.reviewId ?? 0,
+    path: comment.line?.path ?? "",
+    ...{ commit_id: "", original_commit_id: "", diff_hunk: "" },
+    ...{ position: comment.line?.at ?? 0, original_position: 0 },
+  };
+}
+
 export function commentJson(world: World, comment: Comment): Json {
   const repo = world.repository(comment.repositoryId);
   const thread = world.mustThread(repo, comment.number);

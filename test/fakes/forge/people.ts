@@ -9,7 +9,7 @@ import {
 } from "./acts.ts";
 import { subscribe } from "./events.ts";
 import { branches } from "./git.ts";
-import { addReview, askReview, mergePull, type NewReview, openPull } from "./pull-acts.ts";
+import { addReview, askReview, mergePull, type NewReview, openPull, replyAtLine } from "./pull-acts.ts";
 import { isPull, type PullThread, pullDiff } from "./pull-payloads.ts";
 import { commitFiles, moveBranch } from "./pushes.ts";
 import type { Comment, Hook, Repository, Review, Thread, User, World } from "./state.ts";
@@ -190,6 +190,17 @@ export class People {
 
   review(login: string, at: ThreadAt, review: Omit<NewReview, "by">): Promise<Review> {
     return addReview(this.#world, this.#pull(at), { ...review, by: this.#user(login) });
+  }
+
+  /** Answers at the same line as the first comment of a review. Answers the comment's id. */
+  async replyAtLine(login: string, at: ThreadAt, reviewId: number, body: string): Promise<number> {
+    const [to] = this.linesOf(reviewId);
+    if (to === undefined) throw new Error(`review ${reviewId} says nothing at a line`);
+    return (await replyAtLine(this.#world, this.#pull(at), { by: this.#user(login), to, body })).id;
+  }
+
+  linesOf(reviewId: number): Comment[] {
+    return this.#world.linesOf(reviewId);
   }
 
   requestReview(login: string, at: ThreadAt, reviewer: string): Promise<Review | null> {

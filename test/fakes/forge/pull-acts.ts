@@ -1,10 +1,10 @@
 import { setOpen } from "./acts.ts";
-import { emitReview, emitThread } from "./events.ts";
+import { emitComment, emitReview, emitThread } from "./events.ts";
 import { commitTree, git, tryGit } from "./git.ts";
 import { type PullThread, pullCommits } from "./pull-payloads.ts";
 import { moveBranch } from "./pushes.ts";
 import { covers, permissionOf } from "./rights.ts";
-import type { Pull, Repository, Review, User, World } from "./state.ts";
+import type { Comment, Pull, Repository, Review, User, World } from "./state.ts";
 
 export interface NewPull {
   readonly by: User;
@@ -36,6 +36,8 @@ export interface NewReview {
   readonly by: User;
   readonly state: "APPROVED" | "REQUEST_CHANGES" | "COMMENT";
   readonly body: string;
+  /** What it says at lines. */
+  readonly lines?: readonly { readonly path: string; readonly at: number; readonly body: string }[];
 }
 
 /** Submits a review: an official one takes the mark from the same person's earlier ones. */
@@ -66,10 +68,41 @@ export async function addReview(
     createdAt: world.now(),
   };
   reviews.push(review);
+  for (const { path, at: line, body } of wanted.lines ?? [])
+    addLine(world, at, { by: wanted.by, body, line: { reviewId: review.id, path, at: line } });
   thread.updatedAt = review.createdAt;
   const kind = wanted.state === "APPROVED" ? "approved" : wanted.state === "COMMENT" ? "comment" : "rejected";
   await emitReview(world, at, { by: wanted.by, kind, content: wanted.body });
   return review;
+}
+
+/** Stores a comment at a line. Deliveries of a review tell nothing of them. */
+function addLine(
+  world: World,
+  { repo, thread }: { repo: Repository; thread: PullThread },
+  one: { by: User; body: string; line: NonNullable<Comment["line"]> },
+): Comment {
+  const now = world.now();
+  const made: Comment = {
+    ...{ id: world.nextId("comment"), repositoryId: repo.id, number: thread.number },
+    ...{ authorId: one.by.id, body: one.body, createdAt: now, updatedAt: now, reactions: [], line: one.line },
+  };
+  world.comments.push(made);
+  return made;
+}
+
+/** Replies in the conversation at a line, as the browser does; that fires a delivery of a comment. */
+export async function replyAtLine(
+  world: World,
+  at: { repo: Repository; thread: PullThread },
+  reply: { by: User; to: Comment; body: string },
+): Promise<Comment> {
+  const { line } = reply.to;
+  if (line === undefined) throw new Error("it stands at no line");
+  const made = addLine(world, at, { by: reply.by, body: reply.body, line });
+  at.thread.updatedAt = made.createdAt;
+  await emitComment(world, made, { by: reply.by, action: "created" });
+  return made;
 }
 
 /** Asks somebody for a review; null where that was done before. */

@@ -211,7 +211,7 @@ export function reviewJson(
     stale: review.isStale,
     official: review.isOfficial,
     dismissed: review.isDismissed,
-    comments_count: 0,
+    comments_count: world.linesOf(review.id).length,
     submitted_at: stamp(review.createdAt),
     updated_at: stamp(review.createdAt),
     html_url: `${url}#issuecomment-${review.id}`,

@@ -47,6 +47,8 @@ export interface Comment {
   readonly createdAt: number;
   updatedAt: number;
   readonly reactions: Reaction[];
+  /** It stands at a line of a diff, in a conversation that this review began. */
+  readonly line?: { readonly reviewId: number; readonly path: string; readonly at: number };
 }
 
 /**

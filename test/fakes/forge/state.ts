@@ -202,7 +202,14 @@ export class World {
   }
 
   commentsOf(repo: Repository, number: number): Comment[] {
-    return this.comments.filter((comment) => comment.repositoryId === repo.id && comment.number === number);
+    return this.comments.filter(
+      (one) => one.repositoryId === repo.id && one.number === number && one.line === undefined,
+    );
+  }
+
+  /** At lines of a review, with the replies to them. */
+  linesOf(reviewId: number): Comment[] {
+    return this.comments.filter((one) => one.line?.reviewId === reviewId);
   }
 
   /** Numbers count per repository, one sequence for issues and pull requests. */
