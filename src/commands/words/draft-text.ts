@@ -80,7 +80,7 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
   parts.push(
     md`### How it was made`,
     md`By ${run?.agent ?? cell.agent}${how}, from ${code(cell.baseName)} at ${code(cell.baseCommit.slice(0, 12))}, in cell ${code(shortId(cell.id))}. Brief ${code(cell.briefSha256.slice(0, 12))}. Submodules and LFS files were not fetched.`,
-    md`${code(`/lazarus tell ${shortId(cell.id)} …`)} lets the agent go on with what you say to it, ${code(`/lazarus close ${shortId(cell.id)}`)} closes the cell (directors).`,
+    md`${code(`/lazarus revive ${shortId(cell.id)}`)} lets the agent go on, ${code(`/lazarus tell ${shortId(cell.id)} …`)} says something to it, ${code(`/lazarus close ${shortId(cell.id)}`)} closes the cell (directors).`,
   );
   return md`${draftMarker(cell.id)}\n${join(parts, "\n\n")}`;
 }
