@@ -51,7 +51,8 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
     const waits = waitsForForge(jobsOf(id, at.parts.queue));
     if (own === null && !at.options.wait && hasBegun(at.command.verb, id, registry)) return answer;
     // An agent that runs is followed on: what it does needs no forge.
-    awaySince = waits.length === 0 || isRunning(id, registry) ? null : (awaySince ?? systemClock.monotonic());
+    const isBusy = isRunning(id, registry) || isAtWork(id, at.parts.queue);
+    awaySince = waits.length === 0 || isBusy ? null : (awaySince ?? systemClock.monotonic());
     if (awaySince !== null && systemClock.monotonic() - awaySince >= AWAY_MS)
       return leftWaiting(answer, waits, own === null);
     if (waits.length === 0 && isAtRest(id, registry)) {
@@ -69,6 +70,11 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
 function gaveUp(answer: StoredAnswer, cell: Pick<Cell, "stuck"> | null): StoredAnswer {
   if (!cell?.stuck?.isOver) return answer;
   return { ...answer, exitCode: EXIT.failed, text: `${answer.text}\nBut ${cell.stuck.why}.` };
+}
+
+/** Whether something is done for the cell just now that needs no forge: a look at what a run left. */
+function isAtWork(cellId: string, queue: Pick<Queue, "list">): boolean {
+  return jobsOf(cellId, queue).some((row) => row.state === "running" && !row.inOutage);
 }
 
 function isRunning(cellId: string, registry: Registry): boolean {

@@ -42,8 +42,11 @@ export interface Attempts {
    */
   isFinishing(): boolean;
   /** Marks a claimed job dead; joins the caller's transaction. */
-  bury(claimed: Claimed, error: unknown, worker: Worker | undefined): void;
+  bury(claimed: Buried, error: unknown, worker: Worker | undefined): void;
 }
+
+/** What is given up. */
+type Buried = Pick<Claimed, "claim" | "kind" | "job">;
 
 /** How long to wait after the registry itself refused a write (disk full, locked). */
 export const REGISTRY_RETRY_MS = 1_000;
@@ -119,7 +122,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     const counted = job.attempt - job.outages - job.interruptions;
     const most = isBug(error) ? Math.min(job.maxAttempts, MOST_FOR_BUGS) : job.maxAttempts;
     if (!isRetryable(error) || (counted >= most && !inOutage)) {
-      bury({ claim, kind: job.kind, job, fault: null }, error, worker);
+      bury({ claim, kind: job.kind, job }, error, worker);
       return;
     }
     const retryAt = clock.now() + (inOutage ? BACKOFF.capMs : backoffMs(counted, deps.random));
@@ -131,7 +134,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     } else sayLost(job);
   }
 
-  function bury({ claim, kind, job }: Claimed, error: unknown, worker: Worker | undefined): void {
+  function bury({ claim, kind, job }: Buried, error: unknown, worker: Worker | undefined): void {
     const why = text(error);
     if (jobs.dead(claim, { at: clock.now(), error: why })) {
       const facts = job === null ? { job: claim.id, kind } : { ...factsOf(job), attempt: job.attempt };

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { explain } from "../errors.ts";
 import { JOBS, type JobKind } from "../protocol/jobs.ts";
+import { ALONE_FROM } from "./next-job.ts";
 import { JOB_STATES, type Job, type JobRow } from "./queue.ts";
 
 /** A job and the lease under which one attempt works on it; every write of that attempt names both. */
@@ -18,6 +19,8 @@ export interface Claimed {
   readonly kind: string;
   readonly job: Job<JobKind> | null;
   readonly fault: string | null;
+  /** Lazarus was killed at it before, so that nothing is begun beside it. */
+  readonly isSuspect: boolean;
 }
 
 /** The columns every row that is handed out is made of. */
@@ -83,11 +86,13 @@ export function parseNotes(text: string): Record<string, unknown> {
 /** Makes a job of a row, or says why this version cannot. */
 export function toClaimed(row: ClaimRow, claim: NamedLease): Claimed {
   const { kind } = row;
-  const faulty = (fault: string): Claimed => ({ claim, kind, job: null, fault });
+  const isSuspect = row.kills >= ALONE_FROM;
+  const faulty = (fault: string): Claimed => ({ claim, kind, job: null, fault, isSuspect });
   if (!isJobKind(kind)) return faulty(`this version of Lazarus knows no job of kind ${kind}`);
   try {
     const payload = JOBS[kind].payload.parse(JSON.parse(row.payload));
-    return { claim, kind, job: { ...row, kind, payload, notes: parseNotes(row.notes) }, fault: null };
+    const job = { ...row, kind, payload, notes: parseNotes(row.notes) };
+    return { claim, kind, job, fault: null, isSuspect };
   } catch (error) {
     return faulty(`this version of Lazarus cannot read what the job holds: ${explainShape(error)}`);
   }

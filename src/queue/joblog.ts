@@ -12,7 +12,7 @@ import {
   parseNotes,
   toClaimed,
 } from "./job-row.ts";
-import { asParameters, MOST_KILLS, NEXT, type Search } from "./next-job.ts";
+import { asParameters, LOOK_AGAIN_MS, MOST_KILLS, NEXT, type Search } from "./next-job.ts";
 import { JOB_STATES, type JobRow, type JobState, type NewJob } from "./queue.ts";
 
 /** How often a job is tried where `put` does not say. */
@@ -106,9 +106,12 @@ export function openJobLog(db: Db): JobLog {
       `UPDATE jobs SET state = 'waiting', interruptions = interruptions + 1, lease = NULL, lease_until = NULL WHERE ${HELD}`,
     ),
     recover: sql.prepare(
-      `UPDATE jobs SET state = 'waiting', not_before = @now, interruptions = interruptions + 1, kills = kills + 1,
+      `UPDATE jobs SET state = 'waiting', interruptions = interruptions + 1,
+         not_before = @now + CASE WHEN kind = 'thread' AND kills + 1 >= ${MOST_KILLS} THEN ${LOOK_AGAIN_MS} ELSE 0 END,
+         kills = max(kills, min(kills + 1, CASE WHEN kind = 'thread' THEN ${MOST_KILLS} - 1 ELSE @most END)),
          lease = NULL, lease_until = NULL WHERE state = 'running'`,
     ),
+    running: sql.prepare("SELECT count(*) FROM jobs WHERE state = 'running'").pluck(),
     open: sql.prepare(
       `SELECT id, state FROM jobs INDEXED BY jobs_open WHERE lane = @lane AND state IN ('waiting','running')
          AND kind IN (SELECT value FROM json_each(@kinds)) ORDER BY seq`,
@@ -208,7 +211,11 @@ export function openJobLog(db: Db): JobLog {
       statements.putOff.run({ ...claim, ...because, outage: Number(inOutage) }).changes === 1,
     dead: (claim, because) => statements.leave.run({ ...claim, state: "dead", ...because }).changes === 1,
     giveBack: (claim) => statements.giveBack.run(claim).changes === 1,
-    recover: (now) => statements.recover.run({ now }).changes,
+    recover(now) {
+      // Of several nobody knows at which one it was killed: none of them dies of that.
+      const most = statements.running.get() === 1 ? MOST_KILLS : MOST_KILLS - 1;
+      return statements.recover.run({ now, most }).changes;
+    },
     end(match, because) {
       const rows = statements.open.all({ lane: match.lane, kinds: JSON.stringify(match.kinds) }) as {
         id: string;

@@ -7,7 +7,7 @@ import { Burst } from "./burst.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
 import { type JobLog, openJobLog } from "./joblog.ts";
 import type { LocalQueueOptions } from "./local-options.ts";
-import type { Search } from "./next-job.ts";
+import { MOST_ALONE_MS, type Search } from "./next-job.ts";
 import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
 
 const DEFAULTS = { concurrency: 8, leaseMs: 60_000, pollMs: 200 } as const;
@@ -21,6 +21,7 @@ interface Running {
   readonly lane: string;
   readonly abort: AbortController;
   readonly settled: Promise<void>;
+  readonly aloneUntil: number;
 }
 
 /** Hands rows of the job log to handlers in this process. */
@@ -237,6 +238,7 @@ class LocalQueue implements Queue {
     if (skip.length === kinds.length) return;
     const here = [...this.#running.values()].filter((one) => one.queue === queue);
     const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - here.length;
+    if ([...this.#running.values()].some((one) => one.aloneUntil > now)) return;
     const isAlone = this.#running.size === 0;
     const search: Search = { queue, now, busyLanes: here.map((one) => one.lane), skip, isAlone };
     // Asked without a transaction first: an idle look takes no write lock.
@@ -256,6 +258,7 @@ class LocalQueue implements Queue {
       const worker = this.#workers.get(one.kind as JobKind);
       if (one.fault === null) claimed.push(one);
       else this.#attempts.bury(one, new LazarusError("internal", one.fault), worker);
+      if (one.fault === null && one.isSuspect) break;
     }
     return claimed;
   }
@@ -269,7 +272,8 @@ class LocalQueue implements Queue {
       this.#running.delete(claim.lease);
       this.wake();
     });
-    this.#running.set(claim.lease, { claim, queue, lane: job.lane, abort, settled });
+    const aloneUntil = claimed.isSuspect ? this.#clock.now() + MOST_ALONE_MS : 0;
+    this.#running.set(claim.lease, { claim, queue, lane: job.lane, abort, settled, aloneUntil });
     if (this.#running.size === 1) this.#watchLeases();
   }
 

@@ -4,9 +4,18 @@ import { BACKOFF } from "./backoff.ts";
 /** A job at which Lazarus was killed so often in a row is what kills it: no other reason lasts. */
 export const MOST_KILLS = 3;
 /** Before the last of these it is tried, if possible, where nothing else is at work. */
-const ALONE_FROM = MOST_KILLS - 1;
+export const ALONE_FROM = MOST_KILLS - 1;
 /** It waits for that no longer than this. */
-const ALONE_WAIT_MS = 60_000;
+const ALONE_WAIT_MS = 5_000;
+
+/**
+ * A look at a thread is never dead of that, since what was typed there would be lost: it is put off instead,
+ * by so long.
+ */
+export const LOOK_AGAIN_MS = 30_000;
+
+/** Nothing is begun beside it for so long: what has not killed us by then does not kill at once. */
+export const MOST_ALONE_MS = 60_000;
 
 /** What may be claimed: due at `now` (epoch ms), in no busy lane, of no kind in `skip`. */
 export interface Search {

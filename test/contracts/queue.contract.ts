@@ -666,6 +666,25 @@ export function queueContract(name: string, make: MakeQueue): void {
         expect(row(id)?.state).toBe("done");
       });
 
+      it("put a look at a thread off, and never give it up: what was typed there would be lost", async () => {
+        const payload = { repository: { id: 7, fullName: "acme/app" }, number: 1, delivered: {} };
+        const look = { kind: "thread", key: "look", lane: "thread:7#1", payload, maxAttempts: 300 };
+        const id = putId(look as never);
+        db.sql.prepare("UPDATE jobs SET state = 'running', kills = 2 WHERE id = ?").run(id);
+        queue.work({ thread: async () => undefined });
+        await queue.idle();
+        const put = db.sql.prepare("SELECT state, kills, not_before - ? AS later FROM jobs WHERE id = ?");
+        expect(put.get(clock.now(), id)).toEqual({ state: "waiting", kills: 2, later: 30_000 });
+      });
+
+      it("let none of several die of kills that another of them may have caused", async () => {
+        const ids = [1, 2].map((n) => putId(admit(n, { lane: `cell:${n}` })));
+        db.sql.prepare("UPDATE jobs SET state = 'running', kills = 2").run();
+        queue.work({ admit: async () => undefined });
+        await queue.idle();
+        expect(ids.map((id) => row(id)?.state)).toEqual(["done", "done"]);
+      });
+
       it("find a dead job by its key, however many there are", async () => {
         const id = put(1);
         db.sql.prepare("UPDATE jobs SET state = 'dead' WHERE id = ?").run(id);
