@@ -1,8 +1,11 @@
 import type { JobKind, QueueName } from "../protocol/jobs.ts";
 import { BACKOFF } from "./backoff.ts";
 
-/** A job at which Lazarus was killed so often in a row is what kills it: no other reason lasts. */
-export const MOST_KILLS = 3;
+/**
+ * A job at which Lazarus was killed so often in a row is what kills it: no other reason lasts. Fewer are not
+ * enough: whoever kills it again and again for another reason meets the same long job each time.
+ */
+export const MOST_KILLS = 10;
 /** Before the last of these it is tried, if possible, where nothing else is at work. */
 export const ALONE_FROM = MOST_KILLS - 1;
 /** It waits for that no longer than this. */
