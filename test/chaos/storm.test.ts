@@ -3,7 +3,7 @@ import { startStandInServer } from "../e2e/servers.ts";
 import { describe as tell } from "./storm/report.ts";
 import { storm } from "./storm/storm.ts";
 
-const SECONDS = 12;
+const SECONDS = 24;
 const REST_MS = 60_000;
 const TEST_MS = 300_000;
 

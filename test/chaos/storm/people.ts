@@ -20,7 +20,7 @@ const ACTS = {
   stranger: 4,
   talk: 4,
   stop: 6,
-  tell: 8,
+  tell: 4,
   revive: 6,
   "bring back": 4,
   close: 7,
