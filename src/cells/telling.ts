@@ -61,7 +61,8 @@ export class Telling {
         if (one !== undefined && state === "dropped") announce({ kind: "untold", asker: one.asker });
       }
       const run = registry.lastRun(cellId);
-      if (run !== null && isLeftEmpty(run, messagesFor(run, registry))) {
+      const isGiven = registry.messages.of(cellId).some((message) => message.run === run?.n);
+      if (run !== null && !isGiven && isLeftEmpty(run, messagesFor(run, registry))) {
         const why = `nothing is left to tell ${run.agent}`;
         lifecycle.withdraw(registry.mustCell(cellId), run, { who: "lazarus", why, outcome: "discarded" });
       }
@@ -80,7 +81,7 @@ export function canBeTold(cell: Pick<Cell, "state" | "closing">): boolean {
   return cell.closing === null && ["proposed", "active", "idle"].includes(cell.state);
 }
 
-/** Its first attempt waits for its place, or has just got it, and was given nothing yet. */
+/** Its first attempt waits for its place, or has just got it, and there is nothing to give it. */
 function isLeftEmpty(run: Run, messages: readonly Message[]): boolean {
   const isInLine = run.state === "waiting" || run.state === "admitted";
   return run.turnKind === "tell" && !run.isAutomatic && isInLine && messages.length === 0;

@@ -48,10 +48,10 @@ export interface Forge {
   /** Submitted reviews, oldest first. */
   reviews(name: RepositoryName, number: number): Promise<Review[]>;
   /**
-   * Comments at lines of a review, and replies to them by anybody, oldest first. `comment` does not know
-   * them.
+   * Comments at lines of a review, and replies to them by anybody, oldest first; `null` where
+   * they are larger than one answer may be. `comment` does not know them.
    */
-  lineComments(name: RepositoryName, number: number, reviewId: number): Promise<Comment[]>;
+  lineComments(name: RepositoryName, number: number, reviewId: number): Promise<Comment[] | null>;
   pullRequest(name: RepositoryName, number: number): Promise<PullRequest | null>;
   /** The open pull request from branch `head` of this very repository to `base`, if there is one. */
   findPullRequest(name: RepositoryName, head: string, base: string): Promise<PullRequest | null>;

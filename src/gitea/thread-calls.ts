@@ -121,7 +121,11 @@ export function createThreadCalls(deps: {
       const doing = `reading what review ${reviewId} of ${thread(name, number)} says at lines`;
       const [owner, repo, index] = numbered(name, number);
       const call = { doing, send: () => api.repos.repoGetPullReviewComments(owner, repo, index, reviewId) };
-      const answer = await calls.read(call);
+      const answer = await calls.read(call).catch((error: unknown) => {
+        if (isTooLarge(error)) return null;
+        throw error;
+      });
+      if (answer === null) return null;
       if (answer.status === 404 || answer.status === 204) return [];
       if (answer.status !== 200) throw calls.refusal(call, answer);
       // Servers tell them in any order.

@@ -33,7 +33,7 @@ export interface Reading extends SeenThread {
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
   readonly botLogin: string;
-  /** Seconds (epoch ms, the forge's clock) that hold a comment which is too large to be read. */
+  /** When something was written that is too large to be read (epoch ms, the forge's clock). */
   readonly skipped: readonly number[];
 }
 
@@ -80,7 +80,12 @@ export async function readThread(
     (one) => one.lineComments !== deps.handled.linesRead(repository.id, one.id),
   );
   const lines: Comment[] = [];
-  for (const { id } of linesRead) lines.push(...(await deps.forge.lineComments(name, number, id)));
+  const skipped = [...comments.skipped];
+  for (const { id, submittedAt } of linesRead) {
+    const found = await deps.forge.lineComments(name, number, id);
+    if (found === null) skipped.push(submittedAt);
+    else lines.push(...found);
+  }
   const entries: Entry[] = [
     ...lines.map((one) => ({ ...one, source: "line" as const })),
     ...comments.entries.map((one) => ({ ...one, source: "comment" as const })),
@@ -103,6 +108,6 @@ export async function readThread(
     ...bot,
     since,
     delivered: payload.delivered,
-    skipped: comments.skipped,
+    skipped,
   };
 }

@@ -98,7 +98,7 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       const acts = await readActs(reading, deps);
       const answered = await answeredBefore(reading, deps);
       return () => {
-        for (const id of answered) deps.handled.mark(reading.repository.id, "comment", id);
+        for (const { source, id } of answered) deps.handled.mark(reading.repository.id, source, id);
         act(acts, reading.repository, deps);
         answerOpening(reading, deps);
         const read = handleAll(reading, deps);
@@ -120,11 +120,12 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
  * Commands that bear a reaction of ours although we know nothing of them: the registry was put back to an
  * older state, and they were run before. Asked only of what no delivery told of.
  */
-async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<number[]> {
+async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<Entry[]> {
   const { repository, botId, delivered } = reading;
-  const answered: number[] = [];
-  for (const { source, id, body, author, createdAt } of reading.entries) {
-    if (source !== "comment" || delivered[String(id)] !== undefined || author.id === botId) continue;
+  const answered: Entry[] = [];
+  for (const entry of reading.entries) {
+    const { source, id, body, author, createdAt } = entry;
+    if (source === "review" || delivered[String(id)] !== undefined || author.id === botId) continue;
     if (createdAt < reading.since || deps.handled.isMarked(repository.id, source, id)) continue;
     if (deps.parse(body).length === 0) continue;
     const reactors = await deps.forge.reactors(nameOf(repository), id);
@@ -133,7 +134,7 @@ async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<numbe
       { repository: repository.fullName, comment: id },
       "a command was run before, in another life",
     );
-    answered.push(id);
+    answered.push(entry);
   }
   return answered;
 }

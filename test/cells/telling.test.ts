@@ -254,6 +254,16 @@ describe("what is taken back", () => {
     const id = tell("use numbers");
     rig.deps.telling.end(ID, [{ id, state: "retracted", why: "its comment was deleted" }]);
     expect(states()).toEqual(["given 2"]);
+    expect(rig.run()).toMatchObject({ n: 2, state: "admitted" });
+  });
+
+  it("does not take a turn out of the line that another's words were given to", () => {
+    rig.idle();
+    tell("one");
+    const id = tell("two", { author: LEAD });
+    rig.deps.telling.end(ID, [{ id, state: "retracted", why: "its comment was deleted" }]);
+    expect(states()).toEqual(["given 2", "retracted null"]);
+    expect(rig.run()).toMatchObject({ n: 2, state: "admitted" });
   });
 });
 

@@ -143,6 +143,9 @@ describe("tell", () => {
   it("can be taken back in a terminal, once, by its author or the operator", async () => {
     rig.active(here());
     expect(await typeInTerminal([ID], "use numbers")).toContain("waits for allegro's next turn");
+    expect(cardContent(rig.cell(), rig.deps).text).toContain(
+      "`/lazarus tell 4f1c0b7e --retract 1` takes it back. Edits are not read.",
+    );
     expect(await typeInTerminal([ID], null, { "--retract": "9" })).toContain("has no message 9");
     expect(await type("dev", "/lazarus tell 4f1c --retract 1")).toContain(
       "only operator root can take it back",

@@ -403,6 +403,23 @@ describe("comments at lines", () => {
     expect(rig.standIn.count("GET", /reviews\/\d+\/comments/)).toBe(1);
   });
 
+  it("make no thread deaf where they are larger than one answer may be, which is said once", async () => {
+    await review(...Array.from({ length: 34 }, () => "x".repeat(1024 ** 2)));
+    await rig.standIn.people.comment("dev", pull, "/lazarus help");
+    await look();
+    await look();
+    expect(commands()).toEqual(["help"]);
+    expect(said().filter((one) => one.includes("too large"))).toHaveLength(1);
+  });
+
+  it("are not run again that bear the bot's reaction from another life", async () => {
+    const { id } = await review("/lazarus help");
+    const [line] = rig.standIn.people.linesOf(id);
+    line?.reactions.push({ userId: rig.people.bot.id, content: "eyes", createdAt: 0 });
+    await look();
+    expect(commands()).toEqual([]);
+  });
+
   it("are not run where they were edited, or are the bot's own", async () => {
     const { id } = await review("/lazarus help", "/lazarus status");
     const [first, second] = rig.standIn.people.linesOf(id);

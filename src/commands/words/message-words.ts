@@ -23,9 +23,7 @@ export function messageLines(
     const how = isResting
       ? md` ${hint(cell, "revive")} gives ${waiting.length === 1 ? "it" : "them"}.`
       : md``;
-    lines.push(
-      md`${what} for ${list(whom)}'s next turn: ${from}. Deleting the comment takes it back; edits are not read.${how}`,
-    );
+    lines.push(md`${what} for ${list(whom)}'s next turn: ${from}. ${takenBack(cell, waiting)}${how}`);
   }
   for (const why of new Set(dropped.map((one) => one.why ?? "the cell ended"))) {
     const those = dropped.filter((one) => (one.why ?? "the cell ended") === why);
@@ -35,6 +33,16 @@ export function messageLines(
     );
   }
   return lines;
+}
+
+/** How whoever wrote them takes them back: nobody tells of what is deleted elsewhere than in a thread. */
+function takenBack(cell: Cell, waiting: readonly Message[]): Markdown {
+  const isInThread = ({ asker }: Message) => asker.via === "forge" && asker.source === "comment";
+  const other = waiting.find((one) => !isInThread(one));
+  const byCommand =
+    other === undefined ? "" : md`${hint(cell, "tell", `--retract ${other.id}`)} takes it back. `;
+  const byDeleting = waiting.some(isInThread) ? "Deleting the comment takes it back; edits" : "Edits";
+  return md`${byCommand}${byDeleting} are not read.`;
 }
 
 function authors(messages: readonly Message[]): string[] {
