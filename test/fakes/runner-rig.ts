@@ -300,7 +300,8 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       await rig.runner.close();
       await server.close();
       execFileSync("chmod", ["-R", "u+rwX", root]);
-      rmSync(root, { recursive: true, force: true });
+      // What was started last may still write down how it ended.
+      rmSync(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
   return rig;

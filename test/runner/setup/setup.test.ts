@@ -79,6 +79,7 @@ describe("setting a cell up", () => {
     setUp("true # another");
     await until("it has ended", () => rig.said("run-ended").length > 0);
     await rig.perform("start", { ...payload, run: 3, setUpWith });
+    await setupEnd(2);
     expect(begun().map((one) => one.run)).toEqual([1, 3]);
   });
 
