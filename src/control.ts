@@ -9,6 +9,7 @@ import { createUids } from "./cells/registry/uids.ts";
 import { createRenames } from "./cells/renames.ts";
 import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
 import { createReportHandlers, createReports } from "./cells/reports/reports.ts";
+import { Reviewing } from "./cells/reviewing.ts";
 import { createRounds } from "./cells/rounds.ts";
 import { createRunnerHandlers } from "./cells/runner-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
@@ -96,9 +97,13 @@ export function openParts(config: Config, options: PartsOptions) {
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
+  const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
   const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: options.log });
-  const deps: Deps = { forge, registry, lifecycle, telling, steps, queue, rights, renames, clock, config };
+  const deps: Deps = {
+    ...{ forge, registry, lifecycle, telling, reviewing },
+    ...{ steps, queue, rights, renames, clock, config },
+  };
   return {
     asRoot,
     clock,

@@ -97,6 +97,7 @@ const PACKAGES = {
   "gitea-js": [
     "src/gitea/client.ts",
     "src/gitea/moved.ts",
+    "src/gitea/review-calls.ts",
     "src/gitea/thread-calls.ts",
     "src/gitea/rights.ts",
   ],

@@ -184,10 +184,10 @@ export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn
 export type RunState = (typeof RUN_STATES)[number];
 
 /**
- * Why an agent has a turn at the tree: the cell's first, a person revived the cell, or told it something.
- * Runs are a turn's attempts.
+ * Why an agent has a turn at the tree: the cell's first, a person revived the cell, told it something, or
+ * asked for changes in a review. Runs are a turn's attempts.
  */
-export const TURN_KINDS = ["first", "revive", "tell"] as const;
+export const TURN_KINDS = ["first", "revive", "tell", "review"] as const;
 export type TurnKind = (typeof TURN_KINDS)[number];
 
 /**

@@ -6,7 +6,7 @@ import { beforeOf } from "./registry/before.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
-import { isEndOfWork, isRetryInLine } from "./steps/decide.ts";
+import { isEndOfWork, waitsByItself } from "./steps/decide.ts";
 import { dropMessages } from "./steps/give-messages.ts";
 import type { StepDeps, Steps } from "./steps/steps.ts";
 
@@ -50,8 +50,8 @@ export class Lifecycle {
   }
 
   /**
-   * Asks for another run of an idle cell, or of an archived one, which is brought back for it; a retry that
-   * waits for its time gives way to it, and the breaker is reset. `words`: what the requester says to the
+   * Asks for another run of an idle cell, or of an archived one, which is brought back for it; what waits for
+   * its time gives way to it, and the breaker is reset. `words`: what the requester says to the
    * agent.
    */
   rerun(cell: Cell, agent: string, by: Requester & { readonly words?: string | null }): Run {
@@ -60,7 +60,7 @@ export class Lifecycle {
       const now = this.#mustBe(cell.id, ["idle", "archived"]);
       if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
       const last = this.#registry.lastRun(cell.id);
-      if (last !== null && isRetryInLine(last)) {
+      if (last !== null && waitsByItself(last)) {
         const withdrawn = { state: "withdrawn", endedAt: this.#deps.clock.now() } as const;
         this.#registry.updateRun(cell.id, last.n, {
           ...withdrawn,
@@ -79,8 +79,10 @@ export class Lifecycle {
 
   #line(cellId: string, asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt }): Run {
     const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
-    // What others told the agent is asked about again before it is given.
-    const isChecked = this.#registry.messages.waiting(cellId).length === 0;
+    // What others told or asked the agent is asked about again before it is given.
+    const isChecked =
+      this.#registry.messages.waiting(cellId).length === 0 &&
+      !this.#registry.items.of(cellId).some((item) => item.state === "open");
     this.#steps.admitWaiting(isChecked ? { checked: { cellId, n } } : {});
     this.#steps.card(cellId);
     return this.#registry.mustRun(cellId, n);
@@ -100,6 +102,8 @@ export class Lifecycle {
         stopped: step.why,
         endedAt: this.#deps.clock.now(),
       });
+      // What its turn was to answer waits for another one.
+      this.#registry.items.settle(cell.id, run.turn, false);
       this.#registry.update(cell.id, {
         notStarted: step.why,
         approval: null,
@@ -172,6 +176,7 @@ export class Lifecycle {
       dropMessages(this.#deps, cell.id, why);
       this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, closing, pushRefused: null });
       this.#registry.move(cell.id, { from: state, to: "closing", who: closing.by, why });
+      this.#steps.endReviews(cell);
       this.#steps.mark(cell.id);
       this.#steps.advance(cell.id);
       this.#steps.card(cell.id);

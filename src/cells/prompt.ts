@@ -44,8 +44,8 @@ export function wordsPrompt(from: Requester, words: string | null, before: Befor
 }
 
 /**
- * What a turn begins with that people's messages are the reason for; the messages are added when it starts.
- * Pure.
+ * What a turn begins with that people's messages or reviews are the reason for; these are added when it
+ * starts. Pure.
  */
 export function toldPrompt(from: Requester, before: Before): NewPrompt {
   return made("words", { from, said: null, sections: circumstances(before) });

@@ -1,7 +1,7 @@
 import type { Cell, Run } from "./cell.ts";
 import { type Lifecycle, type LifecycleDeps, movedOn } from "./lifecycle.ts";
 import type { Message, NewMessage } from "./registry/messages.ts";
-import { isRetryInLine } from "./steps/decide.ts";
+import { waitsByItself } from "./steps/decide.ts";
 import { messagesFor } from "./steps/give-messages.ts";
 import { beginToldTurn } from "./steps/told-turn.ts";
 
@@ -22,7 +22,7 @@ export class Telling {
 
   /**
    * Writes down what an agent is to be told, and begins a turn for it where the cell is idle. `isNow`: a run
-   * that is at work is ended for it, and a retry does not wait for its time. Answers the message's id.
+   * that is at work is ended for it, and one that waits for its time does not. Answers the message's id.
    * @throws LazarusError `internal`, retryable, where the cell ended since the caller looked.
    */
   tell(message: NewMessage, { isNow }: { readonly isNow: boolean }): number {
@@ -45,7 +45,7 @@ export class Telling {
     const { registry, steps, clock } = this.#deps;
     if (cell.state !== "proposed" && (last.state === "running" || last.state === "admitted"))
       steps.putStop(cell, last, { cause: "told", why });
-    if (isRetryInLine(last))
+    if (waitsByItself(last))
       registry.updateRun(cell.id, last.n, { state: "withdrawn", stopped: why, endedAt: clock.now() });
   }
 

@@ -11,6 +11,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
   ],
   status: ["status", "status 4f1c0b7e --json"],
   logs: ["logs 4f1c0b7e --tail 200", "logs 4f1c0b7e -f --raw"],
+  items: ["items 4f1c0b7e", "items 4f1c0b7e --json"],
   diff: ["diff 4f1c0b7e", "diff 4f1c0b7e --json"],
   tell: ["tell 4f1c0b7e keep the old tests", "tell 4f1c0b7e --now -", "tell 4f1c0b7e --retract 7"],
   stop: ["stop 4f1c0b7e", "stop 4f1c --json"],

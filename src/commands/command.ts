@@ -2,6 +2,7 @@ import type { Cell, Requester, Role } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Renames } from "../cells/renames.ts";
+import type { Reviewing } from "../cells/reviewing.ts";
 import type { Steps } from "../cells/steps/steps.ts";
 import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
@@ -69,6 +70,7 @@ export interface Deps {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   readonly telling: Telling;
+  readonly reviewing: Reviewing;
   readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;

@@ -7,6 +7,7 @@ import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { confirm, confirmed } from "./access/confirm-repository.ts";
 import { detourOf } from "./access/delivery-branch.ts";
+import { itemsToChange } from "./access/items-to-change.ts";
 import { messagesToEnd } from "./access/messages-to-end.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
@@ -156,9 +157,11 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const may = standing.role !== null && includesRole(standing.role, needed);
   const isGone = cell.state === "proposed" && (await isCommentGone(cell, deps));
   const ended = await messagesToEnd(cell, deps);
+  const changed = await itemsToChange(cell, deps);
   return () => {
     if (registry.run(cell.id, run.n)?.state !== "admitted") return;
     deps.telling.end(cell.id, ended);
+    deps.reviewing.change(cell.id, changed);
     const now = registry.run(cell.id, run.n);
     const fresh = registry.cell(cell.id);
     if (now?.state !== "admitted" || fresh === null) return;
@@ -170,8 +173,9 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
     const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
     const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
-    // What others told the agent is not to wait for that person.
+    // What others told or asked the agent is not to wait for that person.
     deps.telling.again(cell.id);
+    deps.reviewing.again(cell.id);
   };
 }
 

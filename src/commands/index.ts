@@ -5,6 +5,7 @@ import { decline } from "./decline.ts";
 import { destroy } from "./destroy.ts";
 import { extend } from "./extend.ts";
 import { makeHelp } from "./help.ts";
+import { items } from "./items.ts";
 import { laterVerbs } from "./later.ts";
 import { logs } from "./logs.ts";
 import type { VerbGrammar } from "./parsing/parse.ts";
@@ -21,6 +22,7 @@ export const VERBS: readonly Verb[] = [
   summon,
   status,
   logs,
+  items,
   tell,
   stop,
   revive,

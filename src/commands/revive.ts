@@ -1,5 +1,5 @@
 import { type Cell, includesRole } from "../cells/cell.ts";
-import { isRetryInLine } from "../cells/steps/decide.ts";
+import { waitsByItself } from "../cells/steps/decide.ts";
 import { nearest } from "../nearest.ts";
 import { reachable } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
@@ -47,7 +47,7 @@ function whyNot(cell: Cell, deps: Pick<Deps, "registry">): Answer | null {
   const last = deps.registry.lastRun(cell.id);
   const isInLine = last?.state === "waiting" || last?.state === "admitted";
   // What would go on by itself later goes on now.
-  if (last !== null && isInLine && !isRetryInLine(last)) return refuse("refused", replies.alreadyWaits(cell));
+  if (last !== null && isInLine && !waitsByItself(last)) return refuse("refused", replies.alreadyWaits(cell));
   if (cell.state === "active" || last?.state === "running")
     return refuse("refused", replies.alreadyRuns(cell));
   if (cell.state !== "idle" && cell.state !== "archived")

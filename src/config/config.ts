@@ -77,6 +77,10 @@ export interface Config {
     /** 0: for ever. */
     readonly keepMs: number;
     readonly revives: number;
+    /** After a review that asks for changes, before its turn begins. */
+    readonly reviewWaitMs: number;
+    /** Turns in a row for reviews of one person; 0: no end. */
+    readonly rounds: number;
     readonly diskBytes: number;
     readonly freeBytes: number;
     readonly confinedBytes: number;
@@ -256,6 +260,8 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       graceMs: limits.grace,
       keepMs: limits.keep,
       revives: limits.revives,
+      reviewWaitMs: limits.review_wait,
+      rounds: limits.rounds,
       diskBytes: limits.disk,
       freeBytes: limits.free,
       confinedBytes: limits.confined,

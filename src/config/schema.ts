@@ -231,6 +231,16 @@ export const fileSchema = section({
     grace: key(duration, "10s", "between TERM and KILL"),
     keep: key(duration, "14d", "archived cells, then destroyed; 0 keeps for ever"),
     revives: key(count(0), 2, "automatic retries after a crash, then a person is asked"),
+    review_wait: key(
+      duration,
+      "60s",
+      "after a review that asks for changes, before its turn begins: others join it",
+    ),
+    rounds: key(
+      count(0),
+      5,
+      "turns in a row for reviews of one and the same person, then a person is asked; 0: no end",
+    ),
     disk: key(size, "10GB", "of one cell; a file counts as 4 KB at least"),
     free: key(size, "2GB", "below this no run starts"),
     confined: key(size, "1GB", "memory of one piece of work on what agents or strangers made"),

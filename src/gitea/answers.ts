@@ -9,7 +9,6 @@ import type {
   Person,
   PullRequest,
   Repository,
-  Review,
 } from "./port.ts";
 import { PERMISSIONS } from "./port.ts";
 
@@ -20,17 +19,17 @@ import { PERMISSIONS } from "./port.ts";
 
 const GHOST: Person = { id: -1, login: "Ghost" };
 
-const text = z
+export const text = z
   .string()
   .nullish()
   .transform((value) => value ?? "");
 
-const flag = z
+export const flag = z
   .boolean()
   .nullish()
   .transform((value) => value ?? false);
 
-const time = z.string().transform((value, ctx) => {
+export const time = z.string().transform((value, ctx) => {
   const at = Date.parse(value);
   if (!Number.isNaN(at)) return at;
   ctx.addIssue({ code: "custom", message: "is no time" });
@@ -40,7 +39,7 @@ const time = z.string().transform((value, ctx) => {
 export const person = z.object({ id: z.number().int(), login: z.string() });
 
 /** Whoever was deleted since is Gitea's `Ghost`, id -1. */
-const author = person.nullish().transform((value): Person => value ?? GHOST);
+export const author = person.nullish().transform((value): Person => value ?? GHOST);
 
 export const people = z
   .array(person)
@@ -194,51 +193,11 @@ export const placedComments = z
   .nullable()
   .transform((list) => list ?? []);
 
-const REVIEW_STATES: Readonly<Record<string, Review["state"]>> = {
-  APPROVED: "approved",
-  REQUEST_CHANGES: "changes-requested",
-  COMMENT: "comment",
-};
-
 /** Null where nobody reacted. */
 export const reactors = z
   .array(z.object({ user: author }))
   .nullable()
   .transform((list) => (list ?? []).map((one) => one.user));
-
-const review = z
-  .object({
-    id: z.number().int(),
-    body: text,
-    user: author,
-    state: text,
-    official: flag,
-    stale: flag,
-    dismissed: flag,
-    submitted_at: time,
-    commit_id: text,
-    comments_count: z.number().int().nullish(),
-  })
-  .transform((seen): Review | null => {
-    // A draft nobody submitted, and a review that was only asked for.
-    if (seen.state === "PENDING" || seen.state === "REQUEST_REVIEW") return null;
-    return {
-      id: seen.id,
-      lineComments: seen.comments_count ?? 0,
-      body: seen.body,
-      author: seen.user,
-      state: REVIEW_STATES[seen.state] ?? "other",
-      isOfficial: seen.official && !seen.dismissed,
-      isStale: seen.stale,
-      submittedAt: seen.submitted_at,
-      commit: seen.commit_id,
-    };
-  });
-
-export const reviews = z
-  .array(review)
-  .nullable()
-  .transform((list) => list ?? []);
 
 const side = z.object({
   ref: z.string(),

@@ -32,6 +32,8 @@ export interface Calls {
   read(call: Call): Promise<ForgeAnswer>;
   /** Sends exactly once; anything but 2xx is an error. */
   write(call: Call): Promise<ForgeAnswer>;
+  /** The same for what not every forge knows: false where the status is one of `unknown`. */
+  writeWhere(call: Call, unknown: readonly number[]): Promise<boolean>;
   /** The error for an answer that a caller of `read` has no use for. */
   refusal(call: Call, answer: ForgeAnswer): LazarusError;
 }
@@ -92,7 +94,15 @@ export function createCalls(options: CallsOptions): Calls {
     throw refusal(call, seen);
   };
 
-  return { read, write, refusal };
+  const writeWhere = async (call: Call, unknown: readonly number[]): Promise<boolean> => {
+    const seen = await send(call);
+    if (!("status" in seen)) throw seen.error;
+    if (unknown.includes(seen.status)) return false;
+    if (seen.status >= 300) throw refusal(call, seen);
+    return true;
+  };
+
+  return { read, write, writeWhere, refusal };
 }
 
 /**

@@ -9,6 +9,7 @@ import { PAGE, readAll } from "./lists.ts";
 import { createMovements } from "./moved.ts";
 import { label, numbered, renamedTo, segment, segments, thread } from "./paths.ts";
 import type { Forge, PullRequest, Repository, RepositoryName } from "./port.ts";
+import { createReviewCalls } from "./review-calls.ts";
 import { createRights } from "./rights.ts";
 import { createThreadCalls } from "./thread-calls.ts";
 
@@ -123,6 +124,7 @@ export function createForge(options: ForgeOptions): Forge {
     ...createRights({ api, calls, account: options.account?.name ?? "the bot" }),
     ...createMovements({ api, calls }),
     ...createThreadCalls({ api, calls, clock }),
+    ...createReviewCalls({ api, calls, redact }),
 
     me: () =>
       get({ doing: "reading the bot's own account", send: () => api.user.userGetCurrent() }, answers.person),
@@ -237,12 +239,6 @@ export function createForge(options: ForgeOptions): Forge {
       };
       const send = () => api.repos.repoEditPullRequest(...numbered(name, number), sent);
       await calls.write({ doing: `editing pull request ${thread(name, number)}`, send });
-    },
-
-    async requestReview(name, number, login) {
-      const send = () =>
-        api.repos.repoCreatePullReviewRequests(...numbered(name, number), { reviewers: [login] });
-      await calls.write({ doing: `requesting a review of ${thread(name, number)} from ${login}`, send });
     },
   };
 }

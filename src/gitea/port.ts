@@ -1,4 +1,25 @@
+import type {
+  Branch,
+  Comment,
+  Comments,
+  Doing,
+  Hook,
+  Issue,
+  LineComment,
+  Moved,
+  NewPullRequest,
+  NewReply,
+  NewReview,
+  Person,
+  PullRequest,
+  Repository,
+  RepositoryName,
+  Review,
+  Scope,
+} from "./forge-data.ts";
 import type { Markdown } from "./markdown.ts";
+
+export type * from "./forge-data.ts";
 
 /**
  * What Lazarus needs of a forge, in its own words. The only implementation that talks to a server is
@@ -51,7 +72,24 @@ export interface Forge {
    * Comments at lines of a review, and replies to them by anybody, oldest first; `null` where
    * they are larger than one answer may be. `comment` does not know them.
    */
-  lineComments(name: RepositoryName, number: number, reviewId: number): Promise<Comment[] | null>;
+  lineComments(name: RepositoryName, number: number, reviewId: number): Promise<LineComment[] | null>;
+  /**
+   * Submits a review that asks for nothing. **No server does that in one step**: what an attempt left that
+   * was cut off would be part of the next review, so `dropPending` comes before each attempt.
+   */
+  postReview(name: RepositoryName, number: number, review: NewReview): Promise<void>;
+  /** Removes the bot's own reviews that were begun and never submitted. */
+  dropPending(name: RepositoryName, number: number): Promise<void>;
+  /**
+   * Adds to the conversation that a review began at a line. False where the forge has no such call (Gitea).
+   */
+  replyAtLine(name: RepositoryName, number: number, reply: NewReply): Promise<boolean>;
+  requestReview(name: RepositoryName, number: number, login: string): Promise<void>;
+  /**
+   * Takes back that somebody was asked for a review; done too where nobody was. What that person asked for
+   * before counts again.
+   */
+  withdrawReviewRequest(name: RepositoryName, number: number, login: string): Promise<void>;
   pullRequest(name: RepositoryName, number: number): Promise<PullRequest | null>;
   /** The open pull request from branch `head` of this very repository to `base`, if there is one. */
   findPullRequest(name: RepositoryName, head: string, base: string): Promise<PullRequest | null>;
@@ -95,42 +133,6 @@ export interface Forge {
     number: number,
     change: { title?: string; body?: Markdown },
   ): Promise<void>;
-  requestReview(name: RepositoryName, number: number, login: string): Promise<void>;
-}
-
-/** Where to ask what moved: one repository, all that the bot sees of one owner, or all it sees. */
-export type Scope =
-  | { readonly kind: "repository"; readonly name: RepositoryName }
-  | { readonly kind: "owner"; readonly owner: string }
-  | { readonly kind: "everything" };
-
-/**
- * What moved. `at` is the forge's clock when it was first asked: whatever was stored long before that is in
- * it.
- */
-export interface Moved {
-  readonly at: number;
-  readonly threads: readonly MovedThread[];
-}
-
-export interface MovedThread {
-  readonly repository: { readonly id: number; readonly fullName: string };
-  readonly number: number;
-  readonly updatedAt: number;
-}
-
-/** An act on a thread. Ids grow, and count in one sequence with those of comments. */
-export interface Doing {
-  readonly id: number;
-  readonly kind: "closed" | "reopened" | "merged";
-  readonly by: Person;
-  readonly at: number;
-}
-
-/** `owner` and `name` as people write them; compared without case. */
-export interface RepositoryName {
-  readonly owner: string;
-  readonly name: string;
 }
 
 /** `owner/name` in two parts; null where it is not of that form. */
@@ -146,100 +148,6 @@ export function parseRepositoryName(fullName: string): RepositoryName | null {
   return { owner, name };
 }
 
-export interface Person {
-  readonly id: number;
-  readonly login: string;
-}
-
-export interface Repository {
-  readonly id: number;
-  readonly fullName: string;
-  readonly isPrivate: boolean;
-  readonly isEmpty: boolean;
-  readonly isArchived: boolean;
-  readonly isMirror: boolean;
-  readonly defaultBranch: string;
-  readonly htmlUrl: string;
-  /** The bot's own rights here. */
-  readonly mine: { readonly admin: boolean; readonly push: boolean; readonly pull: boolean };
-}
-
-export interface Issue {
-  readonly number: number;
-  readonly title: string;
-  readonly body: string;
-  readonly author: Person;
-  readonly isPullRequest: boolean;
-  readonly isOpen: boolean;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  /** Null while it is open. */
-  readonly closedAt: number | null;
-  readonly labels: readonly string[];
-}
-
-export interface Comments {
-  readonly entries: readonly Comment[];
-  readonly skipped: readonly number[];
-}
-
-export interface Comment {
-  readonly id: number;
-  readonly body: string;
-  /** There was more of it: it is far too long to be read. */
-  readonly isCut?: boolean;
-  readonly author: Person;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-}
-
-export interface Review {
-  readonly id: number;
-  /** How many comments at lines it has, with the replies to them. */
-  readonly lineComments: number;
-  readonly body: string;
-  readonly author: Person;
-  readonly state: "approved" | "changes-requested" | "comment" | "other";
-  readonly isOfficial: boolean;
-  /** What it is about has changed since. */
-  readonly isStale: boolean;
-  readonly submittedAt: number;
-  /** What was looked at; empty where the forge does not say. */
-  readonly commit: string;
-}
-
-export interface PullRequest {
-  readonly number: number;
-  readonly title: string;
-  readonly body: string;
-  readonly author: Person;
-  readonly isOpen: boolean;
-  readonly isMerged: boolean;
-  readonly isDraft: boolean;
-  /** `repositoryId` is null when the head's repository is gone. `fullName` likewise. */
-  readonly head: {
-    readonly ref: string;
-    readonly commit: string;
-    readonly repositoryId: number | null;
-    readonly fullName: string | null;
-  };
-  readonly base: { readonly ref: string; readonly commit: string };
-  readonly htmlUrl: string;
-}
-
-export interface Hook {
-  readonly id: number;
-  readonly url: string;
-  readonly isActive: boolean;
-}
-
-export interface Branch {
-  readonly name: string;
-  readonly commit: string;
-  /** A rule of the repository says who may push to it. */
-  readonly isProtected: boolean;
-}
-
 export const PERMISSIONS = ["none", "read", "write", "admin", "owner"] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
@@ -250,11 +158,3 @@ export type PermissionAnswer =
 
 export const REACTIONS = ["eyes", "rocket", "confused"] as const;
 export type Reaction = (typeof REACTIONS)[number];
-
-export interface NewPullRequest {
-  /** Branch name, or `owner:branch` when the head lies in another repository. */
-  readonly head: string;
-  readonly base: string;
-  readonly title: string;
-  readonly body: Markdown;
-}

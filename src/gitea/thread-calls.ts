@@ -8,7 +8,7 @@ import { label, numbered, segments, thread } from "./paths.ts";
 import type { Comment, Forge, RepositoryName } from "./port.ts";
 
 /** The part of the forge that says what people wrote on a thread. */
-export type ThreadCalls = Pick<Forge, "comments" | "comment" | "reactors" | "reviews" | "lineComments">;
+export type ThreadCalls = Pick<Forge, "comments" | "comment" | "reactors">;
 
 /** No forge that is spoken to is older. */
 const EARLIEST_SECOND = Date.UTC(2024, 0) / 1000;
@@ -103,34 +103,6 @@ export function createThreadCalls(deps: {
       if (answer.status !== 200) throw calls.refusal(call, answer);
       return check(doing, answer.data, answers.reactors);
     },
-
-    async reviews(name, number) {
-      const list = {
-        doing: `reading the reviews of ${thread(name, number)}`,
-        page: (part: object) => api.repos.repoListPullReviews(...numbered(name, number), part),
-        schema: answers.reviews,
-      };
-      const seen = (await readAll(calls, list, [404, 204]))?.items ?? [];
-      return seen
-        .filter((review) => review !== null)
-        .map(shortened)
-        .sort(byId);
-    },
-
-    async lineComments(name, number, reviewId) {
-      const doing = `reading what review ${reviewId} of ${thread(name, number)} says at lines`;
-      const [owner, repo, index] = numbered(name, number);
-      const call = { doing, send: () => api.repos.repoGetPullReviewComments(owner, repo, index, reviewId) };
-      const answer = await calls.read(call).catch((error: unknown) => {
-        if (isTooLarge(error)) return null;
-        throw error;
-      });
-      if (answer === null) return null;
-      if (answer.status === 404 || answer.status === 204) return [];
-      if (answer.status !== 200) throw calls.refusal(call, answer);
-      // Servers tell them in any order.
-      return check(doing, answer.data, answers.comments).map(shortened).sort(byId);
-    },
   };
 }
 
@@ -150,12 +122,12 @@ const LONGEST = 100_000;
 const COMMAND = /^ {0,3}\/lazarus(?=\s|$)/im;
 
 /** A text that is too long to be read keeps its beginning, and a sign that a command stands in the rest. */
-function shortened<T extends { readonly body: string }>(one: T): T {
+export function shortened<T extends { readonly body: string }>(one: T): T {
   if (one.body.length <= LONGEST) return one;
   const rest = COMMAND.test(one.body.slice(LONGEST)) ? "\n/lazarus\n" : "";
   return { ...one, body: `${one.body.slice(0, LONGEST)}${rest}`, isCut: true };
 }
 
-function byId(a: { id: number }, b: { id: number }): number {
+export function byId(a: { id: number }, b: { id: number }): number {
   return a.id - b.id;
 }

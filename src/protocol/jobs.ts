@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { delivered } from "./delivered.ts";
+import { point, pointAnswer } from "./points.ts";
+import { REPLY_JOBS } from "./reply-jobs.ts";
 import {
   agentBeat,
   asker,
@@ -76,6 +78,8 @@ export const JOBS = {
       setUpWith: z.string().nullable().optional(),
       /** Its setup has just ended well: no other one now. */
       isSetUp: z.boolean().optional(),
+      /** The turn whose points it is to answer; absent: none. */
+      answersTurn: z.number().optional(),
     }),
   },
   stop: {
@@ -99,6 +103,16 @@ export const JOBS = {
       fork: fork.nullable().default(null),
       /** What agents of the cell were given: nothing leaves it before each of them can be looked for. */
       secrets: z.array(givenSecret).default([]),
+      /** What it was to answer; null: nothing. */
+      asked: z
+        .object({
+          turn: z.number(),
+          points: z.array(point),
+          /** What the forge has of the work: what is no part of it was made since. */
+          since: z.array(z.string()),
+        })
+        .nullable()
+        .default(null),
     }),
   },
   /**
@@ -237,7 +251,11 @@ export const JOBS = {
       beat: agentBeat.nullable(),
     }),
   },
-  collected: { queue: "reports", payload: z.object({ ...runRef, harvest }) },
+  collected: {
+    queue: "reports",
+    /** `answers`: to what it was asked; absent: nothing. */
+    payload: z.object({ ...runRef, harvest, answers: z.array(pointAnswer).optional() }),
+  },
   pushed: {
     queue: "reports",
     payload: z.object({
@@ -259,33 +277,7 @@ export const JOBS = {
     payload: z.object({ ...runRef, asker, text: z.string(), truncated: z.boolean() }),
   },
 
-  // replies: control -> forge
-  card: { queue: "replies", payload: z.object({ cellId: z.string() }) },
-  react: {
-    queue: "replies",
-    payload: z.object({
-      repository,
-      commentId: z.number(),
-      reaction: z.enum(["eyes", "rocket", "confused"]),
-    }),
-  },
-  comment: {
-    queue: "replies",
-    payload: z.object({
-      repository,
-      number: z.number(),
-      /**
-       * First line of the comment is `<!-- lazarus:<marker> -->`: what is looked for before it is posted
-       * again.
-       */
-      marker: z.string(),
-      text: z.string(),
-    }),
-  },
-  draft: { queue: "replies", payload: z.object({ cellId: z.string() }) },
-  /** Looks whether an archived cell's branch is needed no more; then a runner deletes it. */
-  unpublish: { queue: "replies", payload: z.object({ cellId: z.string() }) },
-  review: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  ...REPLY_JOBS,
 } as const satisfies Record<string, { queue: string; payload: z.ZodType }>;
 
 export const QUEUES = ["events", "cells", "reports", "replies"] as const;

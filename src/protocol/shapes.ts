@@ -271,9 +271,11 @@ export const forgeAsker = z.object({
   via: z.literal("forge"),
   repository,
   number: z.number(),
-  /** A comment, a review, which cannot bear reactions, or a comment at a line of a diff. */
+  /** A comment, a review, or a comment at a line of a diff. */
   source: z.enum(["comment", "review", "line"]),
   sourceId: z.number(),
+  /** Of a review: the comment that it is in the conversation, which bears reactions; absent: none does. */
+  reactTo: z.number().optional(),
   /** Index of the command in its comment. */
   index: z.number(),
   person: z.object({ id: z.number(), login: z.string() }),

@@ -8,6 +8,7 @@ import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { GivenPrompt } from "../protocol/shapes.ts";
+import { answersFileOf } from "./collect/point-answers.ts";
 import { surroundingsOf } from "./confinement.ts";
 import type { Parts } from "./context.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
@@ -183,6 +184,11 @@ function prepare(
     },
   );
   const ofSetup = setupHome === null ? {} : { LAZARUS_SETUP_HOME: setupHome };
+  const { answersTurn } = payload;
+  const ofPoints =
+    answersTurn === undefined
+      ? {}
+      : { LAZARUS_ANSWERS: join(paths.artifacts, "answers", answersFileOf(answersTurn)) };
   const context: LaunchContext = {
     briefPath: prompt,
     briefText: at.text,
@@ -196,7 +202,7 @@ function prepare(
   const spec: RunSpec = {
     ...surroundings,
     env: agentEnvironment(
-      { ...surroundings.env, ...ofSetup, ...deps.heartbeats.environmentOf(cell.id, agent) },
+      { ...surroundings.env, ...ofSetup, ...ofPoints, ...deps.heartbeats.environmentOf(cell.id, agent) },
       launch.env,
     ),
     run,

@@ -230,4 +230,21 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX jobs_next;
   CREATE INDEX jobs_next ON jobs (queue, urgent DESC, seq, not_before, lane, kind, kills) WHERE state = 'waiting';
   `,
+  // 11: what reviews ask for.
+  `
+  CREATE TABLE items (
+    cell TEXT NOT NULL REFERENCES cells (id), n INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('body','inline','remark')),
+    pull INTEGER NOT NULL,
+    review INTEGER NOT NULL, comment INTEGER NOT NULL, part INTEGER NOT NULL,
+    author_id INTEGER NOT NULL, author_login TEXT NOT NULL,
+    path TEXT NOT NULL, line INTEGER NOT NULL, old_line INTEGER NOT NULL, commit_sha TEXT NOT NULL, hunk TEXT NOT NULL,
+    said TEXT NOT NULL, edited INTEGER NOT NULL DEFAULT 0, at INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open', turn INTEGER,
+    verdict TEXT, words TEXT NOT NULL DEFAULT '', found_commit TEXT, touches INTEGER, now_line INTEGER,
+    answer_due INTEGER NOT NULL DEFAULT 0, why TEXT,
+    PRIMARY KEY (cell, n), UNIQUE (cell, review, comment, part)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX items_due ON items (cell, turn) WHERE answer_due = 1;
+  `,
 ];

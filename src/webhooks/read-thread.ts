@@ -1,7 +1,13 @@
 import type { Renames } from "../cells/renames.ts";
 import { settle } from "../commands/access/confirm-repository.ts";
 import type { Rights } from "../commands/rights.ts";
-import { type Comment, type Forge, type Person, parseRepositoryName, type Review } from "../gitea/port.ts";
+import {
+  type Forge,
+  type LineComment,
+  type Person,
+  parseRepositoryName,
+  type Review,
+} from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { SeenEntries } from "./seen-entries.ts";
@@ -23,13 +29,15 @@ export interface Entry {
   readonly author: Person;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Of a review: the comment of it that bears reactions. */
+  readonly reactTo?: number | null;
   /** There was more of it than is kept. */
   readonly isCut?: boolean;
 }
 
 export interface Reading extends SeenThread {
-  /** Reviews whose comments at lines were read now. */
-  readonly linesRead: readonly Review[];
+  /** Reviews whose comments at lines were read now, and these; null: they are too large to be read. */
+  readonly linesRead: ReadonlyMap<Review, readonly LineComment[] | null>;
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
   readonly botLogin: string;
@@ -76,22 +84,22 @@ export async function readThread(
     deps.forge.comments(name, number, from),
     issue.isPullRequest ? deps.forge.reviews(name, number) : [],
   ]);
-  const linesRead = reviews.filter(
-    (one) => one.lineComments !== deps.handled.linesRead(repository.id, one.id),
-  );
-  const lines: Comment[] = [];
+  const linesRead = new Map<Review, readonly LineComment[] | null>();
   const skipped = [...comments.skipped];
-  for (const { id, submittedAt } of linesRead) {
-    const found = await deps.forge.lineComments(name, number, id);
-    if (found === null) skipped.push(submittedAt);
-    else lines.push(...found);
+  for (const review of reviews) {
+    if (review.lineComments === deps.handled.linesRead(repository.id, review.id)) continue;
+    const found = await deps.forge.lineComments(name, number, review.id);
+    if (found === null) skipped.push(review.submittedAt);
+    linesRead.set(review, found);
   }
+  const lines = [...linesRead.values()].flatMap((found) => found ?? []);
   const entries: Entry[] = [
     ...lines.map((one) => ({ ...one, source: "line" as const })),
     ...comments.entries.map((one) => ({ ...one, source: "comment" as const })),
     ...reviews.map((one) => ({
       ...one,
       source: "review" as const,
+      reactTo: one.commentId,
       createdAt: one.submittedAt,
       updatedAt: one.submittedAt,
     })),

@@ -4,10 +4,10 @@ import { LazarusError } from "../errors.ts";
 import type { Db } from "../store/db.ts";
 
 /**
- * What bears an id of the forge: a comment, a review, a comment at a line, what a timeline shows (somebody
- * closed or merged); of an issue it is its number.
+ * What bears an id of the forge: a comment, a review (`points`: what it asks for), a comment at a line, what
+ * a timeline shows (somebody closed or merged); of an issue it is its number.
  */
-export type EntryKind = "comment" | "review" | "line" | "doing" | "issue";
+export type EntryKind = "comment" | "review" | "points" | "line" | "doing" | "issue";
 
 /**
  * What has been read of the forge, so that nothing is run twice and nothing that was never meant for us is

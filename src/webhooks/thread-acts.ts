@@ -1,15 +1,20 @@
-import type { Cell, Closing } from "../cells/cell.ts";
+import type { Cell, Closing, Role } from "../cells/cell.ts";
 import { includesRole } from "../cells/cell.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Steps } from "../cells/steps/steps.ts";
 import type { Clock } from "../clock.ts";
+import { lastWords } from "../commands/last-words.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
+import { replyJob } from "../commands/posting/answer.ts";
 import { approvedText } from "../commands/posting/post-draft.ts";
 import { nameOf, type Rights } from "../commands/rights.ts";
+import { approvedInVain, approvedOlder } from "../commands/words/approval-words.ts";
+import type { Markdown } from "../gitea/markdown.ts";
 import type { Doing, Forge, Issue, Person, Review } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
+import type { Queue } from "../queue/queue.ts";
 
 /** What was read of a thread, as far as acts go. */
 export interface SeenThread {
@@ -35,6 +40,7 @@ export interface ActDeps {
     mark(repositoryId: number, source: Act["source"], id: number): boolean;
     isMarked(repositoryId: number, source: Act["source"], id: number): boolean;
   };
+  readonly queue: Queue;
   readonly clock: Clock;
   readonly log: Log;
   readonly rights: Pick<Rights, "standing">;
@@ -56,6 +62,8 @@ export interface Act {
     /** The draft was approved: it is no draft any more. */
     readonly isApproval: boolean;
   }[];
+  /** Why nothing closes for it, where people would expect that. */
+  readonly told?: Markdown;
 }
 
 /**
@@ -76,7 +84,11 @@ export async function readActs(seen: SeenThread, deps: ActDeps): Promise<Act[]> 
  * Makes the acts' effects, each once. To be called in the transaction that ends the look, before the reviews
  * are marked.
  */
-export function act(acts: readonly Act[], repository: RepositoryRef, deps: ActDeps): void {
+export function act(
+  acts: readonly Act[],
+  { repository, number }: Pick<SeenThread, "repository" | "number">,
+  deps: ActDeps,
+): void {
   for (const one of acts) {
     // A review is marked by whoever reads its words, in this same transaction.
     const isNew =
@@ -84,6 +96,10 @@ export function act(acts: readonly Act[], repository: RepositoryRef, deps: ActDe
         ? !deps.handled.isMarked(repository.id, "review", one.id)
         : deps.handled.mark(repository.id, "doing", one.id);
     if (!isNew) continue;
+    if (one.told !== undefined) {
+      const marker = `approval:${repository.id}:${one.id}`;
+      deps.queue.put(replyJob({ repository, number, marker, body: one.told }));
+    }
     for (const { cellId, closing, why, isApproval } of one.closes) {
       const cell = deps.registry.mustCell(cellId);
       if (!isOpen(cell)) continue;
@@ -161,8 +177,9 @@ async function whomItConcerns(
 }
 
 /**
- * An official approval of a draft as it is now, by somebody who may close its cell, that says no command of
- * its own; none while somebody else asks for changes.
+ * An official approval of a draft, by somebody who may close its cell, that says no command of its own. It is
+ * of a commit: of an older one, and while somebody else asks for changes, it closes nothing, and its author
+ * is told why.
  */
 async function approvalOf(seen: SeenThread, drafts: readonly Cell[], deps: ActDeps): Promise<Act | null> {
   if (drafts.length === 0) return null;
@@ -170,18 +187,23 @@ async function approvalOf(seen: SeenThread, drafts: readonly Cell[], deps: ActDe
     (one) =>
       one.state === "approved" &&
       one.isOfficial &&
-      !one.isStale &&
       one.author.id !== seen.botId &&
       one.submittedAt >= seen.since &&
       !deps.handled.isMarked(seen.repository.id, "review", one.id) &&
       deps.parse(one.body).length === 0,
   );
-  if (approval === undefined || isObjectedTo(approval, seen.reviews)) return null;
-  if (!(await isOfHead(approval, seen, deps))) return null;
+  if (approval === undefined) return null;
   const by = approval.author.login;
   const theirs: Cell[] = [];
   for (const cell of drafts) if (await isDirector(approval.author, cell.repository, deps)) theirs.push(cell);
-  if (theirs.length === 0) return null;
+  const [first] = theirs;
+  if (first === undefined) return null;
+  const told = (body: Markdown): Act => ({ source: "review", id: approval.id, closes: [], told: body });
+  const head = await headOf(seen, deps);
+  if (approval.commit !== "" && head !== approval.commit)
+    return told(approvedOlder(by, approval.commit, head));
+  const objectors = await objectorsTo(approval, { seen, cell: first }, deps);
+  if (objectors.length > 0) return told(approvedInVain(first, { by, objectors }));
   const closes = theirs.map((cell) => ({
     cellId: cell.id,
     closing: { ...closingBy(by, null), isApproved: true },
@@ -191,23 +213,27 @@ async function approvalOf(seen: SeenThread, drafts: readonly Cell[], deps: ActDe
   return { source: "review", id: approval.id, closes };
 }
 
-/**
- * Whether an approval is of what the draft holds now. The forge's mark of a stale one comes some time after
- * the push.
- */
-async function isOfHead(approval: Review, seen: SeenThread, deps: ActDeps): Promise<boolean> {
-  if (approval.commit === "") return true;
-  const pull = await deps.forge.pullRequest(nameOf(seen.repository), seen.number);
-  return pull?.head.commit === approval.commit;
+/** What the draft holds now. The forge's mark of a stale approval comes some time after the push. */
+async function headOf(seen: SeenThread, deps: ActDeps): Promise<string | null> {
+  return (await deps.forge.pullRequest(nameOf(seen.repository), seen.number))?.head.commit ?? null;
 }
 
-/** Whether the last word of somebody else, whose word counts, is that something has to change. */
-function isObjectedTo(approval: Review, reviews: readonly Review[]): boolean {
-  const last = new Map<number, Review["state"]>();
-  for (const { author, state, isOfficial } of reviews)
-    if (isOfficial && (state === "approved" || state === "changes-requested")) last.set(author.id, state);
+/**
+ * Those whose last word is that something has to change, and whose word counts: they may write there. Being
+ * asked to look again takes nothing from that, whatever the forge makes of it.
+ */
+async function objectorsTo(
+  approval: Review,
+  { seen, cell }: { readonly seen: SeenThread; readonly cell: Cell },
+  deps: ActDeps,
+): Promise<string[]> {
+  const last = lastWords(seen.reviews);
   last.delete(approval.author.id);
-  return [...last.values()].includes("changes-requested");
+  const objectors: string[] = [];
+  for (const { author, state } of last.values())
+    if (state === "changes-requested" && (await has(author, "executor", cell.repository, deps)))
+      objectors.push(author.login);
+  return objectors;
 }
 
 function closingBy(login: string, outcome: Closing["outcome"]): Closing {
@@ -231,11 +257,15 @@ function wasAlive(cell: Cell, doing: Doing, deps: ActDeps): boolean {
   return revived === undefined || doing.at >= revived.at + skewMs;
 }
 
-async function isDirector(person: Person, repository: RepositoryRef, deps: ActDeps): Promise<boolean> {
+function isDirector(person: Person, repository: RepositoryRef, deps: ActDeps): Promise<boolean> {
+  return has(person, "director", repository, deps);
+}
+
+async function has(person: Person, role: Role, repository: RepositoryRef, deps: ActDeps): Promise<boolean> {
   const standing = await deps.rights.standing(person, repository);
   if (standing.kind === "unknowable") {
     deps.log.warn({ repository: repository.fullName, why: standing.why }, "who may close is not known");
     return false;
   }
-  return standing.role !== null && includesRole(standing.role, "director");
+  return standing.role !== null && includesRole(standing.role, role);
 }

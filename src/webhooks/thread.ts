@@ -1,12 +1,13 @@
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Renames } from "../cells/renames.ts";
+import type { Reviewing } from "../cells/reviewing.ts";
 import type { Steps } from "../cells/steps/steps.ts";
 import type { Telling } from "../cells/telling.ts";
 import type { Clock } from "../clock.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { problemReply } from "../commands/parsing/problem.ts";
-import { answerRefusal, replyJob } from "../commands/posting/answer.ts";
+import { answerRefusal, reactable, reactJob, replyJob } from "../commands/posting/answer.ts";
 import { nameOf, type Rights } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import { findMarker } from "../gitea/markdown.ts";
@@ -22,6 +23,7 @@ import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
 import { both, wasEdited } from "./delivered.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
+import { readPoints, takePoints } from "./review-points.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
 import { retract, retractedMessages, withdraw, withdrawnCells } from "./withdrawn.ts";
@@ -72,6 +74,7 @@ export interface ThreadDeps {
   readonly registry: Registry;
   readonly lifecycle: Lifecycle;
   readonly telling: Telling;
+  readonly reviewing: Reviewing;
   readonly steps: Pick<Steps, "putDraft" | "unpublish">;
   readonly handled: SeenEntries;
   readonly clock: Clock;
@@ -97,9 +100,11 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       const takenBack = await retractedMessages(reading, deps);
       const acts = await readActs(reading, deps);
       const answered = await answeredBefore(reading, deps);
+      const points = await readPoints(reading, deps);
       return () => {
         for (const { source, id } of answered) deps.handled.mark(reading.repository.id, source, id);
-        act(acts, reading.repository, deps);
+        takePoints(points, reading, deps);
+        act(acts, reading, deps);
         answerOpening(reading, deps);
         const read = handleAll(reading, deps);
         for (const cellId of gone) withdraw(cellId, deps);
@@ -107,7 +112,7 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
         unpublishClosed(reading, deps);
         saySkipped(reading, deps);
         const isWhole = read.length === reading.entries.length;
-        for (const { id, lineComments } of isWhole ? reading.linesRead : [])
+        for (const { id, lineComments } of isWhole ? reading.linesRead.keys() : [])
           deps.handled.rememberLines(reading.repository.id, id, lineComments);
         const newest = Math.max(0, ...reading.skipped, ...read.map((entry) => entry.updatedAt));
         deps.handled.rememberReadUntil(reading.repository.id, reading.number, newest);
@@ -220,7 +225,8 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
     },
     "commands read",
   );
-  if (entry.source !== "review") putEyes(entry, reading, deps);
+  const eyes = reactable(askerOf(entry, reading, 0));
+  if (eyes !== null) deps.queue.put(reactJob(reading.repository, eyes, "eyes"));
   for (const [index, one] of parsed.entries()) putCommand(one, { entry, reading, index }, deps);
 }
 
@@ -231,19 +237,10 @@ function askerOf(entry: Entry, reading: Reading, index: number): Extract<Asker, 
     number: reading.number,
     source: entry.source,
     sourceId: entry.id,
+    ...(entry.reactTo == null ? {} : { reactTo: entry.reactTo }),
     index,
     person: { id: entry.author.id, login: entry.author.login },
   };
-}
-
-function putEyes(entry: Entry, reading: Reading, deps: Pick<ThreadDeps, "queue">): void {
-  deps.queue.put({
-    kind: "react",
-    key: `react:${reading.repository.id}:comment:${entry.id}:eyes`,
-    lane: `react:${reading.repository.id}:${entry.id}`,
-    payload: { repository: reading.repository, commentId: entry.id, reaction: "eyes" },
-    maxAttempts: 20,
-  });
 }
 
 function putCommand(

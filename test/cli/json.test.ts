@@ -43,6 +43,33 @@ const TYPED: Readonly<
   stop: { before: () => void rig.create(here()), words: [ID] },
   revive: { before: () => idle(), words: [ID] },
   tell: { before: () => idle(), words: [ID], text: "use numbers" },
+  items: {
+    before: () => {
+      idle();
+      rig.deps.reviewing.take(ID, [
+        {
+          ...{
+            kind: "inline",
+            pull: 7,
+            reviewId: 9,
+            commentId: 90,
+            part: 0,
+            author: { id: 3, login: "dev" },
+          },
+          ...{
+            path: "src/a.ts",
+            line: 12,
+            oldLine: 0,
+            commit: TIP,
+            hunk: "@@ -1 +1 @@",
+            said: "say five",
+            at: 1,
+          },
+        },
+      ]);
+    },
+    words: [ID],
+  },
   approve: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
   decline: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
   publish: { before: () => idle(), words: [ID] },

@@ -12,6 +12,7 @@ import { Registry } from "../../src/cells/registry/registry.ts";
 import { createUids } from "../../src/cells/registry/uids.ts";
 import { createRenames } from "../../src/cells/renames.ts";
 import { type CellReportKind, createReports, type Reports } from "../../src/cells/reports/reports.ts";
+import { Reviewing } from "../../src/cells/reviewing.ts";
 import { Steps } from "../../src/cells/steps/steps.ts";
 import { Telling } from "../../src/cells/telling.ts";
 import { systemClock } from "../../src/clock.ts";
@@ -116,6 +117,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
+  const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
   const forge = createForge({
     url: config.forge.url,
     token: config.forge.token,
@@ -137,7 +139,20 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     reports,
     config,
     deps: {
-      ...{ forge, registry, lifecycle, telling, steps, queue, rights, renames, clock, config, reports },
+      ...{
+        forge,
+        registry,
+        lifecycle,
+        telling,
+        reviewing,
+        steps,
+        queue,
+        rights,
+        renames,
+        clock,
+        config,
+        reports,
+      },
       deadlines: createDeadlines(db),
     },
     report: (kind, payload) => reports.hear({ kind, key: crypto.randomUUID(), payload } as never),

@@ -128,6 +128,8 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         ttlMs: 0,
         graceMs: 300,
         keepMs: 0,
+        reviewWaitMs: 60_000,
+        rounds: 5,
         revives: 2,
         diskBytes: 10 * 1024 ** 3,
         freeBytes: 0,
@@ -260,6 +262,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         seams,
         fork,
         secrets,
+        asked: null,
       });
       const harvest = rig.said("collected").at(-1)?.harvest;
       if (harvest === undefined) throw new Error("nothing was collected");

@@ -42,7 +42,13 @@ it(
     const { id: cellId, repository, user, branch, baseCommit } = cell;
     await rig.perform("collect", {
       ...{ cellId, run: 1, repository, user, agent: "allegro", branch, baseCommit, endedAt: null },
-      ...{ seams: [], fork: null, secrets: [], handle: rig.said("run-started").at(-1)?.handle ?? null },
+      ...{
+        seams: [],
+        fork: null,
+        secrets: [],
+        asked: null,
+        handle: rig.said("run-started").at(-1)?.handle ?? null,
+      },
     });
     const harvest = rig.said("collected").at(-1)?.harvest;
     if (harvest === undefined) throw new Error("nothing was collected");

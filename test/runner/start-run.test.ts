@@ -50,7 +50,7 @@ async function wordsOf(run: number): Promise<string[]> {
   const before = rig.said("run-ended").length;
   await rig.runToEnd(cell, run);
   expect(rig.said("run-ended").length).toBe(before + 1);
-  const names = ["handoff", "reports", "checkpoints"].length;
+  const names = ["handoff", "answers", "reports", "checkpoints"].length;
   const text = readFileSync(rig.cellPath(cell, "artifacts", `words-${names + run - 1}`), "utf8");
   return text.trimEnd().split("\n");
 }

@@ -44,9 +44,9 @@ async function look(number = pull.number): Promise<Act[]> {
     return readActs({ repository: rig.repository, number, issue, reviews, botId, since: 0 }, deps());
   };
   const acts = await read();
-  rig.db.transaction(() => act(acts, rig.repository, deps()));
+  rig.db.transaction(() => act(acts, { repository: rig.repository, number }, deps()));
   const again = await read();
-  rig.db.transaction(() => act(again, rig.repository, deps()));
+  rig.db.transaction(() => act(again, { repository: rig.repository, number }, deps()));
   return acts;
 }
 const place = (more: Partial<NewCell> = {}): Partial<NewCell> => ({
@@ -303,7 +303,7 @@ describe("a draft of an earlier version, which lies in a fork", () => {
     const repository = { id: fork.id, fullName: "dev/app" };
     const seen = { repository, number, issue, reviews: [], botId: rig.people.bot.id, since: 0 };
     const acts = await readActs(seen, deps());
-    rig.db.transaction(() => act(acts, repository, deps()));
+    rig.db.transaction(() => act(acts, { repository, number }, deps()));
     expect(rig.cell().state).toBe(state);
   });
 });

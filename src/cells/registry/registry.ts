@@ -13,6 +13,7 @@ import {
   rowOfNewCell,
   standingFromRow,
 } from "./cell-row.ts";
+import { createItems, type Items } from "./items.ts";
 import { createMessages, type Messages } from "./messages.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
 import { addRow, changeRow } from "./rows.ts";
@@ -31,6 +32,7 @@ import {
 export class Registry {
   readonly prompts: Prompts;
   readonly messages: Messages;
+  readonly items: Items;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -39,6 +41,7 @@ export class Registry {
     this.#clock = clock;
     this.prompts = createPrompts(db);
     this.messages = createMessages(db);
+    this.items = createItems(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -275,10 +278,8 @@ export class Registry {
   }
 
   rememberedText(name: string): string | null {
-    const row = this.#db.sql.prepare("SELECT value FROM facts WHERE name = @name").get({ name }) as
-      | { value: string }
-      | undefined;
-    return row?.value ?? null;
+    const value = this.#db.sql.prepare("SELECT value FROM facts WHERE name = @name").pluck().get({ name });
+    return (value as string | undefined) ?? null;
   }
 }
 

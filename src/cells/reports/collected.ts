@@ -1,8 +1,11 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { Run } from "../cell.ts";
 import { type ExitClass, exitOf } from "../exit.ts";
+import { isInterrupted } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
-import { outcomeOf } from "../steps/decide.ts";
+import { isRetryInLine, outcomeOf } from "../steps/decide.ts";
+import { pointsOf } from "../steps/give-items.ts";
+import { beginReviewTurn } from "../steps/review-turn.ts";
 import { beginToldTurn } from "../steps/told-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
@@ -19,6 +22,17 @@ function isHeld(exit: ExitClass, run: Pick<Run, "stopCause">): boolean {
 export function collected(deps: ReportDeps) {
   const { clock, config, registry, steps } = deps;
   const afterExit = createAfterExit(deps);
+
+  /** What its agent was asked is over, unless it tries again by itself. */
+  function settlePoints(run: Run, exit: ExitClass): void {
+    const points = pointsOf(run, registry);
+    const last = registry.lastRun(run.cellId);
+    if (points.length === 0 || (last !== null && isRetryInLine(last) && last.turn === run.turn)) return;
+    // Of one that came to nothing people hear otherwise.
+    const isTold = !isInterrupted(exit) || points.some((item) => item.verdict !== null);
+    registry.items.settle(run.cellId, run.turn, isTold);
+  }
+
   return (report: JobPayload<"collected">): void => {
     const run = registry.mustRun(report.cellId, report.run);
     const cell = registry.mustCell(report.cellId);
@@ -51,8 +65,12 @@ export function collected(deps: ReportDeps) {
     // Where somebody has asked for the next run already, or closes the cell, that is what follows.
     const isLast = registry.lastRun(cell.id)?.n === run.n;
     const mayGoOn = isLast && state === "idle" && cell.closing === null;
-    if (mayGoOn && (isHeld(exit.class, run) || !beginToldTurn(deps, cell.id)))
+    const mayBeTold = mayGoOn && !isHeld(exit.class, run);
+    for (const answer of report.answers ?? []) registry.items.found(cell.id, answer);
+    if (mayGoOn && !(mayBeTold && beginToldTurn(deps, cell.id)))
       afterExit.follow(cell, run, { exit, harvest });
+    settlePoints(run, exit.class);
+    if (mayBeTold) beginReviewTurn(deps, cell.id);
     steps.advance(report.cellId);
     steps.card(report.cellId);
   };

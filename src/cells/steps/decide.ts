@@ -65,6 +65,19 @@ export function isRetryInLine(run: Pick<Run, "state" | "isAutomatic">): boolean 
   return run.state === "waiting" && run.isAutomatic;
 }
 
+/**
+ * Whether it waits to answer a review, for more of them or for a place: whoever asks for a run meanwhile need
+ * not wait for that.
+ */
+export function isReviewInLine(run: Pick<Run, "state" | "turnKind">): boolean {
+  return run.state === "waiting" && run.turnKind === "review";
+}
+
+/** Whether it would go on by itself later, and gives way to whoever asks for a run now. */
+export function waitsByItself(run: Pick<Run, "state" | "turnKind" | "isAutomatic">): boolean {
+  return isRetryInLine(run) || isReviewInLine(run);
+}
+
 /** Whether it waits for its place, to give its agent what people told it. */
 function isToldInLine(run: Pick<Run, "state" | "turnKind">): boolean {
   return run.state === "waiting" && run.turnKind === "tell";

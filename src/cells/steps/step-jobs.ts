@@ -34,7 +34,10 @@ export const stepJobs = {
   start: (
     run: Run,
     cell: CellSpec,
-    has: { readonly prompt: RunPrompt; readonly setUpWith: string | null },
+    {
+      isAsked,
+      ...has
+    }: { readonly prompt: RunPrompt; readonly setUpWith: string | null; readonly isAsked: boolean },
   ): NewJob<"start"> => ({
     kind: "start",
     key: `${run.cellId}:${run.n}:start${run.setup === null ? "" : ":set-up"}`,
@@ -44,6 +47,7 @@ export const stepJobs = {
       ...{ cell, run: run.n, agent: run.agent, role: run.role },
       ...has,
       isSetUp: run.setup !== null,
+      ...(isAsked ? { answersTurn: run.turn } : {}),
     },
   }),
 
@@ -85,7 +89,7 @@ export const stepJobs = {
   collect: (
     cell: Cell,
     run: Run,
-    how: { user: User; seams: Seams; secrets: GivenSecret[] },
+    how: { user: User; seams: Seams; secrets: GivenSecret[]; asked: NewJob<"collect">["payload"]["asked"] },
   ): NewJob<"collect"> => ({
     kind: "collect",
     key: `${cell.id}:${run.n}:collect`,
@@ -157,6 +161,22 @@ export const stepJobs = {
     lane: `draft:${cellId}`,
     payload: { cellId },
     maxAttempts: 100,
+  }),
+
+  /** Nobody is asked for a review any more; `moves` tells one closing from the next. */
+  endReviews: (cellId: string, moves: number): NewJob<"review"> => ({
+    kind: "review",
+    key: `${cellId}:end-reviews:${moves}`,
+    lane: `review:${cellId}`,
+    payload: { cellId, isOver: true },
+  }),
+
+  answers: (cellId: string, turn: number): NewJob<"answers"> => ({
+    kind: "answers",
+    key: `${cellId}:${turn}:answers`,
+    lane: `answers:${cellId}`,
+    payload: { cellId, turn },
+    maxAttempts: PUBLISH_ATTEMPTS,
   }),
 
   /** One that still waits serves as well, and the sooner of both times holds. `notBefore`: epoch ms. */

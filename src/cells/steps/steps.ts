@@ -11,6 +11,7 @@ import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { decide, heldFor, isEndOfWork } from "./decide.ts";
+import { askedOf, giveItems, pointsOf, turnsToAnswer } from "./give-items.ts";
 import { giveMessages } from "./give-messages.ts";
 import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
@@ -74,11 +75,12 @@ export class Steps {
     return blockingLimit(this.#registry, this.#line(), run);
   }
 
-  /** Sends an admitted run, with what its agent was told; an archived cell is brought back for it first. */
+  /** Sends an admitted run, with what it is told and asked; an archived cell is brought back first. */
   start(cellId: string, n: number): void {
     const cell = this.#registry.mustCell(cellId);
     const run = this.#registry.mustRun(cellId, n);
     giveMessages(this.#deps, run);
+    giveItems(this.#deps, run);
     if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
     else this.startRestored(cell, run);
   }
@@ -97,7 +99,8 @@ export class Steps {
 
   /** The same for a cell whose directory is as the run needs it. */
   startNow(cell: Cell, run: Run): void {
-    const has = { prompt: promptOf(run, this.#registry), setUpWith: cell.setUpWith };
+    const isAsked = pointsOf(run, this.#registry).length > 0;
+    const has = { prompt: promptOf(run, this.#registry), setUpWith: cell.setUpWith, isAsked };
     this.#put(stepJobs.start(run, specOf(cell, this.#deps), has));
   }
 
@@ -126,22 +129,17 @@ export class Steps {
       { lane: `push:${cell.id}`, kinds: ["publish", "push"] },
       "the cell is being destroyed",
     );
-    const what = `scrub:${this.#moves(cell.id)}`;
-    const user = this.#deps.uids.of(cell.id);
-    this.#putStep({
-      ...stepJobs.scrub(cell, this.#registry.lastUnwithdrawnRun(cell.id), { user, what }),
-      urgent: true,
-    });
-  }
-
-  #moves(cellId: string): number {
-    return this.#registry.history(cellId).length;
+    const how = { user: this.#deps.uids.of(cell.id), what: `scrub:${this.#moves(cell.id)}` };
+    const last = this.#registry.lastUnwithdrawnRun(cell.id);
+    this.#putStep({ ...stepJobs.scrub(cell, last, how), urgent: true });
   }
 
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
-    const step = decide(cell, this.#registry.lastUnwithdrawnRun(cellId));
+    for (const turn of turnsToAnswer(cell, this.#registry)) this.#put(stepJobs.answers(cellId, turn));
+    const last = this.#registry.lastUnwithdrawnRun(cellId);
+    const step = decide(cell, last);
     switch (step.kind) {
       case "nothing":
         return;
@@ -154,6 +152,7 @@ export class Steps {
             user: this.#deps.uids.of(cellId),
             seams: seamsOf(this.#registry.runs(cellId)),
             secrets: secretsGiven(this.#registry.runs(cellId), this.#deps.config),
+            asked: askedOf(cell, step.run, this.#registry),
           }),
         );
         return;
@@ -165,10 +164,7 @@ export class Steps {
         return;
       case "seal":
         this.#putStep(
-          stepJobs.seal(cell, this.#registry.lastUnwithdrawnRun(cellId), {
-            user: this.#deps.uids.of(cellId),
-            moves: this.#moves(cellId),
-          }),
+          stepJobs.seal(cell, last, { user: this.#deps.uids.of(cellId), moves: this.#moves(cellId) }),
         );
         return;
       case "scrub":
@@ -180,6 +176,12 @@ export class Steps {
       default:
         step satisfies never;
     }
+  }
+
+  /** Whoever was asked to look at a cell's answers need not any more, and has their say again. */
+  endReviews(cell: Cell): void {
+    if (cell.pullRequest !== null && this.#registry.items.of(cell.id).length > 0)
+      this.#put(stepJobs.endReviews(cell.id, this.#moves(cell.id)));
   }
 
   /** Closing cannot go on: the cell is idle again, and says why. */
@@ -273,6 +275,10 @@ export class Steps {
   /** Has the runner write down in the cell's directory how it stands. */
   mark(cellId: string): void {
     this.#put(stepJobs.mark(cellId, this.#mission(cellId)));
+  }
+
+  #moves(cellId: string): number {
+    return this.#registry.history(cellId).length;
   }
 
   #mission(cellId: string) {

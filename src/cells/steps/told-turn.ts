@@ -31,7 +31,8 @@ export function beginToldTurn(
   const prompt = toldPrompt(requester, beforeOf(cell, registry));
   const asked = { cellId, agent, requester, role: "executor", turnKind: "tell", prompt } as const;
   const n = registry.addRun({ ...asked, state: "waiting" });
-  steps.admitWaiting(checked && messages.length === 1 ? { checked: { cellId, n } } : {});
+  const isAlone = messages.length === 1 && !registry.items.of(cellId).some((item) => item.state === "open");
+  steps.admitWaiting(checked && isAlone ? { checked: { cellId, n } } : {});
   steps.card(cellId);
   return true;
 }

@@ -49,6 +49,26 @@ export function typedLines(lines: readonly string[]): number[] {
   return found;
 }
 
+/** A stretch of lines, counted from 0; `to` is the first line after it. */
+export interface Lines {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Where each entry of the lists at the top of a text stands, outside quotes. */
+export function listEntries(lines: readonly string[]): Lines[] {
+  const found: Lines[] = [];
+  let depth = 0;
+  for (const token of reader.parse(lines.join("\n"), {})) {
+    if (token.type === "list_item_open" && depth === 1 && token.map !== null)
+      found.push({ from: token.map[0], to: token.map[1] });
+    if (/^(bullet|ordered)_list_|^blockquote_/.test(token.type)) depth += token.nesting;
+    // What stands in a quote is somebody else's.
+    if (token.type.startsWith("blockquote_")) depth += token.nesting;
+  }
+  return found;
+}
+
 /** Which of `TAGS` are open. What is never closed hides all that follows: browsers show it so. */
 class HiddenByTags {
   readonly #open = new Map<string, number>();

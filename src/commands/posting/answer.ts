@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Markdown } from "../../gitea/markdown.ts";
 import { sha256 } from "../../hash.ts";
-import type { Asker, ForgeAsker } from "../../protocol/shapes.ts";
+import type { Asker, ForgeAsker, RepositoryRef } from "../../protocol/shapes.ts";
 import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Db } from "../../store/db.ts";
 import type { Answer, RefusalCode } from "../command.ts";
@@ -70,21 +70,34 @@ function keyOf(asker: ForgeAsker): string {
   return `${asker.repository.id}:${asker.source}:${asker.sourceId}:${asker.index}`;
 }
 
-/** Puts a reaction on the comment that holds a command; a review cannot bear one. */
+/** Puts a reaction on what holds a command; a review whose comment was deleted bears none. */
 export function react(
   asker: ForgeAsker,
   reaction: "rocket" | "confused",
   deps: Pick<AnswerDeps, "queue">,
 ): void {
-  if (asker.source === "review") return;
-  deps.queue.put({
+  const commentId = reactable(asker);
+  if (commentId !== null) deps.queue.put(reactJob(asker.repository, commentId, reaction));
+}
+
+/** The comment that bears reactions to what somebody typed; null: none does. */
+export function reactable({ source, sourceId, reactTo }: ForgeAsker): number | null {
+  return source === "review" ? (reactTo ?? null) : sourceId;
+}
+
+/** Adding the same reaction twice is one, whatever it is for. */
+export function reactJob(
+  repository: RepositoryRef,
+  commentId: number,
+  reaction: "eyes" | "rocket" | "confused",
+): NewJob<"react"> {
+  return {
     kind: "react",
-    // The same one twice is one, whichever of its commands it is for.
-    key: `react:${asker.repository.id}:comment:${asker.sourceId}:${reaction}`,
-    lane: `react:${asker.repository.id}:${asker.sourceId}`,
-    payload: { repository: asker.repository, commentId: asker.sourceId, reaction },
+    key: `react:${repository.id}:comment:${commentId}:${reaction}`,
+    lane: `react:${repository.id}:${commentId}`,
+    payload: { repository, commentId, reaction },
     maxAttempts: 20,
-  });
+  };
 }
 
 function comment(asker: ForgeAsker, body: Markdown, deps: AnswerDeps): void {

@@ -5,6 +5,7 @@ import { type PullRequest, parseRepositoryName, type RepositoryName } from "../.
 import { sha256 } from "../../hash.ts";
 import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
+import { lastWords } from "../last-words.ts";
 import { DRAFT, draftBody, draftTitle } from "../words/draft-text.ts";
 
 /** Handlers that open and update a cell's draft pull request and ask for its review. */
@@ -12,7 +13,7 @@ export function createDraftHandlers(deps: PostDeps): Pick<Handlers, "draft" | "r
   return {
     unpublish: (job) => unpublish(job.payload.cellId, deps),
     draft: (job, context) => openOrUpdate(job, context, deps),
-    review: (job) => requestReview(job.payload.cellId, deps),
+    review: (job) => requestReview(job.payload, deps),
   };
 }
 
@@ -152,10 +153,12 @@ async function updateText(
 ): Promise<void> {
   const current = await deps.forge.pullRequest(what.name, what.number);
   if (current === null || !current.isOpen) return;
-  if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell)) !== null)
+  if (current.title.startsWith(DRAFT) && deps.registry.rememberedText(approvedText(cell)) !== null) {
+    await giveBackSay(what.name, what.number, deps);
     await deps.forge.editPullRequest(what.name, what.number, {
       title: current.title.slice(DRAFT.length),
     });
+  }
   const written = deps.registry.rememberedText(`draft:${cell.id}`);
   if (written !== null && sha256(current.body) !== written) return;
   if (current.body === what.body.text) return;
@@ -175,18 +178,45 @@ async function unpublish(cellId: string, deps: PostDeps): Promise<Finish | undef
 }
 
 /**
- * Whoever asked is asked to review: that is how people hear of a draft. Nobody can be made to: a refusal is
- * no failure.
+ * Whoever asked is asked to review, and whose points were answered to look again: that is how people hear of
+ * a draft. Asking again takes from a person's rejection what it counts for the forge, so it is done only
+ * while the draft's own mark keeps it from being merged. Nobody can be made to: a refusal is no failure.
  */
-async function requestReview(cellId: string, deps: PostDeps): Promise<undefined> {
+async function requestReview(
+  { cellId, again, isOver }: Job<"review">["payload"],
+  deps: PostDeps,
+): Promise<Finish | undefined> {
   const cell = deps.registry.cell(cellId);
   if (cell?.pullRequest == null) return undefined;
   const name = parseRepositoryName(cell.pullRequestRepository ?? cell.repository.fullName);
   if (name === null) return undefined;
+  if (isOver) {
+    await giveBackSay(name, cell.pullRequest, deps);
+    return undefined;
+  }
+  if (again !== undefined) {
+    const pull = await deps.forge.pullRequest(name, cell.pullRequest);
+    if (pull === null || !pull.isOpen || !pull.title.startsWith(DRAFT)) return undefined;
+  }
   try {
-    await deps.forge.requestReview(name, cell.pullRequest, cell.requester.login);
+    await deps.forge.requestReview(name, cell.pullRequest, again ?? cell.requester.login);
   } catch (error) {
     if (!(error instanceof LazarusError) || error.retryable || error.code !== "forge-refused") throw error;
   }
   return undefined;
+}
+
+/**
+ * Before it is a draft no more, and once its cell is closed: whoever asked for changes, and did not look
+ * again when asked to, has a say again in whether it is merged.
+ */
+async function giveBackSay(
+  name: RepositoryName,
+  number: number,
+  deps: Pick<PostDeps, "forge">,
+): Promise<void> {
+  const objectors = [...lastWords(await deps.forge.reviews(name, number)).values()].filter(
+    ({ state }) => state === "changes-requested",
+  );
+  for (const { author } of objectors) await deps.forge.withdrawReviewRequest(name, number, author.login);
 }

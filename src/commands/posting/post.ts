@@ -7,6 +7,7 @@ import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
 import type { Deps } from "../command.ts";
 import { cardMarker, renderCard } from "../words/card.ts";
+import { createAnswersHandler } from "./post-answers.ts";
 import { createDraftHandlers } from "./post-draft.ts";
 
 /** Comments this much older than the cell are not looked at when a card is searched: clocks differ. */
@@ -18,7 +19,7 @@ const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
  */
 export function createReplyHandlers(
   deps: PostDeps,
-): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review" | "unpublish"> {
+): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review" | "unpublish" | "answers"> {
   return {
     card: createCardHandler(deps),
     react: async (job) => {
@@ -30,6 +31,7 @@ export function createReplyHandlers(
     },
     comment: (job, context) => postOnce(job, context, deps),
     ...createDraftHandlers(deps),
+    ...createAnswersHandler(deps),
   };
 }
 

@@ -1,5 +1,5 @@
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
-import { heldFor, isRetryInLine, secretsHeld } from "../../cells/steps/decide.ts";
+import { heldFor, isRetryInLine, secretsHeld, waitsByItself } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
 import { pullRequestLink, size } from "./card-headline.ts";
@@ -172,7 +172,7 @@ export function actions(cell: Cell, run: Run | null): Markdown {
       ["close", "publishes and archives (directors)"],
     ],
     idle: [
-      ...(run !== null && isRetryInLine(run)
+      ...(run !== null && waitsByItself(run)
         ? ([
             ["revive", "lets it go on now"],
             ["tell", "says something to it for then", "…"],

@@ -1,5 +1,5 @@
 import type { Cell, Run } from "../../cells/cell.ts";
-import { heldFor, isRetryInLine, triesOf } from "../../cells/steps/decide.ts";
+import { heldFor, isRetryInLine, isReviewInLine, triesOf } from "../../cells/steps/decide.ts";
 import { code, type Markdown, md, raw, threadLink } from "../../gitea/markdown.ts";
 import type { Deps } from "../command.ts";
 import { ailment } from "./health-words.ts";
@@ -64,6 +64,8 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
   const run = deps.registry.lastKeptRun(cell.id) ?? last;
   if (last !== null && isRetryInLine(last)) return retrying(last, run, deps);
   const agent = run?.agent ?? cell.agent;
+  if (last !== null && isReviewInLine(last))
+    return md`**${agent} is about to answer a review**${inSomeTime(last, deps)}`;
   if (run?.state === "waiting" || run?.state === "admitted") return md`**${agent} is about to go on**`;
   if (run?.state === "ended" && run.startedAt !== null && run.collectedAt === null) {
     return md`**${agent} has ended** (${endOfRun(run)}): what it left is being looked at`;
@@ -93,6 +95,12 @@ function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
   const verb = cell.outcome === "failed" ? md`**${agent} stopped** (${ended})` : md`**${agent} is done**`;
   if (harvest.tip === null) return md`${verb}: held back`;
   return md`${verb}: ${size(cell)}${destination(cell)}`;
+}
+
+/** Other reviews may join it until then. */
+function inSomeTime(run: Run, { clock }: CardDeps): Markdown {
+  const at = run.notBefore ?? 0;
+  return at <= clock.now() ? md`` : md` at ${timeUtc(at, clock.now())}`;
 }
 
 /** What of a run's end a person must see to; null where it is none of these. */

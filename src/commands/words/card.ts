@@ -1,6 +1,7 @@
 import { type Cell, type HistoryRow, isBeingSetUp, type Run, shortId } from "../../cells/cell.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
+import { itemLines } from "./answer-words.ts";
 import { actions, findings } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { lifeLine } from "./health-words.ts";
@@ -30,6 +31,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
+    ...itemLines(cell, deps.registry.items.of(cell.id)),
     ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),

@@ -1,5 +1,6 @@
 import { type Cell, isBeingSetUp, isSetupDone, type Run, shortId, targetOf } from "../../cells/cell.ts";
 import type { ExitClass } from "../../cells/exit.ts";
+import type { Item } from "../../cells/registry/items.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
 import { howSetupEnded, shortCommand } from "../../cells/setup.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
@@ -64,6 +65,25 @@ export interface CellView {
     readonly run: number | null;
     readonly why: string | null;
   }[];
+  /** What reviews of its draft ask for, by number. */
+  readonly items: readonly {
+    readonly n: number;
+    readonly kind: string;
+    readonly author: string;
+    /** Null where it stands at no line. */
+    readonly path: string | null;
+    readonly line: number | null;
+    readonly state: string;
+    readonly said: string;
+    /** The turn that it was given to last. */
+    readonly turn: number | null;
+    /** What the agent said of it: `done`, `declined`, `asks`, `later`. */
+    readonly verdict: string | null;
+    readonly words: string;
+    /** The commit that it names, where Lazarus found it. */
+    readonly commit: string | null;
+    readonly why: string | null;
+  }[];
   /** What the last run that ended turned out to be; one of the classes of the README's table. */
   readonly exit: string | null;
   /** What its agent said and did in its last run, by its own events; its words. */
@@ -101,7 +121,7 @@ export interface CellView {
 /** What `status` tells programs of a cell. */
 export function viewOf(
   cell: Cell,
-  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs" | "messages">,
+  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items">,
 ): CellView {
   const seen = healthOf(cell);
   const last = registry.lastRun(cell.id);
@@ -135,12 +155,31 @@ export function viewOf(
     messages: registry.messages.of(cell.id).map(({ id, author, at, state, agent, run, why }) => {
       return { id, from: author.login, at: toIso(at), state, for: agent, run, why };
     }),
+    items: registry.items.of(cell.id).map(itemView),
     exit: runs.findLast((run) => run.exitClass !== null)?.exitClass ?? null,
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
     refused_hosts: [...new Set((registry.lastKeptRun(cell.id) ?? last)?.refusedHosts ?? [])],
     breaker: cell.breaker,
     setup: setupOf(last),
+  };
+}
+
+function itemView(item: Item): CellView["items"][number] {
+  const { n, kind, author, path, line, oldLine, state, said, turn, verdict, words, foundCommit, why } = item;
+  const place = path === "" ? { path: null, line: null } : { path, line: line || oldLine || null };
+  return {
+    n,
+    kind,
+    author: author.login,
+    ...place,
+    state,
+    said,
+    turn,
+    verdict,
+    words,
+    commit: foundCommit,
+    why,
   };
 }
 

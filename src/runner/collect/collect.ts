@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Handle } from "../../backends/backend.ts";
 import type { MemoryKills } from "../../backends/os/groups/cell-groups.ts";
 import { LazarusError } from "../../errors.ts";
+import type { PointAnswer } from "../../protocol/points.ts";
 import type { Fork, Harvest } from "../../protocol/shapes.ts";
 import { whatIs } from "../disk/directory.ts";
 import { readReport } from "../disk/log-tail.ts";
@@ -14,6 +15,7 @@ import { showDiff } from "../git/show-diff.ts";
 import type { KnownSecret } from "../known-secrets.ts";
 import type { Said } from "./collect-script.ts";
 import { readQuestion, readSaid, readSigns } from "./evidence.ts";
+import { type Asked, readAnswers } from "./point-answers.ts";
 import { keepBundle, type TakeOutPlan, takenTip, takeOut } from "./take-out.ts";
 
 export interface CollectDeps {
@@ -43,6 +45,13 @@ export interface CollectPlan extends TakeOutPlan {
   readonly fork: Fork | null;
   /** Whether it was an agent whose stream of events is known. */
   readonly isKnown: boolean;
+  /** Points that it was to answer; null: none. */
+  readonly asked: Asked | null;
+}
+
+export interface Collected {
+  readonly harvest: Harvest;
+  readonly answers: readonly PointAnswer[];
 }
 
 const REPORT_BYTES = 64 * 1024;
@@ -76,9 +85,11 @@ const NOTHING: Work = {
  * own copy stays as it is.
  * @throws LazarusError what is wrong with us: `disk-full`, `git`, `backend`.
  */
-export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Harvest> {
+export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Collected> {
   const { paths, surroundings } = plan;
   const work = await collectWork(deps, plan);
+  const answers =
+    plan.asked === null ? [] : await answersOf(deps, plan, { asked: plan.asked, tip: work.tip });
   if (work.tip === null) await deps.quarantine.remove(surroundings.cellId);
   const report = await readReport(paths.cell, {
     since: plan.since,
@@ -88,7 +99,20 @@ export async function collect(deps: CollectDeps, plan: CollectPlan): Promise<Har
   const traces = { ...plan, cellDir: paths.cell, redact: deps.redact };
   const [question, signs] = [await readQuestion(traces), await readSigns(traces)];
   const told = await readSaid(traces, LOG_BYTES);
-  return { ...hideSecrets(work, deps.redact), report, question, signs, ...told };
+  return { harvest: { ...hideSecrets(work, deps.redact), report, question, signs, ...told }, answers };
+}
+
+/** Where the tip is what people pushed, it lies in the mirror; so does what the forge has. */
+async function answersOf(
+  deps: CollectDeps,
+  plan: CollectPlan,
+  { asked, tip }: { readonly asked: Asked; readonly tip: string | null },
+): Promise<PointAnswer[]> {
+  const { cellId, dirs } = plan.surroundings;
+  const isTheirs = tip !== null && plan.seams.some((seam) => seam.to === tip);
+  const repository = isTheirs ? dirs.mirror : join(deps.quarantine.dir(cellId), "repository.git");
+  const work = tip === null ? null : { repository, base: plan.baseCommit, tip };
+  return readAnswers(deps, { cellDir: plan.paths.cell, asked, work });
 }
 
 /** What a run made is told in words that the agent chose: names of files, subjects, authors. */

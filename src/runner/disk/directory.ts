@@ -49,6 +49,7 @@ export const SCAFFOLD = [
   ["home"],
   ["artifacts"],
   ["artifacts", "handoff"],
+  ["artifacts", "answers"],
   ["artifacts", "reports"],
   ["artifacts", "checkpoints"],
 ] as const;

@@ -46,12 +46,14 @@ export async function collectRun(
     memoryKills: parts.groups.memoryKills(cellId),
     endedAt: job.payload.endedAt ?? parts.clock.now(),
     isKnown: agent?.preset != null,
+    asked: job.payload.asked,
   };
   const { publish } = parts.config;
   const secrets = namedSecrets(parts.config);
   const deps = { ...parts, maxFileBytes: publish.maxFileBytes, secrets, protected: publish.protected };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
-  const harvest = withMarks(changed.length === 0 ? found : withHeld(found, changed), parts);
+  const harvest = withMarks(changed.length === 0 ? found.harvest : withHeld(found.harvest, changed), parts);
+  const answers = job.payload.asked === null ? {} : { answers: [...found.answers] };
   await note(parts, cellId, {
     what: "collected",
     run,
@@ -61,7 +63,7 @@ export async function collectRun(
       ...[...harvest.protectedPaths, ...harvest.heldBack],
     ],
   });
-  return { reports: [reportOf("collected", { cellId, run, harvest }, job.key)] };
+  return { reports: [reportOf("collected", { cellId, run, harvest, ...answers }, job.key)] };
 }
 
 /**

@@ -95,6 +95,7 @@ it("says each refusal in one calm sentence", () => {
     told: replies.told(cell, "allegro", 1),
     "told, more": replies.told(cell, "allegro", 3),
     tellsNothing: replies.tellsNothing(cell),
+    noItems: replies.noItems(cell),
     tellsArchived: replies.tellsArchived(cell),
     tellsClosing: replies.tellsClosing(cell),
     tellsSecret: replies.tellsSecret(),

@@ -171,7 +171,9 @@ function listComments(call: Call): Reply {
 function listRepositoryComments(call: Call): Reply {
   const repo = repoOf(call);
   const fits = inSpan(call);
-  const found = call.world.comments.filter((one) => one.repositoryId === repo.id && fits(one.updatedAt));
+  const found = call.world.comments.filter(
+    (one) => one.repositoryId === repo.id && one.reviewId === undefined && fits(one.updatedAt),
+  );
   const page = call.url.searchParams.has("page") ? paged(call, found, false).items : found;
   return json(
     200,
@@ -283,7 +285,8 @@ export const ISSUE_ROUTES: readonly Route[] = [
     handler: (call) => {
       const comment = commentOf(call, repoOf(call));
       // What stands at a line is not told here, and neither is that it is there.
-      return comment.line === undefined ? json(200, commentJson(call.world, comment)) : bare(204);
+      const isPlain = comment.line === undefined && comment.reviewId === undefined;
+      return isPlain ? json(200, commentJson(call.world, comment)) : bare(204);
     },
   },
   { method: "PATCH", path: `${R}/comments/:id`, handler: changeComment },

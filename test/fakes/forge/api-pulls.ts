@@ -19,9 +19,17 @@ import {
   userOf,
 } from "./http.ts";
 import { isDraftTitle, lineJson } from "./payloads.ts";
-import { addReview, askReview, mergePull, openPull } from "./pull-acts.ts";
-import { isPull, pullDiff, pullFiles, pullJson, reviewJson } from "./pull-payloads.ts";
-import type { User } from "./state.ts";
+import {
+  addReview,
+  addToReview,
+  askReview,
+  mergePull,
+  type NewLine,
+  openPull,
+  unaskReview,
+} from "./pull-acts.ts";
+import { isPull, type PullThread, pullDiff, pullFiles, pullJson, reviewJson } from "./pull-payloads.ts";
+import type { Review, User } from "./state.ts";
 
 async function create(call: Call): Promise<Reply> {
   const repo = repoToWrite(call);
@@ -105,7 +113,9 @@ async function merge(call: Call): Promise<Reply> {
   return bare(200);
 }
 
-const EVENTS: Record<string, "APPROVED" | "REQUEST_CHANGES" | "COMMENT"> = {
+const EVENTS: Record<string, "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "PENDING"> = {
+  "": "PENDING",
+  PENDING: "PENDING",
   APPROVED: "APPROVED",
   REQUEST_CHANGES: "REQUEST_CHANGES",
   COMMENT: "COMMENT",
@@ -117,20 +127,20 @@ async function review(call: Call): Promise<Reply> {
   const thread = pullOf(call, repo);
   const state = EVENTS[textField(call, "event") ?? ""];
   const body = textField(call, "body") ?? "";
-  if (!state) throw refuse(call, 422, "pending reviews are not kept by the stand-in");
-  if (state !== "COMMENT" && thread.authorId === by.id) {
+  if (!state) throw refuse(call, 422, "unknown review event");
+  if (state !== "COMMENT" && state !== "PENDING" && thread.authorId === by.id) {
     throw refuse(
       call,
       422,
       state === "APPROVED" ? "approve your own pull is not allowed" : "reject your own pull is not allowed",
     );
   }
-  if (state !== "COMMENT" && !thread.isOpen)
+  if (state !== "COMMENT" && state !== "PENDING" && !thread.isOpen)
     throw refuse(call, 422, "can't submit review for a closed or merged PR");
   const lines = linesIn(fields(call).comments);
   // An empty remark is one where it says something at a line; a rejection needs words of its own.
   const isSaid = body.trim() !== "" || (state === "COMMENT" && lines.length > 0);
-  if (state !== "APPROVED" && !isSaid)
+  if (state !== "APPROVED" && state !== "PENDING" && !isSaid)
     throw refuse(
       call,
       422,
@@ -141,13 +151,72 @@ async function review(call: Call): Promise<Reply> {
 }
 
 /** `comments` of a new review, as far as they can be read. */
-function linesIn(value: unknown): { path: string; at: number; body: string }[] {
-  if (!Array.isArray(value)) return [];
-  return value.map((one: { path?: unknown; new_position?: unknown; body?: unknown }) => ({
-    path: String(one.path ?? ""),
-    at: Number(one.new_position ?? 0),
-    body: String(one.body ?? ""),
-  }));
+function linesIn(value: unknown): NewLine[] {
+  return Array.isArray(value) ? value.map(lineIn) : [];
+}
+
+function lineIn(one: Readonly<Record<string, unknown>>): NewLine {
+  const [at, old] = [Number(one.new_position ?? 0), Number(one.old_position ?? 0)];
+  return { path: String(one.path ?? ""), at, old: at > 0 ? 0 : old, body: String(one.body ?? "") };
+}
+
+function reviewOf(call: Call, thread: PullThread): Review {
+  const review = thread.pull.reviews.find((one) => one.id === Number(call.params.id));
+  if (review === undefined) throw notFound(call);
+  return review;
+}
+
+/** Shown to all but what is not submitted yet, which is its author's alone. */
+function shownTo(viewer: User | null, review: Review): boolean {
+  return review.state !== "PENDING" || review.authorId === viewer?.id;
+}
+
+async function replyAtLine(call: Call): Promise<Reply> {
+  const repo = repoToWrite(call);
+  const by = mustUser(call);
+  const thread = pullOf(call, repo);
+  if (!call.world.ways.repliesAtLines) return bare(405);
+  const review = reviewOf(call, thread);
+  const line = lineIn(fields(call));
+  return json(
+    200,
+    lineJson(call.world, await addToReview(call.world, { repo, thread }, { by, review, line })),
+  );
+}
+
+function removeReview(call: Call): Reply {
+  const repo = repoToWrite(call);
+  const by = mustUser(call);
+  const thread = pullOf(call, repo);
+  const review = reviewOf(call, thread);
+  if (review.authorId !== by.id && !may(call, repo, "admin")) return bare(403);
+  thread.pull.reviews.splice(thread.pull.reviews.indexOf(review), 1);
+  const { comments } = call.world;
+  for (const one of [...comments])
+    if (one.line?.reviewId === review.id || one.reviewId === review.id)
+      comments.splice(comments.indexOf(one), 1);
+  return bare(204);
+}
+
+/** Takes a rejection or approval back, as somebody who may. */
+function dismiss(call: Call): Reply {
+  const repo = repoToWrite(call, "write");
+  const thread = pullOf(call, repo);
+  const review = reviewOf(call, thread);
+  review.isDismissed = true;
+  review.isOfficial = false;
+  return json(200, reviewJson(call.world, { repo, thread, review }, userOf(call)));
+}
+
+function unrequestReviewers(call: Call): Reply {
+  const repo = repoToWrite(call, "write");
+  const thread = pullOf(call, repo);
+  for (const name of strings(fields(call).reviewers)) {
+    const user = call.world.userByLogin(name);
+    if (!user) throw notFound(call, `User '${name}' not exist`);
+    unaskReview({ repo, thread }, user, call.world);
+  }
+  return bare(204);
 }
 
 async function requestReviewers(call: Call): Promise<Reply> {
@@ -231,7 +300,8 @@ export const PULL_ROUTES: readonly Route[] = [
     handler: (call) => {
       const repo = repoOf(call);
       const thread = pullOf(call, repo);
-      const { items, headers } = paged(call, thread.pull.reviews);
+      const shown = thread.pull.reviews.filter((one) => shownTo(userOf(call), one));
+      const { items, headers } = paged(call, shown);
       return json(
         200,
         items.map((one) => reviewJson(call.world, { repo, thread, review: one }, userOf(call))),
@@ -253,6 +323,10 @@ export const PULL_ROUTES: readonly Route[] = [
       );
     },
   },
+  { method: "POST", path: `${R}/:index/reviews/:id/comments`, handler: replyAtLine },
+  { method: "POST", path: `${R}/:index/reviews/:id/dismissals`, handler: dismiss },
+  { method: "DELETE", path: `${R}/:index/reviews/:id`, handler: removeReview },
   { method: "POST", path: `${R}/:index/requested_reviewers`, handler: requestReviewers },
+  { method: "DELETE", path: `${R}/:index/requested_reviewers`, handler: unrequestReviewers },
   { method: "GET", path: `${R}/:base/*head`, handler: byBaseHead },
 ];

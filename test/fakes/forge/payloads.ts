@@ -242,11 +242,11 @@ export function lineJson(world: World, comment: Comment): Json {
   } = commentJson(world, comment);
   return {
     ...shared,
-    resolver: null,
+    resolver: comment.resolverId === undefined ? null : userJson(world, world.user(comment.resolverId), null),
     pull_request_review_id: comment.line?.reviewId ?? 0,
     path: comment.line?.path ?? "",
-    ...{ commit_id: "", original_commit_id: "", diff_hunk: "" },
-    ...{ position: comment.line?.at ?? 0, original_position: 0 },
+    ...{ commit_id: "", original_commit_id: "", diff_hunk: comment.line?.hunk ?? "" },
+    ...{ position: comment.line?.at ?? 0, original_position: comment.line?.old ?? 0 },
   };
 }
 

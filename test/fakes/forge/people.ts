@@ -199,6 +199,13 @@ export class People {
     return (await replyAtLine(this.#world, this.#pull(at), { by: this.#user(login), to, body })).id;
   }
 
+  /** Marks the conversation that a comment began as resolved, as the browser does. */
+  resolve(login: string, commentId: number): void {
+    const comment = this.#world.comments.find((one) => one.id === commentId);
+    if (comment === undefined) throw new Error(`there is no comment ${commentId}`);
+    comment.resolverId = this.#user(login).id;
+  }
+
   linesOf(reviewId: number): Comment[] {
     return this.#world.linesOf(reviewId);
   }

@@ -1,7 +1,7 @@
 import { setOpen } from "./acts.ts";
 import { emitComment, emitReview, emitThread } from "./events.ts";
 import { commitTree, git, tryGit } from "./git.ts";
-import { type PullThread, pullCommits } from "./pull-payloads.ts";
+import { hunkAt, type PullThread, pullCommits } from "./pull-payloads.ts";
 import { moveBranch } from "./pushes.ts";
 import { covers, permissionOf } from "./rights.ts";
 import type { Comment, Pull, Repository, Review, User, World } from "./state.ts";
@@ -32,62 +32,99 @@ export async function openPull(world: World, repo: Repository, wanted: NewPull):
   return thread;
 }
 
-export interface NewReview {
-  readonly by: User;
-  readonly state: "APPROVED" | "REQUEST_CHANGES" | "COMMENT";
+export interface NewLine {
+  readonly path: string;
+  /** Of the new file, or 0. */
+  readonly at: number;
+  /** Of the old file, or 0. */
+  readonly old?: number;
   readonly body: string;
-  /** What it says at lines. */
-  readonly lines?: readonly { readonly path: string; readonly at: number; readonly body: string }[];
 }
 
-/** Submits a review: an official one takes the mark from the same person's earlier ones. */
-export async function addReview(
-  world: World,
-  at: { repo: Repository; thread: PullThread },
-  wanted: NewReview,
-): Promise<Review> {
+export interface NewReview {
+  readonly by: User;
+  /** `PENDING`: it is begun, and not submitted. */
+  readonly state: "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "PENDING";
+  readonly body: string;
+  /** What it says at lines. */
+  readonly lines?: readonly NewLine[];
+}
+
+type At = { readonly repo: Repository; readonly thread: PullThread };
+
+/**
+ * Submits a review, or begins one. What its author had begun before becomes a part of it. An approval or a
+ * rejection dismisses the same person's earlier ones.
+ */
+export async function addReview(world: World, at: At, wanted: NewReview): Promise<Review> {
   const { repo, thread } = at;
   const mayWrite = covers(permissionOf(world, repo, wanted.by), "write");
-  const isOfficial = wanted.state !== "COMMENT" && mayWrite;
   const reviews = thread.pull.reviews;
-  for (const earlier of reviews) {
-    if (wanted.state !== "COMMENT" && earlier.authorId === wanted.by.id) earlier.isOfficial = false;
+  const mine = reviews.filter((one) => one.authorId === wanted.by.id);
+  const isVerdict = wanted.state === "APPROVED" || wanted.state === "REQUEST_CHANGES";
+  for (const earlier of isVerdict ? mine : []) {
+    earlier.isOfficial = false;
+    if (earlier.state === "APPROVED" || earlier.state === "REQUEST_CHANGES") earlier.isDismissed = true;
   }
   const asked = reviews.findIndex((one) => one.state === "REQUEST_REVIEW" && one.authorId === wanted.by.id);
-  if (asked >= 0) reviews.splice(asked, 1);
+  if (asked >= 0 && wanted.state !== "PENDING") reviews.splice(asked, 1);
+  const begun = mine.find((one) => one.state === "PENDING");
   const { head } = await pullCommits(repo, thread);
-  const review: Review = {
-    id: world.nextId("review"),
-    authorId: wanted.by.id,
-    state: wanted.state,
-    body: wanted.body,
-    commit: head,
-    isOfficial,
-    isDismissed: false,
-    isStale: false,
-    createdAt: world.now(),
+  const review: Review = begun ?? {
+    ...{ id: world.nextId("review"), authorId: wanted.by.id, commit: head, createdAt: world.now() },
+    ...{ state: "PENDING", body: "", commentId: null },
+    ...{ isOfficial: false, isDismissed: false, isStale: false },
   };
-  reviews.push(review);
-  for (const { path, at: line, body } of wanted.lines ?? [])
-    addLine(world, at, { by: wanted.by, body, line: { reviewId: review.id, path, at: line } });
-  thread.updatedAt = review.createdAt;
+  if (begun === undefined) reviews.push(review);
+  for (const line of wanted.lines ?? []) await addLine(world, at, { by: wanted.by, line, review });
+  if (wanted.state === "PENDING") return review;
+  review.state = wanted.state;
+  review.body = wanted.body;
+  review.isOfficial = wanted.state !== "COMMENT" && mayWrite;
+  review.commentId = addReviewComment(world, at, review).id;
+  thread.updatedAt = world.now();
   const kind = wanted.state === "APPROVED" ? "approved" : wanted.state === "COMMENT" ? "comment" : "rejected";
   await emitReview(world, at, { by: wanted.by, kind, content: wanted.body });
   return review;
 }
 
+/** What a review is in the conversation: its id is above those of what was said at its lines. */
+function addReviewComment(world: World, { repo, thread }: At, review: Review): Comment {
+  const now = world.now();
+  const made: Comment = {
+    ...{ id: world.nextId("comment"), repositoryId: repo.id, number: thread.number, reviewId: review.id },
+    ...{ authorId: review.authorId, body: review.body, createdAt: now, updatedAt: now, reactions: [] },
+  };
+  world.comments.push(made);
+  return made;
+}
+
 /** Stores a comment at a line. Deliveries of a review tell nothing of them. */
-function addLine(
+async function addLine(
   world: World,
-  { repo, thread }: { repo: Repository; thread: PullThread },
-  one: { by: User; body: string; line: NonNullable<Comment["line"]> },
-): Comment {
+  { repo, thread }: At,
+  one: { readonly by: User; readonly line: NewLine; readonly review: Review },
+): Promise<Comment> {
+  const { path, at, old = 0, body } = one.line;
+  const hunk = await hunkAt(repo, thread, { path, at, old });
   const now = world.now();
   const made: Comment = {
     ...{ id: world.nextId("comment"), repositoryId: repo.id, number: thread.number },
-    ...{ authorId: one.by.id, body: one.body, createdAt: now, updatedAt: now, reactions: [], line: one.line },
+    ...{ authorId: one.by.id, body, createdAt: now, updatedAt: now, reactions: [] },
+    line: { reviewId: one.review.id, path, at, old, hunk },
   };
   world.comments.push(made);
+  return made;
+}
+
+/** Adds to the conversation that a review began, as Forgejo's API does: nobody is told. */
+export async function addToReview(
+  world: World,
+  at: At,
+  reply: { readonly by: User; readonly review: Review; readonly line: NewLine },
+): Promise<Comment> {
+  const made = await addLine(world, at, reply);
+  at.thread.updatedAt = made.createdAt;
   return made;
 }
 
@@ -98,8 +135,9 @@ export async function replyAtLine(
   reply: { by: User; to: Comment; body: string },
 ): Promise<Comment> {
   const { line } = reply.to;
-  if (line === undefined) throw new Error("it stands at no line");
-  const made = addLine(world, at, { by: reply.by, body: reply.body, line });
+  const review = at.thread.pull.reviews.find((one) => one.id === line?.reviewId);
+  if (line === undefined || review === undefined) throw new Error("it stands at no line");
+  const made = await addLine(world, at, { by: reply.by, review, line: { ...line, body: reply.body } });
   at.thread.updatedAt = made.createdAt;
   await emitComment(world, made, { by: reply.by, action: "created" });
   return made;
@@ -120,6 +158,7 @@ export async function askReview(
     authorId: deed.reviewer.id,
     state: "REQUEST_REVIEW",
     body: "",
+    commentId: null,
     commit: "",
     isOfficial: covers(permissionOf(world, at.repo, deed.reviewer), "write"),
     isDismissed: false,
@@ -131,6 +170,19 @@ export async function askReview(
   const type = "pull_request_review_request";
   await emitThread(world, at, { by: deed.by, action: "review_requested", type, reviewer: deed.reviewer });
   return review;
+}
+
+/** Takes a request back: what that person said last counts again. */
+export function unaskReview(at: At, reviewer: User, world: World): void {
+  const { reviews } = at.thread.pull;
+  const index = reviews.findIndex((one) => one.authorId === reviewer.id && one.state === "REQUEST_REVIEW");
+  if (index < 0) return;
+  reviews.splice(index, 1);
+  const last = reviews.findLast(
+    (one) => one.authorId === reviewer.id && (one.state === "APPROVED" || one.state === "REQUEST_CHANGES"),
+  );
+  if (last !== undefined && !last.isDismissed)
+    last.isOfficial = covers(permissionOf(world, at.repo, reviewer), "write");
 }
 
 /** Merges with a merge commit; false where git finds a conflict. */

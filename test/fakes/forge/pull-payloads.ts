@@ -60,6 +60,34 @@ export async function pullDiff(repo: Repository, thread: PullThread): Promise<st
   return (await tryGit(repo.dir, ["diff", "-p", "--full-index", base, head])).stdout;
 }
 
+/**
+ * The piece of a pull request's diff that ends at a line of the new file, or of the old one; empty where the
+ * diff has no such line.
+ */
+export async function hunkAt(
+  repo: Repository,
+  thread: PullThread,
+  place: { readonly path: string; readonly at: number; readonly old: number },
+): Promise<string> {
+  const file = (await pullDiff(repo, thread))
+    .split(/^(?=diff --git )/m)
+    .find((part) => part.includes(`\n+++ b/${place.path}\n`) || part.includes(`\n--- a/${place.path}\n`));
+  let [found, old, at]: [string[], number, number] = [[], 0, 0];
+  for (const line of file?.split("\n") ?? []) {
+    const head = /^@@ -(\d+)(?:,\d+)? \+(\d+)/.exec(line);
+    if (head !== null) [found, old, at] = [[line], Number(head[1]) - 1, Number(head[2]) - 1];
+    else if (found.length > 0) {
+      found.push(line);
+      if (!line.startsWith("+")) old++;
+      if (!line.startsWith("-")) at++;
+      const isNew = place.at > 0 && at === place.at && !line.startsWith("-");
+      const isOld = place.at === 0 && old === place.old && !line.startsWith("+");
+      if (isNew || isOld) return found.join("\n");
+    }
+  }
+  return "";
+}
+
 export interface ChangedFile {
   readonly path: string;
   readonly status: string;
@@ -127,6 +155,7 @@ function sideJson(
 function requestedReviewers(world: World, pull: Pull): number[] {
   const last = new Map<number, number>();
   for (const review of pull.reviews) {
+    if (review.state === "PENDING") continue;
     if (review.state === "COMMENT" && !world.ways.remarkingIsRequested) continue;
     last.delete(review.authorId);
     last.set(review.authorId, review.id);
@@ -148,7 +177,9 @@ export async function pullJson(
   const rights: Json = { ...rightsOf(world, repo, viewer) };
   const url = threadUrl(world, repo, thread);
   const asked = requestedReviewers(world, pull).map((id) => world.user(id));
-  const given = pull.reviews.filter((one) => one.state !== "REQUEST_REVIEW").length;
+  const given = pull.reviews.filter(
+    (one) => one.state !== "REQUEST_REVIEW" && one.state !== "PENDING",
+  ).length;
   const headRef = pull.hasHeadBranch ? pull.headBranch : `refs/pull/${thread.number}/head`;
   const head = { label: pull.headBranch, ref: headRef, sha: commits.head, rights };
   return {
@@ -214,7 +245,7 @@ export function reviewJson(
     comments_count: world.linesOf(review.id).length,
     submitted_at: stamp(review.createdAt),
     updated_at: stamp(review.createdAt),
-    html_url: `${url}#issuecomment-${review.id}`,
+    html_url: review.commentId === null ? "" : `${url}#issuecomment-${review.commentId}`,
     pull_request_url: url,
   };
 }

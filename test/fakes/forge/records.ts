@@ -47,8 +47,21 @@ export interface Comment {
   readonly createdAt: number;
   updatedAt: number;
   readonly reactions: Reaction[];
-  /** It stands at a line of a diff, in a conversation that this review began. */
-  readonly line?: { readonly reviewId: number; readonly path: string; readonly at: number };
+  /**
+   * It stands at a line of a diff, in a conversation that this review began: of the new file (`at`), or of the
+   * old one.
+   */
+  readonly line?: {
+    readonly reviewId: number;
+    readonly path: string;
+    readonly at: number;
+    readonly old: number;
+    readonly hunk: string;
+  };
+  /** The conversation that it began was marked as resolved. */
+  resolverId?: number;
+  /** It is what a review is in the conversation: nothing but reactions is told of it. */
+  readonly reviewId?: number;
 }
 
 /**
@@ -66,8 +79,10 @@ export interface TimelineAct {
 export interface Review {
   readonly id: number;
   readonly authorId: number;
-  state: "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "REQUEST_REVIEW";
+  state: "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "REQUEST_REVIEW" | "PENDING";
   body: string;
+  /** What it is in the conversation; null: not yet submitted, or deleted. */
+  commentId: number | null;
   readonly commit: string;
   isOfficial: boolean;
   isDismissed: boolean;

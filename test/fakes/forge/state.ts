@@ -203,7 +203,11 @@ export class World {
 
   commentsOf(repo: Repository, number: number): Comment[] {
     return this.comments.filter(
-      (one) => one.repositoryId === repo.id && one.number === number && one.line === undefined,
+      (one) =>
+        one.repositoryId === repo.id &&
+        one.number === number &&
+        one.line === undefined &&
+        one.reviewId === undefined,
     );
   }
 

@@ -23,6 +23,8 @@ export interface Ways {
   readonly refusal: string;
   /** Whether those who only remarked stand among a pull request's requested reviewers. */
   readonly remarkingIsRequested: boolean;
+  /** Whether a conversation at a line can be answered by API, as a part of the review that began it. */
+  readonly repliesAtLines: boolean;
   /** What stands where nobody was asked for a review. */
   readonly nobodyRequested: readonly [] | null;
   /** How long a page is at most, whatever is asked for (`MAX_RESPONSE_ITEMS`). */
@@ -42,12 +44,13 @@ const GITEA_1_23: Ways = {
   removalMoves: true,
   refusal: "Gitea: ",
   remarkingIsRequested: false,
+  repliesAtLines: false,
   nobodyRequested: null,
   mostItems: 50,
   fieldsOf2025: false,
 };
 
-const FORGEJOS = { deletionTold: false, fieldsOfGitea: false } as const;
+const FORGEJOS = { deletionTold: false, fieldsOfGitea: false, repliesAtLines: true } as const;
 
 const WAYS = {
   "gitea-1.23": GITEA_1_23,
@@ -62,6 +65,7 @@ const WAYS = {
     removalMoves: false,
     refusal: "error: ",
     remarkingIsRequested: true,
+    repliesAtLines: false,
     nobodyRequested: [],
     mostItems: 50,
     fieldsOf2025: true,

@@ -1,0 +1,103 @@
+import type { Clock } from "../../clock.ts";
+import type { Config } from "../../config/config.ts";
+import type { Announcement } from "../announcement.ts";
+import type { Run } from "../cell.ts";
+import { toldPrompt } from "../prompt.ts";
+import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { beforeOf } from "../registry/before.ts";
+import type { Item } from "../registry/items.ts";
+import type { Registry } from "../registry/registry.ts";
+import { turnsOf } from "../turns.ts";
+import { isReviewInLine, isUncollected } from "./decide.ts";
+import type { Steps } from "./steps.ts";
+
+export interface ReviewTurnDeps {
+  readonly registry: Registry;
+  readonly steps: Steps;
+  readonly clock: Clock;
+  readonly config: { readonly limits: Pick<Config["limits"], "reviewWaitMs" | "rounds"> };
+  announce(announcement: Announcement): void;
+}
+
+/** However many reviews come, the first one waits no longer than this. */
+const LONGEST_WAIT_MS = 5 * 60_000;
+
+/**
+ * Begins a turn that answers what reviews ask for, some time after the last of them, so that all of them are
+ * one turn; where one waits already, it waits for the new ones as well. Only where the cell is idle, what its
+ * last run left was looked at, and nothing else is in line. Answers whether there is such a turn.
+ */
+export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
+  const { registry, steps, config } = deps;
+  const cell = registry.mustCell(cellId);
+  if (cell.state !== "idle" || cell.closing !== null) return false;
+  const points = registry.items.of(cellId).filter(isAskedFor);
+  const newest = points.at(-1);
+  if (newest === undefined) return false;
+  const last = registry.lastRun(cellId);
+  if (last !== null && isReviewInLine(last)) {
+    registry.updateRun(cellId, last.n, { notBefore: startOf(points, config.limits.reviewWaitMs) });
+    steps.card(cellId);
+    return true;
+  }
+  if (last !== null && ["waiting", "admitted", "running"].includes(last.state)) return false;
+  const kept = registry.lastKeptRun(cellId);
+  if (kept !== null && isUncollected(kept)) return false;
+  const { author } = newest;
+  if (isLoop(registry.runs(cellId), { author, rounds: config.limits.rounds })) {
+    latch(deps, cellId, author.login);
+    return false;
+  }
+  const agent = kept?.agent ?? cell.agent;
+  registry.addMember(cellId, { name: agent, kind: "bot", role: "executor" });
+  registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
+  registry.addRun({
+    ...{ cellId, agent, requester: author, role: "executor", turnKind: "review", state: "waiting" },
+    notBefore: startOf(points, config.limits.reviewWaitMs),
+    prompt: toldPrompt(author, beforeOf(cell, registry)),
+  });
+  steps.admitWaiting();
+  steps.card(cellId);
+  return true;
+}
+
+/**
+ * Whether an item is a point that nobody was given yet. A remark begins no turn, and neither does what had no
+ * answer: both go along with the next one.
+ */
+export function isAskedFor(item: Pick<Item, "state" | "kind" | "turn">): boolean {
+  return item.state === "open" && item.kind !== "remark" && item.turn === null;
+}
+
+function startOf(points: readonly Item[], waitMs: number): number {
+  const times = points.map((one) => one.at);
+  return Math.min(Math.max(...times) + waitMs, Math.min(...times) + Math.max(waitMs, LONGEST_WAIT_MS));
+}
+
+/** Whether the last so many turns all answered one and the same person, and nobody else said anything. */
+function isLoop(
+  runs: readonly Run[],
+  { author, rounds }: { readonly author: Item["author"]; readonly rounds: number },
+): boolean {
+  if (rounds === 0) return false;
+  const turns = turnsOf(runs).filter((turn) => turn.state !== "withdrawn");
+  const lastOnes = turns.slice(-rounds);
+  return (
+    lastOnes.length === rounds &&
+    lastOnes.every((turn) => {
+      const run = runs.find((one) => one.n === turn.runs[0]);
+      return turn.kind === "review" && run?.requester.id === author.id;
+    })
+  );
+}
+
+/** Said once: a person must want it to go on. */
+function latch({ registry, steps, announce }: ReviewTurnDeps, cellId: string, login: string): void {
+  const cell = registry.mustCell(cellId);
+  const run = registry.lastKeptRun(cellId);
+  if (cell.breaker !== null || run === null) return;
+  const rounds = turnsOf(registry.runs(cellId)).filter((turn) => turn.kind === "review").length;
+  registry.update(cellId, { breaker: `stopped after ${rounds} rounds of reviews by ${login}` });
+  announce({ kind: "needs-you", cell: registry.mustCell(cellId), run });
+  steps.card(cellId);
+}

@@ -1,0 +1,45 @@
+import * as z from "zod";
+import { repository } from "./shapes.ts";
+
+/** What control posts on the forge: see `JOBS`. */
+export const REPLY_JOBS = {
+  card: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  react: {
+    queue: "replies",
+    payload: z.object({
+      repository,
+      commentId: z.number(),
+      reaction: z.enum(["eyes", "rocket", "confused"]),
+    }),
+  },
+  comment: {
+    queue: "replies",
+    payload: z.object({
+      repository,
+      number: z.number(),
+      /**
+       * First line of the comment is `<!-- lazarus:<marker> -->`: what is looked for before it is posted
+       * again.
+       */
+      marker: z.string(),
+      text: z.string(),
+    }),
+  },
+  draft: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  /** Looks whether an archived cell's branch is needed no more; then a runner deletes it. */
+  unpublish: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  /**
+   * `again`: a reviewer whose points were answered; absent: whoever asked for the cell. `isOver`: nobody is
+   * asked any more.
+   */
+  review: {
+    queue: "replies",
+    payload: z.object({
+      cellId: z.string(),
+      again: z.string().optional(),
+      isOver: z.boolean().optional(),
+    }),
+  },
+  /** What an agent answered to the points of one turn. */
+  answers: { queue: "replies", payload: z.object({ cellId: z.string(), turn: z.number() }) },
+} as const;
