@@ -1,5 +1,5 @@
 import { type ControlOptions, type ControlRig, createControl } from "./control-rig.ts";
-import { type StandIn, startStandIn } from "./forge/stand-in.ts";
+import { type StandIn, type StandInOptions, startStandIn } from "./forge/stand-in.ts";
 
 /**
  * The control side against a stand-in: acme/app with people of every right, issue #1, and the bot as its
@@ -19,9 +19,9 @@ export interface ForgeRig extends ControlRig {
 }
 
 export async function createForgeRig(
-  options: ControlOptions & { botIs?: "admin" | "write" } = {},
+  options: ControlOptions & { botIs?: "admin" | "write"; standIn?: StandInOptions } = {},
 ): Promise<ForgeRig> {
-  const standIn = await startStandIn();
+  const standIn = await startStandIn(options.standIn);
   const create = (login: string) => standIn.people.createUser(login);
   const people = {
     owner: create("owner"),
