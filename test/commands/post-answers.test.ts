@@ -152,7 +152,11 @@ describe.each([
 
 it("does not let what was begun and never submitted into the answer", async () => {
   await answered();
-  const begun = { event: "PENDING", body: "", comments: [{ path: "a.txt", new_position: 1, body: "half" }] };
+  const begun = {
+    event: "PENDING",
+    body: "begun",
+    comments: [{ path: "a.txt", new_position: 1, body: "half" }],
+  };
   const made = await fetch(`${rig.standIn.url}/api/v1/repos/acme/app/pulls/${pull.number}/reviews`, {
     method: "POST",
     headers: { Authorization: `token ${rig.config.forge.token}`, "Content-Type": "application/json" },

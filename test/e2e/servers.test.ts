@@ -8,12 +8,14 @@ import type { Received } from "./listener.ts";
 import { movedFacts } from "./moved-facts.ts";
 import { pullFacts } from "./pull-facts.ts";
 import { referenceFacts } from "./reference-facts.ts";
+import { reviewFacts } from "./review-facts.ts";
 import { type E2eServer, realServerSettings, startRealServer, startStandInServer } from "./servers.ts";
 
 const real = realServerSettings();
 const servers: [name: string, start: () => Promise<E2eServer>][] = [
   ["the stand-in as gitea-1.23", () => startStandInServer({ line: "gitea-1.23" })],
   ["the stand-in as gitea-1.26", () => startStandInServer({ line: "gitea-1.26" })],
+  ["the stand-in as forgejo-10", () => startStandInServer({ line: "forgejo-10" })],
   ...(real
     ? [
         ["the real server", () => startRealServer(real.executable, real.staticRoot)] as [
@@ -46,6 +48,7 @@ describe.each(servers)("facts about %s", (name, start) => {
   issueFacts(() => ground);
   gitFacts(() => ground);
   pullFacts(() => ground);
+  reviewFacts(() => ground);
   movedFacts(() => ground);
   referenceFacts(() => ground);
 });

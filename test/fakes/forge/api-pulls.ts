@@ -140,7 +140,7 @@ async function review(call: Call): Promise<Reply> {
   const lines = linesIn(fields(call).comments);
   // An empty remark is one where it says something at a line; a rejection needs words of its own.
   const isSaid = body.trim() !== "" || (state === "COMMENT" && lines.length > 0);
-  if (state !== "APPROVED" && state !== "PENDING" && !isSaid)
+  if (state !== "APPROVED" && !isSaid)
     throw refuse(
       call,
       422,
@@ -208,13 +208,14 @@ function dismiss(call: Call): Reply {
   return json(200, reviewJson(call.world, { repo, thread, review }, userOf(call)));
 }
 
-function unrequestReviewers(call: Call): Reply {
+async function unrequestReviewers(call: Call): Promise<Reply> {
   const repo = repoToWrite(call, "write");
+  const by = mustUser(call);
   const thread = pullOf(call, repo);
   for (const name of strings(fields(call).reviewers)) {
     const user = call.world.userByLogin(name);
     if (!user) throw notFound(call, `User '${name}' not exist`);
-    unaskReview({ repo, thread }, user, call.world);
+    await unaskReview(call.world, { repo, thread }, { by, reviewer: user });
   }
   return bare(204);
 }

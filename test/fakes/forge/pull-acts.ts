@@ -173,8 +173,13 @@ export async function askReview(
 }
 
 /** Takes a request back: what that person said last counts again. */
-export function unaskReview(at: At, reviewer: User, world: World): void {
+export async function unaskReview(
+  world: World,
+  at: { repo: Repository; thread: PullThread },
+  deed: { by: User; reviewer: User },
+): Promise<void> {
   const { reviews } = at.thread.pull;
+  const { by, reviewer } = deed;
   const index = reviews.findIndex((one) => one.authorId === reviewer.id && one.state === "REQUEST_REVIEW");
   if (index < 0) return;
   reviews.splice(index, 1);
@@ -183,6 +188,8 @@ export function unaskReview(at: At, reviewer: User, world: World): void {
   );
   if (last !== undefined && !last.isDismissed)
     last.isOfficial = covers(permissionOf(world, at.repo, reviewer), "write");
+  const type = "pull_request_review_request";
+  await emitThread(world, at, { by, action: "review_request_removed", type, reviewer });
 }
 
 /** Merges with a merge commit; false where git finds a conflict. */
