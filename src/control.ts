@@ -11,7 +11,7 @@ import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
 import { createReportHandlers, createReports } from "./cells/reports/reports.ts";
 import { Reviewing } from "./cells/reviewing.ts";
 import { createRounds } from "./cells/rounds.ts";
-import { createRunnerHandlers } from "./cells/runner-jobs.ts";
+import { createRunnerHandlers, jobsElsewhere, LOCAL_RUNNER } from "./cells/runner-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
 import { Telling } from "./cells/telling.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -90,7 +90,7 @@ export function openParts(config: Config, options: PartsOptions) {
   const forge = options.forge?.(made) ?? made;
   // Only root can give cells users of their own: decided here, once.
   const asRoot = process.geteuid?.() === 0;
-  const uids = createUids(db, { range: config.uids, asRoot });
+  const uids = createUids(db, { range: config.uids, asRoot, runner: LOCAL_RUNNER });
   const announce = createAnnouncer({ queue });
   const stepDeps = { registry, queue, uids, clock, config, announce };
   const steps = new Steps(stepDeps);
@@ -162,13 +162,14 @@ export async function openControl(
   const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 
   const postDeps = { ...deps, db, reports, redact: redactor.redact };
+  const runners = new Map([[runner.name, runner]]);
   const handlers = {
     ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
     ...createCommandHandlers({ ...postDeps, log }),
     ...createReportHandlers(reports, (run) => watchStarted(runner, parts, run)),
     ...createTailHandler(postDeps),
     ...createReplyHandlers(postDeps),
-    ...createRunnerHandlers(new Map([[runner.name, runner]]), {
+    ...createRunnerHandlers(runners, {
       ...{ registry, queue },
       onMoved: async (repository) => {
         deps.renames.doubt(repository.id);
@@ -177,7 +178,10 @@ export async function openControl(
       },
     }),
   };
-  queue.work(tellingFacts(handlers, { log, registry }), failures({ ...postDeps, reach }));
+  queue.work(tellingFacts(handlers, { log, registry }), {
+    ...failures({ ...postDeps, reach }),
+    isElsewhere: jobsElsewhere(runners, registry),
+  });
 
   // Whoever looks at a deadline has looked at the clock just before.
   const lookAtClock = () => noteTick({ ...deps, deadlines, log });
@@ -189,7 +193,7 @@ export async function openControl(
     lookAtClock();
     lookAtTime({ ...deps, deadlines });
   };
-  const directories = createDirectoryReports({ registry, steps, log });
+  const directories = createDirectoryReports({ registry, runner: runner.name, steps, log });
   const rounds = createRounds({ directories, runner, clock, log });
   const again = { clock, log };
   const cancels = [

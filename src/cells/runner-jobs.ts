@@ -4,7 +4,7 @@ import type { AnyReport, RunnerKind } from "../protocol/reports.ts";
 import type { RunnerPort } from "../protocol/runner-port.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
 import { subjectOf } from "../protocol/subject.ts";
-import type { Handler, Handlers, NewJob, Queue } from "../queue/queue.ts";
+import type { Handler, Handlers, Job, NewJob, Queue } from "../queue/queue.ts";
 import type { Registry } from "./registry/registry.ts";
 
 /** Of a registry that only ever had one. */
@@ -49,6 +49,14 @@ export function createRunnerHandlers(
   return Object.fromEntries(RUNNER_KINDS.map((kind) => [kind, handler]));
 }
 
+/** Tells the jobs that runners have which are no part of this process. */
+export function jobsElsewhere(
+  runners: ReadonlyMap<string, unknown>,
+  registry: Pick<Registry, "cell">,
+): (job: Job<JobKind>) => boolean {
+  return ({ kind, payload }) => JOBS[kind].queue === "cells" && !runners.has(runnerOf(payload, registry));
+}
+
 /**
  * A report as the job that works it off, in the lane of its cell. Of how a run is, only the last is of
  * interest: one that still waits becomes this one.
@@ -64,7 +72,7 @@ function repositoryOf(payload: JobPayload<RunnerKind>): RepositoryRef | null {
   return "cell" in payload ? payload.cell.repository : null;
 }
 
-function runnerOf(payload: JobPayload<RunnerKind>, registry: Pick<Registry, "cell">): string {
+function runnerOf(payload: JobPayload<JobKind>, registry: Pick<Registry, "cell">): string {
   const { cellId } = subjectOf(payload);
   return (cellId === null ? null : registry.cell(cellId)?.runner) ?? LOCAL_RUNNER;
 }

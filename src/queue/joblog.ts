@@ -13,7 +13,7 @@ import {
   toClaimed,
 } from "./job-row.ts";
 import { asParameters, LOOK_AGAIN_MS, MOST_KILLS, NEXT, type Search } from "./next-job.ts";
-import { JOB_STATES, type JobRow, type JobState, type NewJob } from "./queue.ts";
+import { JOB_STATES, type Job, type JobRow, type JobState, type NewJob } from "./queue.ts";
 
 /** How often a job is tried where `put` does not say. */
 export const DEFAULT_MAX_ATTEMPTS = 12;
@@ -42,8 +42,11 @@ export interface JobLog {
   putOff(claim: NamedLease, because: Because, inOutage: boolean): boolean;
   dead(claim: NamedLease, because: Because): boolean;
   giveBack(claim: NamedLease): boolean;
-  /** Takes every lease back. Only for the one process that works, before its first claim. */
-  recover(now: number): number;
+  /**
+   * Takes the leases back, but for those of jobs that `isElsewhere`. Only for the one process that works,
+   * before its first claim.
+   */
+  recover(now: number, isElsewhere?: (job: Job<JobKind>) => boolean): number;
   /** Answers the ids of those that waited and of those that ran. */
   end(
     match: { readonly lane: string; readonly kinds: readonly JobKind[] },
@@ -109,9 +112,9 @@ export function openJobLog(db: Db): JobLog {
       `UPDATE jobs SET state = 'waiting', interruptions = interruptions + 1,
          not_before = @now + CASE WHEN kind = 'thread' AND kills + 1 >= ${MOST_KILLS} THEN ${LOOK_AGAIN_MS} ELSE 0 END,
          kills = max(kills, min(kills + 1, CASE WHEN kind = 'thread' THEN ${MOST_KILLS} - 1 ELSE @most END)),
-         lease = NULL, lease_until = NULL WHERE state = 'running'`,
+         lease = NULL, lease_until = NULL WHERE id = @id`,
     ),
-    running: sql.prepare("SELECT count(*) FROM jobs WHERE state = 'running'").pluck(),
+    running: sql.prepare(`SELECT ${CLAIM_COLUMNS} FROM jobs WHERE state = 'running'`),
     open: sql.prepare(
       `SELECT id, state FROM jobs INDEXED BY jobs_open WHERE lane = @lane AND state IN ('waiting','running')
          AND kind IN (SELECT value FROM json_each(@kinds)) ORDER BY seq`,
@@ -211,10 +214,16 @@ export function openJobLog(db: Db): JobLog {
       statements.putOff.run({ ...claim, ...because, outage: Number(inOutage) }).changes === 1,
     dead: (claim, because) => statements.leave.run({ ...claim, state: "dead", ...because }).changes === 1,
     giveBack: (claim) => statements.giveBack.run(claim).changes === 1,
-    recover(now) {
+    recover(now, isElsewhere = () => false) {
+      const ours = statements.running.all().flatMap((found) => {
+        const row = parseClaimRow(found);
+        const { job } = toClaimed(row, { id: row.id, lease: "" });
+        return job !== null && isElsewhere(job) ? [] : [row.id];
+      });
       // Of several nobody knows at which one it was killed: none of them dies of that.
-      const most = statements.running.get() === 1 ? MOST_KILLS : MOST_KILLS - 1;
-      return statements.recover.run({ now, most }).changes;
+      const most = ours.length === 1 ? MOST_KILLS : MOST_KILLS - 1;
+      for (const id of ours) statements.recover.run({ id, now, most });
+      return ours.length;
     },
     end(match, because) {
       const rows = statements.open.all({ lane: match.lane, kinds: JSON.stringify(match.kinds) }) as {

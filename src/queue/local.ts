@@ -119,7 +119,7 @@ class LocalQueue implements Queue {
       if (handler !== undefined) this.#workers.set(kind, { handler, options });
     }
     if (first) {
-      const taken = this.#db.transaction(() => this.#jobs.recover(this.#clock.now()));
+      const taken = this.#db.transaction(() => this.#jobs.recover(this.#clock.now(), options.isElsewhere));
       if (taken > 0) this.#log.info({ jobs: taken }, "took back jobs that an earlier process was at work on");
       this.#foreignVersion = this.#db.foreignVersion();
       this.#poll();

@@ -120,6 +120,11 @@ export interface WorkOptions {
    * no.
    */
   isOutage?(job: Job<JobKind>, error: unknown): Promise<boolean>;
+  /**
+   * Asked at the start about each job that an earlier process was at work on: whether a runner elsewhere has
+   * it, and goes on with it. It is left as it is then.
+   */
+  isElsewhere?(job: Job<JobKind>): boolean;
   /** Called in the transaction that marks a job dead. */
   onDead?(job: Job<JobKind>, error: unknown): void;
   /** Called in the transaction that puts a job off for another attempt. */

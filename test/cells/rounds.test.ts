@@ -22,7 +22,7 @@ beforeEach(() => {
   const config = { dataDir: rig.dir, missionsDir: root, pit: rig.config.pit };
   const inventory = createInventory({ clock: rig.clock, config });
   rounds = createRounds({
-    directories: createDirectoryReports({ registry: rig.registry, steps: rig.steps, log }),
+    directories: createDirectoryReports({ registry: rig.registry, runner: "local", steps: rig.steps, log }),
     runner: { name: "local", inventory: inventory.look },
     clock: rig.clock,
     log,
@@ -78,6 +78,17 @@ describe("the pit inside serve", () => {
     await rounds.look();
     await rounds.look();
     expect(said).toEqual([]);
+  });
+
+  it("asks for no directory of cells that lie on another runner, where one that is here is no stranger's", async () => {
+    rig.idle();
+    rig.registry.update(ID, { runner: "other" });
+    rig.clearJobs();
+    await rounds.look();
+    await rounds.look();
+    lay();
+    await rounds.look();
+    expect([reason(), rig.waiting(), said]).toEqual([null, [], []]);
   });
 
   it("tells nothing of a cell that was destroyed while others were looked at", async () => {

@@ -106,7 +106,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const announce = createAnnouncer({ queue });
   const stepDeps = {
     ...{ registry, queue, clock, config },
-    uids: createUids(db, { range: config.uids, asRoot: options.asRoot ?? false }),
+    uids: createUids(db, { range: config.uids, asRoot: options.asRoot ?? false, runner: "local" }),
     announce(one: Announcement) {
       // Some are a reaction, which nobody is told of.
       if (one.kind !== "begun" && one.kind !== "told" && one.kind !== "untold") announced.push(one);

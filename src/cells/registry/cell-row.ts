@@ -122,13 +122,24 @@ export type DirectoryStanding = Pick<Cell, "id" | "state" | "directoryTrouble" |
   readonly row: number;
 };
 
+/** Which cells are meant. */
+export interface StandingOf {
+  readonly state: Exclude<Cell["state"], "destroyed">;
+  readonly runner: string;
+}
+
 const { id, state, directoryTrouble, sealedAt } = CELLS.columns;
 const STANDINGS = table({
   ...{ id, state, directoryTrouble, sealedAt, closing: CELLS.columns.closing },
   row: fixed(int),
 });
 
-/** A row of `rowid AS row, id, state, directory_trouble, sealed_at, closing`. */
+/** A page of them. */
+export const STANDING = `
+  SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing FROM cells
+  WHERE state <> 'destroyed' AND state = @state AND runner = @runner AND rowid > @after ORDER BY rowid LIMIT @limit`;
+
+/** A row of `STANDING`. */
 export function standingFromRow(row: unknown): DirectoryStanding {
   return STANDINGS.read(row);
 }

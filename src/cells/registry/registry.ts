@@ -11,6 +11,8 @@ import {
   type NewCell,
   rowOfCellChange,
   rowOfNewCell,
+  STANDING,
+  type StandingOf,
   standingFromRow,
 } from "./cell-row.ts";
 import { createItems, type Items } from "./items.ts";
@@ -168,12 +170,12 @@ export class Registry {
       .map(cellFromRow);
   }
 
-  /**
-   * The next `limit` cells in a state after that row (0: the first ones): all of them at once are too many to
-   * be held.
-   */
-  standing(state: Exclude<State, "destroyed">, after: number, limit: number): DirectoryStanding[] {
-    return this.#db.sql.prepare(STANDING).all({ state, after, limit }).map(standingFromRow);
+  /** The next `limit` cells after that row (0: the first ones): all at once are too many to be held. */
+  standing(of: StandingOf, after: number, limit: number): DirectoryStanding[] {
+    return this.#db.sql
+      .prepare(STANDING)
+      .all({ ...of, after, limit })
+      .map(standingFromRow);
   }
 
   isBranchTaken(repositoryId: number, branch: string): boolean {
@@ -295,6 +297,3 @@ export function isIn(cell: Cell, repository: RepositoryRef): boolean {
 
 /** As the index of open runs has it: a query must say the same to be answered by it. */
 const OPEN = "state IN ('waiting','admitted','running')";
-const STANDING = `
-  SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing FROM cells
-  WHERE state <> 'destroyed' AND state = @state AND rowid > @after ORDER BY rowid LIMIT @limit`;

@@ -5,14 +5,15 @@ import type { Db } from "../../store/db.ts";
 /**
  * Numbers of their own for cells (uid and gid) and repositories (gid), where Lazarus is root. A cell's is
  * given back once nothing of the cell is left; a repository's never: its mirror, which the group may read,
- * stays. All methods are synchronous and join the caller's transaction.
+ * stays. They are of one machine: cells of other runners have none of them. All methods are synchronous and
+ * join the caller's transaction.
  */
 export interface Uids {
   /** Why a further cell of that repository cannot have a user; null: it can. */
   shortage(repositoryId: number): string | null;
   /** Writes down a user for a new cell. @throws LazarusError `configuration` where the range is used up. */
   give(cellId: string, repositoryId: number): void;
-  /** Null: the cell runs as Lazarus itself. */
+  /** Null: the cell runs as its runner does. */
   of(cellId: string): CellUserNumbers | null;
   /** Harmless where it has none. */
   release(cellId: string): void;
@@ -22,15 +23,20 @@ export interface UidsOptions {
   readonly range: { readonly first: number; readonly last: number };
   /** Whether Lazarus is root; else nobody gets anything. */
   readonly asRoot: boolean;
+  /** Whose cells may have them: `cells.runner`. */
+  readonly runner: string;
 }
 
 const LAST_GIVEN = "last uid given";
 
-export function createUids(db: Db, { range, asRoot }: UidsOptions): Uids {
+export function createUids(db: Db, { range, asRoot, runner }: UidsOptions): Uids {
   const numberOf = (column: "cell" | "repository", value: string | number): number | null => {
     const row = db.sql.prepare(`SELECT number FROM uids WHERE ${column} = @value`).get({ value });
     return (row as { number: number } | undefined)?.number ?? null;
   };
+  const isOurs = (cellId: string): boolean =>
+    db.sql.prepare("SELECT 1 FROM cells WHERE id = @cellId AND runner = @runner").get({ cellId, runner }) !==
+    undefined;
   const free = (): number => {
     const row = db.sql
       .prepare("SELECT COUNT(*) AS taken FROM uids WHERE number BETWEEN @first AND @last")
@@ -54,7 +60,7 @@ export function createUids(db: Db, { range, asRoot }: UidsOptions): Uids {
   return {
     shortage,
     give(cellId, repositoryId) {
-      if (!asRoot) return;
+      if (!asRoot || !isOurs(cellId)) return;
       const why = shortage(repositoryId);
       if (why !== null) throw new LazarusError("configuration", `making cell ${cellId}: ${why}`);
       if (numberOf("repository", repositoryId) === null) take({ cell: null, repository: repositoryId });
@@ -62,7 +68,7 @@ export function createUids(db: Db, { range, asRoot }: UidsOptions): Uids {
     },
     of(cellId) {
       const uid = numberOf("cell", cellId);
-      if (!asRoot || uid === null) return null;
+      if (!asRoot || uid === null || !isOurs(cellId)) return null;
       const row = db.sql
         .prepare(
           "SELECT uids.number FROM uids JOIN cells ON uids.repository = cells.repository WHERE cells.id = @cellId",

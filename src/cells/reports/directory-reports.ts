@@ -7,6 +7,8 @@ import type { Steps } from "../steps/steps.ts";
 
 export interface DirectoryReportDeps {
   readonly registry: Pick<Registry, "standing" | "cell" | "update" | "transaction">;
+  /** Whose directories are compared: those of its cells alone. */
+  readonly runner: string;
   readonly steps: Pick<Steps, "card">;
   readonly log: Pick<Log, "warn">;
 }
@@ -27,17 +29,17 @@ const PAGE = 200;
 
 /** Directories of no cell of the registry, and strangers, are logged once and left alone. */
 export function createDirectoryReports(deps: DirectoryReportDeps): DirectoryReports {
-  const { registry, log } = deps;
+  const { registry, runner, log } = deps;
   let suspected = new Map<string, string>();
   let odd = new Set<string>();
 
   return {
-    isAnyMade: () => WITH_A_DIRECTORY.some((state) => registry.standing(state, 0, 1).length > 0),
+    isAnyMade: () => WITH_A_DIRECTORY.some((state) => registry.standing({ state, runner }, 0, 1).length > 0),
 
     *compare(seen) {
       const troubles = new Map<string, string>();
       const known = new Set<string>();
-      for (const cell of everyCell(registry)) {
+      for (const cell of everyCell(deps)) {
         known.add(cell.id);
         const trouble = troubleOf(cell, seen);
         const isSure = trouble === null || suspected.get(cell.id) === trouble;
@@ -58,12 +60,12 @@ export function createDirectoryReports(deps: DirectoryReportDeps): DirectoryRepo
 }
 
 /** A page at a time, each cell as it is when it is asked for. */
-function* everyCell(registry: Pick<Registry, "standing">): Generator<DirectoryStanding> {
+function* everyCell({ registry, runner }: DirectoryReportDeps): Generator<DirectoryStanding> {
   for (const state of WITH_A_DIRECTORY) {
-    let page = registry.standing(state, 0, PAGE);
+    let page = registry.standing({ state, runner }, 0, PAGE);
     while (page.length > 0) {
       yield* page;
-      page = registry.standing(state, page.at(-1)?.row ?? 0, PAGE);
+      page = registry.standing({ state, runner }, page.at(-1)?.row ?? 0, PAGE);
     }
   }
 }

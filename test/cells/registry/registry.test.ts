@@ -145,7 +145,7 @@ describe("the registry", () => {
     rig.registry.hasDueRun(0, 1);
     rig.registry.openRuns(["waiting"]);
     rig.registry.list(["active"]);
-    rig.registry.standing("idle", 0, 10);
+    rig.registry.standing({ state: "idle", runner: "local" }, 0, 10);
     rig.deps.deadlines.endingBefore(1);
     rig.deps.deadlines.keptUntil(1);
     rig.deps.deadlines.shift(1);
@@ -168,7 +168,7 @@ describe("the registry", () => {
   it("hands out the cells of a state a page at a time", () => {
     insert();
     insert({ id: OTHER, branch: "lazarus/4f1c9999" });
-    const [first] = rig.registry.standing("proposed", 0, 1);
+    const [first] = rig.registry.standing({ state: "proposed", runner: "local" }, 0, 1);
     expect(first).toMatchObject({
       id: ID,
       state: "proposed",
@@ -176,8 +176,10 @@ describe("the registry", () => {
       sealedAt: null,
       closing: null,
     });
-    expect(rig.registry.standing("proposed", first?.row ?? 0, 5).map((one) => one.id)).toEqual([OTHER]);
-    expect(rig.registry.standing("idle", 0, 5)).toEqual([]);
+    expect(
+      rig.registry.standing({ state: "proposed", runner: "local" }, first?.row ?? 0, 5).map((one) => one.id),
+    ).toEqual([OTHER]);
+    expect(rig.registry.standing({ state: "idle", runner: "local" }, 0, 5)).toEqual([]);
   });
 
   it("refuses a row that was tampered with", () => {

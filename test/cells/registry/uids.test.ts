@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createUids } from "../../../src/cells/registry/uids.ts";
 import { specOf } from "../../../src/cells/steps/cell-spec.ts";
-import { type ControlRig, createControl } from "../../fakes/control-rig.ts";
+import { type ControlRig, createControl, newCell } from "../../fakes/control-rig.ts";
 
 const RANGE = { first: 700_000, last: 700_004 };
 const idOf = (n: number) => `00000000-0000-4000-8000-00000000000${n}`;
@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rig.remove());
 
-const uids = (asRoot = true) => createUids(rig.db, { range: RANGE, asRoot });
+const uids = (asRoot = true) => createUids(rig.db, { range: RANGE, asRoot, runner: "local" });
 const create = (n: number, more = {}) => rig.create({ id: idOf(n), branch: `b${n}`, ...more });
 
 describe("users of cells", () => {
@@ -72,9 +72,25 @@ describe("users of cells", () => {
     expect(rig.lifecycle.shortage(7)).toContain("destroy cells that are done, or widen the range");
   });
 
+  it("are not given to cells of another runner, nor sent there", () => {
+    rig.registry.insert(newCell(0, { id: idOf(1), branch: "b1" }), [], "summoned");
+    rig.registry.update(idOf(1), { runner: "other" });
+    uids().give(idOf(1), 7);
+    expect(rig.db.sql.prepare("SELECT count(*) FROM uids").pluck().get()).toBe(0);
+    create(2);
+    rig.registry.update(idOf(2), { runner: "other" });
+    expect([1, 2].map((n) => uids().of(idOf(n)))).toEqual([null, null]);
+    rig.lifecycle.destroy(rig.cell(idOf(2)), "dev");
+    expect(rig.payloads("scrub")[0]?.user).toBeNull();
+  });
+
   it("keep their numbers when the range is changed, and are no more where Lazarus is not root", () => {
     create(1);
-    const moved = createUids(rig.db, { range: { first: 800_000, last: 800_009 }, asRoot: true });
+    const moved = createUids(rig.db, {
+      range: { first: 800_000, last: 800_009 },
+      asRoot: true,
+      runner: "local",
+    });
     expect(moved.of(idOf(1))?.uid).toBe(700_001);
     expect(moved.shortage(7)).toBeNull();
     expect(uids(false).of(idOf(1))).toBeNull();
