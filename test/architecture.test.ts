@@ -112,6 +112,9 @@ const TOO_LONG: Readonly<Record<string, number>> = {};
 
 const ENVIRONMENT = /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\{[^}]*\benv\b[^}]*\}\s*=\s*process\b/;
 const PRINTING = /\bconsole\s*\.|\bprocess\s*\.\s*(?:stdout|stderr)\b/;
+/** What people read is asked for words: behaviour goes by codes and columns. */
+const WORDS =
+  /\b(?:message|why|reason|stopped|says)\)?\??\.(?:includes|startsWith|endsWith|match|matchAll|search|indexOf)\(|\.(?:test|exec)\((?:\w+\??\.)*(?:message|why|reason|stopped|says)\b/;
 const ANY = /(?:[:<,|&=(]|\bas|\bextends|\bsatisfies)\s*any\b(?!\s*[(:.])/;
 
 /** Every TypeScript file below `src`. */
@@ -170,6 +173,11 @@ describe("the source", () => {
 
   it("knows no any", () => {
     expect(uses(sources, ANY)).toEqual([]);
+  });
+
+  it("reads nothing from words that are meant for people", () => {
+    // What is read there is a commit's message, as the forge will read it.
+    expect(uses(sources, WORDS, ["src/runner/git/inspect.ts"])).toEqual([]);
   });
 
   it("has no comment of more than 110 columns", () => {
@@ -273,6 +281,14 @@ describe("the rules can fail", () => {
     ],
     ["printing", PRINTING, "console.log(1);", "process.stdout.write(text);", "process.stderr.isTTY"],
     [
+      "words",
+      WORDS,
+      'if (error.message.includes("full")) return;',
+      "cell.reason?.startsWith(GONE)",
+      "/full/.test(error.message)",
+      "FULL.exec(run.stopped ?? NONE)",
+    ],
+    [
       "any",
       ANY,
       "let a: any;",
@@ -290,6 +306,14 @@ describe("the rules can fail", () => {
   it.each([
     ["the environment", ENVIRONMENT, '"process.env"', "// process.env", "child.env"],
     ["printing", PRINTING, '"console.log"', "/* console.log */", "redirect.stdout"],
+    [
+      "words",
+      WORDS,
+      "// error.message.includes(x)",
+      "own.includes(cause)",
+      "why.length",
+      "messages.includes(x)",
+    ],
     ["any", ANY, '"of any kind"', "// as any", "many.any", "z.any()"],
   ])("lets pass what only looks like %s", (_, pattern, ...lines) => {
     expect(uses(sources({ "src/a.ts": lines.join("\n") }), pattern)).toEqual([]);
