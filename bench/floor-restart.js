@@ -1,11 +1,9 @@
 /*
- * The floor of a restart: the same imports, then the database is opened and what must be looked at is read: each running run's row, and its
- * process in /proc. argv: the built program's directory, the database.
+ * The floor of a restart: the same program is read, then the database is opened and what must be looked at is
+ * read: each running run's row, and its process in /proc. argv: the built program's directory, the database.
  */
 const [, , dist, file] = process.argv;
-await import(`${dist}/cli.js`);
-await import(`${dist}/app.js`);
-await import(`${dist}/server.js`);
+await import(`${dist}/cli/main.js`);
 const { default: Database } = await import("better-sqlite3");
 const { readFileSync } = await import("node:fs");
 const db = new Database(file);

@@ -65,8 +65,8 @@ function runOf(ground: string, n: number, agent: ChildProcess | undefined) {
 }
 
 function onlyRead(db: string): void {
-  const { stdout, status } = spawnSync(process.execPath, [FLOOR, DIST, db], { encoding: "utf8" });
-  if (status !== 0 || stdout !== `${CELLS} alive\n`) throw new Error(`the floor said ${stdout}`);
+  const { stdout, stderr, status } = spawnSync(process.execPath, [FLOOR, DIST, db], { encoding: "utf8" });
+  if (status !== 0 || stdout !== `${CELLS} alive\n`) throw new Error(`the floor said ${stdout}${stderr}`);
 }
 
 function timed(act: () => void): number {
