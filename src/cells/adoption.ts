@@ -1,5 +1,5 @@
 import type { RunnerPort, Watched, WatchedRun, WatchedSetup } from "../protocol/runner-port.ts";
-import { isBeingSetUp } from "./cell.ts";
+import { type Cell, isBeingSetUp, type Run } from "./cell.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { Uids } from "./registry/uids.ts";
 
@@ -14,9 +14,12 @@ export interface Started {
  * how many live.
  */
 export async function adopt(runner: RunnerPort, started: Started): Promise<number> {
-  const watched = watchedOn(runner.name, started);
-  const cells = started.registry.list().filter((cell) => cell.runner === runner.name);
-  await runner.sweep(cells.map((cell) => cell.id));
+  const { registry } = started;
+  const cells = new Map(
+    registry.list().flatMap((cell) => (cell.runner === runner.name ? [[cell.id, cell]] : [])),
+  );
+  const watched = watchedOn(registry.openRuns(["admitted", "running"]), (id) => cells.get(id), started);
+  await runner.sweep([...cells.keys()]);
   runner.adopt(watched);
   return watched.runs.length + watched.setups.length;
 }
@@ -27,34 +30,36 @@ export function watchStarted(
   started: Started,
   { cellId, run }: { readonly cellId: string; readonly run: number },
 ): void {
-  const { runs, setups } = watchedOn(runner.name, started);
-  runner.adopt({
-    runs: runs.filter((one) => one.cellId === cellId && one.run === run),
-    setups: setups.filter((one) => one.cell.id === cellId && one.run === run),
-  });
+  const cell = started.registry.mustCell(cellId);
+  if (cell.runner === runner.name)
+    runner.adopt(watchedOn([started.registry.mustRun(cellId, run)], () => cell, started));
 }
 
-function watchedOn(runner: string, started: Started): Watched {
-  return { runs: running(runner, started), setups: settingUp(runner, started) };
+/** What of these runs is to be watched. `cellOf`: a run's cell, where its runner has it. */
+function watchedOn(
+  runs: readonly Run[],
+  cellOf: (id: string) => Cell | undefined,
+  { uids }: Started,
+): Watched {
+  const pairs = runs.flatMap((run) => {
+    const cell = cellOf(run.cellId);
+    return cell === undefined ? [] : [{ run, cell }];
+  });
+  return {
+    runs: pairs.flatMap(({ run, cell }) => running(run, cell)),
+    setups: pairs.flatMap(({ run, cell }) => settingUp(run, cell, uids)),
+  };
 }
 
-function running(runner: string, { registry }: Started): WatchedRun[] {
-  return registry.openRuns(["running"]).flatMap((run) => {
-    if (run.handle === null || run.startedAt === null) return [];
-    const { cellId, n, agent, handle, startedAt } = run;
-    const { runner: where, health, healthSince: since, beat } = registry.mustCell(cellId);
-    if (where !== runner) return [];
-    const before = health === null || since === null ? null : { health, since, beat };
-    return [{ cellId, run: n, agent, handle, startedAt, before }];
-  });
+function running(run: Run, { health, healthSince: since, beat }: Cell): WatchedRun[] {
+  const { cellId, n, agent, handle, startedAt } = run;
+  if (run.state !== "running" || handle === null || startedAt === null) return [];
+  const before = health === null || since === null ? null : { health, since, beat };
+  return [{ cellId, run: n, agent, handle, startedAt, before }];
 }
 
-function settingUp(runner: string, { registry, uids }: Started): WatchedSetup[] {
-  return registry.openRuns(["admitted"]).flatMap((run) => {
-    if (run.setup === null || !isBeingSetUp(run)) return [];
-    const { end: _, handle, ...setup } = run.setup;
-    const { id, repository, runner: where } = registry.mustCell(run.cellId);
-    if (where !== runner) return [];
-    return [{ cell: { id, repository, user: uids.of(id) }, run: run.n, agent: run.agent, setup, handle }];
-  });
+function settingUp(run: Run, { id, repository }: Cell, uids: Uids): WatchedSetup[] {
+  if (run.state !== "admitted" || run.setup === null || !isBeingSetUp(run)) return [];
+  const { end: _, handle, ...setup } = run.setup;
+  return [{ cell: { id, repository, user: uids.of(id) }, run: run.n, agent: run.agent, setup, handle }];
 }

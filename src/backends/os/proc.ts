@@ -25,9 +25,12 @@ const MARKER = "LAZARUS_CELL=";
 const CLOSE_ON_EXEC = 0o2000000;
 const COMMAND_CHARACTERS = 200;
 
-/** The kernel's id of this boot. */
+let boot: string | null = null;
+
+/** The kernel's id of this boot, which no process outlives. */
 export function bootId(): string {
-  return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  boot ??= readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  return boot;
 }
 
 /**

@@ -77,20 +77,23 @@ export function table<C extends Columns>(
   names: Partial<Record<keyof C & string, string>> = {},
 ): Table<C> {
   const keys = Object.keys(columns);
-  const nameOf = (key: string) => names[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  // Once, not with each of thousands of rows.
+  const named = keys.map((key) => [key, names[key] ?? snake(key)] as const);
+  const nameOf = new Map<string, string>(named);
   const shape = z.object(
-    Object.fromEntries(keys.map((key) => [nameOf(key), columns[key]?.shape ?? z.never()])),
+    Object.fromEntries(named.map(([key, name]) => [name, columns[key]?.shape ?? z.never()])),
   );
   return {
     columns,
     read(row) {
       const read = shape.parse(row);
-      return Object.fromEntries(keys.map((key) => [key, read[nameOf(key)]])) as Values<C>;
+      return Object.fromEntries(named.map(([key, name]) => [key, read[name]])) as Values<C>;
     },
     write: (values) =>
       Object.fromEntries(
         Object.entries(values).map(([key, value]) => [
-          nameOf(key),
+          nameOf.get(key) ?? key,
           columns[key]?.write(value as never) ?? null,
         ]),
       ),
