@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { Backend, RunSpec } from "../../src/backends/backend.ts";
 
@@ -11,5 +11,7 @@ const loaded: Record<string, () => Backend> = await import(pathToFileURL(module)
 const make = loaded[factory];
 if (make === undefined) throw new Error(`${module} has no ${factory}`);
 const handle = await make().start(JSON.parse(spec) as RunSpec);
-writeFileSync(out, JSON.stringify(handle));
+// Whole or not at all: whoever sees it kills us.
+writeFileSync(`${out}.new`, JSON.stringify(handle));
+renameSync(`${out}.new`, out);
 setInterval(() => {}, 1_000);
