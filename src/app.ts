@@ -72,7 +72,11 @@ async function compose(
   const { port, heartbeats, agents } = runner;
   const config: Config = { ...given, agents };
   if (willListen === true && config.server.port !== 0) heartbeats.listensAt(addressOf(config.server));
-  const control = await openControl(config, { parts, runner: port, log });
+  const control = await openControl(config, { parts, runner: port, log }).catch(async (error: unknown) => {
+    await port.close();
+    db.close();
+    throw error;
+  });
   return {
     ...control,
     config,

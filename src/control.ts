@@ -136,6 +136,8 @@ export async function openControl(
   const looking = { forge, db, queue, handled, clock, log, isServed: rights.isServed };
   const catchUp = createCatchUp({ ...looking, patterns, pollMs });
   const adopted = await adopt(runner, parts);
+  // All that is written before work begins: where it cannot be, nothing has begun.
+  takeUp(parts);
 
   const reach = createReach({
     clock,
@@ -159,8 +161,6 @@ export async function openControl(
       log.warn({ why: explain(error) }, "not every director could be looked for: bound when first seen");
     });
   };
-  const readiness = createReadiness({ config, forge, reach, clock, log, begin });
-
   const postDeps = { ...deps, db, reports, redact: redactor.redact };
   const runners = new Map([[runner.name, runner]]);
   const handlers = {
@@ -182,6 +182,7 @@ export async function openControl(
     ...failures({ ...postDeps, reach }),
     isElsewhere: jobsElsewhere(runners, registry),
   });
+  const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 
   // Whoever looks at a deadline has looked at the clock just before.
   const lookAtClock = () => noteTick({ ...deps, deadlines, log });
@@ -204,11 +205,6 @@ export async function openControl(
     every(config.pit.scanMs, () => void rounds.look(), again),
     every(HOUR_MS, () => prune(parts), again),
   ];
-  steps.admitWaiting();
-  // A command line elsewhere may have known too little to look through what a run left.
-  for (const cell of registry.list(["active", "idle", "closing"]))
-    if (cell.stuck?.isOver && cell.stuck.job === "collect")
-      registry.transaction(() => steps.advance(cell.id));
   return {
     db,
     queue,
@@ -225,6 +221,15 @@ export async function openControl(
       await queue.close(DRAIN_MS);
     },
   };
+}
+
+/** Gives places to runs in line, and has looked through what runs left. */
+function takeUp({ registry, steps }: Pick<Parts, "registry" | "steps">): void {
+  steps.admitWaiting();
+  // A command line elsewhere may have known too little to look through what a run left.
+  for (const cell of registry.list(["active", "idle", "closing"]))
+    if (cell.stuck?.isOver && cell.stuck.job === "collect")
+      registry.transaction(() => steps.advance(cell.id));
 }
 
 /** Forgets what was done long ago. */
