@@ -11,12 +11,16 @@ export interface WorkLimits {
 /** Long enough for a large repository on a slow disk. */
 export const WORK_MS = 5 * 60_000;
 
+/** Of each process: what no clock ends (a fetch that goes on) computes no longer. */
+const MOST_CPU_HOURS = 4;
+
 /**
  * The shell that lowers its own limits and becomes what `$@` says after them.
  * @see setrlimit(2), RLIMIT_DATA: since Linux 4.7 all private memory that can be written
  */
 export function limitScript(limits: Pick<WorkLimits, "memoryBytes">, command: string): string {
-  return `ulimit -d ${Math.ceil(limits.memoryBytes / 1024)} && exec ${command}`;
+  const others = `{ ulimit -c 0; ulimit -t ${MOST_CPU_HOURS * 60 * 60}; } 2>/dev/null`;
+  return `${others}; ulimit -d ${Math.ceil(limits.memoryBytes / 1024)} && exec ${command}`;
 }
 
 /** A command under limits, as words to spawn. */
@@ -32,6 +36,16 @@ export function saysOutOfMemory(stderr: string): boolean {
   return /out of memory|cannot allocate memory|memory exhausted|malloc failed|unable to create thread/i.test(
     stderr,
   );
+}
+
+/** Whether git says that one of its processes came to the limit of its CPU: SIGXCPU. */
+export function saysOutOfCpu(stderr: string): boolean {
+  return /died of signal 24\b/.test(stderr);
+}
+
+/** What is answered then, once and for all. */
+export function overCpu(doing: string): LazarusError {
+  return new LazarusError("over-limit", `${doing}: it computes for more than ${MOST_CPU_HOURS} hours`);
 }
 
 /** The final answer where work came to its limit: the same work would come to it again. */

@@ -50,6 +50,9 @@ export interface RunnerDeps {
   readonly report: Say;
 }
 
+/** Of what a pull request brings, which is little beside the branches. */
+const FETCH_MS = 15 * 60_000;
+
 /** What the runner's handlers share. */
 export interface Parts extends RunnerDeps {
   readonly git: Git;
@@ -103,7 +106,7 @@ export function createParts(deps: RunnerDeps): Parts {
     redact,
     report,
   });
-  const mirrors = createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git });
+  const mirrors = createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git, mostMs: FETCH_MS });
   return {
     ...deps,
     workLimits,

@@ -32,7 +32,9 @@ export async function servedAssault(backends: readonly On[], cases = SERVED_CASE
     const plays = cases.flatMap((each) => (each.everywhere ? backends : [best]).map((on) => ({ each, on })));
     const played = await playAll(stage, [...new Set(plays.map(({ each, on }) => nameOf(each.agent, on)))]);
     const everything = await shownBy(stage);
-    const spies = new Set(await readdir(join(stage.lazarus.dir, "canary")));
+    const spies = new Set<string>();
+    for (const name of await readdir(join(stage.lazarus.dir, "canary")))
+      if (await spied(stage, name)) spies.add(name);
     const outcomes: Outcome[] = [];
     for (const { each, on } of plays) {
       const at = played.get(nameOf(each.agent, on)) as Played;
@@ -148,7 +150,7 @@ interface Seen {
   readonly at: Played;
   readonly canary: string;
   readonly everything: string;
-  /** Whatever spies had written down before git was run in a tree without care. */
+  /** Files of spies that somebody else than the cell had run, before git was run in a tree without care. */
   readonly spies: ReadonlySet<string>;
 }
 
@@ -161,7 +163,8 @@ async function judge({ proof, agent }: ServedCase, seen: Seen): Promise<Judged> 
   switch (proof.kind) {
     case "spy": {
       const file = `${at.cellId}-${proof.name}`;
-      const ran = seen.spies.has(file) && (await spied(stage, file));
+      // Read before: git without care for one of them may run another one as well.
+      const ran = seen.spies.has(file);
       await runCarelessly(join(cell, "worktree"), proof.git);
       return { got: ran ? "it ran with the bot's rights" : null, isProven: await spied(stage, file) };
     }

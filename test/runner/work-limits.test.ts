@@ -97,7 +97,7 @@ it("makes no cell of a commit that stands for more files than a disk holds, and 
   const cell = rig.spec(bomb.tip, { baseRef: "refs/heads/bomb" });
   await rig.start(cell);
   expect(rig.said("run-refused").map((one) => one.why)).toEqual([
-    `cloning acme/app into cell ${cell.id.slice(0, 8)}: it has more than 1000000 files`,
+    `cloning acme/app into cell ${cell.id.slice(0, 8)}: it has more than 1000000 files and directories`,
   ]);
   expect(existsSync(rig.cellPath(cell))).toBe(false);
 });
@@ -108,6 +108,39 @@ it("makes no cell whose files alone are more than its disk", async () => {
   const big = await rig.commit("big", { "big.txt": "x".repeat(1024 ** 2 + 1) });
   await rig.start(rig.spec(big, { baseRef: "refs/heads/big" }));
   expect(rig.said("run-refused")[0]?.why).toMatch(/its files need more than 1 MB \(limits\.disk\)$/);
+});
+
+/** A commit at a branch of the forge's, whose tree is what `mktree` makes of these lines. */
+async function commitOf(branch: string, tree: string): Promise<string> {
+  const who = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+  const hash = await git(rig.forgeRepository, [...who, "commit-tree", "-m", branch, "-p", base, tree]);
+  await git(rig.forgeRepository, ["update-ref", `refs/heads/${branch}`, hash]);
+  return hash;
+}
+const mktree = (lines: string) =>
+  execFileSync("git", ["-C", rig.forgeRepository, "mktree"], { input: lines, encoding: "utf8" }).trim();
+const blobOf = (text: string) =>
+  execFileSync("git", ["-C", rig.forgeRepository, "hash-object", "-w", "--stdin"], {
+    input: text,
+    encoding: "utf8",
+  }).trim();
+
+it("counts directories too: each takes its place on a disk, whatever lies in it", async () => {
+  const { config } = rig.deps;
+  rig.restart({ config: { ...config, limits: { ...config.limits, diskBytes: 1024 ** 2 } } });
+  let tree = mktree(`100644 blob ${blobOf("")}\tempty\n`);
+  for (let depth = 0; depth < 12; depth++) tree = mktree(`040000 tree ${tree}\td\n`);
+  const wide = Array.from({ length: 100 }, (_, n) => `040000 tree ${tree}\td${n}\n`).join("");
+  const commit = await commitOf("dirs", mktree(wide));
+  await rig.start(rig.spec(commit, { baseRef: "refs/heads/dirs" }));
+  expect(rig.said("run-refused")[0]?.why).toMatch(/its files need more than 1 MB \(limits\.disk\)$/);
+});
+
+it("looks at no name that is longer than any path may be", async () => {
+  const tree = mktree(`100644 blob ${blobOf("x")}\t${"n".repeat(300_000)}\n`);
+  const commit = await commitOf("name", tree);
+  await rig.start(rig.spec(commit, { baseRef: "refs/heads/name" }));
+  expect(rig.said("run-refused")[0]?.why).toMatch(/: it has a path of more than 4096 bytes$/);
 });
 
 it("removes a directory of any number of names", async () => {

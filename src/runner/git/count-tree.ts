@@ -10,8 +10,9 @@ export interface TreePlan {
   readonly commit: string;
   /** For errors: `cloning acme/app into cell 4f1c0b7e`. */
   readonly doing: string;
+  /** Files and directories. */
   readonly mostFiles: number;
-  /** Of all files together, as they lie on disk. */
+  /** Of all of them together, as they lie on disk. */
   readonly mostBytes: number;
   readonly limits: WorkLimits;
 }
@@ -23,7 +24,7 @@ export interface TreePlan {
  */
 export function mustFit(git: Git, plan: TreePlan): Promise<void> {
   const { repository, doing, limits } = plan;
-  const args = ["ls-tree", "-r", "-l", "-z", "--full-tree", plan.commit];
+  const args = ["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", plan.commit];
   const { command, args: words, cwd, env } = git.child({ dir: repository, args });
   return new Promise((resolve, reject) => {
     const child = spawn(command, words, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -57,23 +58,28 @@ export function mustFit(git: Git, plan: TreePlan): Promise<void> {
   });
 }
 
-/** Of the lines `mode type hash size<TAB>path`, each ended by NUL. @see git-ls-tree(1) */
+/** Of the lines `mode type hash size<TAB>path`, each ended by NUL; `-` is no file's. @see git-ls-tree(1) */
 class TreeCount {
   #files = 0;
   #bytes = 0;
   #torn = "";
+  #isTooLong = false;
 
   push(text: string): void {
     const lines = (this.#torn + text).split("\0");
     this.#torn = lines.pop() ?? "";
     for (const line of lines) {
       this.#files++;
-      this.#bytes += onDisk(Number(/^\S+ \S+ \S+ +(\d+)\t/.exec(line)?.[1] ?? 0));
+      const [, type, size] = /^\S+ (\S+) \S+ +(\d+|-)\t/.exec(line) ?? [];
+      this.#bytes += type === "blob" ? onDisk(Number(size)) : BLOCK;
     }
+    // One that has no end would be put together again with each piece.
+    this.#isTooLong ||= [...lines, this.#torn].some((line) => line.length > LONGEST_PATH + BEFORE_PATH);
   }
 
   excess(most: Pick<TreePlan, "mostFiles" | "mostBytes">): string | null {
-    if (this.#files > most.mostFiles) return `it has more than ${most.mostFiles} files`;
+    if (this.#isTooLong) return `it has a path of more than ${LONGEST_PATH} bytes`;
+    if (this.#files > most.mostFiles) return `it has more than ${most.mostFiles} files and directories`;
     if (this.#bytes > most.mostBytes)
       return `its files need more than ${formatSize(most.mostBytes)} (limits.disk)`;
     return null;
@@ -81,6 +87,10 @@ class TreeCount {
 }
 
 const BLOCK = 4_096;
+/** No system call takes a longer one. @see PATH_MAX of linux/limits.h */
+const LONGEST_PATH = 4_096;
+/** Mode, type, hash and size. */
+const BEFORE_PATH = 128;
 
 function onDisk(bytes: number): number {
   return Math.ceil(bytes / BLOCK) * BLOCK;

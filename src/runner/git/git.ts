@@ -4,12 +4,15 @@ import { simpleGit } from "simple-git";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
 import {
   limitScript,
+  overCpu,
   overMemory,
   overOutput,
   overTime,
+  saysOutOfCpu,
   saysOutOfMemory,
   type WorkLimits,
 } from "../confined.ts";
+import { endMarked, MARK } from "./marked.ts";
 import { httpRefusal, movedError, refusalSentence } from "./refusal.ts";
 
 /** Where the bot's git may talk to, and with what. */
@@ -44,13 +47,13 @@ export interface GitCall {
   /** Allows reading a bundle or repository of ours by its path. */
   readonly files?: boolean;
   readonly config?: Readonly<Record<string, string>>;
-  /** Wall clock, where the usual five minutes are too short. */
+  /** Wall clock, where the usual five minutes are too short; a remote call has none unless told so. */
   readonly mostMs?: number;
   /** Answers instead of throwing when git leaves with a code other than 0. */
   readonly tolerant?: boolean;
   /**
-   * Git is ended when it prints more, with the code `TOO_MUCH`: a few bytes of a pack may stand for
-   * gigabytes. Default 64 MB.
+   * Git is ended when it prints more, or complains as much, with the code `TOO_MUCH`: a few bytes of a
+   * pack may stand for gigabytes. Default 64 MB.
    */
   readonly mostBytes?: number;
 }
@@ -111,6 +114,7 @@ export function createGit(options: GitOptions): Git {
   const run = async (call: GitCall): Promise<GitEnd> => {
     const end = await spawnGit({ ...options, limited }, call);
     if (end.code !== 0 && saysOutOfMemory(end.stderr)) throw overMemory(call.doing, options.limits);
+    if (end.code !== 0 && saysOutOfCpu(end.stderr)) throw overCpu(call.doing);
     if (end.code === TOO_MUCH && call.tolerant !== true) throw overOutput(call.doing, mostOf(call));
     if (end.code !== 0 && call.tolerant !== true) throw gitError(options, call, end);
     return end;
@@ -133,14 +137,23 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
   let seen: GitEnd | undefined;
   const [tooMuch, tooLong] = [new AbortController(), new AbortController()];
   const limits = { ...options.limits, mostMs: call.mostMs ?? options.limits.mostMs };
-  const clock = call.remote === true ? undefined : setTimeout(() => tooLong.abort(), limits.mostMs);
+  const isTimed = call.remote !== true || call.mostMs !== undefined;
+  const clock = isTimed ? setTimeout(() => tooLong.abort(), limits.mostMs) : undefined;
+  const mark = crypto.randomUUID();
+  const env = { ...environment(options, call), [MARK]: mark };
+  const ending = AbortSignal.any([
+    ...[tooMuch.signal, tooLong.signal],
+    ...(call.signal === undefined ? [] : [call.signal]),
+  ]);
+  // What git started lives on without it, and holds its output open: nobody would ever be answered.
+  let ended: Promise<unknown> = Promise.resolve();
+  ending.addEventListener("abort", () => {
+    ended = endMarked(mark);
+  });
   const git = simpleGit({
     baseDir: call.dir,
     binary: ["/bin/sh", options.limited],
-    abort: AbortSignal.any([
-      ...[tooMuch.signal, tooLong.signal],
-      ...(call.signal === undefined ? [] : [call.signal]),
-    ]),
+    abort: ending,
     ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
     // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that
     // may be nothing.
@@ -155,7 +168,7 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
     },
     // simple-git refuses these by name because a caller's users might set them; here they are what locks git
     // down.
-    allowEnvironment: Object.keys(environment(options, call)),
+    allowEnvironment: Object.keys(env),
     unsafe: {
       // The path of our own script may hold a blank.
       allowUnsafeCustomBinary: true,
@@ -170,21 +183,24 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
       allowUnsafeTemplateDir: true,
     },
   })
-    .env({ ...environment(options, call) })
+    .env(env)
     // simple-git waits 50 ms more for the output of a program that printed nothing; most of our calls print
     // nothing.
-    .outputHandler((_command, stdout) => {
-      let room = mostOf(call);
-      stdout.on("data", (chunk: Buffer) => {
-        room -= chunk.length;
-        if (room < 0) tooMuch.abort();
-      });
+    .outputHandler((_command, stdout, stderr) => {
+      for (const stream of [stdout, stderr]) {
+        let room = mostOf(call);
+        stream.on("data", (chunk: Buffer) => {
+          room -= chunk.length;
+          if (room < 0) tooMuch.abort();
+        });
+      }
       queueMicrotask(() => stdout.emit("data", Buffer.alloc(0)));
     });
   try {
     const stdout = await git.raw([...call.args]);
     return seen ?? { code: 0, stdout, stderr: "" };
   } catch (error) {
+    await ended;
     call.signal?.throwIfAborted();
     if (tooLong.signal.aborted) throw overTime(call.doing, limits);
     if (tooMuch.signal.aborted) return { code: TOO_MUCH, stdout: "", stderr: "fatal: it printed too much" };

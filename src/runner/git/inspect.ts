@@ -84,9 +84,13 @@ async function secrets(
     span,
     "--",
   ];
+  const child = (words: readonly string[]) =>
+    deps.git.child({ dir: range.repository, args: words, config: UNQUOTED });
+  // No log shows all that a commit holds: other headers, signatures, what comes after a NUL.
+  const whole = [child(["rev-list", span, "--"]), child(["cat-file", `--batch=${mark}%(objectname)`])];
   // A gigabyte of zeros is packed into one megabyte.
-  const git = deps.git.child({ dir: range.repository, args, config: UNQUOTED });
-  const { isWhole, found } = await scanLog({ git, mark, secrets: deps.secrets, mostBytes: MOST_BYTES });
+  const gits = [[child(args)], whole];
+  const { isWhole, found } = await scanLog({ gits, mark, secrets: deps.secrets, mostBytes: MOST_BYTES });
   const sentences = found
     .filter(({ names }) => names.includes(null))
     .map(({ commit }) => `commit ${commit} shows a secret that Lazarus keeps`);

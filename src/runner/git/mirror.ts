@@ -12,6 +12,8 @@ export interface MirrorOptions {
   readonly dir: string;
   readonly forgeUrl: string;
   readonly git: Git;
+  /** How long one fetch of what anybody may have made takes at most. */
+  readonly mostMs: number;
 }
 
 /**
@@ -95,6 +97,8 @@ export function createMirrors(options: MirrorOptions): Mirrors {
   const lent = new Map<string, Promise<void>>();
   const lines = new Map<number, FetchLine>();
   const names = new Map<number, RepositoryRef>();
+  /** Why a ref that is no branch could not be fetched last. */
+  const refused = new Map<string, unknown>();
   const path = (repository: RepositoryRef) => join(options.dir, `${repository.id}.git`);
   const cloneUrl = (repository: RepositoryRef) =>
     `${options.forgeUrl.replace(/\/+$/, "")}/${repository.fullName.split("/").map(encodeURIComponent).join("/")}.git`;
@@ -130,32 +134,31 @@ export function createMirrors(options: MirrorOptions): Mirrors {
     );
   };
 
-  const fetchRefs = async (
+  const fetchOne = async (
     repository: RepositoryRef,
-    refspecs: readonly string[],
-    prune: boolean,
+    refspec: string,
+    how: { readonly flags: readonly string[]; readonly mostMs?: number },
   ): Promise<void> => {
-    const flags = [
-      "fetch",
-      "--progress",
-      "--no-write-fetch-head",
-      "--no-recurse-submodules",
-      ...(prune ? ["--prune"] : []),
-    ];
+    const { flags, ...limits } = how;
+    const words = ["fetch", "--progress", "--no-write-fetch-head", "--no-recurse-submodules", ...flags];
     await options.git({
+      ...limits,
       dir: path(repository),
-      args: [...flags, cloneUrl(repository), ...refspecs],
+      args: [...words, cloneUrl(repository), refspec],
       doing: `fetching ${repository.fullName}`,
       remote: true,
     });
   };
 
   const fetchAll = async (repository: RepositoryRef, refs: ReadonlySet<string>): Promise<void> => {
-    await fetchRefs(repository, ["+refs/heads/*:refs/heads/*"], true);
+    await fetchOne(repository, "+refs/heads/*:refs/heads/*", { flags: ["--prune"] });
     for (const ref of refs) {
-      // A pull request's ref may be gone; that is for the one who asked for it to find out by its commit.
-      await fetchRefs(repository, [`+${ref}:${ref}`], false).catch((error: unknown) => {
+      refused.delete(`${repository.id} ${ref}`);
+      // A pull request's ref may be gone, or too much; that is for the one who asked for it to find out.
+      const how = { flags: [], mostMs: options.mostMs };
+      await fetchOne(repository, `+${ref}:${ref}`, how).catch((error: unknown) => {
         if (isRetryable(error)) throw error;
+        refused.set(`${repository.id} ${ref}`, error);
       });
     }
   };
@@ -190,6 +193,8 @@ export function createMirrors(options: MirrorOptions): Mirrors {
       if (await has(repository, want.commit)) return path(repository);
       await orAborted(line.soon(want.ref, since), signal);
       if (await has(repository, want.commit)) return path(repository);
+      const why = refused.get(`${repository.id} ${want.ref}`);
+      if (why instanceof LazarusError && why.code === "over-limit") throw why;
       throw new LazarusError(
         "git",
         `fetching ${repository.fullName}: the forge no longer sends commit ${want.commit.slice(0, 10)} with ${want.ref}; was it rewritten or deleted?`,

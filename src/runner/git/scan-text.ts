@@ -88,7 +88,7 @@ export interface CommitFound {
 export class LogScan {
   readonly #mark: string;
   readonly #finder: Pick<SecretFinder, "names">;
-  readonly #found: CommitFound[] = [];
+  readonly #found = new Map<string, Set<string | null>>();
   #held = "";
   #isLineStart = true;
   #commit: { hash: string; readonly scan: SecretScan } | null = null;
@@ -115,11 +115,12 @@ export class LogScan {
     this.#held = this.#held.slice(whole);
   }
 
-  /** The commits that show secrets. */
+  /** The commits that show secrets, each once. */
   end(): readonly CommitFound[] {
     this.#take(this.#held);
+    this.#held = "";
     this.#endCommit();
-    return this.#found;
+    return [...this.#found].map(([commit, names]) => ({ commit, names: [...names] }));
   }
 
   #take(text: string): void {
@@ -132,8 +133,11 @@ export class LogScan {
   }
 
   #endCommit(): void {
-    const names = [...(this.#commit?.scan.end() ?? [])];
-    if (this.#commit !== null && names.length > 0) this.#found.push({ commit: this.#commit.hash, names });
+    const names = this.#commit?.scan.end() ?? new Set<string | null>();
+    if (this.#commit !== null && names.size > 0) {
+      const { hash } = this.#commit;
+      this.#found.set(hash, new Set([...(this.#found.get(hash) ?? []), ...names]));
+    }
     this.#commit = null;
   }
 }

@@ -7,9 +7,12 @@ import { SCAN_PROGRAM } from "../programs.ts";
 import type { GitChild } from "./git.ts";
 
 export interface ScanPlan {
-  /** Prints the log that is looked through. */
-  readonly git: GitChild;
-  /** Stands before each commit's hash; nobody could foresee it. */
+  /**
+   * What prints the commits that are looked through, one after the other: each is a git, or several of
+   * which each reads what the one before it prints.
+   */
+  readonly gits: readonly (readonly GitChild[])[];
+  /** Stands before the hash of each commit that is printed; nobody could foresee it. */
   readonly mark: string;
   readonly secrets: readonly KnownSecret[];
   readonly mostBytes: number;

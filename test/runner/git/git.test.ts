@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -40,6 +40,33 @@ it("ends what prints without end, and does not try again", async () => {
   const call = { dir: home, args: ["log"], doing: "reading", mostBytes: 1_000_000 };
   expect(await endless({ ...call, tolerant: true })).toMatchObject({ code: TOO_MUCH, stdout: "" });
   await expect(endless(call)).rejects.toMatchObject({ code: "over-limit", retryable: false });
+});
+
+it("ends what complains without end, and does not try again", async () => {
+  const bin = join(home, "loud");
+  mkdirSync(bin);
+  const script = "#!/bin/sh\nhead -c 20000000 /dev/zero >&2\nexit 1\n";
+  writeFileSync(join(bin, "git"), script, { mode: 0o755 });
+  const path = `${bin}:${process.env.PATH}`;
+  const loud = createGit({ home, path, remote, redact: (text) => text, limits });
+  const call = { dir: home, args: ["fetch"], doing: "taking in", mostBytes: 1_000_000 };
+  expect((await loud({ ...call, tolerant: true })).code).toBe(TOO_MUCH);
+  await expect(loud(call)).rejects.toMatchObject({ code: "over-limit", retryable: false });
+});
+
+it("ends what git started as well, where git takes too long", async () => {
+  const bin = join(home, "parent");
+  const pidFile = join(home, "helper.pid");
+  mkdirSync(bin);
+  const script = `#!/bin/sh\nsleep 1000 &\necho $! >'${pidFile}'\nwait\n`;
+  writeFileSync(join(bin, "git"), script, { mode: 0o755 });
+  const path = `${bin}:${process.env.PATH}`;
+  const brief = { ...limits, mostMs: 3_000 };
+  const parent = createGit({ home, path, remote, redact: (text) => text, limits: brief });
+  const call = { dir: home, args: ["fetch"], doing: "taking in", tolerant: true };
+  await expect(parent(call)).rejects.toMatchObject({ code: "over-limit", retryable: false });
+  const pid = readFileSync(pidFile, "utf8").trim();
+  expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
 });
 
 it("answers code and words of a failure that is tolerated, and throws others", async () => {

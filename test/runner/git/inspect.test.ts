@@ -130,6 +130,11 @@ it("finds nothing in ordinary work", async () => {
   });
 });
 
+/** Prints a commit as git keeps it, and puts what was made of it in its place. */
+const COMMIT_FILE = "echo x >x; git add -A; git commit -qm one; git cat-file commit HEAD";
+const USE_COMMIT =
+  "git update-ref refs/heads/$(git symbolic-ref --short HEAD) $(git hash-object -t commit -w --literally $HOME/c)";
+
 it.each([
   ["in a file", `echo 'token: ${TOKEN}' >leak.txt; git add -A; git commit -qm leak`],
   [
@@ -146,6 +151,18 @@ it.each([
   [
     "in an author's name",
     `echo x >x; git add -A; git -c user.name=x commit -qm name --author='${TOKEN} <a@b.c>'`,
+  ],
+  [
+    "in a header that no log shows",
+    `${COMMIT_FILE} | sed '/^committer/a x-note ${TOKEN}' >$HOME/c; ${USE_COMMIT}`,
+  ],
+  [
+    "in a signature",
+    `${COMMIT_FILE} | sed '/^committer/a gpgsig -----BEGIN PGP SIGNATURE-----\\n ${TOKEN}\\n -----END PGP SIGNATURE-----' >$HOME/c; ${USE_COMMIT}`,
+  ],
+  [
+    "in a message that is said to be in another encoding",
+    `${COMMIT_FILE} | sed '/^committer/a encoding IBM037' >$HOME/c; echo ${TOKEN} >>$HOME/c; ${USE_COMMIT}`,
   ],
   ["in a binary file", `printf '\\000\\001${TOKEN}\\000' >leak.bin; git add -A; git commit -qm binary`],
 ])("never lets a secret go %s", async (_where, script) => {

@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rig.remove());
 
-function openMirrors(): Mirrors {
+function openMirrors(mostMs = 60_000): Mirrors {
   const home = join(rig.root, "empty");
   mkdirSync(home, { recursive: true });
   const remote = { url: rig.server.url, token: TOKEN, caFile: null, proxyEnv: {} };
@@ -30,6 +30,7 @@ function openMirrors(): Mirrors {
     dir: join(rig.data, "mirrors"),
     forgeUrl: rig.server.url,
     git: tool,
+    mostMs,
   });
 }
 
@@ -73,6 +74,30 @@ it("brings the commit of a pull request's ref, and does not mind others that are
   const there = mirrors.provide(repository, { commit: head, ref: "refs/pull/5/head", group: null }, never);
   await expect(gone).rejects.toMatchObject({ code: "git", retryable: false });
   await there;
+});
+
+it("waits for no pull request's ref without end, and says so to who asked", async () => {
+  const mirrors = openMirrors(1_000);
+  const main = await rig.commit("main", { a: "1" });
+  const want = (commit: string, ref: string) =>
+    mirrors.provide(repository, { commit, ref, group: null }, never);
+  await want(main, "refs/heads/main");
+  const head = await rig.commit("side", { a: "2" });
+  await git(rig.forgeRepository, ["update-ref", "refs/pull/5/head", head]);
+  await git(rig.forgeRepository, ["update-ref", "-d", "refs/heads/side"]);
+  let open = () => {};
+  // The branches are sent, and then nothing more.
+  const before = fetches();
+  rig.server.gate = Promise.resolve();
+  const asked = want(head, "refs/pull/5/head");
+  const refused = expect(asked).rejects.toMatchObject({ code: "over-limit", retryable: false });
+  await expect.poll(fetches).toBe(before + 1);
+  rig.server.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  await refused;
+  open();
+  await want(head, "refs/pull/5/head");
 });
 
 it("keeps a base that the forge deleted, and removes the locks of a killed fetch", async () => {
