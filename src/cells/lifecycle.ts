@@ -8,6 +8,7 @@ import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
 import { isEndOfWork, waitsByItself } from "./steps/decide.ts";
 import { dropMessages } from "./steps/give-messages.ts";
+import { laneOf } from "./steps/step-jobs.ts";
 import type { StepDeps, Steps } from "./steps/steps.ts";
 
 export interface LifecycleDeps extends StepDeps {
@@ -171,6 +172,8 @@ export class Lifecycle {
           endedAt: this.#deps.clock.now(),
         });
       }
+      // Nobody waits for what would only be looked through, and may be tried again for hours.
+      if (closing.discard) this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["collect"] }, why);
       if (isEndOfWork(closing))
         this.#deps.queue.end({ lane: `push:${cell.id}`, kinds: ["publish", "push"] }, why);
       dropMessages(this.#deps, cell.id, why);

@@ -349,6 +349,16 @@ describe("close", () => {
     expect(steps()).toContain(kind);
   });
 
+  it("waits for nothing that is to be looked through where it is to be discarded", () => {
+    rig.create();
+    rig.clearJobs();
+    rig.report("run-started", started(ID, 1, now()));
+    rig.report("run-ended", ended(ID, 1, now()));
+    expect(steps()).toEqual(["collect"]);
+    rig.lifecycle.close(rig.cell(), { ...BY_OWNER, discard: true }, "closed by owner");
+    expect(steps()).toEqual(["seal"]);
+  });
+
   it("leaves no word of a trouble that is over", () => {
     rig.idle();
     rig.reports.stuck({

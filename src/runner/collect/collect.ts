@@ -10,17 +10,15 @@ import { broughtBy, emptyTree } from "../git/brought.ts";
 import type { Git } from "../git/git.ts";
 import { inspect } from "../git/inspect.ts";
 import { measure, sinceTheirs } from "../git/measure.ts";
-import type { Quarantine } from "../git/quarantine.ts";
 import { showDiff } from "../git/show-diff.ts";
 import type { KnownSecret } from "../known-secrets.ts";
 import type { Said } from "./collect-script.ts";
 import { readQuestion, readSaid, readSigns } from "./evidence.ts";
 import { type Asked, readAnswers } from "./point-answers.ts";
-import { keepBundle, type TakeOutPlan, takenTip, takeOut } from "./take-out.ts";
+import { keepBundle, type TakeOutDeps, type TakeOutPlan, takenTip, takeOut } from "./take-out.ts";
 
-export interface CollectDeps {
+export interface CollectDeps extends TakeOutDeps {
   readonly git: Git;
-  readonly quarantine: Quarantine;
   readonly maxFileBytes: number;
   readonly redact: (text: string) => string;
   readonly secrets: readonly KnownSecret[];

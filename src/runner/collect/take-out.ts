@@ -1,9 +1,10 @@
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Backend, ChildEnd, Surroundings } from "../../backends/backend.ts";
 import { LazarusError, saysDiskFull, systemCode } from "../../errors.ts";
 import type { Seams } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError } from "../disk/directory.ts";
+import { mayBeFull } from "../disk/full-disk.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Quarantine } from "../git/quarantine.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
@@ -21,8 +22,10 @@ export interface TakeOutPlan {
   readonly seams: Seams;
 }
 
-interface TakeOutDeps {
+export interface TakeOutDeps {
   readonly quarantine: Quarantine;
+  /** Below which no run starts. */
+  readonly freeBytes: number;
 }
 
 const CHILD_MS = 60_000;
@@ -101,7 +104,8 @@ async function runCollectScript(
     timeoutMs: CHILD_MS,
     stderrBytes: 64 * 1024,
   });
-  if (end.code !== 0 && saysDiskFull(end.stderr)) {
+  const places = [dirname(stdoutPath), surroundings.dirs.worktree];
+  if (end.code !== 0 && saysDiskFull(end.stderr) && (await mayBeFull(places, deps.freeBytes))) {
     throw new LazarusError(
       "disk-full",
       `taking the work out of cell ${surroundings.cellId}: no space left on the device`,

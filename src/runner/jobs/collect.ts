@@ -48,9 +48,14 @@ export async function collectRun(
     isKnown: agent?.preset != null,
     asked: job.payload.asked,
   };
-  const { publish } = parts.config;
-  const secrets = namedSecrets(parts.config);
-  const deps = { ...parts, maxFileBytes: publish.maxFileBytes, secrets, protected: publish.protected };
+  const { publish, limits } = parts.config;
+  const deps = {
+    ...parts,
+    freeBytes: limits.freeBytes,
+    maxFileBytes: publish.maxFileBytes,
+    secrets: namedSecrets(parts.config),
+    protected: publish.protected,
+  };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
   const harvest = withMarks(changed.length === 0 ? found.harvest : withHeld(found.harvest, changed), parts);
   const answers = job.payload.asked === null ? {} : { answers: [...found.answers] };

@@ -68,6 +68,7 @@ async function bundlePlan(parts: Parts, job: RunnerJob<"seal">, signal: AbortSig
     mirror: cell.mirror,
     child: mayAsk ? child() : null,
     scratchPath: await parts.quarantine.prepare(sealingOf(cellId)),
+    freeBytes: parts.config.limits.freeBytes,
     signal,
   };
 }

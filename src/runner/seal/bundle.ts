@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Backend, Surroundings } from "../../backends/backend.ts";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
 import { COLLECTED } from "../disk/directory.ts";
+import { mayBeFull } from "../disk/full-disk.ts";
 import { below } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { SEAL_SCRIPT, whyNoBundle } from "./bundle-script.ts";
@@ -17,6 +19,8 @@ export interface BundlePlan {
   readonly child: { readonly backend: Backend; readonly surroundings: Surroundings } | null;
   /** Where the child's bundle is put: outside the cell; nothing lies there. */
   readonly scratchPath: string;
+  /** Below which no run starts. */
+  readonly freeBytes: number;
   readonly signal: AbortSignal;
 }
 
@@ -63,6 +67,7 @@ async function askChild({
   baseCommit,
   mirror,
   cellId,
+  freeBytes,
 }: BundlePlan): Promise<string | null> {
   if (child === null) return "its repository was not asked";
   const end = await child.backend.runToEnd({
@@ -72,7 +77,8 @@ async function askChild({
     timeoutMs: CHILD_MS,
     stderrBytes: 64 * 1024,
   });
-  if (saysDiskFull(end.stderr))
+  const places = [dirname(scratchPath), child.surroundings.dirs.worktree];
+  if (saysDiskFull(end.stderr) && (await mayBeFull(places, freeBytes)))
     throw new LazarusError("disk-full", `sealing cell ${cellId}: no space left on the device`, {
       retryable: true,
     });

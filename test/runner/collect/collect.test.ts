@@ -192,6 +192,10 @@ const clean = () => rig.inWorktree(cell, "git status --porcelain");
 const subjects = (what = "HEAD") =>
   rig.inWorktree(cell, `git log --format=%s ${base}..${what}`).trim().split("\n");
 
+/** What git then says in the words of a disk that is full. */
+const FULL =
+  "git config core.repositoryFormatVersion 1; git config extensions.objectFormat 'No space left on device'";
+
 describe("what the next run finds", () => {
   it("is a tree with nothing uncommitted, on the cell's branch, by the agent's own name", async () => {
     rig.inWorktree(cell, "echo x >a.txt; echo y >new.txt; git add new.txt; mkdir d; echo z >d/z; rm b.txt");
@@ -253,6 +257,14 @@ describe("what the next run finds", () => {
     const harvest = await rig.collect(cell);
     expect(harvest).toMatchObject({ salvaged: null, hadUncommitted: true, commitCount: 1, files: 2 });
     expect(clean()).toBe("");
+  });
+
+  it("is what can be had where the cell's own git claims that the disk is full", async () => {
+    rig.inWorktree(cell, `echo kept >new.txt; ${FULL}`);
+    expect(await rig.collect(cell)).toMatchObject({
+      salvaged: expect.stringContaining(".git was unusable"),
+      files: 1,
+    });
   });
 
   it.each(REPLACED)("is a repository that can be used, where .git was %s", async (what, script) => {

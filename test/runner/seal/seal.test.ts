@@ -143,6 +143,15 @@ it("bundles what the last run made where the cell's own repository cannot be use
   expect(bundleOf()).toEqual({ of: "last run", why: ".git was unusable (it is a link)" });
 });
 
+it("does not believe the cell's own git that the disk is full", async () => {
+  rig.inWorktree(
+    cell,
+    "git config core.repositoryFormatVersion 1; git config extensions.objectFormat 'No space left on device'",
+  );
+  await seal();
+  expect(bundleOf()).toMatchObject({ of: "base", why: expect.stringContaining(".git was unusable") });
+});
+
 it("runs nothing of the cell's with our rights when it bundles", async () => {
   const mark = join(rig.root, "ran");
   rig.inWorktree(

@@ -1,0 +1,23 @@
+import { statfs } from "node:fs/promises";
+
+/** What failed for want of room gives some of it back when it ends. */
+const LITTLE_BYTES = 256 * 1024 ** 2;
+const FEW_FILES = 1_000;
+
+/**
+ * Whether there is so little room at one of these places that somebody may have come to its end. A child that
+ * works on what an agent made may say so of any disk, and would be tried again for hours.
+ * @param freeBytes below which no run starts
+ */
+export async function mayBeFull(places: readonly string[], freeBytes: number): Promise<boolean> {
+  for (const place of places) {
+    const room = await statfs(place).catch(() => null);
+    // What is gone is not full.
+    if (room === null) continue;
+    const { bavail, bsize, files, ffree } = room;
+    if (bavail * bsize < Math.max(LITTLE_BYTES, freeBytes)) return true;
+    // Some file systems count no files.
+    if (files > 0 && ffree < FEW_FILES) return true;
+  }
+  return false;
+}
