@@ -15,7 +15,7 @@ export function isGlob(pattern: string): boolean {
 /**
  * Reads patterns as lines of `.gitignore` are read: `*` and `?` stay within a name, `**` is any number of
  * directories, a pattern without a slash before its end is meant at any depth, and a directory covers all
- * below it. Names compare without case, since some disks do. What is no pattern is left out.
+ * below it. Names compare as the least exact disk compares them. What is no pattern is left out.
  */
 export function readGlobs(patterns: readonly string[]): (path: string) => Standing {
   const globs = patterns.flatMap((pattern) => {
@@ -23,7 +23,7 @@ export function readGlobs(patterns: readonly string[]): (path: string) => Standi
     return parts === null ? [] : [parts];
   });
   return (path) => {
-    const names = namesOf(path);
+    const names = namesOf(path).map(onAnyDisk);
     let standing: Standing = null;
     for (const parts of globs) {
       const one = standingOf(parts, names);
@@ -48,6 +48,16 @@ function partsOf(pattern: string): readonly Part[] | null {
   // All below a directory is what the directory covers by itself.
   while (parts.at(-1) === "**") parts.pop();
   return parts.map((text) => ({ text, isPlain: !/[*?]/.test(text) }));
+}
+
+/**
+ * A name as the least exact disk takes it: some leave out what nobody sees, and dots and blanks at the end,
+ * or take letters for others that look alike.
+ */
+function onAnyDisk(name: string): string {
+  if (/^[\x21-\x7e]*[^. ]$/.test(name)) return name;
+  const seen = name.normalize("NFKC").replace(/\p{Default_Ignorable_Code_Point}/gu, "");
+  return seen.toLowerCase().replace(/[. ]+$/, "");
 }
 
 function namesOf(path: string): string[] {

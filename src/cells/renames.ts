@@ -10,7 +10,7 @@ import type { Steps } from "./steps/steps.ts";
 export interface RenameDeps {
   readonly db: Db;
   readonly registry: Pick<Registry, "cell" | "remember">;
-  readonly steps: Pick<Steps, "card" | "retryPush">;
+  readonly steps: Pick<Steps, "card" | "mark" | "retryPush">;
   readonly clock: Clock;
   readonly log: Pick<Log, "info" | "warn">;
 }
@@ -43,7 +43,9 @@ export function createRenames(deps: RenameDeps): Renames {
       // Rows of other states are read as moves: when it was archived, when it was given up.
       if (state === "active" || state === "idle")
         registry.remember(id, { at: clock.now(), from: state, to: state, who: "lazarus", why });
-      if (state !== "destroyed") steps.card(id);
+      if (state === "destroyed") continue;
+      steps.mark(id);
+      steps.card(id);
     }
     log.info({ repository: repository.fullName, id: repository.id, was: from }, "repository has a new name");
   };

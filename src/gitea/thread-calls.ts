@@ -125,7 +125,9 @@ const COMMAND = /^ {0,3}\/lazarus(?=\s|$)/im;
 export function shortened<T extends { readonly body: string }>(one: T): T {
   if (one.body.length <= LONGEST) return one;
   const rest = COMMAND.test(one.body.slice(LONGEST)) ? "\n/lazarus\n" : "";
-  return { ...one, body: `${one.body.slice(0, LONGEST)}${rest}`, isCut: true };
+  // Copied: a part of a text keeps all of it in memory.
+  const kept = Buffer.from(one.body.slice(0, LONGEST), "utf8").toString("utf8");
+  return { ...one, body: `${kept}${rest}`, isCut: true };
 }
 
 export function byId(a: { id: number }, b: { id: number }): number {

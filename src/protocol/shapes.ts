@@ -101,6 +101,9 @@ export type GivenPrompt = z.infer<typeof givenPrompt>;
 /** What `meta/mission.json` says; written by the runner after every move. */
 export const mission = z.object({
   status: z.string(),
+  /** Both change with the name of the repository; jobs of earlier versions do not tell them. */
+  target: z.string().optional(),
+  issue_url: z.string().optional(),
   members: cellSpec.shape.members,
   history: z.array(
     z.object({

@@ -1,4 +1,4 @@
-import type { Parsed } from "../commands/parsing/parse.ts";
+import { lineAt, type Parsed } from "../commands/parsing/parse.ts";
 import { replyJob } from "../commands/posting/answer.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Sentence } from "../commands/words/sentence.ts";
@@ -60,7 +60,7 @@ function wordsOf({ line, isCommand }: Mention): Sentence {
 }
 
 function lineOf(text: string, parsed: Parsed): string {
-  const line = (text.split(/\r\n|\r|\n/)[parsed.line - 1] ?? "").trim();
+  const line = lineAt(text, parsed.line).trim();
   return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)} …` : line;
 }
 

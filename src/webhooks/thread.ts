@@ -171,8 +171,10 @@ function graceOf(entry: Entry, reading: Reading, deps: ThreadDeps): number {
   if (now === null || entry.source !== "comment" || entry.author.id === reading.botId) return 0;
   const ageMs = now - entry.createdAt;
   if (ageMs < -MOST_SKEW_MS || ageMs >= DELIVERY_GRACE_MS) return 0;
-  if (reading.delivered[String(entry.id)] !== undefined || deps.parse(entry.body).length === 0) return 0;
-  return deps.handled.isMarked(reading.repository.id, "comment", entry.id) ? 0 : DELIVERY_GRACE_MS - ageMs;
+  if (reading.delivered[String(entry.id)] !== undefined) return 0;
+  // Asked last: reading a text takes longest.
+  const isRead = deps.handled.isMarked(reading.repository.id, "comment", entry.id);
+  return isRead || deps.parse(entry.body).length === 0 ? 0 : DELIVERY_GRACE_MS - ageMs;
 }
 
 /**

@@ -52,6 +52,8 @@ export function seamsOf(runs: readonly Pick<Run, "people">[]): Seams {
 export function missionOf(cell: Cell, registry: Pick<Registry, "members" | "history">): MissionUpdate {
   return {
     status: cell.state,
+    target: targetOf(cell),
+    issue_url: cell.issueUrl,
     members: registry.members(cell.id),
     history: registry
       .history(cell.id)

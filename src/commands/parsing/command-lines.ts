@@ -8,7 +8,7 @@ const COMMAND = /^( {0,3})\/lazarus(?=\s|$)/i;
 const MARK = /\u{E000}(\d+)\u{E001}/gu;
 const RESERVED = /[\u{E000}\u{E001}]/gu;
 /** What is shown as code or as somebody else's words, or not at all, although Markdown in it is read. */
-const TAGS = /<(\/?)(pre|code|blockquote|script|style|textarea|template|samp|kbd|tt|xmp|q)\b[^>]*>/gi;
+const TAGS = /<(\/?)(pre|code|blockquote|script|style|textarea|template|samp|kbd|tt|xmp|q)\b/gi;
 
 /** As Gitea and Forgejo read comments: CommonMark with tables and HTML. */
 const reader = new MarkdownIt({ html: true });
@@ -74,7 +74,14 @@ class HiddenByTags {
   readonly #open = new Map<string, number>();
 
   read(html: string): void {
-    for (const [, slash, name = ""] of html.matchAll(TAGS)) {
+    let end = 0;
+    for (const { index, 1: slash, 2: name = "" } of html.matchAll(TAGS)) {
+      // Within the one before.
+      if (index < end) continue;
+      // Looked for here: an expression would look through the rest for each tag that has no end.
+      const close = html.indexOf(">", index);
+      if (close < 0) return;
+      end = close;
       const tag = name.toLowerCase();
       const count = (this.#open.get(tag) ?? 0) + (slash === "/" ? -1 : 1);
       if (count > 0) this.#open.set(tag, count);

@@ -71,9 +71,34 @@ export function parseCommands(text: string, grammar: readonly VerbGrammar[]): Pa
 function tooMuch(text: string): Parsed[] {
   const at = text.search(/^ {0,3}\/lazarus(?=\s|$)/im);
   if (at < 0) return [];
-  const line = text.slice(0, at).split(/\r\n|\r|\n/).length;
+  const line = lineNumberAt(text, at);
   return [{ kind: "problem", line, problem: { code: "too-much-text", typed: "/lazarus", hint: null } }];
 }
+
+/** The number of the line, from 1, that a place of a text lies in. There may be millions: no list is made. */
+function lineNumberAt(text: string, at: number): number {
+  let number = 1;
+  for (let end = endOfLine(text, 0); end <= at; end = endOfLine(text, end)) number++;
+  return number;
+}
+
+/** The text of a line, by its number from 1; empty where there are fewer. */
+export function lineAt(text: string, number: number): string {
+  let begin = 0;
+  for (let n = 1; n < number && begin < text.length; n++) begin = endOfLine(text, begin);
+  return text.slice(begin, endOfLine(text, begin)).replace(/[\r\n]+$/, "");
+}
+
+/** Where the line that holds a place ends, with its line break. */
+function endOfLine(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === LF || (code === CR && text.charCodeAt(at + 1) !== LF)) return at + 1;
+  }
+  return text.length;
+}
+
+const [LF, CR] = [0x0a, 0x0d];
 
 /** The words of a line as a shell would split it, without expansions. */
 export function splitWords(line: string): { readonly words: string[] } | { readonly problem: Problem } {

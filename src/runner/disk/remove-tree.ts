@@ -24,6 +24,8 @@ const MAX_DEPTH = 64;
 interface Walk {
   readonly top: FileHandle;
   readonly device: number;
+  /** In the names of what is moved: nobody could foresee it, and put something in its way. */
+  readonly mark: string;
   moved: number;
 }
 
@@ -49,7 +51,7 @@ export async function removeTree(root: string, name: string): Promise<void> {
   try {
     const top = await openWritable(Buffer.from(path), stat.dev);
     try {
-      await empty(top, 0, { top, device: stat.dev, moved: 0 });
+      await empty(top, 0, { top, device: stat.dev, mark: crypto.randomUUID(), moved: 0 });
     } finally {
       await top.close();
     }
@@ -85,7 +87,7 @@ async function remove(
   const child = await openWritable(path, walk.device);
   try {
     if (depth >= MAX_DEPTH) {
-      return await rename(path, `/proc/self/fd/${walk.top.fd}/.deep-${process.pid}-${++walk.moved}`);
+      return await rename(path, `/proc/self/fd/${walk.top.fd}/.deep-${walk.mark}-${++walk.moved}`);
     }
     await empty(child, depth + 1, walk);
   } finally {

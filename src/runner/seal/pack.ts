@@ -63,7 +63,8 @@ export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Pac
         told.entries++;
         missing.delete(member.path.toString("latin1"));
         told.unpackedBytes += member.stored;
-        if (member.type === "other") told.leftOut.push(readable(member.path));
+        const isNamed = member.type === "other" && told.leftOut.length < MOST_LEFT_OUT;
+        if (isNamed) told.leftOut.push(readable(member.path));
         const mode = modeBefore(plan.modes, member.path.toString("latin1"), member);
         await list.write(Buffer.from(`${await describeMember({ ...member, mode })}\n`));
       }

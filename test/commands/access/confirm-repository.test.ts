@@ -60,6 +60,10 @@ describe("a repository with a new name that is served", () => {
       to: "idle",
       why: "acme/app is called acme/renamed now",
     });
+    expect(rig.payloads("mark").at(-1)).toMatchObject({
+      cellId: id,
+      mission: { target: "acme/renamed#1", issue_url: `${rig.standIn.url}/acme/renamed/issues/1` },
+    });
   });
 
   it("is taken over where it was given to another owner who is served", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseCommands, splitWords, type VerbGrammar } from "../../../src/commands/parsing/parse.ts";
+import { typedLines } from "../../../src/commands/parsing/command-lines.ts";
+import { lineAt, parseCommands, splitWords, type VerbGrammar } from "../../../src/commands/parsing/parse.ts";
 import { growth } from "../../fakes/growth.ts";
 
 const GRAMMAR: readonly VerbGrammar[] = [
@@ -212,6 +213,23 @@ describe("hostile text", () => {
     "\ud800",
     "# ",
   ];
+
+  test("is read to its end, however many tags in it have none", () => {
+    const lines = ["<div>", "<pre ".repeat(200_000), "", "/lazarus help"];
+    expect(typedLines(lines)).toEqual([3]);
+    expect(typedLines(["<div>", '<pre title="<code>">', "", "/lazarus help"])).toEqual([]);
+  });
+
+  test("has its lines counted as its readers count them, also where it is too long to be read", () => {
+    const ends = ["\n", "\r", "\r\n", "a", ""];
+    for (let n = 0; n < 5 ** 5; n++) {
+      const text = Array.from({ length: 5 }, (_, at) => ends[Math.floor(n / 5 ** at) % 5]).join("");
+      const lines = text.split(/\r\n|\r|\n/);
+      expect(lines.map((_, at) => lineAt(text, at + 1))).toEqual(lines);
+    }
+    const text = `${"\r\n\n\r".repeat(30_000)}/lazarus help`;
+    expect(parse(text)).toMatchObject([{ kind: "problem", line: 90_001 }]);
+  });
 
   test("is parsed without a throw, whatever it is, and never gives more than eleven answers", () => {
     let seed = 20_26;

@@ -245,6 +245,16 @@ it("deletes a tree that is deeper than descriptors last", async () => {
   expect(existsSync(top)).toBe(false);
 });
 
+it("deletes a deep tree where something lies in its way", async () => {
+  const top = rig.cellPath(cell, "worktree");
+  for (const name of Array.from({ length: 40 }, (_, n) => `nest${n}`))
+    mkdirSync(join(top, name, ...Array.from({ length: 80 }, () => "d")), { recursive: true });
+  for (let n = 1; n <= 40; n++)
+    mkdirSync(join(top, `.deep-${process.pid}-${n}`, "in", "the", "way"), { recursive: true });
+  await removeTree(rig.cellPath(cell), "worktree");
+  expect(existsSync(top)).toBe(false);
+});
+
 it("sees what is mounted below a directory", async () => {
   expect(await mountsBelow("/proc/self")).toEqual([]);
   expect(await mountsBelow("/proc")).toContain("/proc");
