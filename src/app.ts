@@ -32,6 +32,8 @@ export interface App extends Omit<Control, "drain"> {
 export interface OpenOptions {
   readonly log: Log;
   readonly adapters?: Adapters;
+  /** Of `log`: what is learned on the way is hidden there as well. */
+  readonly redactor?: Redactor;
   /** Whether `listen` follows at once: what is started before then is told the address already. */
   readonly willListen?: boolean;
 }
@@ -60,13 +62,13 @@ export async function openApp(config: Config, options: OpenOptions): Promise<App
 
 async function compose(
   given: Config,
-  { log, adapters = {}, lock, willListen }: OpenOptions & { readonly lock: Lock },
+  { log, adapters = {}, lock, willListen, redactor: own }: OpenOptions & { readonly lock: Lock },
 ): Promise<App> {
-  const parts = openParts(given, { ...adapters, log });
+  const parts = openParts(given, { ...adapters, log, ...(own === undefined ? {} : { redactor: own }) });
   const { clock, redactor, queue, db } = parts;
   const { redact } = redactor;
   const runner = await openRunner(given, {
-    ...{ name: LOCAL_RUNNER, clock, log, redact, backends: adapters.backends },
+    ...{ name: LOCAL_RUNNER, clock, log, redact, learn: redactor.add, backends: adapters.backends },
     report: (report) => void queue.put(reportJob(report)),
   });
   const { port, heartbeats, agents } = runner;

@@ -36,7 +36,7 @@ import type { RunnerPort } from "./protocol/runner-port.ts";
 import { createLocalQueue } from "./queue/local.ts";
 import type { Queue } from "./queue/queue.ts";
 import { createReadiness } from "./readiness.ts";
-import { createRedactor } from "./redact.ts";
+import { createRedactor, type Redactor } from "./redact.ts";
 import { type Db, openDb } from "./store/db.ts";
 import { createCatchUp } from "./webhooks/catchup.ts";
 import { parseText } from "./webhooks/read-text.ts";
@@ -73,6 +73,7 @@ export interface Control {
 
 export interface PartsOptions {
   readonly log: Log;
+  readonly redactor?: Redactor;
   readonly clock?: Clock;
   readonly forge?: (made: Forge) => Forge;
 }
@@ -81,7 +82,7 @@ export type Parts = ReturnType<typeof openParts>;
 /** The parts that a verb needs, without anything being at work: for command lines that only read. */
 export function openParts(config: Config, options: PartsOptions) {
   const clock = options.clock ?? systemClock;
-  const redactor = createRedactor(config.secrets);
+  const redactor = options.redactor ?? createRedactor(config.secrets);
   const db = openDb(join(config.dataDir, REGISTRY));
   const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
   const registry = new Registry(db, clock);

@@ -16,6 +16,8 @@ export interface RunnerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly redact: (text: string) => string;
+  /** One more secret that `redact` is to hide. */
+  readonly learn: (secret: string) => void;
   /** Takes what the runner sees by itself. */
   readonly report: (report: AnyReport) => void;
   /** What a test puts in place of the real backends. */

@@ -57,8 +57,8 @@ function load(needs: readonly Need[]): Config {
   });
 }
 
-function makeLog(config: Config) {
-  return createLog({ verbose: globals().verbose === true, redact: createRedactor(config.secrets).redact });
+function makeLog(config: Config, { redact } = createRedactor(config.secrets)) {
+  return createLog({ verbose: globals().verbose === true, redact });
 }
 
 /** Aborted by Ctrl-C. */
@@ -78,10 +78,11 @@ program
   .addHelpText("after", "\nExamples:\n  lazarus serve\n  lazarus --config /etc/lazarus/lazarus.yaml serve")
   .action(async () => {
     const config = load(["server", "forge", "agents"]);
-    const log = makeLog(config);
+    const redactor = createRedactor(config.secrets);
+    const log = makeLog(config, redactor);
     const manager = createNotifier({ env: readEnvironment(), pid: process.pid, clock: systemClock, log });
     for (const notice of config.notices) log.warn({}, notice);
-    const app = await openApp(config, { log, willListen: true });
+    const app = await openApp(config, { log, redactor, willListen: true });
     const server = await listen(app).catch(async (error: unknown) => {
       await app.stop();
       throw error;

@@ -5,6 +5,7 @@ import { BACKENDS, type Backend, type BackendName, type Handle } from "../backen
 import type { CellGroups } from "../backends/os/groups/cell-groups.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
+import { secretsOfHome } from "../config/home-secrets.ts";
 import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { WORK_MS, type WorkLimits } from "./confined.ts";
@@ -41,6 +42,8 @@ export interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly redact: (text: string) => string;
+  /** One more secret, which is hidden from now on. */
+  readonly learn: (secret: string) => void;
   /** Where agents send heartbeats to, and what with. */
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf" | "markOf">;
   /**
@@ -64,6 +67,10 @@ export interface Parts extends RunnerDeps {
   readonly watch: Watch;
   readonly setups: SetupWatch;
   readonly gates: Gates;
+  /** Secrets that are known since the start. */
+  readonly learned: ReadonlySet<string>;
+  /** To be called before and after a template becomes a home: it may have changed since it was read. */
+  learnHome(template: string | null): void;
   cellDir(cellId: string): string;
 }
 
@@ -106,6 +113,14 @@ export function createParts(deps: RunnerDeps): Parts {
     redact,
     report,
   });
+  const learned = new Set<string>();
+  const learnHome = (template: string | null) => {
+    for (const secret of secretsOfHome(template)) {
+      if (config.secrets.includes(secret) || learned.has(secret)) continue;
+      learned.add(secret);
+      deps.learn(secret);
+    }
+  };
   const mirrors = createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git, mostMs: FETCH_MS });
   return {
     ...deps,
@@ -113,6 +128,8 @@ export function createParts(deps: RunnerDeps): Parts {
     git,
     gitHome,
     cellDir,
+    learned,
+    learnHome,
     watch,
     setups: new SetupWatch({ ...deps, cellDir, gates, mirrors }),
     gates,

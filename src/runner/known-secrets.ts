@@ -42,12 +42,16 @@ export function unknownSecrets(
   return { missing: [...missing].sort(), changed: [...changed].sort() };
 }
 
-/** Every secret, once for each name that it has; null: it has none, and nobody can let it go. */
-export function namedSecrets({
-  secrets,
-  envSecrets,
-}: Pick<Config, "secrets" | "envSecrets">): readonly KnownSecret[] {
-  const unnamed = secrets.filter((value) => !envSecrets.some((one) => one.value === value));
+/**
+ * Every secret, once for each name that it has; null: it has none, and nobody can let it go. `learned`: those
+ * that are known since the start.
+ */
+export function namedSecrets(
+  { secrets, envSecrets }: Pick<Config, "secrets" | "envSecrets">,
+  learned: ReadonlySet<string> = new Set(),
+): readonly KnownSecret[] {
+  const known = secrets.filter((value) => !envSecrets.some((one) => one.value === value));
+  const unnamed = [...known, ...learned];
   return [...unnamed.map((value) => ({ name: null, value })), ...envSecrets];
 }
 

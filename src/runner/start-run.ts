@@ -25,7 +25,7 @@ import { promptText } from "./prompt.ts";
 import { type SetupPlan, setupPlanOf } from "./setup/setup-plan.ts";
 import { SETUP_HOME, startSetup } from "./setup/start-setup.ts";
 
-export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDir"> {
+export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDir" | "learnHome"> {
   readonly gates: Gates;
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
 }
@@ -80,6 +80,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     );
   }
   await ensureBrief(paths, cell.brief);
+  deps.learnHome(agent.homeTemplate);
   await ensureHome(paths, {
     agent: agent.name,
     template: agent.homeTemplate,
@@ -87,6 +88,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     files: wanted.files.map(({ path, fill }) => ({ path, fill: (text) => fill(text, wanted.spec.env) })),
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
+  deps.learnHome(agent.homeTemplate);
   const setup = await dueSetup(deps, plan.payload, signal);
   if (setup !== null) {
     signal.throwIfAborted();

@@ -104,6 +104,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
   let jobs = 0;
   let users = 0;
 
+  const redactor = createRedactor([TOKEN]);
   const deps = (): RunnerDeps => ({
     name: "local",
     config: {
@@ -147,7 +148,8 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     groups: noGroups(),
     clock: systemClock,
     log: silentLog,
-    redact: createRedactor([TOKEN]).redact,
+    redact: redactor.redact,
+    learn: redactor.add,
     heartbeats,
     report: take,
   });

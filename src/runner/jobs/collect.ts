@@ -53,7 +53,7 @@ export async function collectRun(
     ...parts,
     freeBytes: limits.freeBytes,
     maxFileBytes: publish.maxFileBytes,
-    secrets: namedSecrets(parts.config),
+    secrets: namedSecrets(parts.config, parts.learned),
     protected: publish.protected,
   };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));

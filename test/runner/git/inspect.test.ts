@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { CellSpec } from "../../../src/protocol/shapes.ts";
 import { createRedactor } from "../../../src/redact.ts";
@@ -196,6 +198,22 @@ it("holds back what is more than can be looked through, and what is said at too 
     changed: true,
     heldBack: ["measuring what a cell made: there is more than 8 MB of it to look through"],
   });
+});
+
+it("knows what a home's template brings to log in with, also where it changed since the start", async () => {
+  const template = join(rig.root, "template");
+  mkdirSync(template);
+  const credentials = (token: string) =>
+    writeFileSync(join(template, ".credentials.json"), JSON.stringify({ accessToken: token }));
+  credentials("the-first-one-4711-0815");
+  const show = "cat $HOME/.credentials.json; cp $HOME/.credentials.json x; git add x; git commit -qm x";
+  rig.agent(show, { homeTemplate: template });
+  rig.restart();
+  credentials("a-later-one-9812-3371");
+  await rig.runToEnd(cell);
+  const harvest = await rig.collect(cell);
+  expect(harvest.forbidden).toEqual([expect.stringMatching(/shows a secret that Lazarus keeps/)]);
+  expect(harvest.logTail).toContain('{"accessToken":"[redacted]"}');
 });
 
 it("names the variable whose value a commit shows, and no value", async () => {
