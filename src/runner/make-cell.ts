@@ -15,7 +15,8 @@ import {
   writeHeartbeat,
   writeJson,
 } from "./disk/directory.ts";
-import { giveAway, lendCell } from "./disk/owner.ts";
+import { mayBeFull } from "./disk/full-disk.ts";
+import { giveAway, lendCell, lendPassage } from "./disk/owner.ts";
 import { removeTree } from "./disk/remove-tree.ts";
 import { mustFit } from "./git/count-tree.ts";
 import type { Git } from "./git/git.ts";
@@ -63,11 +64,11 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
   try {
     await removeTree(deps.missionsDir, `.new-${cell.id}`);
     await makeScaffold(fresh);
-    await clone(deps, { cell, mirror, worktree: fresh.worktree }, signal);
+    await clone(deps, { cell, mirror, fresh }, signal);
     await writeContract(deps, plan, fresh);
     if (cell.user !== null) {
-      const { worktree, home, artifacts } = fresh;
-      await giveAway([worktree, home, artifacts], { user: cell.user, path: deps.childPath });
+      const { home, artifacts } = fresh;
+      await giveAway([home, artifacts], { user: cell.user, path: deps.childPath });
       await lendCell(fresh, cell.user);
     }
     signal.throwIfAborted();
@@ -95,15 +96,17 @@ const MOST_FILES = 1_000_000;
 const CHECKOUT_MS = 60 * 60_000;
 
 /**
- * A clone of its own that borrows the mirror's objects. Nobody but us has been in it yet: it is the last time
- * that git runs there with our rights.
+ * A clone of its own that borrows the mirror's objects. Its files are written with the rights of the cell's
+ * user, where it has one.
  */
 async function clone(
   deps: WorkspaceDeps,
-  what: { readonly cell: CellSpec; readonly mirror: string; readonly worktree: string },
+  what: { readonly cell: CellSpec; readonly mirror: string; readonly fresh: CellPaths },
   signal: AbortSignal,
 ): Promise<void> {
-  const { cell, mirror, worktree } = what;
+  const { cell, mirror, fresh } = what;
+  const { user } = cell;
+  const { worktree } = fresh;
   const doing = `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`;
   const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, worktree];
   await deps.git({ dir: deps.missionsDir, args: cloning, doing, signal, files: true });
@@ -112,14 +115,22 @@ async function clone(
   await mustFit(deps.git, { ...tree, doing, limits });
   const url = deps.mirrors.cloneUrl(cell.repository);
   await deps.git({ dir: worktree, args: ["remote", "set-url", "origin", url], doing, signal });
+  if (user !== null) {
+    // The last that we do in there.
+    await giveAway([worktree], { user, path: deps.childPath });
+    await lendPassage(fresh, user);
+  }
   // The clone has made the mirror's own HEAD a branch already, which may be this very one.
   const checkout = ["checkout", "--quiet", "--no-track", "-B", cell.branch, cell.baseCommit];
   // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
   // ones stay with one.
   const config = { "checkout.workers": "4" };
-  const how = { dir: worktree, args: checkout, doing, signal, config, mostMs: CHECKOUT_MS };
-  await deps.git(how).catch((error: unknown) => {
-    if (!(error instanceof LazarusError) || error.code !== "git") throw error;
+  const how = { dir: worktree, args: checkout, doing, signal, config, user, mostMs: CHECKOUT_MS };
+  await deps.git(how).catch(async (error: unknown) => {
+    if (!(error instanceof LazarusError)) throw error;
+    // The name of a file can say so as well.
+    const isFull = error.code === "disk-full" && (await mayBeFull([worktree], 0));
+    if (isFull || (error.code !== "git" && error.code !== "disk-full")) throw error;
     // The same files in the same place fail again, however often it is tried.
     throw new LazarusError("git", error.message, { cause: error });
   });

@@ -1,5 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { toInfo } from "../../src/backends/os/proc.ts";
@@ -87,6 +95,28 @@ describe("a cell's own user", needs("root"), () => {
       "kill -0 $PPID",
     ];
     expect(await attempt(cell, tries)).toEqual([]);
+  });
+
+  it("writes its own files, a stranger's repository may be what it is: nothing is written there as root", async () => {
+    const { PATH: path } = process.env;
+    const bin = join(rig.root, "bin");
+    const noted = join(rig.root, "noted");
+    mkdirSync(bin);
+    writeFileSync(noted, "");
+    chmodSync(noted, 0o666);
+    const script = `#!/bin/sh\ncase " $* " in *" checkout "*) id -u >>'${noted}';; esac\nPATH='${path}' exec git "$@"\n`;
+    writeFileSync(join(bin, "git"), script, { mode: 0o755 });
+    process.env.PATH = `${bin}:${path}`;
+    rig.restart();
+    const cell = rig.spec(base);
+    rig.agent("exit 0");
+    await rig.runToEnd(cell).finally(() => {
+      process.env.PATH = path;
+    });
+    expect(readFileSync(noted, "utf8")).toBe(`${cell.user?.uid}\n`);
+    const others = ["find", rig.cellPath(cell, "worktree"), "!", "-uid", String(cell.user?.uid)] as const;
+    expect(execFileSync(others[0], others.slice(1), { encoding: "utf8" })).toBe("");
+    expect(rig.inWorktree(cell, "git status --short; cat a.txt")).toBe("a\n");
   });
 
   it("has modes and owners as the contract says", async () => {

@@ -143,6 +143,13 @@ it("looks at no name that is longer than any path may be", async () => {
   expect(rig.said("run-refused")[0]?.why).toMatch(/: it has a path of more than 4096 bytes$/);
 });
 
+it("does not take the name of a file for a disk that is full, and does not try again", async () => {
+  const name = `No space left on device${"!".repeat(300)}`;
+  const commit = await commitOf("full", mktree(`100644 blob ${blobOf("x")}\t${name}\n`));
+  await rig.start(rig.spec(commit, { baseRef: "refs/heads/full" }));
+  expect(rig.said("run-refused")[0]?.why).toMatch(/^cloning acme\/app into cell [0-9a-f]{8}: /);
+});
+
 it("removes a directory of any number of names", async () => {
   const cell = await idleCell("exit 0");
   const crowd = rig.cellPath(cell, "worktree/crowd");

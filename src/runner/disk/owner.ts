@@ -72,15 +72,20 @@ export async function lendCell(paths: CellPaths, user: CellUser): Promise<void> 
       await lendFile(paths, { names: ["config", "prompts"], file, mode: 0o640 }, user);
     if (prompts !== null) await lendFile(paths, { names: ["config"], file: "prompts", mode: 0o710 }, user);
     await lendFile(paths, { names: [], file: "config", mode: 0o710 }, user);
-    const cell = await open(paths.cell);
-    try {
-      await cell.chown(process.geteuid?.() ?? 0, user.gid);
-      await cell.chmod(0o710);
-    } finally {
-      await cell.close();
-    }
+    await lendPassage(paths, user);
   } catch (error) {
     throw directoryError(error, `lending ${paths.cell} to its user`);
+  }
+}
+
+/** Lets a cell's user pass through its cell, and no more. Throws the system's error. */
+export async function lendPassage(paths: Pick<CellPaths, "cell">, user: CellUser): Promise<void> {
+  const cell = await open(paths.cell);
+  try {
+    await cell.chown(process.geteuid?.() ?? 0, user.gid);
+    await cell.chmod(0o710);
+  } finally {
+    await cell.close();
   }
 }
 

@@ -1,6 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { simpleGit } from "simple-git";
+import type { CellUser } from "../../backends/backend.ts";
+import { asUser } from "../../backends/os/user.ts";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
 import {
   limitScript,
@@ -42,6 +44,8 @@ export interface GitCall {
   /** What is being done, for the error: `fetching acme/app`. */
   readonly doing: string;
   readonly signal?: AbortSignal | undefined;
+  /** Whose rights it has instead of ours: a user who owns `dir` and may enter it. */
+  readonly user?: CellUser | null;
   /** Sends the token to the forge, allows http, and gives up after two silent minutes. */
   readonly remote?: boolean;
   /** Allows reading a bundle or repository of ours by its path. */
@@ -79,6 +83,8 @@ export interface Git {
   child(call: Pick<GitCall, "dir" | "args" | "config">): GitChild;
 }
 
+/** The variable with the words that go before git. */
+const AS = "LAZARUS_AS";
 const SILENT_MS = 120_000;
 const MOST_BYTES = 64 * 1024 ** 2;
 /** The code of a git that was ended because it printed too much; none of what it printed is answered. */
@@ -110,7 +116,7 @@ const HARDENING: Readonly<Record<string, string>> = {
  */
 export function createGit(options: GitOptions): Git {
   const limited = join(options.home, "limited-git.sh");
-  writeFileSync(limited, `${limitScript(options.limits, 'git "$@"')}\n`, { mode: 0o600 });
+  writeFileSync(limited, `${limitScript(options.limits, `$${AS} git "$@"`)}\n`, { mode: 0o600 });
   const run = async (call: GitCall): Promise<GitEnd> => {
     const end = await spawnGit({ ...options, limited }, call);
     if (end.code !== 0 && saysOutOfMemory(end.stderr)) throw overMemory(call.doing, options.limits);
@@ -215,8 +221,9 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
 
 function environment(
   options: GitOptions,
-  call: Pick<GitCall, "config" | "files" | "remote">,
+  call: Pick<GitCall, "config" | "files" | "remote" | "user">,
 ): Record<string, string> {
+  const { user = null } = call;
   const config: Record<string, string> = { ...HARDENING, ...call.config };
   if (call.files === true) config["protocol.file.allow"] = "always";
   if (call.remote === true) {
@@ -228,7 +235,9 @@ function environment(
   }
   const env: Record<string, string> = {
     PATH: options.path,
-    HOME: options.home,
+    // That user may not even look whether ours holds something.
+    HOME: user === null ? options.home : "/",
+    [AS]: asUser(user, []).join(" "),
     LC_ALL: "C",
     GIT_CONFIG_NOSYSTEM: "1",
     GIT_CONFIG_GLOBAL: "/dev/null",
