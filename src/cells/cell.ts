@@ -10,6 +10,7 @@ import type {
   SetupEnd,
 } from "../protocol/shapes.ts";
 import type { ExitClass, StopCause } from "./exit.ts";
+import type { Left } from "./handoff.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */
 export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
@@ -184,10 +185,10 @@ export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn
 export type RunState = (typeof RUN_STATES)[number];
 
 /**
- * Why an agent has a turn at the tree: the cell's first, a person revived the cell, told it something, or
- * asked for changes in a review. Runs are a turn's attempts.
+ * Why an agent has a turn at the tree: the cell's first, the next of its team, a person revived the cell,
+ * told it something, or asked for changes in a review. Runs are a turn's attempts.
  */
-export const TURN_KINDS = ["first", "revive", "tell", "review"] as const;
+export const TURN_KINDS = ["first", "next", "revive", "tell", "review"] as const;
 export type TurnKind = (typeof TURN_KINDS)[number];
 
 /**
@@ -236,6 +237,8 @@ export interface Run {
   readonly secrets: readonly GivenSecret[] | null;
   /** How its cell was set up for it; null: it was not. */
   readonly setup: Setup | null;
+  /** What it left whoever works there next; null: it was not looked at, or an older version did. */
+  readonly left: Left | null;
 }
 
 /** The setup of a cell for one run; `end` is null while it is at work. */

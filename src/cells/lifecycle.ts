@@ -35,10 +35,14 @@ export class Lifecycle {
     return this.#deps.registry;
   }
 
-  /** Writes down a new cell with its first run, which starts at once if there is a place for it. */
-  create(cell: NewCell, members: readonly Member[], why: string): Run {
+  /**
+   * Writes down a new cell with its first run, which starts at once if there is a place for it. `next`: the
+   * agents that work there after the first one, in order.
+   */
+  create(cell: NewCell, members: readonly Member[], why: string, next: readonly string[] = []): Run {
     return this.#registry.transaction(() => {
       this.#registry.insert(cell, members, why);
+      this.#registry.team.add(cell.id, next);
       this.#deps.uids.give(cell.id, cell.repository.id);
       const { agent, requester } = cell;
       return this.#line(cell.id, { agent, requester, prompt: briefPrompt(requester) });
@@ -73,8 +77,12 @@ export class Lifecycle {
       if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
         this.#steps.advance(cell.id);
       this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
-      const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry));
-      return this.#line(cell.id, { agent, requester, prompt });
+      const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry, agent));
+      const run = this.#line(cell.id, { agent, requester, prompt });
+      // Whoever of the team is held and called by name has its turn with this.
+      const [held] = this.#registry.team.waiting(cell.id).filter((one) => one.agent === agent);
+      if (held !== undefined) this.#registry.team.begin(cell.id, held.place, run.n);
+      return run;
     });
   }
 

@@ -24,6 +24,8 @@ export interface Before {
   readonly question: string | null;
   /** What people said to runs that were interrupted since, oldest first. */
   readonly open: readonly { readonly from: string; readonly said: string }[];
+  /** What another agent left that worked last; null where it was the same, or nobody. */
+  readonly left: string | null;
 }
 
 /** The prompt of a cell's first run. */
@@ -41,6 +43,11 @@ export function wordsPrompt(from: Requester, words: string | null, before: Befor
       : `## What ${from.login} ${before.question === null ? "says to you" : "answers"}\n\n${fence(said)}`,
   ];
   return made("words", { from, said, sections });
+}
+
+/** What the next agent of a team is asked: to go on from what the one before left. Pure. */
+export function nextPrompt(from: Requester, before: Before): NewPrompt {
+  return made("words", { from, said: null, sections: [...circumstances(before), "It is your turn now."] });
 }
 
 /**
@@ -93,11 +100,15 @@ export function pushText(people: PeoplePush): string {
 
 /** How the last run ended, what it was told before that, and what it asked. */
 function circumstances(before: Before): string[] {
-  const ended = interruption(before);
+  // Of another's run its hand-over tells.
+  const ended = before.left === null ? interruption(before) : null;
   return [
+    ...(before.left === null ? [] : [before.left]),
     ...(ended === null ? [] : [`Your last run was interrupted: ${ended}.`]),
     ...before.open.map(stillOpen),
-    ...(before.question === null ? [] : [`## You asked\n\n${fence(clean(before.question))}`]),
+    ...(before.question === null
+      ? []
+      : [`## ${before.left === null ? "You" : "It"} asked\n\n${fence(clean(before.question))}`]),
   ];
 }
 

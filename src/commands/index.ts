@@ -14,12 +14,14 @@ import { revive } from "./revive.ts";
 import { status } from "./status.ts";
 import { stop } from "./stop.ts";
 import { summon } from "./summon.ts";
+import { team } from "./team.ts";
 import { tell } from "./tell.ts";
 import { why } from "./why.ts";
 
 /** Every verb, in the order in which help lists them. */
 export const VERBS: readonly Verb[] = [
   summon,
+  team,
   status,
   logs,
   items,

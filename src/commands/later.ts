@@ -5,7 +5,6 @@ import type { Verb } from "./command.ts";
  * them out.
  */
 export const laterVerbs: readonly Verb[] = [
-  later("team", "team A+B[+C] [TARGET]", { "--ttl": "value", "--base": "value", "--plan": "switch" }),
   later("invite", "invite CELL bot:AGENT|@user ROLE [--for 2d]", { "--for": "value" }),
 ];
 

@@ -16,6 +16,8 @@ type PlanDeps = Pick<Deps, "forge" | "registry" | "rights" | "clock">;
 
 interface Wish {
   readonly agent: AgentConfig;
+  /** Agents that work there after it, in order. */
+  readonly next: readonly AgentConfig[];
   readonly target: Target;
   readonly ttlMs: number;
   readonly base: string | null;
@@ -61,6 +63,7 @@ export async function planCell(
   const repository = { id: target.repository.id, fullName: target.repository.fullName };
   const brief = makeBrief({
     agent: agent.name,
+    next: wish.next.map((one) => one.name),
     target: `${repository.fullName}#${issue.number}`,
     title: issue.title,
     body: issue.body,
@@ -222,7 +225,8 @@ async function openIssueFor(id: string, wish: Wish, at: { origin: Origin; deps: 
   const asked = plain(wish.words ?? "").trim();
   const title =
     asked === "" ? `${wish.agent.name}: cell ${shortId(id)}` : (asked.split("\n")[0] ?? "").slice(0, 120);
-  const body = md`${mark}\n${at.origin.person.login} summoned ${wish.agent.name} on this repository.\n\n${asked === "" ? "No words were given." : asked}`;
+  const names = [wish.agent, ...wish.next].map((one) => one.name).join(", then ");
+  const body = md`${mark}\n${at.origin.person.login} summoned ${names} on this repository.\n\n${asked === "" ? "No words were given." : asked}`;
   return forge.openIssue(name, title, body);
 }
 

@@ -32,37 +32,50 @@ export const summon: Verb = {
   },
   async run(command, origin, deps) {
     const words = readWords(command, deps);
-    if ("refusal" in words) return words.refusal;
-    const ttlMs = readTtl(command, deps);
-    if (ttlMs === null) return refuse("usage", replies.badTtl(String(command.flags["--ttl"])));
-    const target = await resolveTarget(
-      words.target,
-      { verb: "summon", agent: words.agent.name },
-      { origin, deps },
-    );
-    if ("refusal" in target) return target.refusal;
-    const shortage = deps.lifecycle.shortage(target.repository.id);
-    if (shortage !== null) return refuse("refused", replies.agentUnavailable(words.agent.name, shortage));
-    const base = command.flags["--base"];
-    const plan = await planCell(
-      {
-        agent: words.agent,
-        target,
-        ttlMs,
-        base: typeof base === "string" ? base : null,
-        words: command.text,
-      },
-      { origin, deps },
-    );
-    if ("refusal" in plan) return plan.refusal;
-    return answer(plan, origin, deps);
+    return "refusal" in words ? words.refusal : make(words, command, { origin, deps });
   },
 };
 
+/** Makes the cell that a `summon` or a `team` asks for. */
+export async function make(
+  words: Words,
+  command: Command,
+  { origin, deps }: { readonly origin: Origin; readonly deps: Deps },
+): Promise<Answer> {
+  const ttlMs = readTtl(command, deps);
+  if (ttlMs === null) return refuse("usage", replies.badTtl(String(command.flags["--ttl"])));
+  const target = await resolveTarget(
+    words.target,
+    { verb: command.verb, agent: words.agent.name },
+    { origin, deps },
+  );
+  if ("refusal" in target) return target.refusal;
+  const shortage = deps.lifecycle.shortage(target.repository.id);
+  if (shortage !== null) return refuse("refused", replies.agentUnavailable(words.agent.name, shortage));
+  const base = command.flags["--base"];
+  const plan = await planCell(
+    {
+      agent: words.agent,
+      next: words.next,
+      target,
+      ttlMs,
+      base: typeof base === "string" ? base : null,
+      words: command.text,
+    },
+    { origin, deps },
+  );
+  if ("refusal" in plan) return plan.refusal;
+  return answer(
+    plan,
+    words.next.map((one) => one.name),
+    { origin, deps },
+  );
+}
+
 function answer(
   plan: Exclude<Awaited<ReturnType<typeof planCell>>, { refusal: Answer }>,
-  origin: Origin,
-  deps: Deps,
+  next: readonly string[],
+  { origin, deps }: { readonly origin: Origin; readonly deps: Deps },
 ): Answer {
   const { cell } = plan;
   const isElsewhere =
@@ -81,11 +94,8 @@ function answer(
     // It is done when its agent works: a cell that could not be made was no success.
     isUnderWay: true,
     effects: () => {
-      deps.lifecycle.create(
-        cell,
-        [{ name: cell.agent, kind: "bot", role: "executor" }],
-        `summoned by ${origin.person.login}`,
-      );
+      const members = [cell.agent, ...next].map((name) => ({ name, kind: "bot", role: "executor" }) as const);
+      deps.lifecycle.create(cell, members, `summoned by ${origin.person.login}`, next);
     },
   };
 }
@@ -102,8 +112,11 @@ function placeOf(cellId: string, deps: Pick<Deps, "registry" | "steps">) {
   return run === null ? null : deps.steps.blockedBy(run);
 }
 
-interface Words {
+/** Who is to work on what. */
+export interface Words {
   readonly agent: AgentConfig;
+  /** After it, in order. */
+  readonly next: readonly AgentConfig[];
   readonly target: string | null;
 }
 
@@ -126,7 +139,8 @@ function readWords(command: Command, deps: Pick<Deps, "config">): Words | { refu
   return { refusal: refuse("not-found", replies.unknownAgent(first, agents, nearest(first, agents))) };
 }
 
-function usable(
+/** An agent that can be summoned, or why it cannot. */
+export function usable(
   name: string,
   target: string | null,
   deps: Pick<Deps, "config">,
@@ -136,7 +150,7 @@ function usable(
     return { refusal: refuse("not-found", replies.unknownAgent(name, [...deps.config.agents.keys()], null)) };
   if (agent.unavailable !== null)
     return { refusal: refuse("refused", replies.agentUnavailable(agent.name, agent.unavailable)) };
-  return { agent, target };
+  return { agent, next: [], target };
 }
 
 /** Null: not a duration in the allowed range. */

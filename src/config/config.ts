@@ -77,6 +77,8 @@ export interface Config {
     /** 0: for ever. */
     readonly keepMs: number;
     readonly revives: number;
+    /** Agents of one team. */
+    readonly team: number;
     /** After a review that asks for changes, before its turn begins. */
     readonly reviewWaitMs: number;
     /** Turns in a row for reviews of one person; 0: no end. */
@@ -260,6 +262,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       graceMs: limits.grace,
       keepMs: limits.keep,
       revives: limits.revives,
+      team: limits.team,
       reviewWaitMs: limits.review_wait,
       rounds: limits.rounds,
       diskBytes: limits.disk,

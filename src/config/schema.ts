@@ -231,6 +231,7 @@ export const fileSchema = section({
     grace: key(duration, "10s", "between TERM and KILL"),
     keep: key(duration, "14d", "archived cells, then destroyed; 0 keeps for ever"),
     revives: key(count(0), 2, "automatic retries after a crash, then a person is asked"),
+    team: key(count(2), 5, "agents of one team"),
     review_wait: key(
       duration,
       "60s",

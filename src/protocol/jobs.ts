@@ -78,8 +78,10 @@ export const JOBS = {
       setUpWith: z.string().nullable().optional(),
       /** Its setup has just ended well: no other one now. */
       isSetUp: z.boolean().optional(),
-      /** The turn whose points it is to answer; absent: none. */
-      answersTurn: z.number().optional(),
+      /** The turn that it is an attempt of; absent: an older version put the job there. */
+      turn: z.number().optional(),
+      /** Its turn has points to answer. */
+      isAsked: z.boolean().optional(),
     }),
   },
   stop: {
@@ -93,6 +95,8 @@ export const JOBS = {
       repository,
       user,
       agent: z.string(),
+      /** Absent: an older version put the job there. */
+      turn: z.number().optional(),
       branch: z.string(),
       baseCommit: z.string(),
       handle: handle.nullable(),
@@ -253,8 +257,13 @@ export const JOBS = {
   },
   collected: {
     queue: "reports",
-    /** `answers`: to what it was asked; absent: nothing. */
-    payload: z.object({ ...runRef, harvest, answers: z.array(pointAnswer).optional() }),
+    /** `answers`: to what it was asked; absent: nothing. `packet`: its words for the next agent. */
+    payload: z.object({
+      ...runRef,
+      harvest,
+      answers: z.array(pointAnswer).optional(),
+      packet: z.string().nullable().optional(),
+    }),
   },
   pushed: {
     queue: "reports",

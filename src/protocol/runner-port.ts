@@ -1,6 +1,7 @@
+import type { DirectoriesSeen } from "./directories-seen.ts";
 import type { JobPayload } from "./jobs.ts";
 import type { AnyReport, RunnerKind } from "./reports.ts";
-import type { AgentBeat, CellSpec, DirectoriesSeen, SetupBegun } from "./shapes.ts";
+import type { AgentBeat, CellSpec, SetupBegun } from "./shapes.ts";
 
 /** What a runner is asked to do, as it gets it: a row of the job log, without what only control needs. */
 export interface RunnerJob<K extends RunnerKind = RunnerKind> {

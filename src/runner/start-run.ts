@@ -8,11 +8,12 @@ import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { GivenPrompt } from "../protocol/shapes.ts";
+import { packetFileOf } from "./collect/packet.ts";
 import { answersFileOf } from "./collect/point-answers.ts";
 import { surroundingsOf } from "./confinement.ts";
 import type { Parts } from "./context.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
-import { ensureHome } from "./disk/home.ts";
+import { ensureHome, openOneHome, SETUP_HOME } from "./disk/home.ts";
 import { checkPassable, lendCell } from "./disk/owner.ts";
 import { keepPrompt, promptFileOf } from "./disk/prompt-file.ts";
 import { inDirectory, readInside } from "./disk/safe-files.ts";
@@ -23,7 +24,7 @@ import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
 import { promptText } from "./prompt.ts";
 import { type SetupPlan, setupPlanOf } from "./setup/setup-plan.ts";
-import { SETUP_HOME, startSetup } from "./setup/start-setup.ts";
+import { startSetup } from "./setup/start-setup.ts";
 
 export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDir" | "learnHome"> {
   readonly gates: Gates;
@@ -89,6 +90,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     owner: cell.user === null ? null : { user: cell.user, path: deps.childPath },
   });
   deps.learnHome(agent.homeTemplate);
+  if (cell.user !== null) await openOneHome(paths, { agent: agent.name, user: cell.user });
   const setup = await dueSetup(deps, plan.payload, signal);
   if (setup !== null) {
     signal.throwIfAborted();
@@ -186,11 +188,12 @@ function prepare(
     },
   );
   const ofSetup = setupHome === null ? {} : { LAZARUS_SETUP_HOME: setupHome };
-  const { answersTurn } = payload;
-  const ofPoints =
-    answersTurn === undefined
-      ? {}
-      : { LAZARUS_ANSWERS: join(paths.artifacts, "answers", answersFileOf(answersTurn)) };
+  const { turn = run, isAsked = false } = payload;
+  const ofTurn = {
+    LAZARUS_TURN: String(turn),
+    LAZARUS_HANDOFF: join(paths.artifacts, "handoff", packetFileOf(turn, agent.name)),
+    ...(isAsked ? { LAZARUS_ANSWERS: join(paths.artifacts, "answers", answersFileOf(turn)) } : {}),
+  };
   const context: LaunchContext = {
     briefPath: prompt,
     briefText: at.text,
@@ -204,7 +207,7 @@ function prepare(
   const spec: RunSpec = {
     ...surroundings,
     env: agentEnvironment(
-      { ...surroundings.env, ...ofSetup, ...ofPoints, ...deps.heartbeats.environmentOf(cell.id, agent) },
+      { ...surroundings.env, ...ofSetup, ...ofTurn, ...deps.heartbeats.environmentOf(cell.id, agent) },
       launch.env,
     ),
     run,

@@ -247,4 +247,12 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX items_due ON items (cell, turn) WHERE answer_due = 1;
   `,
+  // 12: who works in a cell after its first agent, in order; what each run leaves the next one.
+  `
+  CREATE TABLE team (
+    cell TEXT NOT NULL REFERENCES cells (id), place INTEGER NOT NULL, agent TEXT NOT NULL, run INTEGER,
+    PRIMARY KEY (cell, place)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE runs ADD COLUMN left TEXT;
+  `,
 ];

@@ -6,6 +6,7 @@ import { clean } from "../../src/protocol/agent-text.ts";
 
 const PARTS: BriefParts = {
   agent: "allegro",
+  next: [],
   target: "acme/app#262",
   title: "Make the parser accept empty input",
   body: "It throws.",

@@ -14,7 +14,7 @@ import {
 } from "../fakes/control-rig.ts";
 
 const DEV = { id: 3, login: "dev" };
-const NOTHING: Before = { last: null, question: null, open: [] };
+const NOTHING: Before = { last: null, question: null, open: [], left: null };
 const ends = (more: Partial<NonNullable<Before["last"]>>): Before => ({
   ...NOTHING,
   last: { exitClass: "crashed", exitWhy: "exit 3", stopped: null, code: 3, signal: null, ...more },
@@ -184,12 +184,16 @@ describe("a run's prompt", () => {
     rig.active();
     rig.report("run-ended", ended(ID, 1, rig.clock.now()));
     rig.report("collected", { cellId: ID, run: 1, harvest: nothingLeft({ question: "Four?" }) });
-    expect(beforeOf(rig.cell(), rig.registry).question).toBe("Four?");
+    expect(beforeOf(rig.cell(), rig.registry, "allegro").question).toBe("Four?");
     revive("five");
     expect(promptOf(2).text).toContain("## What dev answers");
     rig.report("run-started", started(ID, 2, rig.clock.now()));
     rig.report("run-ended", ended(ID, 2, rig.clock.now()));
     rig.report("collected", { cellId: ID, run: 2, harvest: nothingLeft() });
-    expect(beforeOf(rig.cell(), rig.registry)).toMatchObject({ question: null, open: [] });
+    expect(beforeOf(rig.cell(), rig.registry, "allegro")).toMatchObject({
+      question: null,
+      open: [],
+      left: null,
+    });
   });
 });

@@ -225,7 +225,7 @@ describe("an answer", () => {
     take(point("one", { kind: "inline", path: "a.ts", line: 5 }));
     admit(2);
     rig.report("taken-in", { cellId: ID, run: 2, people: null });
-    expect(rig.payloads("start").at(-1)).toMatchObject({ run: 2, answersTurn: 2 });
+    expect(rig.payloads("start").at(-1)).toMatchObject({ run: 2, turn: 2, isAsked: true });
     begin(2);
     end(2);
     const points = [{ n: 1, path: "a.ts", line: 5, commit: TIP }];

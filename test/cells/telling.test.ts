@@ -144,7 +144,7 @@ describe("what an agent at work is told", () => {
     collect(2, { tip: NEXT });
     admit(3);
     expect(rig.run()).toMatchObject({ n: 3, agent: "ezra" });
-    expect(promptOf(3)).not.toContain("for you");
+    expect(promptOf(3)).not.toContain("~~~\nfor you");
   });
 
   it("ends the run with `now`, keeps what it made, and goes on", () => {

@@ -38,6 +38,7 @@ const TYPED: Readonly<
   Record<string, { readonly before?: () => void; readonly words?: string[]; readonly text?: string }>
 > = {
   summon: { words: ["allegro", "acme/app#1"] },
+  team: { words: ["allegro+ezra", "acme/app#1"] },
   status: { before: idle },
   logs: { before: () => idle(), words: [ID] },
   stop: { before: () => void rig.create(here()), words: [ID] },

@@ -145,7 +145,7 @@ describe("a pull request from a fork", () => {
     };
     const [agent] = rig.config.agents.values();
     if (agent === undefined) throw new Error("no agent");
-    const wish = { agent, target, ttlMs: 60_000, base: null, words: null };
+    const wish = { agent, next: [], target, ttlMs: 60_000, base: null, words: null };
     const plan = await planCell(wish, { origin: origin(rig.people.dev, here()), deps: rig.deps });
     return "refusal" in plan ? plan.refusal : plan.cell;
   };

@@ -129,6 +129,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         ttlMs: 0,
         graceMs: 300,
         keepMs: 0,
+        team: 5,
         reviewWaitMs: 60_000,
         rounds: 5,
         revives: 2,

@@ -1,14 +1,17 @@
 import type { Cell } from "../cell.ts";
+import { EXITS } from "../exit.ts";
+import { handoffText } from "../handoff.ts";
 import { type Before, isInterrupted } from "../prompt.ts";
 import type { Registry } from "./registry.ts";
 
 /**
- * What went before the next prompt of a cell: how its last run ended, what it asked, and which words of
- * people were perhaps never read to the end.
+ * What went before the next prompt of a cell: how its last run ended, what it asked, which words of people
+ * were perhaps never read to the end, and what it left where another agent is to go on (`next`).
  */
 export function beforeOf(
   cell: Pick<Cell, "id" | "harvest">,
   registry: Pick<Registry, "runs" | "prompts" | "messages">,
+  next: string,
 ): Before {
   const runs = registry.runs(cell.id);
   const last = runs.findLast((run) => run.startedAt !== null) ?? null;
@@ -24,5 +27,8 @@ export function beforeOf(
     return said === null ? told : [{ from: from.login, said }, ...told];
   });
   const question = last?.exitClass === "question" ? (cell.harvest?.question ?? null) : null;
-  return { last, question, open };
+  const isAnother = last !== null && last.agent !== next;
+  const ended = last?.exitClass == null ? "nobody knows how" : EXITS[last.exitClass].words;
+  const left = isAnother && last.left !== null ? handoffText(last.agent, last.left, ended) : null;
+  return { last, question, open, left };
 }

@@ -27,6 +27,7 @@ import {
   rowOfRunChange,
   runFromRow,
 } from "./run-row.ts";
+import { createTeam, type Team } from "./team.ts";
 
 /**
  * Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction.
@@ -35,6 +36,7 @@ export class Registry {
   readonly prompts: Prompts;
   readonly messages: Messages;
   readonly items: Items;
+  readonly team: Team;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -44,6 +46,7 @@ export class Registry {
     this.prompts = createPrompts(db);
     this.messages = createMessages(db);
     this.items = createItems(db);
+    this.team = createTeam(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -243,7 +246,7 @@ export class Registry {
     return row === undefined ? null : runFromRow(row);
   }
 
-  /** The last run but those that were taken out of the line: what they left to be done is left to be done. */
+  /** The last run but those that were taken out of the line. */
   lastUnwithdrawnRun(cellId: string): Run | null {
     const row = this.#db.sql
       .prepare("SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' ORDER BY n DESC LIMIT 1")
@@ -253,13 +256,8 @@ export class Registry {
 
   /** Whether a run that waits for its time has come to it after `since` and until `now` (epoch ms). */
   hasDueRun(since: number, now: number): boolean {
-    return (
-      this.#db.sql
-        .prepare(
-          `SELECT 1 FROM runs WHERE ${OPEN} AND state = 'waiting' AND not_before > @since AND not_before <= @now`,
-        )
-        .get({ since, now }) !== undefined
-    );
+    const due = `SELECT 1 FROM runs WHERE ${OPEN} AND state = 'waiting' AND not_before > @since AND not_before <= @now`;
+    return this.#db.sql.prepare(due).get({ since, now }) !== undefined;
   }
 
   /** Runs in one of the open states, in the order in which they were asked for. */

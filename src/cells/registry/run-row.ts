@@ -2,6 +2,7 @@ import * as z from "zod";
 import { type GivenSecret, givenSecret, peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
 import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES, TURN_KINDS, type TurnKind } from "../cell.ts";
 import { EXIT_CLASSES, STOP_CAUSES } from "../exit.ts";
+import { left } from "../handoff.ts";
 import type { NewPrompt } from "../prompt.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
 
@@ -40,6 +41,7 @@ const RUNS = table(
     resetsAt: later(maybe(int)),
     secrets: later(maybe(json<readonly GivenSecret[]>(z.array(givenSecret)))),
     setup: later(maybe(json(setupBegun.extend({ end: setupEnd.nullable() })))),
+    left: later(maybe(json(left))),
   },
   { cellId: "cell", isAutomatic: "automatic" },
 );

@@ -41,7 +41,7 @@ export function createAfterExit(
         state: "waiting",
         notBefore: verdict.at,
         isAutomatic: true,
-        prompt: againPrompt(beforeOf(cell, registry)),
+        prompt: againPrompt(beforeOf(cell, registry, run.agent)),
       });
       steps.admitWaiting();
     },

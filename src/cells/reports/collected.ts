@@ -1,10 +1,12 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { Run } from "../cell.ts";
 import { type ExitClass, exitOf } from "../exit.ts";
+import { leftBy } from "../handoff.ts";
 import { isInterrupted } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { isRetryInLine, outcomeOf } from "../steps/decide.ts";
 import { pointsOf } from "../steps/give-items.ts";
+import { beginNextTurn } from "../steps/next-turn.ts";
 import { beginReviewTurn } from "../steps/review-turn.ts";
 import { beginToldTurn } from "../steps/told-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
@@ -55,6 +57,7 @@ export function collected(deps: ReportDeps) {
       exitWhy: exit.why,
       exitSays: exit.says,
       resetsAt: exit.resetsAt,
+      left: leftBy(harvest, report.packet ?? null, cell.harvest?.tip ?? null),
     });
     registry.update(report.cellId, {
       harvest,
@@ -67,8 +70,8 @@ export function collected(deps: ReportDeps) {
     const mayGoOn = isLast && state === "idle" && cell.closing === null;
     const mayBeTold = mayGoOn && !isHeld(exit.class, run);
     for (const answer of report.answers ?? []) registry.items.found(cell.id, answer);
-    if (mayGoOn && !(mayBeTold && beginToldTurn(deps, cell.id)))
-      afterExit.follow(cell, run, { exit, harvest });
+    const goesOn = mayBeTold && (beginToldTurn(deps, cell.id) || beginNextTurn(deps, cell.id));
+    if (mayGoOn && !goesOn) afterExit.follow(cell, run, { exit, harvest });
     settlePoints(run, exit.class);
     if (mayBeTold) beginReviewTurn(deps, cell.id);
     steps.advance(report.cellId);

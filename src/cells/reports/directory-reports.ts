@@ -1,5 +1,5 @@
 import type { Log } from "../../log.ts";
-import type { DirectoriesSeen } from "../../protocol/shapes.ts";
+import type { DirectoriesSeen } from "../../protocol/directories-seen.ts";
 import type { Cell } from "../cell.ts";
 import type { DirectoryStanding } from "../registry/cell-row.ts";
 import type { Registry } from "../registry/registry.ts";

@@ -37,7 +37,7 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   const harvest = cell.harvest;
   if (last === null || harvest === null) return null;
   // It goes on by itself: half of it is published to nobody.
-  if (isRetryInLine(last) || isToldInLine(last)) return null;
+  if (isRetryInLine(last) || isGoingOn(last)) return null;
   // Also where nothing of it can be published: whoever closes must have said that it is to be discarded.
   const held = [...heldFor(cell), ...(cell.repositoryTrouble === null ? [] : [cell.repositoryTrouble])];
   const blocked = held.length > 0 ? held.join("; ") : cell.pushRefused;
@@ -78,9 +78,9 @@ export function waitsByItself(run: Pick<Run, "state" | "turnKind" | "isAutomatic
   return isRetryInLine(run) || isReviewInLine(run);
 }
 
-/** Whether it waits for its place, to give its agent what people told it. */
-function isToldInLine(run: Pick<Run, "state" | "turnKind">): boolean {
-  return run.state === "waiting" && run.turnKind === "tell";
+/** Whether it waits for its place, to go on at once from what was made before: that is not published yet. */
+function isGoingOn(run: Pick<Run, "state" | "turnKind">): boolean {
+  return run.state === "waiting" && (run.turnKind === "tell" || run.turnKind === "next");
 }
 
 /** Whether what a run left was not looked at yet. */

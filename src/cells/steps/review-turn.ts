@@ -54,7 +54,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   registry.addRun({
     ...{ cellId, agent, requester: author, role: "executor", turnKind: "review", state: "waiting" },
     notBefore: startOf(points, config.limits.reviewWaitMs),
-    prompt: toldPrompt(author, beforeOf(cell, registry)),
+    prompt: toldPrompt(author, beforeOf(cell, registry, agent)),
   });
   steps.admitWaiting();
   steps.card(cellId);

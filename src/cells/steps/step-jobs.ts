@@ -34,10 +34,7 @@ export const stepJobs = {
   start: (
     run: Run,
     cell: CellSpec,
-    {
-      isAsked,
-      ...has
-    }: { readonly prompt: RunPrompt; readonly setUpWith: string | null; readonly isAsked: boolean },
+    has: { readonly prompt: RunPrompt; readonly setUpWith: string | null; readonly isAsked: boolean },
   ): NewJob<"start"> => ({
     kind: "start",
     key: `${run.cellId}:${run.n}:start${run.setup === null ? "" : ":set-up"}`,
@@ -47,7 +44,7 @@ export const stepJobs = {
       ...{ cell, run: run.n, agent: run.agent, role: run.role },
       ...has,
       isSetUp: run.setup !== null,
-      ...(isAsked ? { answersTurn: run.turn } : {}),
+      turn: run.turn,
     },
   }),
 
@@ -101,6 +98,7 @@ export const stepJobs = {
       run: run.n,
       repository: cell.repository,
       agent: run.agent,
+      turn: run.turn,
       branch: cell.branch,
       baseCommit: cell.baseCommit,
       handle: handleOf(run),

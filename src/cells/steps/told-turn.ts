@@ -28,7 +28,7 @@ export function beginToldTurn(
   const requester = messages.at(-1)?.author ?? first.author;
   registry.addMember(cellId, { name: agent, kind: "bot", role: "executor" });
   registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
-  const prompt = toldPrompt(requester, beforeOf(cell, registry));
+  const prompt = toldPrompt(requester, beforeOf(cell, registry, agent));
   const asked = { cellId, agent, requester, role: "executor", turnKind: "tell", prompt } as const;
   const n = registry.addRun({ ...asked, state: "waiting" });
   const isAlone = messages.length === 1 && !registry.items.of(cellId).some((item) => item.state === "open");

@@ -1,4 +1,4 @@
-import type { Cell } from "../../cells/cell.ts";
+import type { Cell, Run } from "../../cells/cell.ts";
 import { isOfEarlierLife } from "../../cells/registry/last-revive.ts";
 import { LazarusError } from "../../errors.ts";
 import { type PullRequest, parseRepositoryName, type RepositoryName } from "../../gitea/port.ts";
@@ -63,7 +63,8 @@ async function openOrUpdate(
   if (cell === null || cell.publishedTip === null) return undefined;
   if (cell.state === "destroyed" || cell.closing?.thenDestroy) return undefined;
   const name = await confirm(cell.repository, deps);
-  const body = draftBody(cell, deps.registry.lastKeptRun(cellId));
+  const last = deps.registry.lastKeptRun(cellId);
+  const body = draftBody(cell, last, reportsOfOthers(cell, last, deps));
   if (cell.pullRequest !== null) {
     const where = whereItsDraftIs(cell, name);
     if (await isStillIts(cell, { name: where, number: cell.pullRequest }, deps)) {
@@ -81,6 +82,17 @@ async function openOrUpdate(
   const draft = await open(cell, { place, body }, deps);
   rememberAsStored(cellId, draft, deps);
   return opened(cell, draft.number, place, deps);
+}
+
+/** Of a team's other agents the last run of each that reported something, in the order of their turns. */
+function reportsOfOthers(cell: Cell, last: Run | null, { registry }: Pick<PostDeps, "registry">): Run[] {
+  const team = registry.team.of(cell.id).map((one) => one.agent);
+  if (team.length === 0) return [];
+  const runs = registry.runs(cell.id);
+  const others = [cell.agent, ...team].filter((agent) => agent !== last?.agent);
+  return others.flatMap(
+    (agent) => runs.findLast((run) => run.agent === agent && run.left?.report != null) ?? [],
+  );
 }
 
 /** One that an earlier version opened may stand in a fork. */

@@ -7,6 +7,7 @@ import { ordinal } from "./replies.ts";
 import { day, endOfRun, span, timeUtc } from "./run-words.ts";
 import { whyNothing } from "./said-words.ts";
 import { endOfSetup, failedSetup, notSetUp, settingUp } from "./setup-words.ts";
+import { placeInTeam, teamOf } from "./team-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "config"> & {
   readonly steps: Pick<Deps["steps"], "blockedBy">;
@@ -23,7 +24,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
       return (
         settingUp(cell, run) ??
         ailment(cell, agent, deps.clock.now()) ??
-        md`**${agent} is working** on ${raw(`#${cell.number}`)}`
+        md`**${agent} is working** on ${raw(`#${cell.number}`)}${placeInTeam(agent, teamOf(cell, deps.registry))}`
       );
     case "idle":
       return idle(cell, run, deps);
@@ -41,7 +42,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
 function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   if (cell.waitsForApproval) {
     const people = deps.config.directors.length === 0 ? "" : ` (${deps.config.directors.join(", ")})`;
-    return md`**${cell.agent} waits for approval** by a director${people}`;
+    return md`**${teamOf(cell, deps.registry).agents.join(", then ")} waits for approval** by a director${people}`;
   }
   const blocked = run === null ? null : deps.steps.blockedBy(run);
   if (blocked !== null)

@@ -2,12 +2,13 @@ import { type Cell, type HistoryRow, isBeingSetUp, type Run, shortId } from "../
 import type { AgentConfig } from "../../config/config.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
 import { itemLines } from "./answer-words.ts";
-import { actions, findings } from "./card-findings.ts";
+import { actions, findings, hint } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { lifeLine } from "./health-words.ts";
 import { messageLines } from "./message-words.ts";
 import { moment, span } from "./run-words.ts";
 import { usage } from "./said-words.ts";
+import { nextInTeam, teamOf } from "./team-words.ts";
 
 const MOST_HISTORY_ROWS = 20;
 
@@ -31,12 +32,24 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
+    ...teamLine(cell, run, deps),
     ...itemLines(cell, deps.registry.items.of(cell.id)),
     ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
   return join(parts, "\n\n");
+}
+
+/** Who comes after the run at hand; where they are held, how they go on. */
+function teamLine(cell: Cell, run: Run | null, { registry }: CardDeps): Markdown[] {
+  const next = nextInTeam(cell, run, teamOf(cell, registry));
+  const [first] = registry.team.waiting(cell.id);
+  if (next === null || first === undefined) return [];
+  const how = next.endsWith("(held)")
+    ? md`: ${hint(cell, "revive", first.agent)} lets the next one begin`
+    : md``;
+  return [md`${next.charAt(0).toUpperCase()}${next.slice(1)}${how}.`];
 }
 
 /** What holds the agent, in a few words. */

@@ -10,6 +10,7 @@ import { briefly, healthOf } from "./health-words.ts";
 import { timeUtc } from "./run-words.ts";
 import { onOneTerminalLine } from "./sentence.ts";
 import { failedSetup } from "./setup-words.ts";
+import { teamOf } from "./team-words.ts";
 
 /** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
 export interface CellView {
@@ -32,6 +33,8 @@ export interface CellView {
   readonly target: string;
   readonly title: string;
   readonly agent: string;
+  /** All agents of its team in the order of their turns; one alone where it is none. */
+  readonly team: readonly string[];
   readonly members: readonly { readonly name: string; readonly kind: string; readonly role: string }[];
   readonly outcome: string | null;
   readonly branch: string;
@@ -121,7 +124,7 @@ export interface CellView {
 /** What `status` tells programs of a cell. */
 export function viewOf(
   cell: Cell,
-  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items">,
+  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items" | "team">,
 ): CellView {
   const seen = healthOf(cell);
   const last = registry.lastRun(cell.id);
@@ -139,6 +142,7 @@ export function viewOf(
     target: targetOf(cell),
     title: cell.title,
     agent: cell.agent,
+    team: teamOf(cell, registry).agents,
     members: registry.members(cell.id),
     outcome: cell.outcome,
     branch: cell.publishedBranch ?? cell.branch,

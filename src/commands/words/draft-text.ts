@@ -19,9 +19,10 @@ export function draftTitle(cell: Cell): string {
 }
 
 /**
- * What the draft says: what was asked, the agent's report as its own words, the commits, and how to go on.
+ * What the draft says: what was asked, what each of `others` of its team reported before, the agent's report
+ * as its own words, the commits, and how to go on.
  */
-export function draftBody(cell: Cell, run: Run | null): Markdown {
+export function draftBody(cell: Cell, run: Run | null, others: readonly Run[] = []): Markdown {
   const harvest = cell.harvest;
   const isElsewhere = (cell.pullRequestRepository ?? cell.repository.fullName) !== cell.repository.fullName;
   const parts = [
@@ -34,6 +35,13 @@ export function draftBody(cell: Cell, run: Run | null): Markdown {
       quote(harvest.question, 4_000),
       md`Answer here with ${code(`/lazarus tell ${shortId(cell.id)} your answer`)}.`,
     );
+  for (const { agent, left } of others)
+    if (left?.report != null)
+      parts.push(
+        md`### What ${agent} reports`,
+        md`These are the agent's words; nobody has checked them.`,
+        quote(left.report, MOST_REPORT_CHARS),
+      );
   if (harvest?.report) {
     parts.push(
       md`### What ${run?.agent ?? cell.agent} reports`,

@@ -39,6 +39,11 @@ export const replies = {
     agents.length === 0
       ? say`No agent ${c(typed)} here: none is configured.`
       : say`No agent ${c(typed)} here.${hint(nearest)} There is: ${agents.join(", ")}.`,
+  notATeam: (typed: string) =>
+    say`${c(typed)} is no team: name two agents or more with ${c("+")} between them, in the order of their turns, such as ${c("allegro+ezra")}.`,
+  namedTwice: (agent: string) => say`${agent} is named twice: each agent of a team has one turn.`,
+  tooManyAgents: (count: number, most: number) =>
+    say`${count} agents are too many: a team has at most ${most} (limits.team).`,
   whichAgent: (agents: readonly string[]) =>
     agents.length === 0
       ? say`No agent is configured here.`

@@ -1,9 +1,18 @@
-import { cp, type FileHandle, lstat, mkdir, rename } from "node:fs/promises";
+import { constants } from "node:fs";
+import { cp, type FileHandle, lstat, mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { CellUser } from "../../backends/backend.ts";
 import { type CellPaths, directoryError } from "./directory.ts";
+import { entriesOf } from "./entries-of.ts";
 import { giveAway } from "./owner.ts";
 import { removeTree } from "./remove-tree.ts";
-import { below, inDirectory, openDirectory, readInside, writeWhole } from "./safe-files.ts";
+import { below, inDirectory, isAbsent, openDirectory, readInside, writeWhole } from "./safe-files.ts";
+
+/**
+ * The home of setups: no agent can have that name. An agent's own holds its credentials, and what a setup
+ * fetches is run by it.
+ */
+export const SETUP_HOME = ".setup";
 
 /** A larger file of a template is none that a preset would add to. */
 const MOST_BYTES = 1024 * 1024;
@@ -48,6 +57,57 @@ export async function ensureHome(paths: CellPaths, plan: HomePlan): Promise<void
     }
   } catch (error) {
     throw directoryError(error, doing);
+  }
+}
+
+/**
+ * Closes the homes of all but one agent to the user that they share, and opens that one: only one run at a
+ * time makes that enough. Agents may rename what lies there, so all of it is closed.
+ * @throws LazarusError `directory`.
+ */
+export async function openOneHome(
+  paths: CellPaths,
+  { agent, user }: { readonly agent: string; readonly user: CellUser },
+): Promise<void> {
+  try {
+    const homes = await openDirectory(paths.cell, "home");
+    try {
+      for await (const entry of entriesOf(homes)) {
+        const name = entry.name.toString();
+        if (entry.isDirectory()) await lend(homes, { name, to: isOpen(name, agent) ? user : OURS });
+      }
+    } finally {
+      await homes.close();
+    }
+  } catch (error) {
+    throw directoryError(error, `closing the homes of others in ${paths.cell}`);
+  }
+}
+
+const OURS = { uid: 0, gid: 0 } as const;
+
+/** What the setup left is for all of them. */
+function isOpen(name: string, agent: string): boolean {
+  return name === agent || name === SETUP_HOME;
+}
+
+/** Opened first, so that it is what was looked at, and no link in its place. */
+async function lend(
+  homes: FileHandle,
+  { name, to }: { readonly name: string; readonly to: { readonly uid: number; readonly gid: number } },
+): Promise<void> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const home = await open(below(homes, name), flags).catch((error: unknown) => {
+    if (isAbsent(error)) return null;
+    throw error;
+  });
+  if (home === null) return;
+  try {
+    const { uid } = await home.stat();
+    if (uid !== to.uid) await home.chown(to.uid, to.gid);
+    if (to === OURS) await home.chmod(0o700);
+  } finally {
+    await home.close();
   }
 }
 

@@ -5,6 +5,7 @@ import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { Harvest } from "../../protocol/shapes.ts";
 import { aboutShown } from "../../protocol/shown-secret.ts";
 import { collect } from "../collect/collect.ts";
+import { readPacket } from "../collect/packet.ts";
 import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf } from "../disk/directory.ts";
@@ -58,6 +59,8 @@ export async function collectRun(
   };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
   const harvest = withMarks(changed.length === 0 ? found.harvest : withHeld(found.harvest, changed), parts);
+  const { turn = run } = job.payload;
+  const packet = await readPacket(paths.cell, { turn, agent: name, redact: parts.redact });
   const answers = job.payload.asked === null ? {} : { answers: [...found.answers] };
   await note(parts, cellId, {
     what: "collected",
@@ -68,7 +71,7 @@ export async function collectRun(
       ...[...harvest.protectedPaths, ...harvest.heldBack],
     ],
   });
-  return { reports: [reportOf("collected", { cellId, run, harvest, ...answers }, job.key)] };
+  return { reports: [reportOf("collected", { cellId, run, harvest, ...answers, packet }, job.key)] };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Clock } from "../../clock.ts";
-import type { DirectoriesSeen } from "../../protocol/shapes.ts";
+import type { DirectoriesSeen } from "../../protocol/directories-seen.ts";
 import { inSlices } from "../../slices.ts";
 import { whatIs } from "../disk/directory.ts";
 import { noCounts, type PitEntry, scan } from "./pit.ts";

@@ -7,17 +7,12 @@ import { systemCode } from "../../errors.ts";
 import type { CellSpec } from "../../protocol/shapes.ts";
 import { type Confines, surroundingsOf } from "../confinement.ts";
 import { type CellPaths, directoryError, pathsOf } from "../disk/directory.ts";
-import { ensureHome } from "../disk/home.ts";
+import { ensureHome, SETUP_HOME } from "../disk/home.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Gates } from "../gates.ts";
 import type { Mirrors } from "../git/mirror.ts";
 import type { SetupPlan } from "./setup-plan.ts";
 
-/**
- * Its home: no agent can have that name. An agent's own holds its credentials, and what a setup fetches is
- * run by it.
- */
-export const SETUP_HOME = ".setup";
 const STATE = "setup";
 
 export interface SetupDeps {

@@ -50,6 +50,7 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     exitSays: null,
     resetsAt: null,
     setup: null,
+    left: null,
     secrets: null,
     ...more,
   };

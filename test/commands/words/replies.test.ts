@@ -96,6 +96,9 @@ it("says each refusal in one calm sentence", () => {
     "told, more": replies.told(cell, "allegro", 3),
     tellsNothing: replies.tellsNothing(cell),
     noItems: replies.noItems(cell),
+    notATeam: replies.notATeam("allegro+"),
+    namedTwice: replies.namedTwice("allegro"),
+    tooManyAgents: replies.tooManyAgents(6, 5),
     tellsArchived: replies.tellsArchived(cell),
     tellsClosing: replies.tellsClosing(cell),
     tellsSecret: replies.tellsSecret(),
@@ -248,10 +251,10 @@ it("helps with exactly what this version can do", async () => {
   const built = VERBS.filter((verb) => verb.run !== undefined).map((verb) => verb.name);
   const pages: Record<string, string> = { help: await ask() };
   for (const verb of built) pages[`help ${verb}`] = await ask(verb);
-  pages["help team"] = await ask("team");
+  pages["help invite"] = await ask("invite");
   pages["help sumon"] = await ask("sumon");
   expectGolden("help", sections(pages));
-  expect(pages.help).not.toMatch(/invite|team/);
+  expect(pages.help).not.toMatch(/invite/);
 });
 
 it("counts as people do", () => {

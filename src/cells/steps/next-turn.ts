@@ -1,0 +1,33 @@
+import { nextPrompt } from "../prompt.ts";
+import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { beforeOf } from "../registry/before.ts";
+import type { Registry } from "../registry/registry.ts";
+import { isUncollected } from "./decide.ts";
+import type { Steps } from "./steps.ts";
+
+/**
+ * Begins the turn of the next agent of a cell's team: where the cell is idle, what the one before left was
+ * looked at and came to a good end, and nothing else is in line. Answers whether it did.
+ */
+export function beginNextTurn(
+  { registry, steps }: { readonly registry: Registry; readonly steps: Steps },
+  cellId: string,
+): boolean {
+  const cell = registry.mustCell(cellId);
+  if (cell.state !== "idle" || cell.closing !== null) return false;
+  const [next] = registry.team.waiting(cellId);
+  const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
+  if (next === undefined || last === null || kept === null) return false;
+  if (["waiting", "admitted", "running"].includes(last.state) || isUncollected(kept)) return false;
+  if (kept.exitClass !== "done" && kept.exitClass !== "nothing-changed") return false;
+  registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
+  const run = registry.addRun({
+    ...{ cellId, agent: next.agent, requester: cell.requester, role: "executor" },
+    ...{ turnKind: "next", state: "waiting" },
+    prompt: nextPrompt(cell.requester, beforeOf(cell, registry, next.agent)),
+  });
+  registry.team.begin(cellId, next.place, run);
+  steps.admitWaiting();
+  steps.card(cellId);
+  return true;
+}
