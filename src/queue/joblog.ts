@@ -112,7 +112,7 @@ export function openJobLog(db: Db): JobLog {
       `UPDATE jobs SET state = 'waiting', interruptions = interruptions + 1,
          not_before = @now + CASE WHEN kind = 'thread' AND kills + 1 >= ${MOST_KILLS} THEN ${LOOK_AGAIN_MS} ELSE 0 END,
          kills = max(kills, min(kills + 1, CASE WHEN kind = 'thread' THEN ${MOST_KILLS} - 1 ELSE @most END)),
-         lease = NULL, lease_until = NULL WHERE id = @id`,
+         lease = NULL, lease_until = NULL WHERE id IN (SELECT value FROM json_each(@ids))`,
     ),
     running: sql.prepare(`SELECT ${CLAIM_COLUMNS} FROM jobs WHERE state = 'running'`),
     open: sql.prepare(
@@ -222,8 +222,8 @@ export function openJobLog(db: Db): JobLog {
       });
       // Of several nobody knows at which one it was killed: none of them dies of that.
       const most = ours.length === 1 ? MOST_KILLS : MOST_KILLS - 1;
-      for (const id of ours) statements.recover.run({ id, now, most });
-      return ours.length;
+      // Also where there are none: a registry that cannot be written is noticed now.
+      return statements.recover.run({ ids: JSON.stringify(ours), now, most }).changes;
     },
     end(match, because) {
       const rows = statements.open.all({ lane: match.lane, kinds: JSON.stringify(match.kinds) }) as {
