@@ -123,6 +123,7 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
       expect((await stat(join(dir, file))).mode & 0o077, file).toBe(0);
     }
     expect((await readdir(join(dir, "artifacts"))).sort()).toEqual([
+      "answers",
       "brief-seen.md",
       "checkpoints",
       "env.txt",

@@ -92,6 +92,7 @@ it("lays the directory out as the contract says", async () => {
   expect(readJsonFile(at("state/heartbeat.json"))).toMatchObject({ state: "ended", by: "runner" });
   for (const name of [
     "artifacts/handoff",
+    "artifacts/answers",
     "artifacts/reports",
     "artifacts/checkpoints",
     "home/allegro",
