@@ -179,6 +179,8 @@ export interface Closing {
   readonly person: string | null;
   /** Its draft was approved as it is: nothing more is pushed to it. */
   readonly isApproved?: boolean | undefined;
+  /** Its pull request is to be merged once all of it is published. */
+  readonly isToMerge?: boolean | undefined;
 }
 
 export const RUN_STATES = ["waiting", "admitted", "running", "ended", "withdrawn"] as const;

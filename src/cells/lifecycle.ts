@@ -194,6 +194,25 @@ export class Lifecycle {
     });
   }
 
+  /** The pull request of a closing cell is merged: it is sealed now. */
+  merged(cellId: string): void {
+    this.#registry.transaction(() => {
+      const { closing, state } = this.#registry.mustCell(cellId);
+      if (state !== "closing" || closing === null) return;
+      this.#registry.update(cellId, { closing: { ...closing, outcome: "merged", isToMerge: false } });
+      this.#steps.advance(cellId);
+      this.#steps.card(cellId);
+    });
+  }
+
+  /** It cannot be merged: the cell is idle again, and whoever asked hears why. */
+  notMerged(cellId: string, why: string): void {
+    this.#registry.transaction(() => {
+      const cell = this.#registry.mustCell(cellId);
+      if (cell.state === "closing" && cell.closing?.isToMerge) this.#steps.giveUp(cell, why);
+    });
+  }
+
   /**
    * Lets go what was held back, or was refused by the forge: this very tip, and no other. The values of
    * `secrets`, by their names, are let go in this cell from now on.

@@ -21,7 +21,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
   decline: ["decline 4f1c0b7e", "decline 4f1c0b7e out of scope"],
   publish: ["publish 4f1c0b7e --allow-protected", "publish 4f1c0b7e --allow-secret NODE_ENV"],
   extend: ["extend 4f1c0b7e 4h", "extend 4f1c0b7e 2d"],
-  close: ["close 4f1c0b7e", "close 4f1c0b7e --discard"],
+  close: ["close 4f1c0b7e", "close 4f1c0b7e --discard", "close 4f1c0b7e --merge"],
   destroy: ["destroy 4f1c0b7e", "destroy 4f1c0b7e --force"],
   why: ["why 4f1c0b7e", "why 4f1c0b7e --json"],
 };

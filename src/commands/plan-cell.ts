@@ -22,6 +22,8 @@ interface Wish {
   readonly ttlMs: number;
   readonly base: string | null;
   readonly words: string | null;
+  /** Only to be told: no issue is opened for it. */
+  readonly isTold: boolean;
 }
 
 export interface Plan {
@@ -55,7 +57,7 @@ export async function planCell(
   const id = rememberedId(at.origin);
   const base = await resolveBase(wish, at.deps);
   if ("refusal" in base) return base;
-  const issue = target.issue ?? (await openIssueFor(id, wish, at));
+  const issue = target.issue ?? (wish.isTold ? issueToBe(wish, at) : await openIssueFor(id, wish, at));
   const [trust, branch] = await Promise.all([
     authorTrust(issue, target, at),
     base.branch ?? freeBranch(id, target, at.deps),
@@ -209,6 +211,15 @@ function approvalReason(
   return authorIsTrusted
     ? null
     : `the text is by ${issue.author.login}, who has no write permission, and I did not see it when the command was typed`;
+}
+
+/** What that issue would be like. */
+function issueToBe(wish: Wish, { origin, deps }: { origin: Origin; deps: Pick<PlanDeps, "clock"> }): Issue {
+  const [at, author] = [deps.clock.now(), { id: origin.person.id ?? 0, login: origin.person.login }];
+  return {
+    ...{ number: 0, title: plain(wish.words ?? "").trim(), body: "", author, labels: [] },
+    ...{ isPullRequest: false, isOpen: true, createdAt: at, updatedAt: at, closedAt: null },
+  };
 }
 
 /** Opens the issue that bears the card, unless an earlier attempt did. */

@@ -1,12 +1,14 @@
+import type { NewCell } from "../cells/registry/cell-row.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { parseDuration } from "../units.ts";
 import { cellsHere } from "./access/cells-here.ts";
-import { resolveTarget } from "./access/resolve-target.ts";
+import { resolveTarget, type Target } from "./access/resolve-target.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
 import { parseTarget } from "./parsing/target.ts";
 import { planCell } from "./plan-cell.ts";
+import { planRows, planText } from "./words/plan-words.ts";
 import { replies } from "./words/replies.ts";
 import { lines } from "./words/sentence.ts";
 
@@ -18,7 +20,7 @@ export const summon: Verb = {
   name: "summon",
   summary: "makes a cell in which one agent works on the target",
   takesWords: true,
-  usage: "summon [AGENT] [TARGET] [--ttl 4h] [--base BRANCH] [-- words for the agent]",
+  usage: "summon [AGENT] [TARGET] [--ttl 4h] [--base BRANCH] [--plan] [-- words for the agent]",
   examples: [
     "summon allegro",
     "summon allegro --base release/2 -- keep the old tests",
@@ -28,7 +30,7 @@ export const summon: Verb = {
   flags: {
     "--ttl": { takes: "value", help: "how long the cell lives, from 1m to 90d" },
     "--base": { takes: "value", help: "the branch to start from; else the default branch" },
-    "--plan": { takes: "switch", help: "only say what would happen", isLater: true },
+    "--plan": { takes: "switch", help: "only say what would happen" },
   },
   async run(command, origin, deps) {
     const words = readWords(command, deps);
@@ -61,10 +63,12 @@ export async function make(
       ttlMs,
       base: typeof base === "string" ? base : null,
       words: command.text,
+      isTold: command.flags["--plan"] === true,
     },
     { origin, deps },
   );
   if ("refusal" in plan) return plan.refusal;
+  if (command.flags["--plan"] === true) return told(plan.cell, words, { target, deps });
   return answer(
     plan,
     words.next.map((one) => one.name),
@@ -98,6 +102,19 @@ function answer(
       deps.lifecycle.create(cell, members, `summoned by ${origin.person.login}`, next);
     },
   };
+}
+
+/** Says what would happen, and changes nothing. */
+function told(
+  cell: NewCell,
+  { agent, next }: Words,
+  { target, deps }: { readonly target: Target; readonly deps: Pick<Deps, "config" | "clock"> },
+): Answer {
+  const { limits } = deps.config;
+  const issue = target.issue?.number ?? null;
+  const planned = { cell, agents: [agent, ...next], issue, limits, now: deps.clock.now() };
+  const reply = planText(planned);
+  return { kind: "done", reply, line: reply, data: { plan: Object.fromEntries(planRows(planned)) } };
 }
 
 function created(cellId: string, deps: Pick<Deps, "registry">) {

@@ -8,7 +8,7 @@ export const team: Verb = {
   name: "team",
   summary: "makes a cell in which several agents work on the target, one after the other",
   takesWords: true,
-  usage: "team A+B[+C] [TARGET] [--ttl 4h] [--base BRANCH] [-- words for the agents]",
+  usage: "team A+B[+C] [TARGET] [--ttl 4h] [--base BRANCH] [--plan] [-- words for the agents]",
   examples: ["team allegro+ezra", "team allegro+ezra+kimi acme/app#262 --ttl 8h"],
   who: "write permission on the target",
   flags: summon.flags,

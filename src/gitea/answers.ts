@@ -64,6 +64,8 @@ export const repository = z
     archived: flag,
     mirror: flag,
     default_branch: text,
+    default_merge_style: text,
+    default_delete_branch_after_merge: flag,
     html_url: text,
     permissions: z.object({ admin: flag, push: flag, pull: flag }).nullish(),
   })
@@ -78,6 +80,8 @@ export const repository = z
       isArchived: seen.archived,
       isMirror: seen.mirror,
       defaultBranch: seen.default_branch,
+      mergeStyle: seen.default_merge_style,
+      removesMerged: seen.default_delete_branch_after_merge,
       htmlUrl: seen.html_url,
       mine: seen.permissions ?? { admin: false, push: false, pull: false },
     }),

@@ -32,6 +32,8 @@ export interface Calls {
   read(call: Call): Promise<ForgeAnswer>;
   /** Sends exactly once; anything but 2xx is an error. */
   write(call: Call): Promise<ForgeAnswer>;
+  /** Sends exactly once, and answers whatever the forge says. */
+  writeOnce(call: Call): Promise<ForgeAnswer>;
   /** The same for what not every forge knows: false where the status is one of `unknown`. */
   writeWhere(call: Call, unknown: readonly number[]): Promise<boolean>;
   /** The error for an answer that a caller of `read` has no use for. */
@@ -87,22 +89,26 @@ export function createCalls(options: CallsOptions): Calls {
     }
   };
 
-  const write = async (call: Call): Promise<ForgeAnswer> => {
+  const writeOnce = async (call: Call): Promise<ForgeAnswer> => {
     const seen = await send(call);
     if (!("status" in seen)) throw seen.error;
+    return seen;
+  };
+
+  const write = async (call: Call): Promise<ForgeAnswer> => {
+    const seen = await writeOnce(call);
     if (seen.status < 300 || (seen.status === 404 && call.isDoneWhenMissing === true)) return seen;
     throw refusal(call, seen);
   };
 
   const writeWhere = async (call: Call, unknown: readonly number[]): Promise<boolean> => {
-    const seen = await send(call);
-    if (!("status" in seen)) throw seen.error;
+    const seen = await writeOnce(call);
     if (unknown.includes(seen.status)) return false;
     if (seen.status >= 300) throw refusal(call, seen);
     return true;
   };
 
-  return { read, write, writeWhere, refusal };
+  return { read, write, writeOnce, writeWhere, refusal };
 }
 
 /**

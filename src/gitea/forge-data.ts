@@ -48,6 +48,10 @@ export interface Repository {
   readonly isArchived: boolean;
   readonly isMirror: boolean;
   readonly defaultBranch: string;
+  /** How it prefers to merge; empty where the forge does not say. */
+  readonly mergeStyle: string;
+  /** Whether a branch is removed once it is merged. */
+  readonly removesMerged: boolean;
   readonly htmlUrl: string;
   /** The bot's own rights here. */
   readonly mine: { readonly admin: boolean; readonly push: boolean; readonly pull: boolean };
@@ -152,6 +156,11 @@ export interface PullRequest {
   readonly base: { readonly ref: string; readonly commit: string };
   readonly htmlUrl: string;
 }
+
+/** `why`: the forge's own words; `isLater`: it asks for another try. */
+export type MergeAnswer =
+  | { readonly kind: "merged" }
+  | { readonly kind: "refused"; readonly why: string; readonly isLater: boolean };
 
 export interface Hook {
   readonly id: number;

@@ -6,6 +6,7 @@ import type {
   Hook,
   Issue,
   LineComment,
+  MergeAnswer,
   Moved,
   NewPullRequest,
   NewReply,
@@ -64,8 +65,11 @@ export interface Forge {
    */
   comments(name: RepositoryName, number: number, since?: number): Promise<Comments>;
   comment(name: RepositoryName, id: number): Promise<Comment | null>;
-  /** Whose reactions a comment bears; none where it is gone. */
-  reactors(name: RepositoryName, commentId: number): Promise<Person[]>;
+  /**
+   * Whose reactions a comment bears; null where it is gone. It knows every kind of comment: plain ones, those
+   * at lines, and what a review is in the conversation.
+   */
+  reactors(name: RepositoryName, commentId: number): Promise<Person[] | null>;
   /** Submitted reviews, oldest first. */
   reviews(name: RepositoryName, number: number): Promise<Review[]>;
   /**
@@ -85,6 +89,11 @@ export interface Forge {
    */
   replyAtLine(name: RepositoryName, number: number, reply: NewReply): Promise<boolean>;
   requestReview(name: RepositoryName, number: number, login: string): Promise<void>;
+  /**
+   * Merges a pull request at that commit, in the way that the repository prefers; its branch is
+   * removed where the repository says so.
+   */
+  merge(name: RepositoryName, number: number, commit: string): Promise<MergeAnswer>;
   /**
    * Takes back that somebody was asked for a review; done too where nobody was. What that person asked for
    * before counts again.

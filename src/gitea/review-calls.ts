@@ -1,7 +1,8 @@
 import type { Api } from "gitea-js";
+import { repository as repositoryAnswer } from "./answers.ts";
 import { type Calls, check } from "./calls.ts";
 import { isTooLarge, readAll } from "./lists.ts";
-import { numbered, thread } from "./paths.ts";
+import { numbered, segments, thread } from "./paths.ts";
 import type { Forge, Place } from "./port.ts";
 import * as answers from "./review-answers.ts";
 import { byId, shortened } from "./thread-calls.ts";
@@ -16,6 +17,7 @@ type ReviewCalls = Pick<
   | "replyAtLine"
   | "requestReview"
   | "withdrawReviewRequest"
+  | "merge"
 >;
 
 /** What a forge answers that has no call of a name: not found, or no such method at that path. */
@@ -98,6 +100,24 @@ export function createReviewCalls(deps: {
       await calls.write({ doing: `requesting a review of ${thread(name, number)} from ${login}`, send });
     },
 
+    async merge(name, number, commit) {
+      const doing = `merging ${thread(name, number)}`;
+      const look = { doing, send: () => api.repos.repoGet(...segments(name)) };
+      const seen = await calls.read(look);
+      if (seen.status !== 200) throw calls.refusal(look, seen);
+      const { mergeStyle, removesMerged } = check(doing, seen.data, repositoryAnswer);
+      const wanted = {
+        Do: (mergeStyle === "" ? "merge" : mergeStyle) as never,
+        head_commit_id: commit,
+        delete_branch_after_merge: removesMerged,
+      };
+      const call = { doing, send: () => api.repos.repoMergePullRequest(...numbered(name, number), wanted) };
+      const answer = await calls.writeOnce(call);
+      if (answer.status < 300) return { kind: "merged" };
+      const isLater = TRY_AGAIN.test(JSON.stringify(answer.data ?? ""));
+      return { kind: "refused", why: calls.refusal(call, answer).message, isLater };
+    },
+
     async withdrawReviewRequest(name, number, login) {
       const send = () =>
         api.repos.repoDeletePullReviewRequests(...numbered(name, number), { reviewers: [login] });
@@ -107,6 +127,8 @@ export function createReviewCalls(deps: {
   };
 }
 
+/** @see Gitea routers/api/v1/repo/pull.go: it still looks at what was pushed, or there is a conflict. */
+const TRY_AGAIN = /try again later/i;
 const JSON_TYPE = "application/json" as never;
 
 function placeOf({ path, line, oldLine }: Place) {

@@ -99,7 +99,7 @@ export function createThreadCalls(deps: {
       const doing = `reading the reactions to comment ${id} of ${label(name)}`;
       const call = { doing, send: () => api.repos.issueGetCommentReactions(...numbered(name, id)) };
       const answer = await calls.read(call);
-      if (answer.status === 404 || answer.status === 204) return [];
+      if (answer.status === 404) return null;
       if (answer.status !== 200) throw calls.refusal(call, answer);
       return check(doing, answer.data, answers.reactors);
     },

@@ -40,6 +40,8 @@ export const REPLY_JOBS = {
       isOver: z.boolean().optional(),
     }),
   },
+  /** A closing cell's pull request is merged at this tip, and at no other. */
+  merge: { queue: "replies", payload: z.object({ cellId: z.string(), tip: z.string() }) },
   /** What an agent answered to the points of one turn. */
   answers: { queue: "replies", payload: z.object({ cellId: z.string(), turn: z.number() }) },
 } as const;

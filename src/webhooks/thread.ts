@@ -134,7 +134,7 @@ async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<Entry
     if (createdAt < reading.since || deps.handled.isMarked(repository.id, source, id)) continue;
     if (deps.parse(body).length === 0) continue;
     const reactors = await deps.forge.reactors(nameOf(repository), id);
-    if (reactors.every((one) => one.id !== botId)) continue;
+    if (reactors === null || reactors.every((one) => one.id !== botId)) continue;
     deps.log.warn(
       { repository: repository.fullName, comment: id },
       "a command was run before, in another life",

@@ -128,7 +128,6 @@ describe("a command", () => {
     ],
     ["a name of no branch", ["allegro", "acme/app#1"], { "--base": "../../x" }, "no branch ../../x", 4],
     ["a TTL beyond 90 days", ["allegro", "acme/app#1"], { "--ttl": "91d" }, "from 1m to 90d", 2],
-    ["a later flag", ["allegro", "acme/app#1"], { "--plan": true }, "not in this version", 3],
   ])("is refused to the command line with its exit code: %s", async (_what, words, flags, text, code) => {
     const { asker } = operator();
     await perform(command(asker, "summon", { words, flags }));

@@ -81,6 +81,43 @@ describe("a summon's comment", () => {
   });
 });
 
+describe("a plan", () => {
+  const plan = async (verb: string, words: string[], more: Partial<Payload> = {}) => {
+    await type(verb, { words, flags: { "--plan": true }, ...more });
+    return said().at(-1) ?? "";
+  };
+
+  it("says what would happen, and changes nothing", async () => {
+    const writes = rig.standIn.count("POST", /./);
+    const text = await plan("team", ["allegro+ezra"], { text: "with tests" });
+    expect(text).toMatch(
+      /^<!-- .* -->\n\*\*plan: allegro, then ezra\*\*\. Nothing was changed\.|^\*\*plan: allegro, then ezra\*\*\. Nothing was changed\./,
+    );
+    expect(text).toMatch(/\| target \| acme\/app\\#1, from main at [0-9a-f]{10}, to a draft into main \|/);
+    expect(text).toContain("| allegro | executor · a command · process, not isolated |");
+    expect(text).toContain(
+      "| ezra | executor, goes on from allegro's hand-over · a command · process, not isolated |",
+    );
+    expect(text).toContain("| starts | as soon as there is a place |");
+    expect(text).toContain("with tests");
+    expect(rig.registry.list()).toEqual([]);
+    expect(rig.waiting()).toEqual(["react", "comment"]);
+    expect(rig.standIn.count("POST", /./)).toBe(writes);
+  });
+
+  it("opens no issue for a repository as the target", async () => {
+    const before = rig.standIn.count("POST", /\/issues/);
+    expect(await plan("summon", ["allegro", "acme/app"])).toContain("on an issue of its own");
+    expect(rig.standIn.count("POST", /\/issues/)).toBe(before);
+  });
+
+  it("says that a director's word would be asked for, and why", async () => {
+    expect(await plan("summon", ["allegro"], { issueHash: "other" })).toContain(
+      "after a director's word: the text of the issue was changed after the command was typed",
+    );
+  });
+});
+
 describe("a summon where a cell lives", () => {
   it("says so, and goes on", async () => {
     rig.idle({ ...here(), agent: "ezra" });
@@ -145,7 +182,7 @@ describe("a pull request from a fork", () => {
     };
     const [agent] = rig.config.agents.values();
     if (agent === undefined) throw new Error("no agent");
-    const wish = { agent, next: [], target, ttlMs: 60_000, base: null, words: null };
+    const wish = { agent, next: [], target, ttlMs: 60_000, base: null, words: null, isTold: false };
     const plan = await planCell(wish, { origin: origin(rig.people.dev, here()), deps: rig.deps });
     return "refusal" in plan ? plan.refusal : plan.cell;
   };

@@ -50,8 +50,7 @@ describe("what cannot be understood", () => {
   });
 
   it("names what this version lacks", async () => {
-    await refused("/lazarus team allegro+lazy", { like: "`team`: not in this version." });
-    await refused("/lazarus summon allegro --plan", { like: "`summon --plan`: not in this version." });
+    await refused("/lazarus invite 0123abcd bot:lazy", { like: "`invite`: not in this version." });
   });
 
   it("says that there is no cell", async () => {

@@ -11,6 +11,7 @@ const closing = z.object({
   outcome: z.enum(OUTCOMES).nullable(),
   person: z.string().nullable(),
   isApproved: z.boolean().optional(),
+  isToMerge: z.boolean().optional(),
 });
 const stuck = z.object({ job: z.string(), why: z.string(), isOver: z.boolean() });
 const logCut = z.object({ run: z.number(), bytes: z.number() });

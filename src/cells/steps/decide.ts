@@ -11,6 +11,8 @@ export type Step =
   | { readonly kind: "collect"; readonly run: Run }
   | { readonly kind: "push"; readonly run: Run; readonly tip: string }
   | { readonly kind: "draft" }
+  /** All of it is published: its pull request is to be merged. */
+  | { readonly kind: "merge"; readonly tip: string }
   | { readonly kind: "seal" }
   | { readonly kind: "scrub" }
   /** Closing cannot go on: back to idle, with the reason. */
@@ -49,7 +51,7 @@ function publishing(cell: Cell, last: Run | null): Step | null {
   if (harvest.tip === null) return null;
   if (cell.publishedTip !== harvest.tip) return { kind: "push", run: last, tip: harvest.tip };
   if (wantsDraft(cell) && cell.pullRequest === null) return { kind: "draft" };
-  return null;
+  return cell.closing?.isToMerge ? { kind: "merge", tip: harvest.tip } : null;
 }
 
 /**

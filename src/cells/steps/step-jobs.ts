@@ -161,6 +161,14 @@ export const stepJobs = {
     maxAttempts: 100,
   }),
 
+  merge: (cellId: string, tip: string, moves: number): NewJob<"merge"> => ({
+    kind: "merge",
+    key: `${cellId}:merge:${tip}:${moves}`,
+    lane: `draft:${cellId}`,
+    payload: { cellId, tip },
+    maxAttempts: 30,
+  }),
+
   /** Nobody is asked for a review any more; `moves` tells one closing from the next. */
   endReviews: (cellId: string, moves: number): NewJob<"review"> => ({
     kind: "review",

@@ -162,6 +162,9 @@ export class Steps {
       case "draft":
         this.putDraft(cellId, `${cell.publishedBranch}:${this.#moves(cellId)}`);
         return;
+      case "merge":
+        this.#put(stepJobs.merge(cellId, step.tip, this.#moves(cellId)));
+        return;
       case "seal":
         this.#putStep(
           stepJobs.seal(cell, last, { user: this.#deps.uids.of(cellId), moves: this.#moves(cellId) }),
@@ -247,10 +250,7 @@ export class Steps {
     this.#put(stepJobs.card(cellId));
   }
 
-  /**
-   * For what nobody waits for, such as a sign of life: it is on the card within half a minute, and with
-   * whatever is said before.
-   */
+  /** For what nobody waits for, such as a sign of life: it is on the card within half a minute. */
   cardSoon(cellId: string): void {
     this.#put(stepJobs.card(cellId, this.#deps.clock.now() + CALM_MS));
   }

@@ -3,6 +3,7 @@ import type { Message } from "../../cells/registry/messages.ts";
 import type { Ended } from "../../cells/telling.ts";
 import { LazarusError } from "../../errors.ts";
 import type { Deps } from "../command.ts";
+import { reactable } from "../posting/answer.ts";
 import { nameOf } from "../rights.ts";
 
 type LookDeps = Pick<Deps, "registry" | "forge" | "rights">;
@@ -29,10 +30,11 @@ export async function messagesToEnd(cell: Cell, deps: LookDeps): Promise<Ended[]
   return ended;
 }
 
-/** Whether the comment that told an agent something is gone. Of reviews nobody can tell. */
+/** Whether what told an agent something is gone: a comment, one at a line, or what a review is there. */
 export async function isDeleted({ asker }: Message, deps: Pick<Deps, "forge">): Promise<boolean> {
-  if (asker.via !== "forge" || asker.source !== "comment") return false;
-  return (await deps.forge.comment(nameOf(asker.repository), asker.sourceId)) === null;
+  const commentId = asker.via === "forge" ? reactable(asker) : null;
+  if (asker.via !== "forge" || commentId === null) return false;
+  return (await deps.forge.reactors(nameOf(asker.repository), commentId)) === null;
 }
 
 async function isExecutor({ author }: Message, cell: Cell, deps: LookDeps): Promise<boolean> {

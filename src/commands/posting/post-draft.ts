@@ -222,7 +222,7 @@ async function requestReview(
  * Before it is a draft no more, and once its cell is closed: whoever asked for changes, and did not look
  * again when asked to, has a say again in whether it is merged.
  */
-async function giveBackSay(
+export async function giveBackSay(
   name: RepositoryName,
   number: number,
   deps: Pick<PostDeps, "forge">,

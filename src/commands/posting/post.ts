@@ -9,6 +9,7 @@ import type { Deps } from "../command.ts";
 import { cardMarker, renderCard } from "../words/card.ts";
 import { createAnswersHandler } from "./post-answers.ts";
 import { createDraftHandlers } from "./post-draft.ts";
+import { createMergeHandler, type MergeDeps } from "./post-merge.ts";
 
 /** Comments this much older than the cell are not looked at when a card is searched: clocks differ. */
 const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
@@ -18,8 +19,8 @@ const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
  * before its marker was looked for, since real servers store a comment and then answer 500.
  */
 export function createReplyHandlers(
-  deps: PostDeps,
-): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review" | "unpublish" | "answers"> {
+  deps: MergeDeps,
+): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review" | "unpublish" | "answers" | "merge"> {
   return {
     card: createCardHandler(deps),
     react: async (job) => {
@@ -32,6 +33,7 @@ export function createReplyHandlers(
     comment: (job, context) => postOnce(job, context, deps),
     ...createDraftHandlers(deps),
     ...createAnswersHandler(deps),
+    ...createMergeHandler(deps),
   };
 }
 

@@ -1,12 +1,11 @@
 import { type Cell, type HistoryRow, isBeingSetUp, type Run, shortId } from "../../cells/cell.ts";
-import type { AgentConfig } from "../../config/config.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
 import { itemLines } from "./answer-words.ts";
 import { actions, findings, hint } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { lifeLine } from "./health-words.ts";
 import { messageLines } from "./message-words.ts";
-import { moment, span } from "./run-words.ts";
+import { confines, moment, span } from "./run-words.ts";
 import { usage } from "./said-words.ts";
 import { nextInTeam, teamOf } from "./team-words.ts";
 
@@ -50,14 +49,6 @@ function teamLine(cell: Cell, run: Run | null, { registry }: CardDeps): Markdown
     ? md`: ${hint(cell, "revive", first.agent)} lets the next one begin`
     : md``;
   return [md`${next.charAt(0).toUpperCase()}${next.slice(1)}${how}.`];
-}
-
-/** What holds the agent, in a few words. */
-function confines(agent: AgentConfig | undefined): string {
-  if (agent === undefined) return "no longer configured";
-  if (agent.backend === "process") return "process, not isolated";
-  if (typeof agent.network !== "string") return `${agent.backend}, network: ${agent.network.join(", ")}`;
-  return `${agent.backend}, ${agent.network === "none" ? "no network" : "full network"}`;
 }
 
 function tail(cell: Cell, run: Run | null, deps: CardDeps): string {

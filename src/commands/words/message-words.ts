@@ -1,6 +1,7 @@
 import type { Cell, Run } from "../../cells/cell.ts";
 import type { Message } from "../../cells/registry/messages.ts";
 import { type Markdown, md } from "../../gitea/markdown.ts";
+import { reactable } from "../posting/answer.ts";
 import { hint } from "./card-findings.ts";
 import { span } from "./run-words.ts";
 import { list } from "./sentence.ts";
@@ -37,7 +38,7 @@ export function messageLines(
 
 /** How whoever wrote them takes them back: nobody tells of what is deleted elsewhere than in a thread. */
 function takenBack(cell: Cell, waiting: readonly Message[]): Markdown {
-  const isInThread = ({ asker }: Message) => asker.via === "forge" && asker.source === "comment";
+  const isInThread = ({ asker }: Message) => asker.via === "forge" && reactable(asker) !== null;
   const other = waiting.find((one) => !isInThread(one));
   const byCommand =
     other === undefined ? "" : md`${hint(cell, "tell", `--retract ${other.id}`)} takes it back. `;

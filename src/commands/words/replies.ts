@@ -28,6 +28,8 @@ export const replies = {
     say`I read lines of a comment that begin with ${c("/lazarus")}. ${asTyped("help")} lists what can be typed.`,
   inIssueText: (line: string) =>
     say`A command in the text of an issue is not run. Typed in a comment, it is: ${c(line)}`,
+  notMerged: (cell: Cell, why: string) =>
+    say`cell ${c(shortId(cell.id))} was neither merged nor closed: ${why}.`,
   noItems: (cell: Cell) => say`Nobody has asked for changes in a review of cell ${c(shortId(cell.id))}.`,
   takesNoWords: (verb: string) =>
     say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("revive CELL -- words")} gives them to the agent of a cell, ${asTyped("summon AGENT -- words")} begins a new one with them.`,

@@ -1,5 +1,6 @@
 import type { Run } from "../../cells/cell.ts";
 import { toIso } from "../../clock.ts";
+import type { AgentConfig } from "../../config/config.ts";
 
 type EndedRun = Pick<
   Run,
@@ -72,4 +73,12 @@ export function span(ms: number): string {
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
   return `${Math.floor(hours / 24)} d`;
+}
+
+/** What holds an agent, in a few words. */
+export function confines(agent: Pick<AgentConfig, "backend" | "network"> | undefined): string {
+  if (agent === undefined) return "no longer configured";
+  if (agent.backend === "process") return "process, not isolated";
+  if (typeof agent.network !== "string") return `${agent.backend}, network: ${agent.network.join(", ")}`;
+  return `${agent.backend}, ${agent.network === "none" ? "no network" : "full network"}`;
 }

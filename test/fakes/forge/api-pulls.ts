@@ -28,7 +28,15 @@ import {
   openPull,
   unaskReview,
 } from "./pull-acts.ts";
-import { isPull, type PullThread, pullDiff, pullFiles, pullJson, reviewJson } from "./pull-payloads.ts";
+import {
+  isPull,
+  type PullThread,
+  pullCommits,
+  pullDiff,
+  pullFiles,
+  pullJson,
+  reviewJson,
+} from "./pull-payloads.ts";
 import type { Review, User } from "./state.ts";
 
 async function create(call: Call): Promise<Reply> {
@@ -108,6 +116,9 @@ async function merge(call: Call): Promise<Reply> {
   const thread = pullOf(call, repo);
   if (thread.pull.merged || !thread.isOpen) return bare(405);
   if (isDraftTitle(thread.title)) throw refuse(call, 405, "Work in progress PRs cannot be merged");
+  const wanted = textField(call, "head_commit_id") ?? "";
+  const { head } = await pullCommits(repo, thread);
+  if (wanted !== "" && wanted !== head) throw refuse(call, 409, "head out of date");
   const isMerged = await mergePull(call.world, { repo, thread }, by);
   if (!isMerged) throw refuse(call, 409, "merge conflict");
   return bare(200);

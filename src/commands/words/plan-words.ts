@@ -1,0 +1,57 @@
+import type { NewCell } from "../../cells/registry/cell-row.ts";
+import type { AgentConfig } from "../../config/config.ts";
+import { details, fenced, join, md, table } from "../../gitea/markdown.ts";
+import { columns } from "./cell-view.ts";
+import { confines, span } from "./run-words.ts";
+import { onOneTerminalLine, type Sentence } from "./sentence.ts";
+
+/** What a `summon` or a `team` would make. */
+export interface Planned {
+  readonly cell: NewCell;
+  /** In the order of their turns. */
+  readonly agents: readonly AgentConfig[];
+  /** Null: an issue of its own would be opened first. */
+  readonly issue: number | null;
+  readonly limits: { readonly runMs: number };
+  readonly now: number;
+}
+
+/** What would happen, as rows by their names. Nothing was changed for it. */
+export function planRows({ cell, agents, issue, limits, now }: Planned): [string, string][] {
+  const { fullName } = cell.repository;
+  const where = issue === null ? `${fullName}, on an issue of its own` : `${fullName}#${issue}`;
+  const to =
+    cell.delivery === "branch" ? `to ${cell.branch} itself` : `to a draft into ${cell.mergeInto.branch}`;
+  const from = `from ${cell.baseName} at ${cell.baseCommit.slice(0, 10)}`;
+  const isTeam = agents.length > 1;
+  return [
+    ["target", `${where}, ${from}, ${to}`],
+    ...agents.map((agent, at): [string, string] => {
+      const after =
+        at === 0 ? "executor" : `executor, goes on from ${agents[at - 1]?.name ?? ""}'s hand-over`;
+      return [agent.name, `${after} · ${agent.preset ?? "a command"} · ${confines(agent)}`];
+    }),
+    ["limits", `${span(limits.runMs)} ${isTeam ? "a turn" : "a run"}, ${span(cell.expiresAt - now)} in all`],
+    [
+      "starts",
+      cell.approval === null ? "as soon as there is a place" : `after a director's word: ${cell.approval}`,
+    ],
+  ];
+}
+
+/** The same for people, with the brief. */
+export function planText(planned: Planned): Sentence {
+  const rows = planRows(planned);
+  const names = planned.agents.map((one) => one.name).join(", then ");
+  const { brief, briefSha256 } = planned.cell;
+  const parts = [
+    md`**plan: ${names}**. Nothing was changed.`,
+    table(["", ""], rows),
+    details(`The brief (${briefSha256.slice(0, 8)})`, fenced(brief, 16_000)),
+  ];
+  const shown = rows.map((row) => row.map((part) => onOneTerminalLine(part)));
+  return {
+    markdown: join(parts, "\n\n"),
+    text: `plan: ${names}; nothing was changed\n${columns([...shown, ["brief", briefSha256.slice(0, 8)]])}`,
+  };
+}
