@@ -65,3 +65,14 @@ export async function endAll(
   if (backend === undefined) throw new LazarusError("backend", "there is no backend here");
   return { handle: nobody(backend.name), backend, leftovers: [], began: false };
 }
+
+/**
+ * Ends what a child of ours that worked in an idle cell left there: the agent's own configuration of git
+ * starts programs, and these leave the child's session.
+ */
+export async function endWhatStayed(parts: Parts, cell: Parameters<typeof endAll>[1]): Promise<void> {
+  const { handle, cellId } = cell;
+  const backend = handle === null ? null : backendNamed(parts, handle.backend);
+  if (backend !== null && (await backend.leftovers(cellId, handle)).length === 0) return;
+  await endAll(parts, cell);
+}

@@ -196,6 +196,21 @@ describe("a cell's own user", needs("root"), () => {
     expect(await living(cell)).toEqual([]);
   });
 
+  it("leaves nothing behind of what its repository starts while its work is taken out", async () => {
+    const hidden =
+      "touch $PWD/.git/ran; setsid env -i /bin/sh -c 'while :; do sleep 1; done' >/dev/null 2>&1 </dev/null & cat";
+    rig.agent(
+      `git config filter.x.clean "${hidden}"; mkdir .git/info; echo '* filter=x' >.git/info/attributes; echo x >new.txt`,
+    );
+    const cell = rig.spec(base);
+    await rig.runToEnd(cell);
+    expect(await living(cell)).toEqual([]);
+    await rig.collect(cell);
+    expect(existsSync(rig.cellPath(cell, "worktree/.git/ran"))).toBe(true);
+    expect(await living(cell)).toEqual([]);
+    expect(rig.said("collected")).toHaveLength(1);
+  });
+
   it("owns what was copied from the home's template", async () => {
     const template = join(rig.root, "template");
     mkdirSync(join(template, "deep"), { recursive: true });

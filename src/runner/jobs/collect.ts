@@ -9,7 +9,7 @@ import { readPacket } from "../collect/packet.ts";
 import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf } from "../disk/directory.ts";
-import { endAll } from "../end-run.ts";
+import { endAll, endWhatStayed } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 import { mustKnow, namedSecrets } from "../known-secrets.ts";
 
@@ -58,6 +58,7 @@ export async function collectRun(
     protected: publish.protected,
   };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
+  await endWhatStayed(parts, { cellId, run, user, handle });
   const harvest = withMarks(changed.length === 0 ? found.harvest : withHeld(found.harvest, changed), parts);
   const { turn = run } = job.payload;
   const packet = await readPacket(paths.cell, { turn, agent: name, redact: parts.redact });

@@ -5,7 +5,7 @@ import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf, whatIs } from "../disk/directory.ts";
 import { removeSigningKey } from "../disk/signing-key.ts";
-import { endAll } from "../end-run.ts";
+import { endAll, endWhatStayed } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 import type { BundlePlan } from "../seal/bundle.ts";
 import { sealCell } from "../seal/seal.ts";
@@ -30,6 +30,7 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
   };
   await removeSigningKey(plan.cellDir);
   const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
+  await endWhatStayed(parts, { cellId, run, user, handle });
   await parts.quarantine.remove(cellId);
   await parts.quarantine.remove(sealingOf(cellId));
   await parts.groups.remove(cellId);

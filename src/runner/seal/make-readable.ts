@@ -8,6 +8,8 @@ import { DEEPEST, openSealed } from "./manifest.ts";
 export type OpenedModes = ReadonlyMap<string, number>;
 
 const NOTED = "opened.jsonl";
+/** What is more stays readable in the archive; nobody needs millions of closed files back as they were. */
+const MOST_NOTED_BYTES = 32 * 1024 ** 2;
 /** Linux' O_PATH, which Node has no name for: a descriptor of what we may not read (yet). */
 const PATH_ONLY = 0o10000000 | constants.O_NOFOLLOW;
 
@@ -22,9 +24,14 @@ export async function makeReadable(cellDir: string, parts: readonly string[]): P
     const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
     const notes = await open(below(archive, NOTED), flags, 0o600);
     try {
+      const room = { bytes: MOST_NOTED_BYTES - (await notes.stat()).size };
+      const note = async (line: string) => {
+        room.bytes -= Buffer.byteLength(line);
+        if (room.bytes >= 0) await notes.appendFile(line);
+      };
       for (const part of parts) {
         await inDirectory(cellDir, [], (cell) =>
-          openEntry(cell, { name: Buffer.from(part), path: Buffer.from(part), notes, depth: 0 }),
+          openEntry(cell, { name: Buffer.from(part), path: Buffer.from(part), note, depth: 0 }),
         );
       }
     } finally {
@@ -38,11 +45,11 @@ export async function makeReadable(cellDir: string, parts: readonly string[]): P
 interface Closed {
   readonly name: Buffer;
   readonly path: Buffer;
-  readonly notes: FileHandle;
+  readonly note: (line: string) => Promise<void>;
   readonly depth: number;
 }
 
-async function openEntry(parent: FileHandle, { name, path, notes, depth }: Closed): Promise<void> {
+async function openEntry(parent: FileHandle, { name, path, note, depth }: Closed): Promise<void> {
   const at = Buffer.concat([Buffer.from(`/proc/self/fd/${parent.fd}/`), name]);
   const handle = await open(at, PATH_ONLY).catch(() => null);
   if (handle === null) return;
@@ -51,7 +58,7 @@ async function openEntry(parent: FileHandle, { name, path, notes, depth }: Close
     if (!stat.isDirectory() && !stat.isFile()) return;
     const needed = stat.isDirectory() ? 0o700 : 0o400;
     if ((stat.mode & needed) !== needed) {
-      await notes.appendFile(`${JSON.stringify([path.toString("latin1"), stat.mode & 0o7777])}\n`);
+      await note(`${JSON.stringify([path.toString("latin1"), stat.mode & 0o7777])}\n`);
       await chmod(`/proc/self/fd/${handle.fd}`, (stat.mode & 0o7777) | needed);
     }
     if (!stat.isDirectory() || depth === DEEPEST) return;
@@ -60,7 +67,7 @@ async function openEntry(parent: FileHandle, { name, path, notes, depth }: Close
       for await (const { name: below } of entriesOf(child))
         await openEntry(child, {
           ...{ name: below, path: Buffer.concat([path, Buffer.from("/"), below]) },
-          ...{ notes, depth: depth + 1 },
+          ...{ note, depth: depth + 1 },
         });
     } finally {
       await child.close();

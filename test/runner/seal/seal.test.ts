@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import type { CellSpec } from "../../../src/protocol/shapes.ts";
 import { mountsBelow, removeTree } from "../../../src/runner/disk/remove-tree.ts";
+import { makeReadable } from "../../../src/runner/seal/make-readable.ts";
 import { tryGit } from "../../fakes/forge/git.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../../fakes/runner-rig.ts";
 
@@ -271,4 +272,17 @@ it("sweeps what an earlier process left, and only that", async () => {
   expect(readdirSync(rig.missions)).not.toContain(`.gone-${other}`);
   expect(readdirSync(rig.missions)).toEqual(expect.arrayContaining([".new-stranger", "file", cell.id]));
   expect(readdirSync(join(rig.data, "quarantine"))).toEqual([cell.id]);
+});
+
+it("remembers how closed files were only as far as fits in memory, and opens all of them", async () => {
+  const name = "\x01".repeat(250);
+  const deep = rig.cellPath(cell, join("worktree", ...Array.from({ length: 12 }, () => name)));
+  mkdirSync(deep, { recursive: true });
+  const files = Array.from({ length: 2_200 }, (_, n) => join(deep, String(n)));
+  for (const file of files) writeFileSync(file, "", { mode: 0 });
+  const archive = rig.cellPath(cell, "archive");
+  mkdirSync(archive, { recursive: true });
+  await makeReadable(rig.cellPath(cell), ["worktree"]);
+  expect(files.filter((file) => (lstatSync(file).mode & 0o400) === 0)).toEqual([]);
+  expect(statSync(join(archive, "opened.jsonl")).size).toBeLessThanOrEqual(32 * 1024 ** 2);
 });
