@@ -196,10 +196,12 @@ describe("a comment becomes a cell, a cell becomes a pull request", () => {
       "LAZARUS_ARTIFACTS",
       "LAZARUS_BRIEF",
       "LAZARUS_CELL",
+      "LAZARUS_HANDOFF",
       "LAZARUS_HEARTBEAT_TOKEN",
       "LAZARUS_HEARTBEAT_URL",
       "LAZARUS_MISSION",
       "LAZARUS_ROLE",
+      "LAZARUS_TURN",
       "PATH",
       "TERM",
     ]);
