@@ -13,6 +13,7 @@ import type { Forge, LineComment, Person, Review } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
 import { clean } from "../protocol/agent-text.ts";
 import type { Queue } from "../queue/queue.ts";
+import { createRedactor } from "../redact.ts";
 import { firstBytes } from "../visible.ts";
 import type { Reading } from "./read-thread.ts";
 import type { SeenEntries } from "./seen-entries.ts";
@@ -32,6 +33,7 @@ export interface PointDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly rights: Pick<Rights, "standing">;
+  readonly config: { readonly secrets: Parameters<typeof createRedactor>[0] };
 }
 
 /** What one look found that reviews of a cell's draft ask for, or remark. */
@@ -74,7 +76,9 @@ export async function readPoints(reading: Reading, deps: PointDeps): Promise<Fou
     items.push(...byPlace(said));
   }
   // Nothing is taken down of what nobody knows the author's right of: the next look asks again.
-  return asked.isUnknowable() ? null : { cellId: cell.id, items: mostOf(items, deps), reviews: fresh };
+  return asked.isUnknowable()
+    ? null
+    : { cellId: cell.id, items: mostOf(items, deps).map(hiding(deps)), reviews: fresh };
 }
 
 /** Takes them down; to be called in the transaction that ends the look. */
@@ -159,6 +163,12 @@ function byPlace(items: readonly NewItem[]): NewItem[] {
     a.line + a.oldLine - (b.line + b.oldLine) ||
     a.commentId - b.commentId;
   return [...items].sort(order);
+}
+
+/** An agent is not told what a reviewer pasted that Lazarus knows for a secret. */
+function hiding({ config }: Pick<PointDeps, "config">): (item: NewItem) => NewItem {
+  const { redact } = createRedactor(config.secrets);
+  return (item) => ({ ...item, said: redact(item.said), hunk: redact(item.hunk) });
 }
 
 /** Of a flood the first ones; the last of them says how many more there were. */

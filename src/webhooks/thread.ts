@@ -23,7 +23,7 @@ import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
 import { both, wasEdited } from "./delivered.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
-import { readPoints, takePoints } from "./review-points.ts";
+import { type PointDeps, readPoints, takePoints } from "./review-points.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
 import { retract, retractedMessages, withdraw, withdrawnCells } from "./withdrawn.ts";
@@ -81,6 +81,7 @@ export interface ThreadDeps {
   readonly log: Log;
   readonly rights: Pick<Rights, "standing" | "isServed">;
   readonly renames: Pick<Renames, "found" | "lost">;
+  readonly config: PointDeps["config"];
   parse(text: string): Parsed[];
   /** What the forge's clock says now, as far as it is known (epoch ms). */
   forgeNow(): number | null;

@@ -3,12 +3,13 @@ import type { Item } from "../../cells/registry/items.ts";
 import type { ItemNews } from "../../cells/reviewing.ts";
 import { LazarusError } from "../../errors.ts";
 import type { LineComment, Review } from "../../gitea/port.ts";
+import { createRedactor } from "../../redact.ts";
 import type { Deps } from "../command.ts";
 import { isTakenBack } from "../last-words.ts";
 import { pointWords } from "../parsing/points.ts";
 import { nameOf } from "../rights.ts";
 
-type LookDeps = Pick<Deps, "registry" | "forge" | "rights">;
+type LookDeps = Pick<Deps, "registry" | "forge" | "rights" | "config">;
 
 /**
  * What became of the items of a cell that wait to be given: taken back, resolved, or edited since, or whoever
@@ -20,6 +21,7 @@ export async function itemsToChange(cell: Cell, deps: LookDeps): Promise<ItemNew
   const [first] = open;
   if (first === undefined) return [];
   const name = nameOf(cell.repository);
+  const { redact } = createRedactor(deps.config.secrets);
   const news: ItemNews[] = [];
   const mayAsk = new Map<number, boolean>();
   for (const pull of new Set(open.map((item) => item.pull))) {
@@ -33,7 +35,7 @@ export async function itemsToChange(cell: Cell, deps: LookDeps): Promise<ItemNew
       mayAsk.set(item.author.id, isAllowed);
       const lost = `${item.author.login} no longer has write permission on ${cell.repository.fullName}`;
       const change = isAllowed
-        ? changeOf(item, reviews, lines.get(item.reviewId) ?? null)
+        ? changeOf(item, { reviews, lines: lines.get(item.reviewId) ?? null, redact })
         : { n: item.n, why: lost };
       if (change !== null) news.push(change);
     }
@@ -44,9 +46,13 @@ export async function itemsToChange(cell: Cell, deps: LookDeps): Promise<ItemNew
 /** `lines` null: they could not be read, so nothing is known of them. */
 function changeOf(
   item: Item,
-  reviews: readonly Review[],
-  lines: readonly LineComment[] | null,
+  on: {
+    readonly reviews: readonly Review[];
+    readonly lines: readonly LineComment[] | null;
+    readonly redact: (text: string) => string;
+  },
 ): ItemNews | null {
+  const { reviews, lines } = on;
   const { n } = item;
   const review = reviews.find((one) => one.id === item.reviewId);
   if (review === undefined) return { n, why: "the review was deleted" };
@@ -55,7 +61,7 @@ function changeOf(
   const now = lines.find((one) => one.id === item.commentId);
   if (now === undefined) return { n, why: "its comment was deleted" };
   if (now.isResolved) return { n, why: "resolved before it was begun" };
-  const said = pointWords(now.body);
+  const said = on.redact(pointWords(now.body));
   return said === item.said || said === "" ? null : { n, said };
 }
 

@@ -78,7 +78,8 @@ function closed({ cell, by, person }: Extract<Announcement, { kind: "closed" }>)
 
 function needsYou({ cell, run }: Extract<Announcement, { kind: "needs-you" }>): Markdown {
   const asked = run.requester.id === null ? md`Cell` : md`${mention(run.requester.login)}: cell`;
-  const what = needOf(run) ?? `${run.agent} stopped (${endOfRun(run)})`;
+  const isAtRest = run.exitClass === "done" || run.exitClass === "nothing-changed";
+  const what = needOf(run) ?? `${run.agent} ${isAtRest ? "rests" : `stopped (${endOfRun(run)})`}`;
   const meaning = meaningOfExit(run);
   const parts = [
     md`${asked} ${code(shortId(cell.id))} needs you: ${what}.`,

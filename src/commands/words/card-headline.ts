@@ -42,7 +42,8 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
 function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   if (cell.waitsForApproval) {
     const people = deps.config.directors.length === 0 ? "" : ` (${deps.config.directors.join(", ")})`;
-    return md`**${teamOf(cell, deps.registry).agents.join(", then ")} waits for approval** by a director${people}`;
+    const { agents } = teamOf(cell, deps.registry);
+    return md`**${agents.join(", then ")} ${agents.length === 1 ? "waits" : "wait"} for approval** by a director${people}`;
   }
   const blocked = run === null ? null : deps.steps.blockedBy(run);
   if (blocked !== null)
