@@ -1,6 +1,6 @@
 import { toIso } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
-import { age, columns } from "../commands/words/cell-view.ts";
+import { age, columns } from "../commands/words/status-row.ts";
 import type { Config } from "../config/config.ts";
 import { openParts } from "../control.ts";
 import { LazarusError } from "../errors.ts";

@@ -1,5 +1,5 @@
 import { toIso } from "../clock.ts";
-import { age } from "../commands/words/cell-view.ts";
+import { age } from "../commands/words/status-row.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { type Counts, noCounts, type PitEntry, type Stranger } from "../runner/pit/pit.ts";
 import { PIT_CLASSES, type PitClass } from "../runner/pit/pit-look.ts";

@@ -36,7 +36,8 @@ export const revive: Verb = {
       const asDirector = await findCell(cellWord, need, { origin, deps });
       if ("refusal" in asDirector) return asDirector.refusal;
     }
-    return whyNot(cell, deps) ?? start(agentWord ?? cell.agent, { cell, words: command.text, origin, deps });
+    const agent = agentWord ?? deps.registry.lastKeptRun(cell.id)?.agent ?? cell.agent;
+    return whyNot(cell, deps) ?? start(agent, { cell, words: command.text, origin, deps });
   },
 };
 

@@ -6,12 +6,14 @@ import { cellsHere } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
 import { cardContent } from "./words/card.ts";
-import { COLUMNS, columns, rowOf, viewOf } from "./words/cell-view.ts";
+import { viewOf } from "./words/cell-view.ts";
 import { healthOf } from "./words/health-words.ts";
 import { replies } from "./words/replies.ts";
 import { moment } from "./words/run-words.ts";
 import { usage } from "./words/said-words.ts";
 import { onOneTerminalLine } from "./words/sentence.ts";
+import { COLUMNS, columns, rowOf } from "./words/status-row.ts";
+import { teamOf } from "./words/team-words.ts";
 
 export const status: Verb = {
   name: "status",
@@ -43,7 +45,10 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
   const last = deps.registry.lastRun(found.cell.id);
   const view = viewOf(found.cell, deps.registry);
   const detail = [
-    columns([[...COLUMNS], rowOf(found.cell, last, deps.clock.now())]),
+    columns([
+      [...COLUMNS],
+      rowOf(found.cell, last, { now: deps.clock.now(), team: teamOf(found.cell, deps.registry) }),
+    ]),
     `id       ${found.cell.id}`,
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
@@ -102,7 +107,9 @@ async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps):
     if (cells.length === 0) return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
   }
   const now = deps.clock.now();
-  const rows = cells.map((cell) => rowOf(cell, deps.registry.lastRun(cell.id), now));
+  const rows = cells.map((cell) =>
+    rowOf(cell, deps.registry.lastRun(cell.id), { now, team: teamOf(cell, deps.registry) }),
+  );
   const inMarkdown = cells.map((cell, index) => [
     code(shortId(cell.id)),
     ...(rows[index] ?? []).slice(1, 3),

@@ -244,3 +244,20 @@ it("does not close for an approval of an older commit, nor while somebody else w
     (text) => !(JSON.parse(text) as { draft: boolean }).draft,
   );
 });
+
+it("leaves nothing undone where a draft with answered points is closed", async () => {
+  const { issue, cellId, number } = await draftBy("silent");
+  await reject(stage.dev, number, { body: "more, please" });
+  await answersOf(number);
+  await stage.reviewAsked(number, "dev");
+  await stage.server.api(stage.lead, "PATCH", pulls(number), { state: "closed" });
+  await stage.card(issue, new RegExp(`#${number} was not merged`));
+  const requests = async () => {
+    const { jobs } = JSON.parse((await stage.lazarus.cli("jobs", "--json")).stdout) as {
+      jobs: { kind: string; state: string; error: string | null }[];
+    };
+    return JSON.stringify(jobs.filter((one) => one.kind === "review"));
+  };
+  await seen("the requests of reviews", requests, "[]");
+  expect(await stage.status(cellId)).toMatchObject({ state: "archived", outcome: "rejected" });
+});

@@ -210,11 +210,8 @@ async function requestReview(
     const pull = await deps.forge.pullRequest(name, cell.pullRequest);
     if (pull === null || !pull.isOpen || !pull.title.startsWith(DRAFT)) return undefined;
   }
-  try {
-    await deps.forge.requestReview(name, cell.pullRequest, again ?? cell.requester.login);
-  } catch (error) {
-    if (!(error instanceof LazarusError) || error.retryable || error.code !== "forge-refused") throw error;
-  }
+  const { pullRequest, requester } = cell;
+  await tolerateRefusal(() => deps.forge.requestReview(name, pullRequest, again ?? requester.login));
   return undefined;
 }
 
@@ -230,5 +227,15 @@ export async function giveBackSay(
   const objectors = [...lastWords(await deps.forge.reviews(name, number)).values()].filter(
     ({ state }) => state === "changes-requested",
   );
-  for (const { author } of objectors) await deps.forge.withdrawReviewRequest(name, number, author.login);
+  for (const { author } of objectors)
+    await tolerateRefusal(() => deps.forge.withdrawReviewRequest(name, number, author.login));
+}
+
+/** A forge may say no to what nobody waits for, such as a request on a pull request that is closed. */
+async function tolerateRefusal(call: () => Promise<void>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    if (!(error instanceof LazarusError) || error.retryable || error.code !== "forge-refused") throw error;
+  }
 }

@@ -1,8 +1,8 @@
 import { type Cell, shortId } from "../../cells/cell.ts";
 import type { Item } from "../../cells/registry/items.ts";
 import { code, join, type Markdown, marker, md, mention, raw, table } from "../../gitea/markdown.ts";
-import { columns } from "./cell-view.ts";
 import { list, onOneTerminalLine, type Sentence } from "./sentence.ts";
+import { columns } from "./status-row.ts";
 
 const MOST_QUOTED_CHARS = 80;
 const MOST_WORDS_CHARS = 2_000;

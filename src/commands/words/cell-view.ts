@@ -1,15 +1,11 @@
-import { type Cell, isBeingSetUp, isSetupDone, type Run, shortId, targetOf } from "../../cells/cell.ts";
-import type { ExitClass } from "../../cells/exit.ts";
+import { type Cell, isSetupDone, type Run, targetOf } from "../../cells/cell.ts";
 import type { Item } from "../../cells/registry/items.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
-import { howSetupEnded, shortCommand } from "../../cells/setup.ts";
-import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
+import { howSetupEnded } from "../../cells/setup.ts";
+import { isRetryInLine } from "../../cells/steps/decide.ts";
 import { type TurnState, turnsOf } from "../../cells/turns.ts";
 import { toIso } from "../../clock.ts";
-import { briefly, healthOf } from "./health-words.ts";
-import { timeUtc } from "./run-words.ts";
-import { onOneTerminalLine } from "./sentence.ts";
-import { failedSetup } from "./setup-words.ts";
+import { healthOf } from "./health-words.ts";
 import { teamOf } from "./team-words.ts";
 
 /** A cell as programs see it in `--json`: the words of product.md, times in RFC 3339. */
@@ -205,96 +201,4 @@ function saidOf({ harvest }: Cell): CellView["said"] {
   const { words, ran, denied, turns, costUsd, trouble } = harvest.said;
   const commands = ran.map(({ command, exit, isFailed }) => ({ command, exit, failed: isFailed }));
   return { words, ran: commands, denied, turns, cost_usd: costUsd, trouble };
-}
-
-export const COLUMNS = ["CELL", "STATE", "AGENT", "TARGET", "HEALTH", "AGE", "RESULT"] as const;
-
-/** The same cell as a row for people, in the columns of `COLUMNS`. */
-export function rowOf(cell: Cell, last: Run | null, now: number): string[] {
-  return [
-    shortId(cell.id),
-    cell.state,
-    cell.agent,
-    targetOf(cell),
-    healthWords(cell, now),
-    age(now - cell.createdAt),
-    cut(onOneTerminalLine(setupResult(last) ?? resultOf(cell, last, now))),
-  ];
-}
-
-/** `healthy`, `stalled 11m: silent`, or `-`. */
-function healthWords(cell: Cell, now: number): string {
-  const seen = healthOf(cell);
-  if (seen === null) return cell.health ?? "-";
-  if (seen.health === "healthy") return seen.health;
-  return `${seen.health} ${age(now - seen.since)}: ${briefly(seen.health)}`;
-}
-
-/** Of a run whose cell is being set up, or could not be. */
-function setupResult(last: Run | null): string | null {
-  if (last?.setup != null && isBeingSetUp(last)) return `setting up: ${shortCommand(last.setup)}`;
-  return failedSetup(last) === null ? null : (last?.stopped ?? "not set up");
-}
-
-/** What came of it, and what it waits for: what a person must see to comes first. */
-function resultOf(cell: Cell, last: Run | null, now: number): string {
-  const draft = cell.pullRequest === null ? "" : `, draft #${cell.pullRequest}`;
-  const waits = cell.state === "idle" ? idleResult(cell, last, now) : null;
-  if (waits !== null) return `${waits}${draft}`;
-  if (cell.state === "archived" && cell.sealedAt === null && cell.outcome === "failed")
-    return `not started: ${cell.notStarted ?? "it is not known why"}`;
-  if (cell.pullRequest !== null && cell.state !== "destroyed") {
-    if (cell.outcome === "merged") return `merged #${cell.pullRequest}`;
-    if (cell.outcome === "rejected") return `#${cell.pullRequest}, not merged`;
-    return cell.state === "archived" ? `published #${cell.pullRequest}` : `draft #${cell.pullRequest}`;
-  }
-  if (cell.state === "proposed") return cell.waitsForApproval ? "waits for approval" : "waits to start";
-  return cell.reason ?? cell.outcome ?? "";
-}
-
-const NEEDS: { readonly [C in ExitClass]?: string } = {
-  question: "asks a question",
-  "not-logged-in": "not logged in",
-  "no-credit": "no credit",
-  "cannot-run": "cannot be run",
-};
-
-/** What an idle cell waits for; null where it waits for nobody. */
-function idleResult(cell: Cell, last: Run | null, now: number): string | null {
-  if (last !== null && isRetryInLine(last)) {
-    if (last.notBefore === null || last.notBefore <= now) return "waits to go on";
-    return `waits for a retry at ${timeUtc(last.notBefore, now)}`;
-  }
-  if (heldFor(cell).length > 0) return "held back";
-  if (cell.pushRefused !== null) return "push refused";
-  if (last?.state === "ended" && last.startedAt === null) return `not started: ${last.stopped ?? "refused"}`;
-  const need = last?.state === "ended" && last.exitClass !== null ? NEEDS[last.exitClass] : undefined;
-  return need ?? (cell.breaker === null ? null : "gave up");
-}
-
-function cut(text: string): string {
-  return text.length > WIDEST_RESULT ? `${text.slice(0, WIDEST_RESULT - 1)}…` : text;
-}
-
-const WIDEST_RESULT = 60;
-
-/** A span as people say it: `12m`, `3h`, `5d`. */
-export function age(ms: number): string {
-  const minutes = Math.max(0, Math.floor(ms / 60_000));
-  if (minutes < 1) return `${Math.max(0, Math.floor(ms / 1000))}s`;
-  if (minutes < 60) return `${minutes}m`;
-  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 1440)}d`;
-}
-
-/** Text in columns, as wide as their widest cell. */
-export function columns(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => (row[index] ?? "").length)));
-  return rows
-    .map((row) =>
-      row
-        .map((text, index) => text.padEnd(widths[index] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }

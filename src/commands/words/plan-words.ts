@@ -1,9 +1,9 @@
 import type { NewCell } from "../../cells/registry/cell-row.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import { details, fenced, join, md, table } from "../../gitea/markdown.ts";
-import { columns } from "./cell-view.ts";
 import { confines, span } from "./run-words.ts";
 import { onOneTerminalLine, type Sentence } from "./sentence.ts";
+import { columns } from "./status-row.ts";
 
 /** What a `summon` or a `team` would make. */
 export interface Planned {
