@@ -55,6 +55,8 @@ export interface JobLog {
   /** The job that was put under a key. */
   idOf(key: string): string | null;
   retry(id: string, now: number): boolean;
+  /** The same for one that was ended, too. */
+  again(id: string, now: number): boolean;
   /** What waits because of an outage is due now. Answers how many jobs. */
   resume(now: number): number;
   drop(id: string, because: Because): boolean;
@@ -125,6 +127,9 @@ export function openJobLog(db: Db): JobLog {
     idOf: sql.prepare("SELECT job_id FROM job_keys WHERE key = @key").pluck(),
     retry: sql.prepare(
       "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
+    ),
+    again: sql.prepare(
+      "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state IN ('dead','ended')",
     ),
     drop: sql.prepare(
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error WHERE id = @id AND state IN ('waiting','dead')",
@@ -237,6 +242,7 @@ export function openJobLog(db: Db): JobLog {
     resume: (now) => statements.resume.run({ now }).changes,
     idOf: (key) => (statements.idOf.get({ key }) as string | undefined) ?? null,
     retry: (id, now) => statements.retry.run({ id, now }).changes === 1,
+    again: (id, now) => statements.again.run({ id, now }).changes === 1,
     drop: (id, because) => statements.drop.run({ id, ...because }).changes === 1,
     list({ states = JOB_STATES, limit = 100 } = {}) {
       // One short walk of an index per state: the many finished rows are never sorted.

@@ -81,7 +81,7 @@ class LocalQueue implements Queue {
 
   retryByKey(key: string): boolean {
     const id = this.#jobs.idOf(key);
-    return id !== null && this.retry(id);
+    return id !== null && this.#change(() => this.#jobs.again(id, this.#clock.now()));
   }
 
   resume(): number {

@@ -37,7 +37,10 @@ export interface Queue {
   end(match: { readonly lane: string; readonly kinds: readonly JobKind[] }, why: string): number;
   /** Puts a dead job back with its attempts at zero. False if it is not dead. */
   retry(id: string): boolean;
-  /** The same for the job of a key, however many dead ones there are. */
+  /**
+   * The same for the job of a key, however many dead ones there are; also where it was ended, since nobody
+   * needed it then: whoever asks needs it now.
+   */
   retryByKey(key: string): boolean;
   /** What was put off in an outage is due now: whatever was away is back. Answers how many jobs that were. */
   resume(): number;

@@ -359,6 +359,19 @@ describe("close", () => {
     expect(steps()).toEqual(["seal"]);
   });
 
+  it("looks through it after all where it could not be sealed, and is closed with its work then", () => {
+    rig.create();
+    rig.clearJobs();
+    rig.report("run-started", started(ID, 1, now()));
+    rig.report("run-ended", ended(ID, 1, now()));
+    rig.lifecycle.close(rig.cell(), { ...BY_OWNER, discard: true }, "closed by owner");
+    rig.reports.stuck({ cellId: ID, kind: "seal", run: 1, why: "the disk is full", retryAt: null });
+    expect(rig.cell().state).toBe("idle");
+    rig.clearJobs();
+    rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
+    expect(steps()).toContain("collect");
+  });
+
   it("leaves no word of a trouble that is over", () => {
     rig.idle();
     rig.reports.stuck({

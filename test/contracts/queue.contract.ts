@@ -704,6 +704,11 @@ export function queueContract(name: string, make: MakeQueue): void {
         expect(state.get(id)).toBe("waiting");
         expect(queue.retryByKey("k")).toBe(false);
         expect(queue.retryByKey("nobody's")).toBe(false);
+        // What nobody needed any more may be needed again.
+        expect(queue.drop(id)).toBe(true);
+        expect(queue.retry(id)).toBe(false);
+        expect(queue.retryByKey("k")).toBe(true);
+        expect(state.get(id)).toBe("waiting");
       });
 
       it("do not count a kill as an attempt, nor one before an attempt that came to an end", async () => {
