@@ -90,8 +90,7 @@ export class Lifecycle {
     const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
     // What others told or asked the agent is asked about again before it is given.
     const isChecked =
-      this.#registry.messages.waiting(cellId).length === 0 &&
-      !this.#registry.items.of(cellId).some((item) => item.state === "open");
+      this.#registry.messages.waiting(cellId).length === 0 && this.#registry.items.open(cellId).length === 0;
     this.#steps.admitWaiting(isChecked ? { checked: { cellId, n } } : {});
     this.#steps.card(cellId);
     return this.#registry.mustRun(cellId, n);

@@ -1,19 +1,12 @@
 import { sha256 } from "../hash.ts";
 import { clean, fence, oneLine } from "../protocol/agent-text.ts";
+import type { Item } from "./registry/items.ts";
 
-/** A point of a review, as its agent is told it. */
-export interface PromptedItem {
-  readonly n: number;
-  readonly kind: "body" | "inline" | "remark";
-  readonly author: { readonly login: string };
-  readonly path: string;
-  readonly line: number;
-  readonly oldLine: number;
-  readonly commit: string;
-  readonly hunk: string;
-  readonly said: string;
-  readonly isEdited: boolean;
-}
+/** A point of a review, as far as its agent is told of it. */
+type PromptedItem = Pick<
+  Item,
+  "n" | "kind" | "author" | "path" | "line" | "oldLine" | "commit" | "hunk" | "said" | "isEdited"
+>;
 
 /** A prompt with what reviews ask for, and how it is answered. Pure. */
 export function withPoints(

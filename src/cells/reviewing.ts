@@ -43,7 +43,7 @@ export class Reviewing {
       const run = registry.lastRun(cellId);
       const isInLine = run?.state === "waiting" || run?.state === "admitted";
       const isLeft =
-        registry.items.of(cellId).some(isAskedFor) || registry.messages.waiting(cellId).length > 0;
+        registry.items.open(cellId).some(isAskedFor) || registry.messages.waiting(cellId).length > 0;
       if (run !== null && isInLine && run.turnKind === "review" && !run.isAutomatic && !isLeft) {
         const why = "nothing is left of what was asked for";
         lifecycle.withdraw(registry.mustCell(cellId), run, { who: "lazarus", why, outcome: "discarded" });
@@ -59,6 +59,6 @@ export class Reviewing {
 }
 
 /** Whether what a review of its draft asks for can still be done in a cell. */
-export function canBeReviewed(cell: Pick<Cell, "state" | "closing" | "delivery">): boolean {
+export function canBeReviewed(cell: Pick<Cell, "state" | "closing">): boolean {
   return cell.closing === null && (cell.state === "active" || cell.state === "idle");
 }

@@ -69,7 +69,7 @@ async function whyNotMerged(cell: Cell, discard: boolean, deps: CloseDeps): Prom
   const last = deps.registry.lastRun(cell.id);
   if (last?.state === "waiting" || last?.state === "admitted")
     return "its next turn is in line: stop that first";
-  if (deps.registry.items.of(cell.id).some((item) => item.state === "open" && item.kind !== "remark"))
+  if (deps.registry.items.open(cell.id).some((item) => item.kind !== "remark"))
     return "points of reviews are open (/lazarus items)";
   if (cell.pullRequest === null) return "it has no pull request yet";
   const reviews = await deps.forge.reviews(nameOf(cell.repository), cell.pullRequest);

@@ -34,12 +34,12 @@ export const summon: Verb = {
   },
   async run(command, origin, deps) {
     const words = readWords(command, deps);
-    return "refusal" in words ? words.refusal : make(words, command, { origin, deps });
+    return "refusal" in words ? words.refusal : askForCell(words, command, { origin, deps });
   },
 };
 
 /** Makes the cell that a `summon` or a `team` asks for. */
-export async function make(
+export async function askForCell(
   words: Words,
   command: Command,
   { origin, deps }: { readonly origin: Origin; readonly deps: Deps },

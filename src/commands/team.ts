@@ -1,7 +1,7 @@
 import { nearest } from "../nearest.ts";
 import { type Answer, type Command, type Deps, refuse, type Verb } from "./command.ts";
 import { parseTarget } from "./parsing/target.ts";
-import { make, summon, usable, type Words } from "./summon.ts";
+import { askForCell, summon, usable, type Words } from "./summon.ts";
 import { replies } from "./words/replies.ts";
 
 export const team: Verb = {
@@ -14,7 +14,7 @@ export const team: Verb = {
   flags: summon.flags,
   async run(command, origin, deps) {
     const words = readTeam(command, deps);
-    return "refusal" in words ? words.refusal : make(words, command, { origin, deps });
+    return "refusal" in words ? words.refusal : askForCell(words, command, { origin, deps });
   },
 };
 

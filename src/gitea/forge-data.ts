@@ -157,6 +157,14 @@ export interface PullRequest {
   readonly htmlUrl: string;
 }
 
+export interface MergeOrder {
+  /** Nothing else is merged. */
+  readonly commit: string;
+  /** As the repository prefers it; empty: a merge commit. */
+  readonly style: string;
+  readonly removesBranch: boolean;
+}
+
 /** `why`: the forge's own words; `isLater`: it asks for another try. */
 export type MergeAnswer =
   | { readonly kind: "merged" }

@@ -7,6 +7,7 @@ import type {
   Issue,
   LineComment,
   MergeAnswer,
+  MergeOrder,
   Moved,
   NewPullRequest,
   NewReply,
@@ -89,11 +90,8 @@ export interface Forge {
    */
   replyAtLine(name: RepositoryName, number: number, reply: NewReply): Promise<boolean>;
   requestReview(name: RepositoryName, number: number, login: string): Promise<void>;
-  /**
-   * Merges a pull request at that commit, in the way that the repository prefers; its branch is
-   * removed where the repository says so.
-   */
-  merge(name: RepositoryName, number: number, commit: string): Promise<MergeAnswer>;
+  /** Merges a pull request by the forge's own rules, which are never forced. */
+  merge(name: RepositoryName, number: number, how: MergeOrder): Promise<MergeAnswer>;
   /**
    * Takes back that somebody was asked for a review; done too where nobody was. What that person asked for
    * before counts again.

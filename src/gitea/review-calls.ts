@@ -1,8 +1,7 @@
 import type { Api } from "gitea-js";
-import { repository as repositoryAnswer } from "./answers.ts";
 import { type Calls, check } from "./calls.ts";
 import { isTooLarge, readAll } from "./lists.ts";
-import { numbered, segments, thread } from "./paths.ts";
+import { numbered, thread } from "./paths.ts";
 import type { Forge, Place } from "./port.ts";
 import * as answers from "./review-answers.ts";
 import { byId, shortened } from "./thread-calls.ts";
@@ -100,18 +99,14 @@ export function createReviewCalls(deps: {
       await calls.write({ doing: `requesting a review of ${thread(name, number)} from ${login}`, send });
     },
 
-    async merge(name, number, commit) {
-      const doing = `merging ${thread(name, number)}`;
-      const look = { doing, send: () => api.repos.repoGet(...segments(name)) };
-      const seen = await calls.read(look);
-      if (seen.status !== 200) throw calls.refusal(look, seen);
-      const { mergeStyle, removesMerged } = check(doing, seen.data, repositoryAnswer);
+    async merge(name, number, { commit, style, removesBranch }) {
       const wanted = {
-        Do: (mergeStyle === "" ? "merge" : mergeStyle) as never,
+        Do: (style === "" ? "merge" : style) as never,
         head_commit_id: commit,
-        delete_branch_after_merge: removesMerged,
+        delete_branch_after_merge: removesBranch,
       };
-      const call = { doing, send: () => api.repos.repoMergePullRequest(...numbered(name, number), wanted) };
+      const send = () => api.repos.repoMergePullRequest(...numbered(name, number), wanted);
+      const call = { doing: `merging ${thread(name, number)}`, send };
       const answer = await calls.writeOnce(call);
       if (answer.status < 300) return { kind: "merged" };
       const isLater = TRY_AGAIN.test(JSON.stringify(answer.data ?? ""));

@@ -68,6 +68,10 @@ export interface JobLog {
   nextDue(now: number): number | null;
 }
 
+const PUT_BACK = `
+  UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now,
+    ended_at = NULL, error = NULL
+  WHERE id = @id AND state`;
 const HELD = "id = @id AND lease = @lease AND state = 'running'";
 
 /** Prepares every statement of the job log on an open registry. */
@@ -125,12 +129,8 @@ export function openJobLog(db: Db): JobLog {
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error, lease = NULL, lease_until = NULL WHERE id = @id",
     ),
     idOf: sql.prepare("SELECT job_id FROM job_keys WHERE key = @key").pluck(),
-    retry: sql.prepare(
-      "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state = 'dead'",
-    ),
-    again: sql.prepare(
-      "UPDATE jobs SET state = 'waiting', attempt = 0, outages = 0, interruptions = 0, kills = 0, not_before = @now, ended_at = NULL, error = NULL WHERE id = @id AND state IN ('dead','ended')",
-    ),
+    retry: sql.prepare(`${PUT_BACK} = 'dead'`),
+    again: sql.prepare(`${PUT_BACK} IN ('dead','ended')`),
     drop: sql.prepare(
       "UPDATE jobs SET state = 'ended', ended_at = @at, error = @error WHERE id = @id AND state IN ('waiting','dead')",
     ),

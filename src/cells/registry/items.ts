@@ -73,6 +73,8 @@ export interface Items {
   add(cellId: string, items: readonly NewItem[]): number;
   /** Those of a cell, by their numbers. */
   of(cellId: string): Item[];
+  /** Those that wait to be given. */
+  open(cellId: string): Item[];
   /** Those that were given to a turn last. */
   ofTurn(cellId: string, turn: number): Item[];
   /** Puts those into a turn's prompt that are open, or were given to a turn that came to nothing. */
@@ -140,6 +142,8 @@ export function createItems({ sql }: Pick<Db, "sql">): Items {
       return added;
     },
     of: (cellId) => all("SELECT * FROM items WHERE cell = @cellId ORDER BY n", { cellId }),
+    open: (cellId) =>
+      all("SELECT * FROM items WHERE cell = @cellId AND state = 'open' ORDER BY n", { cellId }),
     ofTurn: (cellId, turn) =>
       all("SELECT * FROM items WHERE cell = @cellId AND turn = @turn ORDER BY n", { cellId, turn }),
     give(cellId, items, turn) {

@@ -31,7 +31,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   const { registry, steps, config } = deps;
   const cell = registry.mustCell(cellId);
   if (cell.state !== "idle" || cell.closing !== null) return false;
-  const points = registry.items.of(cellId).filter(isAskedFor);
+  const points = registry.items.open(cellId).filter(isAskedFor);
   const newest = points.at(-1);
   if (newest === undefined) return false;
   const last = registry.lastRun(cellId);
@@ -62,11 +62,11 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
 }
 
 /**
- * Whether an item is a point that nobody was given yet. A remark begins no turn, and neither does what had no
- * answer: both go along with the next one.
+ * Whether an open item is a point that nobody was given yet. A remark begins no turn, and neither does what
+ * had no answer: both go along with the next one.
  */
-export function isAskedFor(item: Pick<Item, "state" | "kind" | "turn">): boolean {
-  return item.state === "open" && item.kind !== "remark" && item.turn === null;
+export function isAskedFor(item: Pick<Item, "kind" | "turn">): boolean {
+  return item.kind !== "remark" && item.turn === null;
 }
 
 function startOf(points: readonly Item[], waitMs: number): number {

@@ -31,7 +31,7 @@ export function beginToldTurn(
   const prompt = toldPrompt(requester, beforeOf(cell, registry, agent));
   const asked = { cellId, agent, requester, role: "executor", turnKind: "tell", prompt } as const;
   const n = registry.addRun({ ...asked, state: "waiting" });
-  const isAlone = messages.length === 1 && !registry.items.of(cellId).some((item) => item.state === "open");
+  const isAlone = messages.length === 1 && registry.items.open(cellId).length === 0;
   steps.admitWaiting(checked && isAlone ? { checked: { cellId, n } } : {});
   steps.card(cellId);
   return true;

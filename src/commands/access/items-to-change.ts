@@ -17,7 +17,7 @@ type LookDeps = Pick<Deps, "registry" | "forge" | "rights" | "config">;
  * @throws LazarusError `forge-refused` where the forge does not tell rights.
  */
 export async function itemsToChange(cell: Cell, deps: LookDeps): Promise<ItemNews[]> {
-  const open = deps.registry.items.of(cell.id).filter((item) => item.state === "open");
+  const open = deps.registry.items.open(cell.id);
   const [first] = open;
   if (first === undefined) return [];
   const name = nameOf(cell.repository);

@@ -38,7 +38,12 @@ async function merge(job: Job<"merge">, context: JobContext, deps: MergeDeps): P
     await giveBackSay(name, number, deps);
     await deps.forge.editPullRequest(name, number, { title: pull.title.slice(DRAFT.length) });
   }
-  const answer = await deps.forge.merge(name, number, tip);
+  const repository = await deps.forge.repository(name);
+  const answer = await deps.forge.merge(name, number, {
+    commit: tip,
+    style: repository?.mergeStyle ?? "",
+    removesBranch: repository?.removesMerged ?? false,
+  });
   if (answer.kind === "merged") return () => deps.lifecycle.merged(cellId);
   if (answer.isLater && job.attempt < MOST_TRIES)
     throw new LazarusError("forge-unreachable", answer.why, { retryable: true });

@@ -1,9 +1,10 @@
 import * as z from "zod";
+import { LazarusError } from "../../errors.ts";
 import { type Point, type PointAnswer, VERDICTS } from "../../protocol/points.ts";
 import { firstBytes } from "../../visible.ts";
 import { plainRedacted } from "../disk/log-tail.ts";
 import { inDirectory, readInside } from "../disk/safe-files.ts";
-import type { Git } from "../git/git.ts";
+import type { Git, GitCall, GitEnd } from "../git/git.ts";
 import { mapLine, readHunks } from "../git/map-line.ts";
 import { MOST_LISTED_BYTES } from "../git/measure.ts";
 
@@ -51,11 +52,12 @@ export function answersFileOf(turn: number): string {
  * of its commits; and where the lines of the points are now. Throws nothing for what an agent wrote.
  */
 export async function readAnswers(
-  deps: AnswerDeps,
+  { git: ask, redact }: AnswerDeps,
   on: { readonly cellDir: string; readonly asked: Asked; readonly work: Work | null },
 ): Promise<PointAnswer[]> {
+  const git = unlimited(ask);
   const { asked, work } = on;
-  const commits = work === null ? [] : await commitsOfTurn(deps.git, work, asked.since);
+  const commits = work === null ? [] : await commitsOfTurn(git, work, asked.since);
   const told = (await readFile(on.cellDir, asked.turn)) ?? byTrailers(commits);
   const answers: PointAnswer[] = [];
   for (const point of asked.points) {
@@ -66,14 +68,27 @@ export async function readAnswers(
     answers.push({
       n: point.n,
       verdict: answer?.verdict ?? null,
-      words: wordsOf(answer, deps.redact),
+      words: wordsOf(answer, redact),
       commit,
-      touches: commit === null || work === null ? null : await touches(deps.git, work, { commit, point }),
-      line: work === null ? null : await lineNow(deps.git, work, point),
+      touches: commit === null || work === null ? null : await touches(git, work, { commit, point }),
+      line: work === null ? null : await lineNow(git, work, point),
     });
   }
   return answers;
 }
+
+type Ask = (call: Omit<GitCall, "tolerant">) => Promise<GitEnd>;
+
+/** What comes to a limit is not known: the work itself is looked through elsewhere, and says so. */
+function unlimited(git: Git): Ask {
+  return (call) =>
+    git({ ...call, tolerant: true }).catch((error: unknown) => {
+      if (error instanceof LazarusError && error.code === "over-limit") return NO_ANSWER;
+      throw error;
+    });
+}
+
+const NO_ANSWER: GitEnd = { code: 1, stdout: "", stderr: "" };
 
 function wordsOf(answer: Said | undefined, redact: (text: string) => string): string {
   const text = plainRedacted(answer?.words ?? "", redact).trim();
@@ -115,7 +130,7 @@ function byTrailers(commits: readonly TurnCommit[]): Map<number, Said> {
 
 /** The newest first. What the forge had may be gone from a history that the agent wrote anew. */
 async function commitsOfTurn(
-  git: Git,
+  git: Ask,
   { repository, base, tip }: Work,
   since: readonly string[],
 ): Promise<TurnCommit[]> {
@@ -124,7 +139,6 @@ async function commitsOfTurn(
       dir: repository,
       args,
       doing: "looking for the commits of a turn",
-      tolerant: true,
       mostBytes: MOST_LISTED_BYTES,
     });
   const known: string[] = [];
@@ -152,7 +166,7 @@ async function commitsOfTurn(
 
 /** Whether a commit changes the file that a point is about; null where it is about none. */
 async function touches(
-  git: Git,
+  git: Ask,
   { repository }: Work,
   { commit, point }: { readonly commit: string; readonly point: Point },
 ): Promise<boolean | null> {
@@ -169,16 +183,16 @@ async function touches(
     "--",
     literally(point.path),
   ];
-  const changed = await git({ dir: repository, args, doing: "looking at a commit", tolerant: true });
+  const changed = await git({ dir: repository, args, doing: "looking at a commit" });
   return changed.code === 0 ? changed.stdout !== "" : null;
 }
 
 /** Null: the file is gone, or nobody knows. */
-async function lineNow(git: Git, { repository, tip }: Work, point: Point): Promise<number | null> {
+async function lineNow(git: Ask, { repository, tip }: Work, point: Point): Promise<number | null> {
   const { path, line, commit } = point;
   if (path === "" || line === 0 || !/^[0-9a-f]{40,64}$/.test(commit)) return null;
   const ask = (args: readonly string[]) =>
-    git({ dir: repository, args, doing: "following a line", tolerant: true, mostBytes: MOST_DIFF_BYTES });
+    git({ dir: repository, args, doing: "following a line", mostBytes: MOST_DIFF_BYTES });
   const isThere = await ask(["ls-tree", "-z", "--name-only", tip, "--", literally(path)]);
   if (isThere.code !== 0 || isThere.stdout === "") return null;
   const options = ["-U0", "--no-color", "--no-renames", "--no-ext-diff", "--no-textconv"];

@@ -45,10 +45,10 @@ const lines = (from: number, to: number) =>
 function at(n: number, more: Partial<Point> = {}): Point {
   return { n, path: "a.txt", line: 9, commit: reviewed, ...more };
 }
-function read(points: readonly Point[], more: Partial<Asked> = {}) {
+function read(points: readonly Point[], more: Partial<Asked> = {}, mostMs = 60_000) {
   const limits = {
     memoryBytes: 1024 ** 3,
-    mostMs: 60_000,
+    mostMs,
     cpuSeconds: 60,
     files: 1_000,
     fileBytes: 1024 ** 3,
@@ -172,6 +172,14 @@ describe("an answers file", () => {
     expect(found?.words.startsWith("[redacted] xxx")).toBe(true);
     expect(Buffer.byteLength(found?.words ?? "")).toBeLessThanOrEqual(2_003);
   });
+});
+
+it("takes what comes to a limit for not known, and loses no answer for it", async () => {
+  const fix = commit("fix", { "a.txt": lines(0, 12) });
+  write({ 1: { verdict: "done", commit: fix, words: "so" } });
+  expect(await read([at(1)], {}, 0)).toEqual([
+    { n: 1, verdict: "done", words: "so", commit: null, touches: null, line: null },
+  ]);
 });
 
 describe("the line of a point", () => {
