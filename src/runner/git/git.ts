@@ -35,6 +35,8 @@ export interface GitOptions {
   readonly redact: (text: string) => string;
   /** Of each git; the clock only where nobody else is waited for. */
   readonly limits: WorkLimits;
+  /** How long a remote call may print nothing, in milliseconds. Default two minutes. */
+  readonly silentMs?: number;
 }
 
 export interface GitCall {
@@ -46,7 +48,7 @@ export interface GitCall {
   readonly signal?: AbortSignal | undefined;
   /** Whose rights it has instead of ours: a user who owns `dir` and may enter it. */
   readonly user?: CellUser | null;
-  /** Sends the token to the forge, allows http, and gives up after two silent minutes. */
+  /** Sends the token to the forge, allows http, and gives up where the forge falls silent (`silentMs`). */
   readonly remote?: boolean;
   /** Allows reading a bundle or repository of ours by its path. */
   readonly files?: boolean;
@@ -141,14 +143,16 @@ function mostOf(call: GitCall): number {
 async function spawnGit(options: GitOptions & { readonly limited: string }, call: GitCall): Promise<GitEnd> {
   call.signal?.throwIfAborted();
   let seen: GitEnd | undefined;
-  const [tooMuch, tooLong] = [new AbortController(), new AbortController()];
+  const [tooMuch, tooLong, silent] = [new AbortController(), new AbortController(), new AbortController()];
   const limits = { ...options.limits, mostMs: call.mostMs ?? options.limits.mostMs };
   const isTimed = call.remote !== true || call.mostMs !== undefined;
   const clock = isTimed ? setTimeout(() => tooLong.abort(), limits.mostMs) : undefined;
+  const silentMs = options.silentMs ?? SILENT_MS;
+  const silence = call.remote === true ? setTimeout(() => silent.abort(), silentMs) : undefined;
   const mark = crypto.randomUUID();
   const env = { ...environment(options, call), [MARK]: mark };
   const ending = AbortSignal.any([
-    ...[tooMuch.signal, tooLong.signal],
+    ...[tooMuch.signal, tooLong.signal, silent.signal],
     ...(call.signal === undefined ? [] : [call.signal]),
   ]);
   // What git started lives on without it, and holds its output open: nobody would ever be answered.
@@ -160,7 +164,6 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
     baseDir: call.dir,
     binary: ["/bin/sh", options.limited],
     abort: ending,
-    ...(call.remote === true ? { timeout: { block: SILENT_MS } } : {}),
     // Untold, simple-git waits 50 ms after the exit and takes what was read by then: on a busy machine that
     // may be nothing.
     completion: { onClose: true, onExit: false },
@@ -196,6 +199,7 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
       for (const stream of [stdout, stderr]) {
         let room = mostOf(call);
         stream.on("data", (chunk: Buffer) => {
+          silence?.refresh();
           room -= chunk.length;
           if (room < 0) tooMuch.abort();
         });
@@ -210,12 +214,17 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
     call.signal?.throwIfAborted();
     if (tooLong.signal.aborted) throw overTime(call.doing, limits);
     if (tooMuch.signal.aborted) return { code: TOO_MUCH, stdout: "", stderr: "fatal: it printed too much" };
+    if (silent.signal.aborted) {
+      const message = `${call.doing}: the forge sends nothing for ${Math.round(silentMs / 1000)} s`;
+      throw new LazarusError("forge-unreachable", message, { retryable: true });
+    }
     if (seen !== undefined && seen.code > 0) return seen;
-    // No exit code: killed, or silent for too long.
+    // No exit code: killed.
     const code = call.remote === true ? "forge-unreachable" : "git";
     throw new LazarusError(code, `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });
   } finally {
     clearTimeout(clock);
+    clearTimeout(silence);
   }
 }
 

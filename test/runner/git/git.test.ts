@@ -1,4 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -67,6 +69,26 @@ it("ends what git started as well, where git takes too long", async () => {
   await expect(parent(call)).rejects.toMatchObject({ code: "over-limit", retryable: false });
   const pid = readFileSync(pidFile, "utf8").trim();
   expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
+});
+
+it("gives up, to try again, where the forge falls silent, and leaves no helper behind", async () => {
+  const closed: Promise<void>[] = [];
+  const mute = createServer(({ socket }) => {
+    closed.push(new Promise((resolve) => socket.once("close", () => resolve())));
+  });
+  await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(mute.address() as AddressInfo).port}`;
+  const path = process.env.PATH ?? "";
+  const patient = createGit({ home, path, remote, redact: (text) => text, limits, silentMs: 2_000 });
+  const call = { dir: home, args: ["ls-remote", `${url}/acme/app.git`], doing: "asking", remote: true };
+  await expect(patient(call)).rejects.toMatchObject({
+    code: "forge-unreachable",
+    retryable: true,
+    message: "asking: the forge sends nothing for 2 s",
+  });
+  expect(closed).toHaveLength(1);
+  await Promise.all(closed);
+  mute.close();
 });
 
 it("answers code and words of a failure that is tolerated, and throws others", async () => {

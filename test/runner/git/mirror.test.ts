@@ -79,25 +79,18 @@ it("brings the commit of a pull request's ref, and does not mind others that are
 it("waits for no pull request's ref without end, and says so to who asked", async () => {
   const mirrors = openMirrors(1_000);
   const main = await rig.commit("main", { a: "1" });
-  const want = (commit: string, ref: string) =>
-    mirrors.provide(repository, { commit, ref, group: null }, never);
-  await want(main, "refs/heads/main");
+  await mirrors.provide(repository, { commit: main, ref: "refs/heads/main", group: null }, never);
   const head = await rig.commit("side", { a: "2" });
   await git(rig.forgeRepository, ["update-ref", "refs/pull/5/head", head]);
   await git(rig.forgeRepository, ["update-ref", "-d", "refs/heads/side"]);
-  let open = () => {};
+  const want = { commit: head, ref: "refs/pull/5/head", group: null };
   // The branches are sent, and then nothing more.
-  const before = fetches();
-  rig.server.gate = Promise.resolve();
-  const asked = want(head, "refs/pull/5/head");
-  const refused = expect(asked).rejects.toMatchObject({ code: "over-limit", retryable: false });
-  await expect.poll(fetches).toBe(before + 1);
-  rig.server.gate = new Promise((resolve) => {
-    open = resolve;
-  });
-  await refused;
-  open();
-  await want(head, "refs/pull/5/head");
+  const branches = fetches() + 1;
+  rig.server.fault = () => fetches() > branches;
+  const asked = mirrors.provide(repository, want, never);
+  await expect(asked).rejects.toMatchObject({ code: "over-limit", retryable: false });
+  rig.server.fault = null;
+  await openMirrors().provide(repository, want, never);
 });
 
 it("keeps a base that the forge deleted, and removes the locks of a killed fetch", async () => {
