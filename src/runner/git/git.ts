@@ -15,7 +15,7 @@ import {
   type WorkLimits,
 } from "../confined.ts";
 import { endMarked, MARK } from "./marked.ts";
-import { httpRefusal, movedError, refusalSentence } from "./refusal.ts";
+import { httpRefusal, isUnreachable, movedError, refusalSentence, usefulLine } from "./refusal.ts";
 
 /** Where the bot's git may talk to, and with what. */
 export interface Remote {
@@ -264,16 +264,6 @@ function environment(
   return env;
 }
 
-/**
- * Whether git could not get through to the forge at all: no connection, no TLS, cut off, or a gateway that
- * answered.
- */
-export function isUnreachable(stderr: string): boolean {
-  return /unable to access '|unable to connect|Could not resolve|RPC failed|remote end hung up|early EOF|Connection (?:refused|reset|timed out)/.test(
-    stderr,
-  );
-}
-
 function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError {
   const refusal = call.remote === true ? httpRefusal(end.stderr) : null;
   if (refusal === "moved") return movedError(call.doing);
@@ -287,16 +277,6 @@ function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError
     return new LazarusError("forge-unreachable", message, { retryable: true });
   const isFinal = /couldn't find remote ref/.test(end.stderr);
   return new LazarusError("git", message, { retryable: !isFinal });
-}
-
-/** The last line of git's stderr that says something: errors before what the server said, progress never. */
-export function usefulLine(stderr: string): string {
-  const lines = stderr
-    .split(/[\r\n]+/)
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && !/^(remote: )?\S.*\d+% \(|^hint:/.test(line));
-  const telling = lines.filter((line) => /^(fatal|error):/.test(line));
-  return (telling.at(-1) ?? lines.at(-1) ?? "").slice(0, 300);
 }
 
 function firstLine(error: unknown): string {

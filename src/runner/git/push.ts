@@ -1,7 +1,7 @@
 import { LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
-import { type Git, type GitEnd, isUnreachable, usefulLine } from "./git.ts";
-import { httpRefusal, movedError, refusalSentence } from "./refusal.ts";
+import type { Git, GitEnd } from "./git.ts";
+import { httpRefusal, isUnreachable, movedError, refusalSentence, usefulLine } from "./refusal.ts";
 
 export interface PushPlan {
   readonly repository: RepositoryRef;

@@ -1,7 +1,8 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
-import { type Git, usefulLine } from "./git.ts";
+import type { Git } from "./git.ts";
+import { usefulLine } from "./refusal.ts";
 
 /** What a cell made, as one bundle, and what it is measured against. */
 export interface Delivery {

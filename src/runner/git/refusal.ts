@@ -12,6 +12,16 @@ export function httpRefusal(stderr: string): "unauthorized" | "forbidden" | "mis
   return null;
 }
 
+/**
+ * Whether git could not get through to the forge at all: no connection, no TLS, cut off, or a gateway that
+ * answered.
+ */
+export function isUnreachable(stderr: string): boolean {
+  return /unable to access '|unable to connect|Could not resolve|RPC failed|remote end hung up|early EOF|Connection (?:refused|reset|timed out)/.test(
+    stderr,
+  );
+}
+
 const ADVICE = {
   unauthorized: "the forge does not accept the bot's token (forge.token)",
   forbidden:
@@ -30,4 +40,14 @@ export function refusalSentence(refusal: keyof typeof ADVICE): string {
 /** Whoever knows the repository's id finds out what it is called now, and the job is done again. */
 export function movedError(doing: string): LazarusError {
   return new LazarusError("repository-moved", `${doing}: ${ADVICE.moved}`, { retryable: true });
+}
+
+/** The last line of git's stderr that says something: errors before what the server said, progress never. */
+export function usefulLine(stderr: string): string {
+  const lines = stderr
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !/^(remote: )?\S.*\d+% \(|^hint:/.test(line));
+  const telling = lines.filter((line) => /^(fatal|error):/.test(line));
+  return (telling.at(-1) ?? lines.at(-1) ?? "").slice(0, 300);
 }
