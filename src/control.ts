@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { adopt, watchStarted } from "./cells/adoption.ts";
+import { adopt, watchCheckStarted, watchStarted } from "./cells/adoption.ts";
 import { tick } from "./cells/clock-jumps.ts";
 import { lookAtTime } from "./cells/expiry.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
@@ -167,7 +167,9 @@ export async function openControl(
   const handlers = {
     ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
     ...createCommandHandlers({ ...postDeps, log }),
-    ...createReportHandlers(reports, (run) => watchStarted(runner, parts, run)),
+    ...createReportHandlers(reports, (what) =>
+      "check" in what ? watchCheckStarted(runner, parts, what) : watchStarted(runner, parts, what),
+    ),
     ...createTailHandler(postDeps),
     ...createReplyHandlers(postDeps),
     ...createRunnerHandlers(runners, {

@@ -49,11 +49,14 @@ const OF_A_CELL: ReadonlySet<JobKind> = new Set([
   "prune",
   "scrub",
   "draft",
+  "plan-checks",
+  "check",
+  "end-check",
 ]);
 
 function tellCell(job: Job<JobKind>, what: { why: string; retryAt: number | null }, deps: TellDeps): void {
   if (!OF_A_CELL.has(job.kind)) return;
-  const { cellId, run } = subjectOf(job.payload);
+  const { cellId, run, check } = subjectOf(job.payload);
   if (cellId === null || deps.registry.cell(cellId) === null) return;
-  deps.reports.stuck({ cellId, kind: job.kind, run, ...what });
+  deps.reports.stuck({ cellId, kind: job.kind, run, check, ...what });
 }

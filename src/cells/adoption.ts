@@ -1,5 +1,6 @@
-import type { RunnerPort, Watched, WatchedRun, WatchedSetup } from "../protocol/runner-port.ts";
+import type { RunnerPort, Watched, WatchedCheck, WatchedRun, WatchedSetup } from "../protocol/runner-port.ts";
 import { type Cell, isBeingSetUp, type Run } from "./cell.ts";
+import type { Check } from "./check.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { Uids } from "./registry/uids.ts";
 
@@ -20,8 +21,21 @@ export async function adopt(runner: RunnerPort, started: Started): Promise<numbe
   );
   const watched = watchedOn(registry.openRuns(["admitted", "running"]), (id) => cells.get(id), started);
   await runner.sweep([...cells.keys()]);
-  runner.adopt(watched);
-  return watched.runs.length + watched.setups.length;
+  const checks = registry.checks.allAtWork().flatMap((one) => checking(one, cells.get(one.cellId), started));
+  runner.adopt({ ...watched, checks });
+  return watched.runs.length + watched.setups.length + checks.length;
+}
+
+/** Has a check watched that its runner has just reported. */
+export function watchCheckStarted(
+  runner: RunnerPort,
+  started: Started,
+  { cellId, check }: { readonly cellId: string; readonly check: number },
+): void {
+  const cell = started.registry.mustCell(cellId);
+  const one = started.registry.checks.one(cellId, check);
+  if (cell.runner === runner.name && one !== null)
+    runner.adopt({ runs: [], setups: [], checks: checking(one, cell, started) });
 }
 
 /** Has one run watched, or the setup for it, that its runner has just reported. */
@@ -32,7 +46,7 @@ export function watchStarted(
 ): void {
   const cell = started.registry.mustCell(cellId);
   if (cell.runner === runner.name)
-    runner.adopt(watchedOn([started.registry.mustRun(cellId, run)], () => cell, started));
+    runner.adopt({ ...watchedOn([started.registry.mustRun(cellId, run)], () => cell, started), checks: [] });
 }
 
 /** What of these runs is to be watched. `cellOf`: a run's cell, where its runner has it. */
@@ -40,7 +54,7 @@ function watchedOn(
   runs: readonly Run[],
   cellOf: (id: string) => Cell | undefined,
   { uids }: Started,
-): Watched {
+): Pick<Watched, "runs" | "setups"> {
   const pairs = runs.flatMap((run) => {
     const cell = cellOf(run.cellId);
     return cell === undefined ? [] : [{ run, cell }];
@@ -62,4 +76,15 @@ function settingUp(run: Run, { id, repository }: Cell, uids: Uids): WatchedSetup
   if (run.state !== "admitted" || run.setup === null || !isBeingSetUp(run)) return [];
   const { end: _, handle, ...setup } = run.setup;
   return [{ cell: { id, repository, user: uids.of(id) }, run: run.n, agent: run.agent, setup, handle }];
+}
+
+function checking(one: Check, cell: Cell | undefined, { uids }: Started): WatchedCheck[] {
+  const { n: check, name, agent, state, handle, startedAt, limitMs } = one;
+  const plan = cell?.checked?.plan.find((planned) => planned.name === name);
+  if (state !== "running" || cell === undefined || plan === undefined) return [];
+  if (handle === null || startedAt === null || limitMs === null) return [];
+  const { id, repository } = cell;
+  const { command, network } = plan;
+  const ours = { id, repository, user: uids.of(id) };
+  return [{ cell: ours, check, agent, name, command, network, limitMs, startedAt, handle }];
 }

@@ -9,6 +9,7 @@ import type {
   SetupBegun,
   SetupEnd,
 } from "../protocol/shapes.ts";
+import type { Checked } from "./check.ts";
 import type { ExitClass, StopCause } from "./exit.ts";
 import type { Left } from "./handoff.ts";
 
@@ -165,6 +166,8 @@ export interface Cell {
    * since.
    */
   readonly setUpWith: string | null;
+  /** What is to be run on what it pushed last; null: nobody has looked yet. */
+  readonly checked: Checked | null;
   /** On which runner its directory lies, for as long as there is one. */
   readonly runner: string;
 }
@@ -188,9 +191,9 @@ export type RunState = (typeof RUN_STATES)[number];
 
 /**
  * Why an agent has a turn at the tree: the cell's first, the next of its team, a person revived the cell,
- * told it something, or asked for changes in a review. Runs are a turn's attempts.
+ * told it something, or asked for changes in a review, or a check failed. Runs are a turn's attempts.
  */
-export const TURN_KINDS = ["first", "next", "revive", "tell", "review"] as const;
+export const TURN_KINDS = ["first", "next", "revive", "tell", "review", "fix"] as const;
 export type TurnKind = (typeof TURN_KINDS)[number];
 
 /**
@@ -249,6 +252,15 @@ export type Setup = SetupBegun & { readonly end: SetupEnd | null };
 /** Whether the cell is being set up for a run just now. */
 export function isBeingSetUp(run: Pick<Run, "state" | "setup"> | null): boolean {
   return run?.state === "admitted" && run.setup !== null && run.setup.end === null;
+}
+
+/**
+ * Whether no agent is at work in a cell, nor about to be: whoever wants a run need not wait. What checks its
+ * work gives way. `last`: its last run.
+ */
+export function isResting(cell: Pick<Cell, "state">, last: Pick<Run, "state"> | null): boolean {
+  if (cell.state === "idle") return true;
+  return cell.state === "active" && last?.state !== "admitted" && last?.state !== "running";
 }
 
 /** Whether a setup did all it had to. */

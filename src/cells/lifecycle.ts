@@ -1,5 +1,5 @@
-import { LazarusError } from "../errors.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
+import { movedOn, mustBe, mustRest } from "./must-be.ts";
 import { briefPrompt, type NewPrompt, wordsPrompt } from "./prompt.ts";
 import { NOTHING_IN_THE_WAY } from "./reason.ts";
 import { beforeOf } from "./registry/before.ts";
@@ -7,9 +7,10 @@ import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
 import { isEndOfWork, waitsByItself } from "./steps/decide.ts";
+import type { StepDeps } from "./steps/deps.ts";
 import { dropMessages } from "./steps/give-messages.ts";
 import { laneOf } from "./steps/step-jobs.ts";
-import type { StepDeps, Steps } from "./steps/steps.ts";
+import type { Steps } from "./steps/steps.ts";
 
 export interface LifecycleDeps extends StepDeps {
   readonly steps: Steps;
@@ -62,7 +63,7 @@ export class Lifecycle {
   rerun(cell: Cell, agent: string, by: Requester & { readonly words?: string | null }): Run {
     const requester: Requester = { id: by.id, login: by.login };
     return this.#registry.transaction(() => {
-      const now = this.#mustBe(cell.id, ["idle", "archived"]);
+      const now = mustRest(this.#registry, cell.id, ["archived"]);
       if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
       const last = this.#registry.lastRun(cell.id);
       if (last !== null && waitsByItself(last)) {
@@ -142,7 +143,7 @@ export class Lifecycle {
   /** Lets a cell that waits for a director's word go on to its place in line. */
   approve(cell: Cell): void {
     this.#registry.transaction(() => {
-      if (!this.#mustBe(cell.id, ["proposed"]).waitsForApproval) throw movedOn(cell.id);
+      if (!mustBe(this.#registry, cell.id, ["proposed"]).waitsForApproval) throw movedOn(cell.id);
       this.#registry.update(cell.id, { waitsForApproval: false, approval: null });
       const last = this.#registry.lastRun(cell.id);
       if (last !== null) this.#steps.admitWaiting({ checked: { cellId: cell.id, n: last.n } });
@@ -155,6 +156,7 @@ export class Lifecycle {
     const why = `stopped by ${who}`;
     const run = this.#registry.lastRun(cell.id);
     if (run === null) return false;
+    if (this.#registry.transaction(() => this.#stopChecks(cell.id, why))) return true;
     if (run.state === "waiting") {
       this.withdraw(cell, run, { who, why, outcome: "discarded" });
       return true;
@@ -170,7 +172,8 @@ export class Lifecycle {
    */
   close(cell: Cell, closing: Closing, why: string): void {
     this.#registry.transaction(() => {
-      const { state } = this.#mustBe(cell.id, ["active", "idle"]);
+      this.#steps.checks.stop(cell.id, why);
+      const { state } = mustBe(this.#registry, cell.id, ["active", "idle"]);
       const run = this.#registry.lastRun(cell.id);
       if (run?.state === "waiting") {
         this.#registry.updateRun(cell.id, run.n, {
@@ -193,32 +196,13 @@ export class Lifecycle {
     });
   }
 
-  /** The pull request of a closing cell is merged: it is sealed now. */
-  merged(cellId: string): void {
-    this.#registry.transaction(() => {
-      const { closing, state } = this.#registry.mustCell(cellId);
-      if (state !== "closing" || closing === null) return;
-      this.#registry.update(cellId, { closing: { ...closing, outcome: "merged", isToMerge: false } });
-      this.#steps.advance(cellId);
-      this.#steps.card(cellId);
-    });
-  }
-
-  /** It cannot be merged: the cell is idle again, and whoever asked hears why. */
-  notMerged(cellId: string, why: string): void {
-    this.#registry.transaction(() => {
-      const cell = this.#registry.mustCell(cellId);
-      if (cell.state === "closing" && cell.closing?.isToMerge) this.#steps.giveUp(cell, why);
-    });
-  }
-
   /**
    * Lets go what was held back, or was refused by the forge: this very tip, and no other. The values of
    * `secrets`, by their names, are let go in this cell from now on.
    */
   release(cell: Cell, by: string, secrets: readonly string[] = []): void {
     this.#registry.transaction(() => {
-      const { harvest, releasedSecrets } = this.#mustBe(cell.id, ["idle"]);
+      const { harvest, releasedSecrets, state } = mustRest(this.#registry, cell.id);
       const tip = harvest?.tip;
       if (tip === undefined || tip === null || tip !== cell.harvest?.tip) throw movedOn(cell.id);
       const letGo = (harvest?.shownSecrets ?? []).filter(({ name }) => secrets.includes(name));
@@ -231,8 +215,8 @@ export class Lifecycle {
       const why = `let go at ${tip.slice(0, 10)}, to be published`;
       this.#registry.remember(cell.id, {
         at: this.#deps.clock.now(),
-        from: "idle",
-        to: "idle",
+        from: state,
+        to: state,
         who: by,
         why,
       });
@@ -244,7 +228,7 @@ export class Lifecycle {
   /** Moves the end of a cell's TTL. */
   extend(cell: Cell, expiresAt: number): void {
     this.#registry.transaction(() => {
-      this.#mustBe(cell.id, ["proposed", "active", "idle"]);
+      mustBe(this.#registry, cell.id, ["proposed", "active", "idle"]);
       this.#registry.update(cell.id, { expiresAt });
       this.#steps.card(cell.id);
     });
@@ -256,7 +240,14 @@ export class Lifecycle {
    */
   destroy(cell: Cell, who: string): void {
     this.#registry.transaction(() => {
-      const { state } = this.#mustBe(cell.id, ["proposed", "active", "idle", "closing", "archived"]);
+      this.#steps.checks.stop(cell.id, `destroyed by ${who}`);
+      const { state } = mustBe(this.#registry, cell.id, [
+        "proposed",
+        "active",
+        "idle",
+        "closing",
+        "archived",
+      ]);
       const run = this.#registry.lastRun(cell.id);
       if (run?.state === "waiting")
         this.#registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: this.#deps.clock.now() });
@@ -278,22 +269,17 @@ export class Lifecycle {
     });
   }
 
-  /**
-   * The cell as it is now. @throws LazarusError `internal`, retryable, where it left these states since the
-   * caller looked.
-   */
-  #mustBe(cellId: string, states: readonly Cell["state"][]): Cell {
-    const cell = this.#registry.mustCell(cellId);
-    if (!states.includes(cell.state)) throw movedOn(cellId);
-    return cell;
+  /** Ends what checks a cell's work; false where nothing does. */
+  #stopChecks(cellId: string, why: string): boolean {
+    if (!this.#steps.checks.stop(cellId, why)) return false;
+    this.#steps.mark(cellId);
+    this.#steps.advance(cellId);
+    this.#steps.showChecks(cellId);
+    this.#steps.card(cellId);
+    return true;
   }
 }
 
 function isOpen(run: Run | null): boolean {
   return run !== null && (run.state === "waiting" || run.state === "admitted" || run.state === "running");
-}
-
-/** Between a command's look at a cell and its effects something else moved it: the command looks again. */
-export function movedOn(cellId: string): LazarusError {
-  return new LazarusError("internal", `changing cell ${cellId}: it moved on meanwhile`, { retryable: true });
 }

@@ -16,3 +16,8 @@ export function logNameOf(agent: string, run: number): string {
 
 /** What stands for an agent's name in the name of a setup's log: no agent can be called so. */
 export const SETUP_LOG = "setup";
+
+/** The same of a check's: `check-<name>-<n>.log`. No agent's name begins so. */
+export function checkLogOwner(name: string): string {
+  return `check-${name}`;
+}

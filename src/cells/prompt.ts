@@ -58,6 +58,34 @@ export function toldPrompt(from: Requester, before: Before): NewPrompt {
   return made("words", { from, said: null, sections: circumstances(before) });
 }
 
+/**
+ * What an agent is asked whose work fails checks that pass on the base: to mend that. Pure. `failed`: by
+ * name, with how each ended and the end of its output.
+ */
+export function fixPrompt(
+  failed: readonly {
+    readonly name: string;
+    readonly command: string | null;
+    readonly code: number | null;
+    readonly why: string | null;
+    readonly tail: string;
+  }[],
+  { base, before }: { readonly base: string; readonly before: Before },
+): NewPrompt {
+  const checks = failed.map(({ name, command, code, why, tail }) => {
+    const how = why ?? `exit ${code ?? "unknown"}`;
+    const ran = command === null ? [] : ["Its command:", fence(clean(command))];
+    const output = tail === "" ? ["It printed nothing."] : ["The end of its output:", fence(clean(tail))];
+    return [`### ${name}: ${how}`, ...ran, ...output].join("\n\n");
+  });
+  const sections = [
+    ...circumstances(before),
+    `## These checks fail\n\nLazarus ran them on what you pushed. They pass on \`${clean(base)}\`. Mend what you made; do not weaken the checks. If a check is wrong, say so in your report and stop.`,
+    ...checks,
+  ];
+  return made("words", { from: { id: null, login: "lazarus" }, said: null, sections });
+}
+
 /** A prompt with what people told the agent until its run started, in the order in which they did. Pure. */
 export function withMessages(
   text: string,

@@ -1,5 +1,6 @@
 import type { Cell, Run } from "./cell.ts";
-import { type Lifecycle, type LifecycleDeps, movedOn } from "./lifecycle.ts";
+import type { Lifecycle, LifecycleDeps } from "./lifecycle.ts";
+import { movedOn } from "./must-be.ts";
 import type { Message, NewMessage } from "./registry/messages.ts";
 import { waitsByItself } from "./steps/decide.ts";
 import { messagesFor } from "./steps/give-messages.ts";

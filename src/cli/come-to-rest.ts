@@ -55,7 +55,7 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
     awaySince = waits.length === 0 || isBusy ? null : (awaySince ?? systemClock.monotonic());
     if (awaySince !== null && systemClock.monotonic() - awaySince >= AWAY_MS)
       return leftWaiting(answer, waits, own === null);
-    if (waits.length === 0 && isAtRest(id, registry)) {
+    if (waits.length === 0 && isAtRest(id, registry) && !isPlanning(id, at.parts.queue)) {
       if (own === null) return gaveUp(answer, cell);
       await own.idle();
       if (isAtRest(id, registry) && waitsForForge(jobsOf(id, at.parts.queue)).length === 0)
@@ -77,9 +77,14 @@ function isAtWork(cellId: string, queue: Pick<Queue, "list">): boolean {
   return jobsOf(cellId, queue).some((row) => row.state === "running" && !row.inOutage);
 }
 
+/** Whether it is being found out just now which checks there are. */
+function isPlanning(cellId: string, queue: Pick<Queue, "list">): boolean {
+  return jobsOf(cellId, queue).some((row) => row.kind === "plan-checks" || row.kind === "checks-planned");
+}
+
 function isRunning(cellId: string, registry: Registry): boolean {
   const run = registry.lastRun(cellId);
-  return run?.state === "running" || isBeingSetUp(run);
+  return run?.state === "running" || isBeingSetUp(run) || registry.checks.atWork(cellId) !== null;
 }
 
 /** Done as far as this machine goes: the rest is in the job log. */
@@ -117,5 +122,6 @@ function isAtRest(cellId: string, registry: Registry): boolean {
   if (run?.state === "waiting") return cell.waitsForApproval;
   if (cell.stuck?.isOver) return true;
   if (cell.closing?.thenDestroy) return false;
+  if (registry.checks.atWork(cellId) !== null) return false;
   return decide(cell, registry.lastUnwithdrawnRun(cellId)).kind === "nothing";
 }

@@ -20,6 +20,7 @@ interface LogsFlags {
   readonly follow?: boolean;
   readonly raw?: boolean;
   readonly setup?: boolean;
+  readonly check?: string;
   readonly tail: string;
 }
 
@@ -32,6 +33,7 @@ export function addLogs(program: Command, terminal: LogsTerminal): void {
     .option("-f, --follow", "go on with what is added while the run lasts")
     .option("--tail <lines>", "how many lines", "50")
     .option("--raw", "the file as the agent wrote it, and not what it says in words")
+    .option("--check <name>", "of that check of what was pushed last")
     .option("--setup", "of what set the cell up, also where a run followed")
     .addHelpText("after", helpAfter(logs))
     .action((cell: string, flags: LogsFlags) => run(cell, flags, terminal));
@@ -48,7 +50,7 @@ async function run(cell: string, flags: LogsFlags, terminal: LogsTerminal): Prom
       lines,
       raw: flags.raw === true,
       follow: flags.follow === true,
-      isOfSetup: flags.setup === true,
+      of: flags.check !== undefined ? { check: flags.check } : flags.setup === true ? "setup" : "agent",
     },
     signal: terminal.interruption(),
     print: (text) => {

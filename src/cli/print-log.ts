@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import { isBeingSetUp } from "../cells/cell.ts";
-import { logNameOf } from "../cells/names.ts";
+import { logNameOf, SETUP_LOG } from "../cells/names.ts";
 import { findCell } from "../commands/access/find-cell.ts";
-import { loggedRun, logOwner } from "../commands/logs.ts";
+import { type LogOf, loggedIn, noLogOf } from "../commands/logs.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
-import { replies } from "../commands/words/replies.ts";
 import type { Config } from "../config/config.ts";
 import { openParts } from "../control.ts";
 import { silentLog } from "../log.ts";
@@ -26,8 +25,7 @@ export interface LogRequest {
   /** The file as the agent wrote it. */
   readonly raw: boolean;
   readonly follow: boolean;
-  /** Of what set the cell up, also where a run followed. */
-  readonly isOfSetup: boolean;
+  readonly of: LogOf;
   readonly signal: AbortSignal;
   print(text: string): void;
 }
@@ -56,21 +54,19 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
         : refusedAnswer("failed", "");
     }
     const { id, state } = found.cell;
-    const { isOfSetup } = request;
-    const run = loggedRun(found.cell, { deps: parts.deps, isOfSetup });
-    if (run === undefined || state === "archived") {
-      const none = isOfSetup ? replies.noSetup(found.cell) : replies.noLog(found.cell);
-      return refusedAnswer("failed", none.text);
-    }
+    const log = loggedIn(found.cell, { deps: parts.deps, of: request.of });
+    if (log === null || state === "archived")
+      return refusedAnswer("failed", noLogOf(found.cell, request.of).text);
     const hidden = unhidden(parts.registry.runs(id), config);
     if (hidden !== null) return refusedAnswer("failed", `The log is not shown: ${hidden}.`);
-    const agent = logOwner(run, isOfSetup);
+    const { owner, n } = log;
     const isWritten = () => {
-      const now = parts.registry.run(id, run.n);
-      return agent === run.agent ? now?.state === "running" : isBeingSetUp(now);
+      if (typeof request.of === "object") return parts.registry.checks.one(id, n)?.state === "running";
+      const now = parts.registry.run(id, n);
+      return owner === SETUP_LOG ? isBeingSetUp(now) : now?.state === "running";
     };
     const dir = join(config.missionsDir, id);
-    const read = (maxBytes: number) => readLogEnd(dir, logNameOf(agent, run.n), { maxBytes, redact });
+    const read = (maxBytes: number) => readLogEnd(dir, logNameOf(owner, n), { maxBytes, redact });
     const printer = createPrinter(request, redact);
     let shown = await read(FIRST_BYTES);
     const truncated = printer.begin(shown);
@@ -84,7 +80,7 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
       shown = now;
     }
     printer.end();
-    return { id, run: run.n, agent, truncated };
+    return { id, run: n, agent: owner, truncated };
   } finally {
     parts.db.close();
   }

@@ -20,7 +20,7 @@ export const items: Verb = {
     const all = deps.registry.items.of(cell.id);
     if (all.length === 0) return refuse("not-found", replies.noItems(cell));
     const reply = itemsTable(all);
-    const { id, items: shown } = viewOf(cell, deps.registry);
+    const { id, items: shown } = viewOf(cell, deps);
     return { kind: "done", reply, line: reply, data: { id, items: shown } };
   },
 };

@@ -1,4 +1,4 @@
-import type { Cell } from "../cells/cell.ts";
+import { type Cell, isResting } from "../cells/cell.ts";
 import { heldFor, secretsHeld } from "../cells/steps/decide.ts";
 import { aboutShown } from "../protocol/shown-secret.ts";
 import { findCell } from "./access/find-cell.ts";
@@ -28,14 +28,14 @@ export const publish: Verb = {
   async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
-      { verb: "publish", role: "director", fits: (cell) => whyNot(cell, null) === null },
+      { verb: "publish", role: "director", fits: (cell) => whyNot(cell, null, deps) === null },
       { origin, deps },
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
     const given = command.flags[SECRET];
     const secrets = typeof given === "string" ? given.split(",").map((name) => name.trim()) : [];
-    const refusal = whyNot(cell, { isProtected: command.flags[PROTECTED] === true, secrets });
+    const refusal = whyNot(cell, { isProtected: command.flags[PROTECTED] === true, secrets }, deps);
     if (refusal !== null) return refusal;
     return {
       kind: "done",
@@ -53,9 +53,10 @@ interface Allowed {
 }
 
 /** Null for `allowed`: whatever may be allowed is. */
-function whyNot(cell: Cell, allowed: Allowed | null): Answer | null {
+function whyNot(cell: Cell, allowed: Allowed | null, deps: Pick<Deps, "registry">): Answer | null {
   const { harvest } = cell;
-  if (cell.state !== "idle" || harvest === null) return refuse("refused", replies.nothingHeldBack(cell));
+  if (!isResting(cell, deps.registry.lastRun(cell.id)) || harvest === null)
+    return refuse("refused", replies.nothingHeldBack(cell));
   if (harvest.forbidden.length > 0) return refuse("refused", replies.neverPublished(cell, harvest.forbidden));
   const shown = harvest.shownSecrets.map(({ name }) => name);
   // Any other secret, by whatever name: the forge's token too.

@@ -1,4 +1,4 @@
-import { type Cell, includesRole } from "../cells/cell.ts";
+import { type Cell, includesRole, isResting } from "../cells/cell.ts";
 import { waitsByItself } from "../cells/steps/decide.ts";
 import { nearest } from "../nearest.ts";
 import { reachable } from "./access/cells-here.ts";
@@ -49,9 +49,8 @@ function whyNot(cell: Cell, deps: Pick<Deps, "registry">): Answer | null {
   const isInLine = last?.state === "waiting" || last?.state === "admitted";
   // What would go on by itself later goes on now.
   if (last !== null && isInLine && !waitsByItself(last)) return refuse("refused", replies.alreadyWaits(cell));
-  if (cell.state === "active" || last?.state === "running")
-    return refuse("refused", replies.alreadyRuns(cell));
-  if (cell.state !== "idle" && cell.state !== "archived")
+  if (last?.state === "running") return refuse("refused", replies.alreadyRuns(cell));
+  if (!isResting(cell, last) && cell.state !== "archived")
     return refuse("refused", replies.cannotRevive(cell));
   return null;
 }

@@ -43,12 +43,9 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
   if ("refusal" in found) return found.refusal;
   const card = cardContent(found.cell, deps);
   const last = deps.registry.lastRun(found.cell.id);
-  const view = viewOf(found.cell, deps.registry);
+  const view = viewOf(found.cell, deps);
   const detail = [
-    columns([
-      [...COLUMNS],
-      rowOf(found.cell, last, { now: deps.clock.now(), team: teamOf(found.cell, deps.registry) }),
-    ]),
+    columns([[...COLUMNS], rowOf(found.cell, last, rowAround(found.cell, deps))]),
     `id       ${found.cell.id}`,
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
@@ -106,10 +103,7 @@ async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps):
       return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
     if (cells.length === 0) return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
   }
-  const now = deps.clock.now();
-  const rows = cells.map((cell) =>
-    rowOf(cell, deps.registry.lastRun(cell.id), { now, team: teamOf(cell, deps.registry) }),
-  );
+  const rows = cells.map((cell) => rowOf(cell, deps.registry.lastRun(cell.id), rowAround(cell, deps)));
   const inMarkdown = cells.map((cell, index) => [
     code(shortId(cell.id)),
     ...(rows[index] ?? []).slice(1, 3),
@@ -121,6 +115,10 @@ async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps):
     kind: "done",
     reply,
     line: reply,
-    data: { cells: cells.map((cell) => viewOf(cell, deps.registry)) },
+    data: { cells: cells.map((cell) => viewOf(cell, deps)) },
   };
+}
+
+function rowAround(cell: Cell, { registry, steps, clock }: Pick<Deps, "registry" | "steps" | "clock">) {
+  return { now: clock.now(), team: teamOf(cell, registry), checks: steps.checks.results(cell) };
 }

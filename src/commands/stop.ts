@@ -31,6 +31,7 @@ export const stop: Verb = {
 };
 
 function hasRun(cell: Cell, deps: Pick<Deps, "registry">): boolean {
+  if (deps.registry.checks.atWork(cell.id) !== null) return true;
   const state = deps.registry.lastRun(cell.id)?.state;
   return state === "waiting" || state === "admitted" || state === "running";
 }

@@ -5,7 +5,7 @@ import { passwordsIn } from "./home-secrets.ts";
 import { hookSecretsIn } from "./hook-secrets.ts";
 import { REPOSITORIES } from "./kinds.ts";
 import { isLoopback, loopbackPort } from "./network.ts";
-import { isOurs } from "./repository-checks.ts";
+import { isCheckName, isOurs } from "./repository-checks.ts";
 import { AGENT_NAME, CONFIG_KEYS, type FileConfig, fileSchema, show } from "./schema.ts";
 import { at, type Environment, isTree, type Need, type Tree, why } from "./source.ts";
 
@@ -26,7 +26,7 @@ export function checkSchema(tree: Tree, fault: Fault): FileConfig | null {
 function unknownKey(section: string, key: string): string {
   const inTable = section
     .replace(/^agents\.[^.]*/, "agents.NAME")
-    .replace(/^checks\..*(?=\.setup$)/, "checks.REPOSITORIES");
+    .replace(/^checks\..*\.[^.]*$/, "checks.REPOSITORIES.setup");
   const prefix = inTable ? `${inTable}.` : "";
   const siblings = CONFIG_KEYS.filter((each) => each.path.startsWith(prefix)).map(
     (each) => each.path.slice(prefix.length).split(".")[0] ?? "",
@@ -47,14 +47,14 @@ interface Circumstances {
 export function checkContradictions(tree: Tree, around: Circumstances): void {
   checkForge(tree, around);
   checkDirectories(tree, around);
-  checkSetups(tree, around);
+  checkCommands(tree, around);
   const agents = at(tree, "agents");
   const all = Object.entries(isTree(agents) ? agents : {});
   const hidden = new Set(all.flatMap(([, agent]) => (isTree(agent) ? textsOf(agent.env) : [])));
   for (const [name, agent] of all) {
-    // As the log of a cell's setup is.
-    if (name === "setup")
-      around.fault(`agents.${name}`, "is how a cell's setup is called: choose another name");
+    // As the logs of a cell's setup and checks are.
+    if (name === "setup" || name.startsWith("check-"))
+      around.fault(`agents.${name}`, "is how the logs of setups and checks are called: choose another name");
     if (!AGENT_NAME.test(name)) {
       around.fault(
         `agents.${name}`,
@@ -65,23 +65,36 @@ export function checkContradictions(tree: Tree, around: Circumstances): void {
   }
 }
 
-/** What the setups of `checks` lack, and what they must not be given. */
-function checkSetups(tree: Tree, { needs, fault }: Circumstances): void {
+/** What the commands of `checks` lack, and what they must not be given. */
+function checkCommands(tree: Tree, around: Circumstances): void {
   const checks = at(tree, "checks");
   for (const [pattern, entry] of Object.entries(isTree(checks) ? checks : {})) {
     const path = `checks.${pattern}`;
-    if (!REPOSITORIES.test(pattern)) fault(path, `${show(pattern)} is not owner/repo or owner/*`);
-    if (!isTree(entry) || !isTree(entry.setup)) continue;
-    if (needs.includes("agents") && entry.setup.run === undefined && entry.from !== "branch")
-      fault(`${path}.setup.run`, "is missing: the command, unless from is branch");
-    const set = isTree(entry.setup.set) ? entry.setup.set : {};
-    const ours = Object.keys(set).find((name) => isOurs(name));
-    if (ours !== undefined) fault(`${path}.setup.set`, `${ours} is Lazarus' own`);
-    const secrets = secretsOf(tree);
-    for (const [name, value] of Object.entries(set))
-      if (secrets.has(value))
-        fault(`${path}.setup.set`, `${name} holds a secret of the forge, which no cell is ever given`);
+    if (!REPOSITORIES.test(pattern)) around.fault(path, `${show(pattern)} is not owner/repo or owner/*`);
+    if (!isTree(entry)) continue;
+    const { from, ...commands } = entry;
+    for (const [name, one] of Object.entries(commands)) {
+      if (!isCheckName(name))
+        around.fault(`${path}.${name}`, `${show(name)} is not a name of lower-case letters, digits and -`);
+      if (isTree(one))
+        checkCommand(`${path}.${name}`, { one, from }, { ...around, secrets: secretsOf(tree) });
+    }
   }
+}
+
+function checkCommand(
+  path: string,
+  { one, from }: { readonly one: Tree; readonly from: unknown },
+  { needs, fault, secrets }: Circumstances & { readonly secrets: ReadonlySet<unknown> },
+): void {
+  if (needs.includes("agents") && one.run === undefined && from !== "branch")
+    fault(`${path}.run`, "is missing: the command, unless from is branch");
+  const set = isTree(one.set) ? one.set : {};
+  const ours = Object.keys(set).find((name) => isOurs(name));
+  if (ours !== undefined) fault(`${path}.set`, `${ours} is Lazarus' own`);
+  for (const [name, value] of Object.entries(set))
+    if (secrets.has(value))
+      fault(`${path}.set`, `${name} holds a secret of the forge, which no cell is ever given`);
 }
 
 function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
@@ -152,8 +165,10 @@ export function checkLoopback(file: FileConfig, fault: Fault): void {
   const forge = file.forge.url === undefined ? null : new URL(file.forge.url);
   const networks = [
     ...Object.entries(file.agents).map(([name, { network }]) => [`agents.${name}.network`, network] as const),
-    ...Object.entries(file.checks).map(
-      ([name, { setup }]) => [`checks.${name}.setup.network`, setup?.network ?? "none"] as const,
+    ...Object.entries(file.checks).flatMap(([pattern, { from: _, ...commands }]) =>
+      Object.entries(commands).map(
+        ([name, one]) => [`checks.${pattern}.${name}.network`, one?.network ?? "none"] as const,
+      ),
     ),
   ];
   for (const [path, network] of networks) {

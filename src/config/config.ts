@@ -3,8 +3,9 @@ import { type AgentConfig, buildAgent } from "./agents.ts";
 import { checkContradictions, checkLoopback, checkSchema, checkSilence } from "./checks.ts";
 import { ConfigFault } from "./config-fault.ts";
 import { EVERYTHING, type HookSecret, readSecretsFiles } from "./hook-secrets.ts";
+import { buildLimits, type Limits } from "./limits.ts";
 import { proxies } from "./proxies.ts";
-import { buildChecks, type RepositoryChecks, withLongSetups } from "./repository-checks.ts";
+import { buildChecks, type RepositoryChecks, withLongChecks } from "./repository-checks.ts";
 import type { FileConfig } from "./schema.ts";
 import { gatherSecrets } from "./secrets.ts";
 import {
@@ -67,26 +68,7 @@ export interface Config {
   readonly checks: readonly RepositoryChecks[];
   readonly container: { readonly engine: string; readonly args: readonly string[] };
   readonly uids: { readonly first: number; readonly last: number };
-  readonly limits: {
-    readonly cells: number;
-    readonly perRepository: number;
-    readonly perPerson: number;
-    readonly runMs: number;
-    readonly ttlMs: number;
-    readonly graceMs: number;
-    /** 0: for ever. */
-    readonly keepMs: number;
-    readonly revives: number;
-    /** Agents of one team. */
-    readonly team: number;
-    /** After a review that asks for changes, before its turn begins. */
-    readonly reviewWaitMs: number;
-    /** Turns in a row for reviews of one person; 0: no end. */
-    readonly rounds: number;
-    readonly diskBytes: number;
-    readonly freeBytes: number;
-    readonly confinedBytes: number;
-  };
+  readonly limits: Limits;
   readonly agents: ReadonlyMap<string, AgentConfig>;
   /** One line each, to be said at start: keys that load and do not hold in this version. */
   readonly notices: readonly string[];
@@ -151,7 +133,7 @@ export function loadConfig(options: LoadOptions): Config {
   for (const path of SECRETS.filter((each) => at(tree, each) != null && at(tree, `${each}_file`) != null)) {
     fault(`${path}_file`, `${path} is given as well: one of them must go`);
   }
-  tree = withLongSetups(
+  tree = withLongChecks(
     substitute(tree, "", { env, needed: (path) => isNeeded(path, needs), fault }) as Tree,
   );
   for (const path of SECRETS) {
@@ -217,7 +199,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   );
   for (const [key, why] of NOT_YET)
     if (isGiven(key)) notices.push(`${key}: does not hold, ${why} in this version`);
-  const checks = buildChecks(file.checks, notices);
+  const checks = buildChecks(file.checks, limits.check);
   const hookSecrets =
     forge.webhook_secrets ?? (forge.webhook_secret ?? []).map((secret) => ({ pattern: EVERYTHING, secret }));
   const forgeSecrets = [forge.token ?? "", forge.rights_token ?? "", ...hookSecrets.map((one) => one.secret)];
@@ -253,22 +235,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
     checks,
     container: file.container,
     uids: file.uids,
-    limits: {
-      cells: limits.cells,
-      perRepository: limits.per_repository,
-      perPerson: limits.per_person,
-      runMs: limits.run,
-      ttlMs: limits.ttl,
-      graceMs: limits.grace,
-      keepMs: limits.keep,
-      revives: limits.revives,
-      team: limits.team,
-      reviewWaitMs: limits.review_wait,
-      rounds: limits.rounds,
-      diskBytes: limits.disk,
-      freeBytes: limits.free,
-      confinedBytes: limits.confined,
-    },
+    limits: buildLimits(limits),
     agents,
     notices,
     ...gatherSecrets({ forge: forgeSecrets, checks, agents, env }),

@@ -115,11 +115,12 @@ export const check = section({
   limit: optional(
     span,
     "after so long it is ended; with `from: branch` the longest that the file may ask for",
-    "10m",
+    "limits.check",
   ),
   set: key(variables, {}, "variables set to these values"),
 });
-/** Of one pattern of repositories. What else stands there is a check of later versions. */
+export type FileCheck = z.infer<typeof check>;
+/** Of one pattern of repositories: beside these two keys stands a check under each name. */
 const checks = z
   .object(
     {
@@ -135,7 +136,7 @@ const checks = z
         issue.code === "invalid_type" ? `${show(issue.input)} is not a section of keys` : undefined,
     },
   )
-  .catchall(z.unknown());
+  .catchall(check);
 
 const later: Kind<"local"> = {
   what: "local (redis:// is not in this version: it would hold nothing)",
@@ -242,6 +243,13 @@ export const fileSchema = section({
       5,
       "turns in a row for reviews of one and the same person, then a person is asked; 0: no end",
     ),
+    check: key(span, "10m", "wall clock of one check, and of a setup, that names no limit of its own"),
+    checks: key(span, "20m", "of all checks of what was pushed, their setup included"),
+    fixes: key(
+      count(0),
+      1,
+      "turns that begin by themselves because a check fails that passes on the base, then people are asked; 0: none",
+    ),
     disk: key(size, "10GB", "of one cell; a file counts as 4 KB at least"),
     free: key(size, "2GB", "below this no run starts"),
     confined: key(size, "1GB", "memory of one piece of work on what agents or strangers made"),
@@ -272,7 +280,9 @@ function keysOf(schema: z.core.$ZodType, path: string): ConfigKey[] {
   if (schema instanceof z.ZodRecord)
     return keysOf(schema.valueType, `${path}.${path === "checks" ? "REPOSITORIES" : "NAME"}`);
   if (!(schema instanceof z.ZodObject)) return [];
-  return Object.entries(schema.shape).flatMap(([name, inner]) =>
+  const named = Object.entries(schema.shape).flatMap(([name, inner]) =>
     keysOf(inner, path ? `${path}.${name}` : name),
   );
+  const { catchall } = schema.def;
+  return catchall instanceof z.ZodObject ? [...named, ...keysOf(catchall, `${path}.NAME`)] : named;
 }

@@ -213,6 +213,12 @@ export function createForge(options: ForgeOptions): Forge {
       await calls.write({ doing: `deleting comment ${id} of ${label(name)}`, send, isDoneWhenMissing: true });
     },
 
+    async setStatus(name, commit, { context, state, description, targetUrl }) {
+      const sent = { context, state, description: redact(description), target_url: targetUrl } as const;
+      const send = () => api.repos.repoCreateStatus(...segments(name), commit, sent);
+      await calls.write({ doing: `setting a status of ${commit.slice(0, 10)} in ${label(name)}`, send });
+    },
+
     async react(name, commentId, reaction) {
       const send = () =>
         api.repos.issuePostCommentReaction(...numbered(name, commentId), { content: reaction });

@@ -105,6 +105,15 @@ export interface Place {
   readonly oldLine: number;
 }
 
+/** How something stands with a commit; the newest of each context counts. */
+export interface CommitStatus {
+  readonly context: string;
+  readonly state: "pending" | "success" | "failure" | "error";
+  /** Plain text. */
+  readonly description: string;
+  readonly targetUrl: string;
+}
+
 export interface NewReview {
   readonly body: Markdown;
   readonly comments: readonly (Place & { readonly body: Markdown })[];

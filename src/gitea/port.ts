@@ -2,6 +2,7 @@ import type {
   Branch,
   Comment,
   Comments,
+  CommitStatus,
   Doing,
   Hook,
   Issue,
@@ -131,6 +132,8 @@ export interface Forge {
   postComment(name: RepositoryName, number: number, body: Markdown): Promise<Comment>;
   editComment(name: RepositoryName, id: number, body: Markdown): Promise<void>;
   deleteComment(name: RepositoryName, id: number): Promise<void>;
+  /** Says how a commit stands; the newest of each context counts. Whoever may write can say it as well. */
+  setStatus(name: RepositoryName, commit: string, status: CommitStatus): Promise<void>;
   /** Adding the same reaction twice is one reaction. */
   react(name: RepositoryName, commentId: number, reaction: Reaction): Promise<void>;
   openIssue(name: RepositoryName, title: string, body: Markdown): Promise<Issue>;

@@ -1,24 +1,18 @@
 import * as z from "zod";
 import { delivered } from "./delivered.ts";
-import { point, pointAnswer } from "./points.ts";
+import { point } from "./points.ts";
 import { REPLY_JOBS } from "./reply-jobs.ts";
+import { checkRef, REPORT_JOBS, runRef } from "./report-jobs.ts";
 import {
-  agentBeat,
   asker,
   cellSpec,
   fork,
-  givenPrompt,
   givenSecret,
   handle,
-  harvest,
   mission,
-  peoplePush,
-  processName,
   repository,
   runPrompt,
   seams,
-  setupBegun,
-  setupEnd,
   user,
 } from "./shapes.ts";
 
@@ -27,7 +21,14 @@ import {
  * which may be other hosts: they hold all that the other side needs, and no secret.
  */
 
-const runRef = { cellId: z.string(), run: z.number() };
+/** Where the commands of a cell's repository stand. */
+const ruled = {
+  repository,
+  user,
+  rules: cellSpec.shape.rules,
+  baseRef: z.string(),
+  baseCommit: z.string(),
+};
 
 export const JOBS = {
   // events: receiver, catch-up, command line -> control
@@ -149,6 +150,29 @@ export const JOBS = {
       theirs: z.string().nullable().default(null),
     }),
   },
+  /** Reads which checks there are for what a cell pushed. */
+  "plan-checks": { queue: "cells", payload: z.object({ cellId: z.string(), ...ruled, tip: z.string() }) },
+  /** Begins one of them, in a clean clone of `commit`. `digest`: which command was planned. */
+  check: {
+    queue: "cells",
+    payload: z.object({
+      ...checkRef,
+      ...ruled,
+      /** Whose isolation it has. */
+      agent: z.string(),
+      name: z.string(),
+      digest: z.string(),
+      commit: z.string(),
+      /** What to fetch when the mirror does not have it yet. */
+      ref: z.string(),
+      /** The most that is left of `limits.checks`. */
+      mostMs: z.number(),
+    }),
+  },
+  "end-check": {
+    queue: "cells",
+    payload: z.object({ ...checkRef, user, handle: handle.nullable(), why: z.string() }),
+  },
   /** Removes a cell's branch from the forge, where its tip still is what was pushed. */
   "delete-branch": {
     queue: "cells",
@@ -202,90 +226,7 @@ export const JOBS = {
     }),
   },
 
-  // reports: runner, pit -> control
-  "run-started": {
-    queue: "reports",
-    payload: z.object({
-      ...runRef,
-      handle,
-      startedAt: z.number(),
-      logPath: z.string(),
-      prompt: givenPrompt.nullable().default(null),
-      /** Null where an older version started it. */
-      secrets: z.array(givenSecret).nullable().default(null),
-    }),
-  },
-  /** Its cell is being set up first. */
-  "setup-started": { queue: "reports", payload: z.object({ ...runRef, setup: setupBegun }) },
-  "setup-ended": { queue: "reports", payload: z.object({ ...runRef, end: setupEnd }) },
-  /** It cannot be started, and trying again will not help. */
-  "run-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
-  "run-ended": {
-    queue: "reports",
-    payload: z.object({
-      ...runRef,
-      /** Whether a process of this run was ever started: false where it was stopped on its way. */
-      began: z.boolean().default(true),
-      endedAt: z.number(),
-      /** Null where nobody saw it end. */
-      code: z.number().nullable(),
-      signal: z.string().nullable(),
-      /** Why we ended it (`stopped by dev`, `over its wall clock of 2h`), or null when it ended by itself. */
-      stopped: z.string().nullable(),
-      /** What still lives although it was killed; empty when everything is proven gone. */
-      leftovers: z.array(processName),
-      /** `host:port` of what the agent asked for and may not reach. */
-      refusedHosts: z.array(z.string()).default([]),
-    }),
-  },
-  "over-limit": {
-    queue: "reports",
-    payload: z.object({ ...runRef, limit: z.enum(["time", "disk"]).default("time"), why: z.string() }),
-  },
-  "log-cut": { queue: "reports", payload: z.object({ ...runRef, bytes: z.number() }) },
-  /** How a running run is, and why; times are epoch ms. */
-  health: {
-    queue: "reports",
-    payload: z.object({
-      ...runRef,
-      health: z.enum(["healthy", "quiet", "stalled", "looping", "dead"]),
-      reason: z.string(),
-      since: z.number(),
-      seenAt: z.number(),
-      beat: agentBeat.nullable(),
-    }),
-  },
-  collected: {
-    queue: "reports",
-    /** `answers`: to what it was asked; absent: nothing. `packet`: its words for the next agent. */
-    payload: z.object({
-      ...runRef,
-      harvest,
-      answers: z.array(pointAnswer).optional(),
-      packet: z.string().nullable().optional(),
-    }),
-  },
-  pushed: {
-    queue: "reports",
-    payload: z.object({
-      ...runRef,
-      branch: z.string(),
-      tip: z.string(),
-      divertedFrom: z.string().nullable(),
-    }),
-  },
-  "push-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
-  sealed: { queue: "reports", payload: z.object({ cellId: z.string(), bytes: z.number() }) },
-  restored: { queue: "reports", payload: z.object(runRef) },
-  /** Its archive is damaged, or what it needs is gone: nothing was changed. */
-  "taken-in": { queue: "reports", payload: z.object({ ...runRef, people: peoplePush.nullable() }) },
-  "restore-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
-  scrubbed: { queue: "reports", payload: z.object({ cellId: z.string() }) },
-  tailed: {
-    queue: "reports",
-    payload: z.object({ ...runRef, asker, text: z.string(), truncated: z.boolean() }),
-  },
-
+  ...REPORT_JOBS,
   ...REPLY_JOBS,
 } as const satisfies Record<string, { queue: string; payload: z.ZodType }>;
 

@@ -42,6 +42,8 @@ export const REPLY_JOBS = {
   },
   /** A closing cell's pull request is merged at this tip, and at no other. */
   merge: { queue: "replies", payload: z.object({ cellId: z.string(), tip: z.string() }) },
+  /** How the checks of a cell stand, shown at the commit on the forge. */
+  statuses: { queue: "replies", payload: z.object({ cellId: z.string() }) },
   /** What an agent answered to the points of one turn. */
   answers: { queue: "replies", payload: z.object({ cellId: z.string(), turn: z.number() }) },
 } as const;

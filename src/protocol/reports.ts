@@ -24,6 +24,10 @@ const ofRun =
   (suffix: string) =>
   ({ cellId, run }: { readonly cellId: string; readonly run: number }) =>
     `${cellId}:${run}:${suffix}`;
+const ofCheck =
+  (suffix: string) =>
+  ({ cellId, check }: { readonly cellId: string; readonly check: number }) =>
+    `${cellId}:check:${check}:${suffix}`;
 const ofJob = (suffix: string) => (_: unknown, jobKey: string) => `${jobKey}:${suffix}`;
 
 /**
@@ -34,6 +38,10 @@ const KEYS: { readonly [K in ReportKind]: KeyOf<K> } = {
   "run-started": ofRun("started"),
   "setup-started": ofRun("setup-started"),
   "setup-ended": ofRun("setup-ended"),
+  "checks-planned": ofJob("planned"),
+  "check-started": ofCheck("started"),
+  "check-refused": ofCheck("refused"),
+  "check-ended": ofCheck("ended"),
   "run-refused": ofRun("refused"),
   "run-ended": ofRun("ended"),
   "over-limit": ({ cellId, run, limit }) =>

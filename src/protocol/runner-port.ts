@@ -47,9 +47,24 @@ export interface WatchedSetup {
   readonly handle: Readonly<Record<string, unknown>>;
 }
 
+/** The same for a check of what a cell pushed. */
+export interface WatchedCheck {
+  readonly cell: Pick<CellSpec, "id" | "repository" | "user">;
+  readonly check: number;
+  readonly agent: string;
+  readonly name: string;
+  readonly command: string;
+  readonly network: SetupBegun["network"];
+  readonly limitMs: number;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  readonly handle: Readonly<Record<string, unknown>>;
+}
+
 export interface Watched {
   readonly runs: readonly WatchedRun[];
   readonly setups: readonly WatchedSetup[];
+  readonly checks: readonly WatchedCheck[];
 }
 
 /** What an agent says of itself in a heartbeat. */
@@ -70,7 +85,7 @@ export interface RunnerPort {
    * @throws LazarusError, retryable where another attempt may help; the signal's reason when it was aborted.
    */
   do(job: RunnerJob, signal: AbortSignal): Promise<Outcome>;
-  /** Watches these runs and setups from now on; what is watched already is left alone. */
+  /** Watches these runs, setups and checks from now on; what is watched already is left alone. */
   adopt(watched: Watched): void;
   /**
    * Before anything else, once: removes what an earlier process left half-made or half-deleted of cells that

@@ -8,6 +8,7 @@ import type { Config } from "../config/config.ts";
 import { secretsOfHome } from "../config/home-secrets.ts";
 import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { CommandWatch } from "./commands/command-watch.ts";
 import { WORK_MS, type WorkLimits } from "./confined.ts";
 import { createGates, type Gates } from "./gates.ts";
 import { createGit, type Git } from "./git/git.ts";
@@ -15,7 +16,6 @@ import { createMirrors, type Mirrors } from "./git/mirror.ts";
 import { createQuarantine, type Quarantine } from "./git/quarantine.ts";
 import { type Say, Watch } from "./health/watch.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
-import { SetupWatch } from "./setup/setup-watch.ts";
 
 export interface RunnerDeps {
   /** Whose cells are meant: `cells.runner`. */
@@ -65,7 +65,8 @@ export interface Parts extends RunnerDeps {
   readonly mirrors: Mirrors;
   readonly quarantine: Quarantine;
   readonly watch: Watch;
-  readonly setups: SetupWatch;
+  /** Setups and checks at work. */
+  readonly commands: CommandWatch;
   readonly gates: Gates;
   /** Secrets that are known since the start. */
   readonly learned: ReadonlySet<string>;
@@ -131,7 +132,7 @@ export function createParts(deps: RunnerDeps): Parts {
     learned,
     learnHome,
     watch,
-    setups: new SetupWatch({ ...deps, cellDir, gates, mirrors }),
+    commands: new CommandWatch({ ...deps, cellDir, gates }),
     gates,
     mirrors,
     quarantine: createQuarantine({

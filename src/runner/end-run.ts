@@ -35,10 +35,10 @@ export async function endAll(
     const backend = backendNamed(parts, known.backend);
     return { handle: known, backend, leftovers: await backend.stop(known, graceMs), began: true };
   }
-  const settingUp = parts.setups.find(cellId)?.handle;
-  if (settingUp !== undefined) {
-    const backend = backendNamed(parts, settingUp.backend);
-    return { handle: settingUp, backend, leftovers: await backend.stop(settingUp, graceMs), began: false };
+  const command = parts.commands.find(cellId)?.handle;
+  if (command !== undefined) {
+    const backend = backendNamed(parts, command.backend);
+    return { handle: command, backend, leftovers: await backend.stop(command, graceMs), began: false };
   }
   // No process has the number 0: only the cell's marker and its user are looked for.
   const nobody = (backend: BackendName): Handle => ({

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { type Clock, toIso } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
 import type { CellSpec } from "../protocol/shapes.ts";
-import type { WorkLimits } from "./confined.ts";
 import {
   type CellPaths,
   directoryError,
@@ -15,22 +14,15 @@ import {
   writeHeartbeat,
   writeJson,
 } from "./disk/directory.ts";
-import { mayBeFull } from "./disk/full-disk.ts";
 import { giveAway, lendCell, lendPassage } from "./disk/owner.ts";
 import { removeTree } from "./disk/remove-tree.ts";
-import { mustFit } from "./git/count-tree.ts";
-import type { Git } from "./git/git.ts";
+import { type CloneDeps, cloneTree } from "./git/clone-tree.ts";
 import type { Mirrors } from "./git/mirror.ts";
 
-export interface WorkspaceDeps {
+export interface WorkspaceDeps extends CloneDeps {
   readonly missionsDir: string;
-  readonly git: Git;
   readonly mirrors: Mirrors;
   readonly clock: Clock;
-  readonly childPath: string;
-  /** What the files of a cell may take at its start. */
-  readonly diskBytes: number;
-  readonly limits: WorkLimits;
 }
 
 export interface CellPlan {
@@ -90,15 +82,6 @@ async function makeScaffold(fresh: CellPaths): Promise<void> {
   await mkdir(fresh.worktree, { mode: 0o700 });
 }
 
-/** No repository that people work in has more. */
-const MOST_FILES = 1_000_000;
-/** Files that fit may have to be written to a slow disk. */
-const CHECKOUT_MS = 60 * 60_000;
-
-/**
- * A clone of its own that borrows the mirror's objects. Its files are written with the rights of the cell's
- * user, where it has one.
- */
 async function clone(
   deps: WorkspaceDeps,
   what: { readonly cell: CellSpec; readonly mirror: string; readonly fresh: CellPaths },
@@ -106,34 +89,18 @@ async function clone(
 ): Promise<void> {
   const { cell, mirror, fresh } = what;
   const { user } = cell;
-  const { worktree } = fresh;
-  const doing = `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`;
-  const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, worktree];
-  await deps.git({ dir: deps.missionsDir, args: cloning, doing, signal, files: true });
-  const { diskBytes: mostBytes, limits } = deps;
-  const tree = { repository: mirror, commit: cell.baseCommit, mostFiles: MOST_FILES, mostBytes };
-  await mustFit(deps.git, { ...tree, doing, limits });
-  const url = deps.mirrors.cloneUrl(cell.repository);
-  await deps.git({ dir: worktree, args: ["remote", "set-url", "origin", url], doing, signal });
-  if (user !== null) {
-    // The last that we do in there.
-    await giveAway([worktree], { user, path: deps.childPath });
-    await lendPassage(fresh, user);
-  }
-  // The clone has made the mirror's own HEAD a branch already, which may be this very one.
-  const checkout = ["checkout", "--quiet", "--no-track", "-B", cell.branch, cell.baseCommit];
-  // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
-  // ones stay with one.
-  const config = { "checkout.workers": "4" };
-  const how = { dir: worktree, args: checkout, doing, signal, config, user, mostMs: CHECKOUT_MS };
-  await deps.git(how).catch(async (error: unknown) => {
-    if (!(error instanceof LazarusError)) throw error;
-    // The name of a file can say so as well.
-    const isFull = error.code === "disk-full" && (await mayBeFull([worktree], 0));
-    if (isFull || (error.code !== "git" && error.code !== "disk-full")) throw error;
-    // The same files in the same place fail again, however often it is tried.
-    throw new LazarusError("git", error.message, { cause: error });
-  });
+  const plan = {
+    mirror,
+    dir: fresh.worktree,
+    url: deps.mirrors.cloneUrl(cell.repository),
+    commit: cell.baseCommit,
+    // The clone has made the mirror's own HEAD a branch already, which may be this very one.
+    at: ["--no-track", "-B", cell.branch, cell.baseCommit],
+    user,
+    doing: `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`,
+    given: user === null ? async () => {} : () => lendPassage(fresh, user),
+  };
+  await cloneTree(deps, plan, signal);
 }
 
 async function writeContract(deps: WorkspaceDeps, plan: CellPlan, fresh: CellPaths): Promise<void> {

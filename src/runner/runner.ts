@@ -1,10 +1,21 @@
 import { explain, LazarusError } from "../errors.ts";
 import type { RunnerKind } from "../protocol/reports.ts";
-import type { Outcome, RunnerJob, RunnerPort, WatchedRun, WatchedSetup } from "../protocol/runner-port.ts";
+import type {
+  Outcome,
+  RunnerJob,
+  RunnerPort,
+  WatchedCheck,
+  WatchedRun,
+  WatchedSetup,
+} from "../protocol/runner-port.ts";
+import { checkAtWork, checkGate } from "./checks/watch-check.ts";
 import { createParts, type Parts, parseHandle, type RunnerDeps } from "./context.ts";
+import { check } from "./jobs/check.ts";
 import { collectRun } from "./jobs/collect.ts";
 import { deleteBranchOf } from "./jobs/delete-branch.ts";
+import { endCheck } from "./jobs/end-check.ts";
 import { mark } from "./jobs/mark.ts";
+import { planChecks } from "./jobs/plan-checks.ts";
 import { prune } from "./jobs/prune.ts";
 import { push } from "./jobs/push.ts";
 import { restore } from "./jobs/restore.ts";
@@ -16,6 +27,7 @@ import { tail } from "./jobs/tail.ts";
 import { takeIn } from "./jobs/take-in.ts";
 import { createInventory } from "./pit/inventory.ts";
 import { setupGate } from "./setup/start-setup.ts";
+import { setupAtWork } from "./setup/watch-setup.ts";
 import { sweep } from "./sweep.ts";
 
 export type { RunnerDeps } from "./context.ts";
@@ -28,6 +40,9 @@ const ACTS: { readonly [K in RunnerKind]: Act<K> } = {
   stop,
   collect: collectRun,
   push,
+  "plan-checks": planChecks,
+  check,
+  "end-check": endCheck,
   mark,
   tail,
   "delete-branch": deleteBranchOf,
@@ -54,9 +69,10 @@ export function createRunner(deps: RunnerDeps): RunnerPort {
         );
       return act(parts, job, signal);
     },
-    adopt({ runs, setups }) {
+    adopt({ runs, setups, checks }) {
       for (const run of runs) watchRun(parts, run);
       for (const setup of setups) watchSetup(parts, setup);
+      for (const check of checks) watchCheck(parts, check);
     },
     sweep: (knownIds) => sweep(parts, knownIds),
     inventory: (how) => inventory.look(how),
@@ -64,7 +80,7 @@ export function createRunner(deps: RunnerDeps): RunnerPort {
     async close() {
       await inventory.stop();
       await parts.watch.close();
-      await parts.setups.close();
+      await parts.commands.close();
       await parts.gates.closeAll();
     },
   };
@@ -80,11 +96,18 @@ function watchRun(parts: Parts, run: WatchedRun): void {
 }
 
 function watchSetup(parts: Parts, setup: WatchedSetup): void {
-  if (parts.setups.find(setup.cell.id)?.run === setup.run) return;
   const handle = parseHandle({ ...setup.handle });
   if (handle === null) return;
-  parts.setups.add({ ...setup, handle });
+  const command = setupAtWork(parts, { ...setup, handle });
+  if (!parts.commands.add(command)) return;
   openAgain(parts, setup.cell.id, setupGate(handle, setup.setup));
+}
+
+function watchCheck(parts: Parts, check: WatchedCheck): void {
+  const handle = parseHandle({ ...check.handle });
+  if (handle === null) return;
+  if (!parts.commands.add(checkAtWork({ ...check, handle }))) return;
+  openAgain(parts, check.cell.id, checkGate(handle, check));
 }
 
 /** An agent that outlived us finds its way out again. */

@@ -10,6 +10,7 @@ import type { JobPayload } from "../protocol/jobs.ts";
 import type { GivenPrompt } from "../protocol/shapes.ts";
 import { packetFileOf } from "./collect/packet.ts";
 import { answersFileOf } from "./collect/point-answers.ts";
+import { type PlannedCommand, plannedSetup } from "./commands/planned-commands.ts";
 import { surroundingsOf } from "./confinement.ts";
 import type { Parts } from "./context.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
@@ -23,7 +24,6 @@ import type { Gates } from "./gates.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
 import { promptText } from "./prompt.ts";
-import { type SetupPlan, setupPlanOf } from "./setup/setup-plan.ts";
 import { startSetup } from "./setup/start-setup.ts";
 
 export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDir" | "learnHome"> {
@@ -34,7 +34,7 @@ export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDi
 /** What was started: the run itself, or, where its cell is to be set up first, that. */
 export type Started =
   | { readonly kind: "run"; readonly handle: Handle; readonly prompt: GivenPrompt }
-  | { readonly kind: "setup"; readonly handle: Handle; readonly plan: SetupPlan };
+  | { readonly kind: "setup"; readonly handle: Handle; readonly plan: PlannedCommand };
 
 export interface StartPlan {
   readonly payload: JobPayload<"start">;
@@ -142,9 +142,9 @@ async function dueSetup(
   deps: StartDeps,
   { cell, setUpWith, isSetUp }: JobPayload<"start">,
   signal: AbortSignal,
-): Promise<SetupPlan | null> {
+): Promise<PlannedCommand | null> {
   if (isSetUp === true) return null;
-  const setup = await setupPlanOf(deps, cell, signal);
+  const setup = await plannedSetup(deps, cell, signal);
   return setup?.digest === (setUpWith ?? undefined) ? null : setup;
 }
 

@@ -255,4 +255,19 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ALTER TABLE runs ADD COLUMN left TEXT;
   `,
+  // 13: what is run on what cells push.
+  `
+  CREATE TABLE checks (
+    cell TEXT NOT NULL REFERENCES cells (id), n INTEGER NOT NULL,
+    tip TEXT NOT NULL, name TEXT NOT NULL, side TEXT NOT NULL CHECK (side IN ('tip','base')),
+    commit_sha TEXT NOT NULL, basis TEXT NOT NULL, agent TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'waiting',
+    handle TEXT, started_at INTEGER, limit_ms INTEGER, ended_at INTEGER, code INTEGER, why TEXT,
+    tail TEXT NOT NULL DEFAULT '', refused_hosts TEXT NOT NULL DEFAULT '[]', leftovers TEXT NOT NULL DEFAULT '[]',
+    PRIMARY KEY (cell, n)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX checks_at_work ON checks (cell, n) WHERE state IN ('waiting','running');
+  CREATE INDEX checks_known ON checks (commit_sha, basis);
+  ALTER TABLE cells ADD COLUMN checked TEXT;
+  `,
 ];

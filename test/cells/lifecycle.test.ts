@@ -71,7 +71,8 @@ describe("the good day of a cell", () => {
     expect(steps()).toEqual(["draft"]);
     rig.clearJobs();
     rig.reports.drafted(ID, 271, "acme/app");
-    expect(steps()).toEqual([]);
+    expect(steps()).toEqual(["review"]);
+    rig.clearJobs();
     rig.lifecycle.close(rig.cell(), BY_OWNER, "closed by owner");
     expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
     rig.clearJobs();
@@ -281,7 +282,7 @@ describe("close", () => {
     expect(steps()).toEqual(["draft"]);
     rig.clearJobs();
     rig.reports.drafted(ID, 271, "acme/app");
-    expect([rig.cell().state, steps()]).toEqual(["closing", ["seal"]]);
+    expect([rig.cell().state, steps()]).toEqual(["closing", ["review", "seal"]]);
   });
 
   it("stops a run that is being started, and takes one that waits out of the line", () => {

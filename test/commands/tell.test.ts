@@ -131,7 +131,7 @@ describe("tell", () => {
     expect(cardContent(rig.cell(), rig.deps).text).toContain(
       "2 messages wait for allegro and ezra's next turn: dev and owner, 2 min ago. Deleting the comment takes it back; edits are not read.",
     );
-    expect(viewOf(rig.cell(), rig.registry)).toMatchObject({
+    expect(viewOf(rig.cell(), rig)).toMatchObject({
       messages: [
         { id: 1, from: "dev", state: "waiting", for: null, run: null },
         { id: 2, from: "owner", state: "waiting", for: "ezra", run: null },

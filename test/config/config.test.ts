@@ -97,7 +97,10 @@ describe("the example", () => {
         : Object.entries(value).flatMap(([key, each]) => shown(each, path ? `${path}.${key}` : key));
     };
     const paths = shown(parse(EXAMPLE), "").map((each) =>
-      each.replace("agents.allegro", "agents.NAME").replace("checks.acme/*", "checks.REPOSITORIES"),
+      each
+        .replace("agents.allegro", "agents.NAME")
+        .replace("checks.acme/*", "checks.REPOSITORIES")
+        .replace("REPOSITORIES.test", "REPOSITORIES.NAME"),
     );
     const keys = CONFIG_KEYS.map((each) => each.path).filter((each) => !/(token|secrets?)_file$/.test(each));
     // They stand in comments: one takes another's place, one needs an account of its own.

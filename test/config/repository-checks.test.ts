@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/config.ts";
 import { ConfigFault } from "../../src/config/config-fault.ts";
-import { checksOf, readRepositorySetup } from "../../src/config/repository-checks.ts";
+import { checksOf, type RepositoryChecks, readRepositoryFile } from "../../src/config/repository-checks.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -43,13 +43,15 @@ describe("checks", () => {
     expect(checksOf(checks, "other/app")).toBe(null);
   });
 
-  test("names what it does not run in this version, and starts", () => {
-    const { notices, checks } = load('"acme/*": {setup: npm ci, test: npm test, lint: {run: npm run lint}}');
-    expect(notices).toEqual([
-      "checks.acme/*.test: does not hold, only setup is run in this version",
-      "checks.acme/*.lint: does not hold, only setup is run in this version",
+  test("has each other name as a check, in the order of the file, with the limit of limits.check", () => {
+    const { notices, checks } = load(
+      '"acme/*": {setup: npm ci, test: npm test, lint: {run: npm run lint, limit: 1m}}',
+    );
+    expect(notices).toEqual([]);
+    expect([...(checks[0]?.checks ?? [])]).toEqual([
+      ["test", { run: "npm test", network: "none", limitMs: 600_000, set: {} }],
+      ["lint", { run: "npm run lint", network: "none", limitMs: 60_000, set: {} }],
     ]);
-    expect(checks[0]?.setup?.run).toBe("npm ci");
   });
 
   test("tells every fault with its path", () => {
@@ -62,6 +64,7 @@ describe("checks", () => {
       '"acme/e": yes',
       '"acme/f": {setup: [npm, ci]}',
       '"acme/g": {setup: {run: x, network: ["*"]}}',
+      '"acme/h": {test: {limit: 1m}, "..": x, lint: {run: x, set: {LAZARUS_X: "1"}}, e2e: {run: x, tries: 3}}',
     ].join("\n");
     expect(faults(wrong)).toEqual(
       expect.arrayContaining([
@@ -77,6 +80,10 @@ describe("checks", () => {
         "checks.acme/d.setup.set: T holds a secret of the forge, which no cell is ever given",
         'checks.acme/e: "yes" is not a section of keys',
         'checks.acme/f.setup: ["npm","ci"] is not a section of keys',
+        "checks.acme/h.test.run: is missing: the command, unless from is branch",
+        'checks.acme/h...: ".." is not a name of lower-case letters, digits and -',
+        "checks.acme/h.lint.set: LAZARUS_X is Lazarus' own",
+        "checks.acme/h.e2e.tries: is not a key; here may stand run, network, limit, set",
       ]),
     );
   });
@@ -97,8 +104,10 @@ describe("checks", () => {
   });
 
   test("keeps values secret whose names say so", () => {
-    const text = `"acme/*": {setup: {run: npm ci, set: {NPM_TOKEN: "\${NPM}", CI_NAME: plain}}}`;
-    expect(load(text, { NPM: "a-registry-token" }).secrets).toEqual(["a-registry-token", "token-of-the-bot"]);
+    const text = `"acme/*": {setup: {run: npm ci, set: {NPM_TOKEN: "\${NPM}", CI_NAME: plain}}, e2e: {run: x, set: {DB_PASSWORD: "hunter-2"}}}`;
+    expect(load(text, { NPM: "a-registry-token" }).secrets).toEqual(
+      expect.arrayContaining(["a-registry-token", "hunter-2", "token-of-the-bot"]),
+    );
   });
 });
 
@@ -109,25 +118,46 @@ describe("a repository's own file", () => {
     limitMs: 300_000,
     set: { A: "1", B: "1" },
   };
-  const read = (text: string) => readRepositorySetup(text, granted);
+  const nothing = { run: null, network: "none", limitMs: 120_000, set: {} } as const;
+  const whole: RepositoryChecks = {
+    ...{ pattern: "acme/*", from: "branch", setup: granted, others: nothing },
+    checks: new Map([["e2e", { ...nothing, run: "make e2e", network: ["db.example.org"] }]]),
+  };
+  const file = (text: string) => readRepositoryFile(text, whole);
+  const read = (text: string) => {
+    const said = file(text);
+    return said.kind === "file" ? said.setup : said;
+  };
+
+  test("names checks, each with what lazarus.yaml grants that name, and else no network", () => {
+    const said = file(
+      "lint: npm run lint\ne2e: {run: npm run e2e}\nunit: {run: x, network: [evil.org]}\nold: null",
+    );
+    expect(said.kind === "file" ? [...said.checks] : said).toEqual([
+      ["lint", { kind: "command", command: { ...nothing, run: "npm run lint" } }],
+      ["e2e", { kind: "command", command: { ...nothing, network: ["db.example.org"], run: "npm run e2e" } }],
+      ["unit", { kind: "fault", why: "unit.network: evil.org is more than lazarus.yaml grants" }],
+      ["old", { kind: "nothing" }],
+    ]);
+  });
 
   test("names the command, and has what lazarus.yaml grants where it names nothing else", () => {
     expect(read("setup: npm ci\ntest: npm test\n")).toEqual({
       kind: "command",
-      setup: { ...granted, run: "npm ci" },
+      command: { ...granted, run: "npm ci" },
     });
     expect(
       read("setup: {run: make, network: [pkg.example.org, '*.a.example.org'], limit: 1m, set: {B: '2'}}"),
     ).toEqual({
       kind: "command",
-      setup: {
+      command: {
         run: "make",
         network: ["pkg.example.org", "*.a.example.org"],
         limitMs: 60_000,
         set: { A: "1", B: "2" },
       },
     });
-    expect(read("setup: {run: make, network: none}")).toMatchObject({ setup: { network: "none" } });
+    expect(read("setup: {run: make, network: none}")).toMatchObject({ command: { network: "none" } });
     expect(read("test: npm test\n")).toEqual({ kind: "nothing" });
     expect(read("")).toEqual({ kind: "nothing" });
   });

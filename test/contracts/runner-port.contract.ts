@@ -45,7 +45,7 @@ export function runnerPortContract(name: string, portOf: (rig: RunnerRig) => Run
         if (kind !== "run-started") continue;
         const { handle, startedAt } = payload;
         const run = { cellId: cell.id, run: 1, agent: "allegro", handle, startedAt, before: null };
-        port.adopt({ runs: [run], setups: [] });
+        port.adopt({ runs: [run], setups: [], checks: [] });
       }
     };
 

@@ -180,12 +180,14 @@ export class Lazarus {
           (text) => JSON.parse(text) as { pid: number; run: number },
           () => null,
         );
-      const [run, exit] = [await file("run.json"), await file("exit.json")];
-      if (run === null || exit?.run === run.run) continue;
-      try {
-        process.kill(-run.pid, "SIGKILL");
-      } catch {
-        // It is gone already.
+      for (const at of ["", "setup/", "checks/"]) {
+        const [run, exit] = [await file(`${at}run.json`), await file(`${at}exit.json`)];
+        if (run === null || exit?.run === run.run) continue;
+        try {
+          process.kill(-run.pid, "SIGKILL");
+        } catch {
+          // It is gone already.
+        }
       }
     }
   }

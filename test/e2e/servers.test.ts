@@ -10,6 +10,7 @@ import { pullFacts } from "./pull-facts.ts";
 import { referenceFacts } from "./reference-facts.ts";
 import { reviewFacts } from "./review-facts.ts";
 import { type E2eServer, realServerSettings, startRealServer, startStandInServer } from "./servers.ts";
+import { statusFacts } from "./status-facts.ts";
 
 const real = realServerSettings();
 const servers: [name: string, start: () => Promise<E2eServer>][] = [
@@ -49,6 +50,7 @@ describe.each(servers)("facts about %s", (name, start) => {
   gitFacts(() => ground);
   pullFacts(() => ground);
   reviewFacts(() => ground);
+  statusFacts(() => ground);
   movedFacts(() => ground);
   referenceFacts(() => ground);
 });

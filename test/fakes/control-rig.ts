@@ -448,5 +448,6 @@ export const NOTHING_YET = {
   ttlWarnedFor: null,
   keepUntil: null,
   setUpWith: null,
+  checked: null,
   runner: "local",
 } as const satisfies Partial<Cell>;

@@ -8,7 +8,7 @@ import { asUser } from "../../src/backends/os/user.ts";
 import { processBackend } from "../../src/backends/process.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { AgentConfig } from "../../src/config/config.ts";
-import type { RepositoryChecks } from "../../src/config/repository-checks.ts";
+import type { Granted, RepositoryChecks } from "../../src/config/repository-checks.ts";
 import { silentLog } from "../../src/log.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
 import type { AnyReport, ReportKind, RunnerKind } from "../../src/protocol/reports.ts";
@@ -40,8 +40,12 @@ export interface RunnerRig {
   deps: RunnerDeps;
   /** The agent `allegro` is a shell script from now on. */
   agent(script: string, more?: Partial<AgentConfig>): void;
-  /** Sets acme/app up from now on; null: not. */
-  setUpWith(setup: RepositoryChecks["setup"], from?: RepositoryChecks["from"]): void;
+  /** Sets acme/app up from now on; null: not. `named`: its checks. */
+  setUpWith(
+    setup: RepositoryChecks["setup"],
+    from?: RepositoryChecks["from"],
+    named?: Readonly<Record<string, Granted>>,
+  ): void;
   /** A fresh runner on the same directories, as after a restart. */
   restart(more?: Partial<RunnerDeps>): void;
   /** Commits to the forge's branch and answers the commit. */
@@ -135,6 +139,9 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         revives: 2,
         diskBytes: 10 * 1024 ** 3,
         freeBytes: 0,
+        checkMs: 600_000,
+        checksMs: 1_200_000,
+        fixes: 1,
         confinedBytes: 1024 ** 3,
       },
       publish: { prune: false, skipCi: false, maxFileBytes: 100_000, protected: [] },
@@ -155,6 +162,22 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     report: take,
   });
 
+  /** As control does once it has written the start down. */
+  const watchCheck = (outcome: Outcome, asked: JobPayload<"check">): void => {
+    for (const { kind, payload } of outcome.reports) {
+      if (kind !== "check-started") continue;
+      const { cellId: id, repository, user, agent, name } = asked;
+      const plan = rig
+        .said("checks-planned")
+        .at(-1)
+        ?.checks.find((one) => one.name === name);
+      const { check, handle, startedAt, limitMs } = payload;
+      const { command = "", network = "none" } = plan ?? {};
+      const watched = { check, agent, name, command, network, limitMs, startedAt, handle };
+      rig.runner.adopt({ runs: [], setups: [], checks: [{ cell: { id, repository, user }, ...watched }] });
+    }
+  };
+
   const rig: RunnerRig = {
     root,
     missions,
@@ -171,8 +194,9 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       chmodSync(path, 0o755);
       agents.set("allegro", agentOf(path, more));
     },
-    setUpWith(setup, from = "here") {
-      checks.splice(0, 1, { pattern: "acme/*", from, setup });
+    setUpWith(setup, from = "here", named = {}) {
+      const others = { run: null, network: "none", limitMs: 600_000, set: {} } as const;
+      checks.splice(0, 1, { pattern: "acme/*", from, setup, checks: new Map(Object.entries(named)), others });
     },
     restart(more = {}) {
       void rig.runner.close();
@@ -222,12 +246,13 @@ export async function createRunnerRig(): Promise<RunnerRig> {
           rig.runner.adopt({
             runs: [{ cellId, run, agent, handle, startedAt, before: null }],
             setups: [],
+            checks: [],
           });
         }
         if (report.kind === "setup-started" && asked !== undefined) {
           const { handle, ...setup } = report.payload.setup;
           const { cell, run, agent } = asked;
-          rig.runner.adopt({ runs: [], setups: [{ cell, run, agent, setup, handle }] });
+          rig.runner.adopt({ runs: [], setups: [{ cell, run, agent, setup, handle }], checks: [] });
         }
       }
     },
@@ -236,6 +261,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       const job = { id: key, kind, key, payload, attempt: 1 } as RunnerJob;
       const outcome = await rig.runner.do(job, how.signal ?? new AbortController().signal);
       rig.hear(outcome, kind === "start" ? (payload as JobPayload<"start">) : undefined);
+      if (kind === "check") watchCheck(outcome, payload as JobPayload<"check">);
     },
     start: (cell, run = 1, prompt = BRIEF) =>
       rig.perform("start", { cell, run, agent: "allegro", role: "executor", prompt }),

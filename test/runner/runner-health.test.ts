@@ -115,6 +115,7 @@ it.each([
     rig.runner.adopt({
       runs: [{ cellId: cell.id, run: 1, agent: "allegro", handle, startedAt, before: null }],
       setups: [],
+      checks: [],
     });
     await seen("it was looked at", (said) => said.health === "healthy");
     expect(rig.said("over-limit")).toEqual([]);

@@ -187,6 +187,7 @@ it("adopts a run after a restart and reports its end once", async () => {
   rig.runner.adopt({
     runs: [{ cellId: cell.id, run: 1, agent: "allegro", handle, startedAt, before: null }],
     setups: [],
+    checks: [],
   });
   writeFileSync(rig.cellPath(cell, "worktree", "go"), "");
   await until("it ended", () => rig.said("run-ended").length > 0);

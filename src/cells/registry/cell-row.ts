@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { agentBeat, forgeAsker, fork, givenSecret, harvest } from "../../protocol/shapes.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
+import { checked } from "../check.ts";
 import { reasonOf } from "../reason.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
 
@@ -80,6 +81,7 @@ const CELLS = table(
     ttlWarnedFor: later(maybe(int)),
     keepUntil: later(maybe(int)),
     setUpWith: later(maybe(text)),
+    checked: later(maybe(json(checked))),
     runner: later(text),
   },
   { repositoryId: "repository" },

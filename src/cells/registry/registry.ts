@@ -15,6 +15,7 @@ import {
   type StandingOf,
   standingFromRow,
 } from "./cell-row.ts";
+import { type Checks, createChecks } from "./checks.ts";
 import { createItems, type Items } from "./items.ts";
 import { createMessages, type Messages } from "./messages.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
@@ -37,6 +38,7 @@ export class Registry {
   readonly messages: Messages;
   readonly items: Items;
   readonly team: Team;
+  readonly checks: Checks;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -47,6 +49,7 @@ export class Registry {
     this.messages = createMessages(db);
     this.items = createItems(db);
     this.team = createTeam(db);
+    this.checks = createChecks(db);
   }
 
   transaction<T>(fn: () => T): T {

@@ -1,7 +1,7 @@
 import { LazarusError } from "../../errors.ts";
 import type { Db } from "../../store/db.ts";
 
-type TableName = "cells" | "runs";
+type TableName = "cells" | "runs" | "checks";
 type Row = Readonly<Record<string, unknown>>;
 
 /** Adds a row of these columns. */

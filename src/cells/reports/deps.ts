@@ -1,4 +1,5 @@
-import type { StepDeps, Steps } from "../steps/steps.ts";
+import type { StepDeps } from "../steps/deps.ts";
+import type { Steps } from "../steps/steps.ts";
 
 /** What reports are worked off with. */
 export interface ReportDeps extends Pick<StepDeps, "registry" | "uids" | "clock" | "config" | "announce"> {

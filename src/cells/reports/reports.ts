@@ -1,10 +1,15 @@
 import type { AnyReport, Report, ReportKind } from "../../protocol/reports.ts";
 import type { Handler, Handlers } from "../../queue/queue.ts";
+import { checkEnded } from "./check-ended.ts";
+import { checkRefused } from "./check-refused.ts";
+import { checkStarted } from "./check-started.ts";
+import { checksPlanned } from "./checks-planned.ts";
 import { collected } from "./collected.ts";
 import type { ReportDeps } from "./deps.ts";
 import { drafted } from "./drafted.ts";
 import { health } from "./health.ts";
 import { logCut } from "./log-cut.ts";
+import { merged, notMerged } from "./merged.ts";
 import { overLimit } from "./over-limit.ts";
 import { pushRefused } from "./push-refused.ts";
 import { pushed } from "./pushed.ts";
@@ -33,6 +38,10 @@ export interface Reports {
   hear(report: CellReport): void;
   /** A draft is open, of this number in this repository. */
   drafted(cellId: string, pullRequest: number, repository: string): void;
+  /** The pull request of a closing cell was merged. */
+  merged(cellId: string): void;
+  /** It cannot be. */
+  notMerged(cellId: string, why: string): void;
   /** A job of a cell failed. */
   stuck(job: StuckJob): void;
 }
@@ -44,6 +53,10 @@ const FOLLOWS: {
   "run-started": runStarted,
   "setup-started": setupStarted,
   "setup-ended": setupEnded,
+  "checks-planned": checksPlanned,
+  "check-started": checkStarted,
+  "check-refused": checkRefused,
+  "check-ended": checkEnded,
   "run-refused": runRefused,
   "run-ended": runEnded,
   "over-limit": overLimit,
@@ -66,8 +79,15 @@ export function createReports(deps: ReportDeps): Reports {
     // The kind picks what follows, and the payload is of that very kind.
     hear: ({ kind, payload }) => all.get(kind)?.(payload),
     drafted: drafted(deps),
+    merged: merged(deps),
+    notMerged: notMerged(deps),
     stuck: stuck(deps),
   };
+}
+
+interface CheckRef {
+  readonly cellId: string;
+  readonly check: number;
 }
 
 /**
@@ -76,13 +96,15 @@ export function createReports(deps: ReportDeps): Reports {
  */
 export function createReportHandlers(
   reports: Pick<Reports, "hear">,
-  onStarted: (run: { readonly cellId: string; readonly run: number }) => void,
+  onStarted: (what: { readonly cellId: string; readonly run: number } | CheckRef) => void,
 ): Handlers {
   const handler: Handler<CellReportKind> = async ({ kind, key, payload }) => {
     const report = { kind, key, payload } as AnyReport & CellReport;
     return () => {
       reports.hear(report);
-      if (report.kind === "run-started" || report.kind === "setup-started") onStarted(report.payload);
+      const { kind } = report;
+      if (kind === "run-started" || kind === "setup-started" || kind === "check-started")
+        onStarted(report.payload);
     };
   };
   return Object.fromEntries(KINDS.map((kind) => [kind, handler]));

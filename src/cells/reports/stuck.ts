@@ -1,4 +1,7 @@
 import type { Cell } from "../cell.ts";
+import { giveUp } from "../steps/give-up.ts";
+import { checkRefused } from "./check-refused.ts";
+import { checksPlanned } from "./checks-planned.ts";
 import type { ReportDeps } from "./deps.ts";
 import { restoreRefused } from "./restore-refused.ts";
 import { runRefused } from "./run-refused.ts";
@@ -8,6 +11,7 @@ export interface StuckJob {
   readonly cellId: string;
   readonly kind: string;
   readonly run: number | null;
+  readonly check?: number | null;
   readonly why: string;
   readonly retryAt: number | null;
 }
@@ -20,10 +24,12 @@ export function stuck(deps: ReportDeps) {
   const { registry, steps } = deps;
   const refused = runRefused(deps);
   const notRestored = restoreRefused(deps);
+  const notChecked = checkRefused(deps);
+  const notPlanned = checksPlanned(deps);
   /** A cell whose time is up is sealed without what failed; only a seal that fails keeps it. */
   const closeOrGiveUp = (cell: Cell, { kind, why }: StuckJob): void => {
     if (cell.closing?.outcome !== "expired" || cell.closing.discard || kind === "seal") {
-      steps.giveUp(cell, why);
+      giveUp(deps, cell, why);
       return;
     }
     registry.update(cell.id, { closing: { ...cell.closing, discard: true } });
@@ -34,6 +40,15 @@ export function stuck(deps: ReportDeps) {
     if (cell.state === "destroyed") return;
     if (job.retryAt === null && ["start", "admit", "take-in"].includes(job.kind) && job.run !== null) {
       refused({ cellId: cell.id, run: job.run, why: job.why });
+      return;
+    }
+    if (job.retryAt === null && job.kind === "check" && job.check != null) {
+      notChecked({ cellId: cell.id, check: job.check, why: job.why });
+      return;
+    }
+    if (job.retryAt === null && job.kind === "plan-checks" && cell.publishedTip !== null) {
+      const nothing = { checks: [], faults: [], trouble: job.why };
+      notPlanned({ cellId: cell.id, tip: cell.publishedTip, ...nothing });
       return;
     }
     if (job.retryAt === null && job.kind === "restore" && job.run !== null) {

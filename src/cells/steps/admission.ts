@@ -12,6 +12,8 @@ interface Load {
   all: number;
   readonly repositories: Map<number, number>;
   readonly people: Map<string, number>;
+  /** Cells whose place is taken by a check, which gives way to a run of the same cell. */
+  readonly checking: Set<string>;
 }
 
 /** The operator of the command line is no person of the forge, and has no limit of his own. */
@@ -19,11 +21,24 @@ function personKey(run: Run): string | null {
   return run.requester.id === null ? null : String(run.requester.id);
 }
 
-function add(load: Load, cell: Cell, run: Run): void {
-  load.all++;
-  load.repositories.set(cell.repository.id, (load.repositories.get(cell.repository.id) ?? 0) + 1);
+function add(load: Load, cell: Cell, run: Run, by = 1): void {
+  load.all += by;
+  load.repositories.set(cell.repository.id, (load.repositories.get(cell.repository.id) ?? 0) + by);
   const person = personKey(run);
-  if (person !== null) load.people.set(person, (load.people.get(person) ?? 0) + 1);
+  if (person !== null) load.people.set(person, (load.people.get(person) ?? 0) + by);
+}
+
+/** A check takes the place of the run whose work it looks at. */
+function hold(load: Load, cell: Cell, run: Run): void {
+  load.checking.add(cell.id);
+  add(load, cell, run);
+}
+
+/** It gives way to a run of its own cell; answers whose place is free now. */
+function giveWay(load: Load, cell: Cell, registry: Registry): Run | null {
+  const run = load.checking.delete(cell.id) ? registry.lastKeptRun(cell.id) : null;
+  if (run !== null) add(load, cell, run, -1);
+  return run;
 }
 
 /** The first limit that leaves no place for one more, in words; null when there is a place. */
@@ -39,8 +54,14 @@ function fullLimit(load: Load, limits: Limits, at: { cell: Cell; run: Run }): st
   return null;
 }
 
-function currentLoad(registry: Registry): Load {
-  const load: Load = { all: 0, repositories: new Map(), people: new Map() };
+/** `but`: a cell whose checks give way. */
+function currentLoad(registry: Registry, but?: string): Load {
+  const load: Load = { all: 0, repositories: new Map(), people: new Map(), checking: new Set() };
+  for (const { cellId } of registry.checks.allAtWork()) {
+    const [cell, run] = [registry.cell(cellId), registry.lastKeptRun(cellId)];
+    if (cell === null || run === null || cellId === but || load.checking.has(cellId)) continue;
+    hold(load, cell, run);
+  }
   for (const run of registry.openRuns(["admitted", "running"])) {
     const cell = registry.cell(run.cellId);
     if (cell !== null) add(load, cell, run);
@@ -67,7 +88,11 @@ export function admissible(registry: Registry, { limits, now }: Line): Run[] {
   for (const run of waiting) {
     const cell = registry.cell(run.cellId);
     if (cell === null || cell.waitsForApproval) continue;
-    if (fullLimit(load, limits, { cell, run }) !== null) continue;
+    const checked = giveWay(load, cell, registry);
+    if (fullLimit(load, limits, { cell, run }) !== null) {
+      if (checked !== null) hold(load, cell, checked);
+      continue;
+    }
     add(load, cell, run);
     fit.push(run);
   }
@@ -85,7 +110,7 @@ export function blockingLimit(
 ): { limit: string; place: number } | null {
   const cell = registry.cell(run.cellId);
   if (run.state !== "waiting" || !isDue(run, now) || cell === null || cell.waitsForApproval) return null;
-  const limit = fullLimit(currentLoad(registry), limits, { cell, run });
+  const limit = fullLimit(currentLoad(registry, cell.id), limits, { cell, run });
   if (limit === null) return null;
   const line = registry
     .openRuns(["waiting"])

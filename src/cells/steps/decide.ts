@@ -77,7 +77,7 @@ export function isReviewInLine(run: Pick<Run, "state" | "turnKind">): boolean {
 
 /** Whether it would go on by itself later, and gives way to whoever asks for a run now. */
 export function waitsByItself(run: Pick<Run, "state" | "turnKind" | "isAutomatic">): boolean {
-  return isRetryInLine(run) || isReviewInLine(run);
+  return isRetryInLine(run) || isReviewInLine(run) || (run.state === "waiting" && run.turnKind === "fix");
 }
 
 /** Whether it waits for its place, to go on at once from what was made before: that is not published yet. */
@@ -120,6 +120,25 @@ export function secretsHeld({
  */
 export function wantsDraft(cell: Pick<Cell, "delivery" | "branch" | "publishedBranch">): boolean {
   return cell.delivery === "draft" || (cell.publishedBranch !== null && cell.publishedBranch !== cell.branch);
+}
+
+/**
+ * A branch that Lazarus made, and that no run pushes to any more. A pull request's own branch is never ours.
+ */
+export function hasBranchOfOurs(cell: Cell): boolean {
+  return cell.state === "archived" && cell.delivery === "draft" && cell.publishedTip !== null;
+}
+
+/**
+ * Whether whoever asked for a cell can look at its draft: all of it is there, and no agent is about to mend
+ * what its checks found.
+ */
+export function isToBeReviewed(
+  cell: Pick<Cell, "requester" | "pullRequest" | "publishedTip" | "harvest">,
+  last: Run | null,
+): boolean {
+  if (cell.pullRequest === null || cell.requester.id === null) return false;
+  return cell.publishedTip === cell.harvest?.tip && last?.state === "ended" && !isUncollected(last);
 }
 
 /**

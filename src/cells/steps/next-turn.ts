@@ -1,3 +1,4 @@
+import { isResting } from "../cell.ts";
 import { nextPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
@@ -14,7 +15,7 @@ export function beginNextTurn(
   cellId: string,
 ): boolean {
   const cell = registry.mustCell(cellId);
-  if (cell.state !== "idle" || cell.closing !== null) return false;
+  if (!isResting(cell, registry.lastRun(cellId)) || cell.closing !== null) return false;
   const [next] = registry.team.waiting(cellId);
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (next === undefined || last === null || kept === null) return false;

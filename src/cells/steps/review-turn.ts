@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { Announcement } from "../announcement.ts";
-import type { Run } from "../cell.ts";
+import { isResting, type Run } from "../cell.ts";
 import { toldPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
@@ -30,7 +30,7 @@ const LONGEST_WAIT_MS = 5 * 60_000;
 export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   const { registry, steps, config } = deps;
   const cell = registry.mustCell(cellId);
-  if (cell.state !== "idle" || cell.closing !== null) return false;
+  if (!isResting(cell, registry.lastRun(cellId)) || cell.closing !== null) return false;
   const points = registry.items.open(cellId).filter(isAskedFor);
   const newest = points.at(-1);
   if (newest === undefined) return false;

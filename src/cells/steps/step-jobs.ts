@@ -169,6 +169,13 @@ export const stepJobs = {
     maxAttempts: 30,
   }),
 
+  review: (cell: Pick<Cell, "id" | "pullRequest">): NewJob<"review"> => ({
+    kind: "review",
+    key: `${cell.id}:review:${cell.pullRequest}`,
+    lane: `review:${cell.id}`,
+    payload: { cellId: cell.id },
+  }),
+
   /** Nobody is asked for a review any more; `moves` tells one closing from the next. */
   endReviews: (cellId: string, moves: number): NewJob<"review"> => ({
     kind: "review",
@@ -289,11 +296,5 @@ function handleOf(run: Run | null): Record<string, unknown> | null {
 /** What need not be done any more in a cell that is to be scrubbed. */
 export const BEFORE_SCRUB: readonly JobKind[] = [
   ...(["start", "admit", "stop", "collect", "seal", "restore", "take-in", "prune", "mark"] as const),
+  ...(["plan-checks", "check", "end-check"] as const),
 ];
-
-/**
- * A branch that Lazarus made, and that no run pushes to any more. A pull request's own branch is never ours.
- */
-export function hasBranchOfOurs(cell: Cell): boolean {
-  return cell.state === "archived" && cell.delivery === "draft" && cell.publishedTip !== null;
-}

@@ -1,46 +1,38 @@
-import type { Clock } from "../../clock.ts";
-import type { Config } from "../../config/config.ts";
 import type { JobKind, JobPayload } from "../../protocol/jobs.ts";
-import type { NewJob, Queue } from "../../queue/queue.ts";
-import type { Announcement } from "../announcement.ts";
+import type { NewJob } from "../../queue/queue.ts";
 import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
 import type { StopCause } from "../exit.ts";
 import { secretsGiven } from "../given-secrets.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { Uids } from "../registry/uids.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
-import { decide, heldFor, isEndOfWork } from "./decide.ts";
+import { checkJobs } from "./check-jobs.ts";
+import { Checking } from "./checking.ts";
+import { decide, hasBranchOfOurs, heldFor, isEndOfWork, isToBeReviewed, wantsDraft } from "./decide.ts";
+import type { StepDeps } from "./deps.ts";
 import { askedOf, giveItems, pointsOf, turnsToAnswer } from "./give-items.ts";
 import { giveMessages } from "./give-messages.ts";
-import { BEFORE_SCRUB, hasBranchOfOurs, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
-
-export interface StepDeps {
-  readonly registry: Registry;
-  readonly queue: Queue;
-  readonly uids: Uids;
-  readonly clock: Clock;
-  readonly config: Pick<Config, "limits" | "agents" | "publish">;
-  /** Called in the transaction of the change that is announced. */
-  announce(announcement: Announcement): void;
-}
+import { giveUp } from "./give-up.ts";
+import { BEFORE_SCRUB, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 /**
  * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that
  * makes asking twice harmless.
  */
 export class Steps {
+  /** What is run on what cells pushed. */
+  readonly checks: Checking;
   readonly #deps: StepDeps;
   #lookedAt = 0;
 
   constructor(deps: StepDeps) {
     this.#deps = deps;
+    this.checks = new Checking(deps);
   }
 
   get #registry(): Registry {
     return this.#deps.registry;
   }
-
   /**
    * Gives places to runs in line, in order. A run whose requester's rights were checked just now (`checked`)
    * starts; any other goes through `admit`, which checks them again.
@@ -77,6 +69,7 @@ export class Steps {
 
   /** Sends an admitted run, with what it is told and asked; an archived cell is brought back first. */
   start(cellId: string, n: number): void {
+    this.checks.giveWay(cellId);
     const cell = this.#registry.mustCell(cellId);
     const run = this.#registry.mustRun(cellId, n);
     giveMessages(this.#deps, run);
@@ -137,11 +130,15 @@ export class Steps {
   /** Puts the job for whatever the cell needs next. Harmless when asked twice. */
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
-    for (const turn of turnsToAnswer(cell, this.#registry)) this.#put(stepJobs.answers(cellId, turn));
     const last = this.#registry.lastUnwithdrawnRun(cellId);
+    if (this.checks.areOver(cell)) {
+      for (const turn of turnsToAnswer(cell, this.#registry)) this.#put(stepJobs.answers(cellId, turn));
+      if (isToBeReviewed(cell, last)) this.#put(stepJobs.review(cell));
+    }
     const step = decide(cell, last);
     switch (step.kind) {
       case "nothing":
+        this.checks.advance(cell, last);
         return;
       case "stop":
         this.putStop(cell, step.run, { cause: "closed", why: `closed by ${cell.closing?.by ?? "lazarus"}` });
@@ -174,7 +171,7 @@ export class Steps {
         this.putScrub(cell);
         return;
       case "give-up":
-        this.giveUp(cell, step.why);
+        giveUp({ ...this.#deps, steps: this }, cell, step.why);
         return;
       default:
         step satisfies never;
@@ -185,20 +182,6 @@ export class Steps {
   endReviews(cell: Cell): void {
     if (cell.pullRequest !== null && this.#registry.items.of(cell.id).length > 0)
       this.#put(stepJobs.endReviews(cell.id, this.#moves(cell.id)));
-  }
-
-  /** Closing cannot go on: the cell is idle again, and says why. */
-  giveUp(cell: Cell, why: string): void {
-    // What else may be in the way has a column of its own. Its card says why it is held back, once.
-    const notClosed = heldFor(cell).length > 0 ? "it was not closed, since what it made is held back" : null;
-    this.#registry.update(cell.id, { closing: null, notClosed });
-    this.#registry.move(cell.id, { from: "closing", to: "idle", who: "lazarus", why: `not closed: ${why}` });
-    this.mark(cell.id);
-    this.card(cell.id);
-    const person = cell.closing?.person ?? null;
-    if (person === null) return;
-    const n = this.#moves(cell.id);
-    this.#deps.announce({ kind: "not-closed", cell: this.#registry.mustCell(cell.id), person, why, n });
   }
 
   /** How long an archived cell is kept, from now: to be called with each move to `archived`. */
@@ -224,10 +207,17 @@ export class Steps {
     this.#put(stepJobs.push(cell, what));
   }
 
-  /** Opens the draft, or brings its text up to date. */
-  putDraft(cellId: string, what: string): void {
-    this.#put(stepJobs.draft(cellId, what));
+  /** Shows how the checks of a cell stand wherever its work is looked at. */
+  showChecks(cellId: string): void {
+    const cell = this.#registry.mustCell(cellId);
+    const done = this.#registry.checks.of(cellId).filter((one) => one.endedAt !== null).length;
+    if (cell.pullRequest !== null && wantsDraft(cell))
+      this.putDraft(cellId, `checks:${cell.checked?.tip ?? ""}:${done}:${cell.checked?.stopped === null}`);
+    this.#put(checkJobs.statuses(cellId));
   }
+
+  /** Opens the draft, or brings its text up to date. */
+  putDraft = (cellId: string, what: string): void => this.#put(stepJobs.draft(cellId, what));
 
   /**
    * Has an archived cell's branch removed once nothing on the forge needs it, where the configuration says
@@ -246,9 +236,7 @@ export class Steps {
   }
 
   /** Puts a card job; one that still waits serves as well. */
-  card(cellId: string): void {
-    this.#put(stepJobs.card(cellId));
-  }
+  card = (cellId: string): void => this.#put(stepJobs.card(cellId));
 
   /** For what nobody waits for, such as a sign of life: it is on the card within half a minute. */
   cardSoon(cellId: string): void {

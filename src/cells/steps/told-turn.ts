@@ -1,3 +1,4 @@
+import { isResting } from "../cell.ts";
 import { toldPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
@@ -17,7 +18,7 @@ export function beginToldTurn(
   { checked = false } = {},
 ): boolean {
   const cell = registry.mustCell(cellId);
-  if (cell.state !== "idle" || cell.closing !== null) return false;
+  if (!isResting(cell, registry.lastRun(cellId)) || cell.closing !== null) return false;
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (last !== null && ["waiting", "admitted", "running"].includes(last.state)) return false;
   if (kept !== null && isUncollected(kept)) return false;

@@ -12,7 +12,7 @@ export type PostDeps = Pick<
   Deps,
   "forge" | "registry" | "rights" | "clock" | "config" | "steps" | "queue" | "renames"
 > & {
-  readonly reports: Pick<Reports, "drafted">;
+  readonly reports: Pick<Reports, "drafted" | "merged" | "notMerged">;
 };
 
 export type LocateDeps = Pick<Deps, "forge"> & {

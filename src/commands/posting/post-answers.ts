@@ -5,6 +5,7 @@ import type { Forge, PullRequest, RepositoryName } from "../../gitea/port.ts";
 import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
 import { answerAtLine, answerMarker, answersBody, answersMarker } from "../words/answer-words.ts";
+import { checksOfAnswer } from "../words/check-words.ts";
 import { DRAFT } from "../words/draft-text.ts";
 import { reactJob } from "./answer.ts";
 
@@ -40,7 +41,8 @@ async function postAnswers(
   const at = { cell, name, number: first.pull, forge: deps.forge };
   const isDraft = pull.isOpen && pull.title.startsWith(DRAFT);
   const run = deps.registry.runs(cellId).find((one) => one.turn === turn);
-  const body = answersBody({ cell, agent: run?.agent ?? cell.agent, turn, items, isDraft });
+  const checks = checksOfAnswer(cell, deps.steps.checks.results(cell));
+  const body = answersBody({ cell, agent: run?.agent ?? cell.agent, turn, items, isDraft, checks });
   const isRetry = job.notes.attempted === true;
   if (!isRetry || !(await isPosted(at, answersMarker(cell, turn)))) {
     context.note({ attempted: true });

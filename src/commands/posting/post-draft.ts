@@ -6,6 +6,7 @@ import { sha256 } from "../../hash.ts";
 import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
 import { lastWords } from "../last-words.ts";
+import { checksSection } from "../words/check-words.ts";
 import { DRAFT, draftBody, draftTitle } from "../words/draft-text.ts";
 
 /** Handlers that open and update a cell's draft pull request and ask for its review. */
@@ -63,8 +64,7 @@ async function openOrUpdate(
   if (cell === null || cell.publishedTip === null) return undefined;
   if (cell.state === "destroyed" || cell.closing?.thenDestroy) return undefined;
   const name = await confirm(cell.repository, deps);
-  const last = deps.registry.lastKeptRun(cellId);
-  const body = draftBody(cell, last, reportsOfOthers(cell, last, deps));
+  const body = bodyOf(cell, deps);
   if (cell.pullRequest !== null) {
     const where = whereItsDraftIs(cell, name);
     if (await isStillIts(cell, { name: where, number: cell.pullRequest }, deps)) {
@@ -82,6 +82,16 @@ async function openOrUpdate(
   const draft = await open(cell, { place, body }, deps);
   rememberAsStored(cellId, draft, deps);
   return opened(cell, draft.number, place, deps);
+}
+
+function bodyOf(cell: Cell, deps: PostDeps): ReturnType<typeof draftBody> {
+  const last = deps.registry.lastKeptRun(cell.id);
+  const agent = deps.config.agents.get(last?.agent ?? cell.agent);
+  const results = cell.checked?.tip === cell.publishedTip ? deps.steps.checks.results(cell) : [];
+  return draftBody(cell, last, {
+    others: reportsOfOthers(cell, last, deps),
+    checks: checksSection(cell, results, agent),
+  });
 }
 
 /** Of a team's other agents the last run of each that reported something, in the order of their turns. */
@@ -111,16 +121,7 @@ async function isStillIts(
 }
 
 function opened(cell: Cell, number: number, place: Place, deps: PostDeps): Finish {
-  return () => {
-    deps.reports.drafted(cell.id, number, place.fullName);
-    if (cell.requester.id === null) return;
-    deps.queue.put({
-      kind: "review",
-      key: `${cell.id}:review:${number}`,
-      lane: `review:${cell.id}`,
-      payload: { cellId: cell.id },
-    });
-  };
+  return () => deps.reports.drafted(cell.id, number, place.fullName);
 }
 
 async function findOpen(place: Place, deps: Pick<PostDeps, "forge">): Promise<PullRequest | null> {

@@ -9,7 +9,8 @@ import type { Deps } from "../command.ts";
 import { cardMarker, renderCard } from "../words/card.ts";
 import { createAnswersHandler } from "./post-answers.ts";
 import { createDraftHandlers } from "./post-draft.ts";
-import { createMergeHandler, type MergeDeps } from "./post-merge.ts";
+import { createMergeHandler } from "./post-merge.ts";
+import { createStatusesHandler } from "./post-statuses.ts";
 
 /** Comments this much older than the cell are not looked at when a card is searched: clocks differ. */
 const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
@@ -19,8 +20,11 @@ const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
  * before its marker was looked for, since real servers store a comment and then answer 500.
  */
 export function createReplyHandlers(
-  deps: MergeDeps,
-): Pick<Handlers, "card" | "react" | "comment" | "draft" | "review" | "unpublish" | "answers" | "merge"> {
+  deps: PostDeps,
+): Pick<
+  Handlers,
+  "card" | "react" | "comment" | "draft" | "review" | "unpublish" | "answers" | "merge" | "statuses"
+> {
   return {
     card: createCardHandler(deps),
     react: async (job) => {
@@ -34,6 +38,7 @@ export function createReplyHandlers(
     ...createDraftHandlers(deps),
     ...createAnswersHandler(deps),
     ...createMergeHandler(deps),
+    ...createStatusesHandler(deps),
   };
 }
 

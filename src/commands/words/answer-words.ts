@@ -16,6 +16,8 @@ export interface Answers {
   readonly items: readonly Item[];
   /** Where it is no draft any more nobody is asked for a review: they are named here instead. */
   readonly isDraft: boolean;
+  /** What the checks of its work came to, as one sentence; empty where there are none. */
+  readonly checks: Markdown;
 }
 
 /** By which the answers of one turn are found again. */
@@ -29,7 +31,7 @@ export function answerMarker(cell: Pick<Cell, "id">, item: Item): Markdown {
 }
 
 /** The post that says what became of each point, with a row for each. */
-export function answersBody({ cell, agent, turn, items, isDraft }: Answers): Markdown {
+export function answersBody({ cell, agent, turn, items, isDraft, checks }: Answers): Markdown {
   const people = [...new Set(items.map((item) => item.author.login))];
   const whom = join(
     people.map((login) => (isDraft ? md`${login}` : mention(login))),
@@ -44,7 +46,7 @@ export function answersBody({ cell, agent, turn, items, isDraft }: Answers): Mar
         : `in ${commits.size} commits`;
   const rows = items.map((item) => [raw(String(item.n)), pointOf(item), answerOf(item)]);
   return md`${answersMarker(cell, turn)}
-${agent} answers ${whom} ${made}.
+${agent} answers ${whom} ${made}.${checks}
 
 ${table(["", "point", "answer"], rows)}
 

@@ -1,7 +1,8 @@
-import type { Cell, Run } from "../../cells/cell.ts";
+import { type Cell, isResting, type Run } from "../../cells/cell.ts";
 import { heldFor, isRetryInLine, isReviewInLine, triesOf } from "../../cells/steps/decide.ts";
 import { code, type Markdown, md, raw, threadLink } from "../../gitea/markdown.ts";
 import type { Deps } from "../command.ts";
+import { beingChecked } from "./check-words.ts";
 import { ailment } from "./health-words.ts";
 import { ordinal } from "./replies.ts";
 import { day, endOfRun, span, timeUtc } from "./run-words.ts";
@@ -10,7 +11,7 @@ import { endOfSetup, failedSetup, notSetUp, settingUp } from "./setup-words.ts";
 import { placeInTeam, teamOf } from "./team-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "config"> & {
-  readonly steps: Pick<Deps["steps"], "blockedBy">;
+  readonly steps: Pick<Deps["steps"], "blockedBy" | "checks">;
 };
 
 /** The first words of a card: how the cell is, what came of it. */
@@ -23,6 +24,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
     case "active":
       return (
         settingUp(cell, run) ??
+        (isResting(cell, run) ? beingChecked(deps.steps.checks.results(cell)) : null) ??
         ailment(cell, agent, deps.clock.now()) ??
         md`**${agent} is working** on ${raw(`#${cell.number}`)}${placeInTeam(agent, teamOf(cell, deps.registry))}`
       );

@@ -1,8 +1,9 @@
-import { type Cell, type HistoryRow, isBeingSetUp, type Run, shortId } from "../../cells/cell.ts";
+import { type Cell, type HistoryRow, isBeingSetUp, isResting, type Run, shortId } from "../../cells/cell.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
 import { itemLines } from "./answer-words.ts";
 import { actions, findings, hint } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
+import { checkLines } from "./check-words.ts";
 import { lifeLine } from "./health-words.ts";
 import { messageLines } from "./message-words.ts";
 import { confines, moment, span } from "./run-words.ts";
@@ -31,6 +32,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
+    ...checkLines(cell, cell.checked?.tip === cell.publishedTip ? deps.steps.checks.results(cell) : []),
     ...teamLine(cell, run, deps),
     ...itemLines(cell, deps.registry.items.of(cell.id)),
     ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
@@ -58,7 +60,7 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
     const held = confines(agent === undefined ? undefined : { ...agent, network });
     return ` · ${span(deps.clock.now() - startedAt)} of ${span(limitMs)} · ${held}`;
   }
-  if (cell.state === "active" && run?.startedAt != null) {
+  if (cell.state === "active" && run?.startedAt != null && !isResting(cell, run)) {
     const agent = deps.config.agents.get(run.agent);
     return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${confines(agent)}`;
   }

@@ -1,4 +1,5 @@
 import { type Cell, isSetupDone, type Run, targetOf } from "../../cells/cell.ts";
+import type { CheckResult } from "../../cells/check.ts";
 import type { Item } from "../../cells/registry/items.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
 import { howSetupEnded } from "../../cells/setup.ts";
@@ -83,6 +84,17 @@ export interface CellView {
     readonly commit: string | null;
     readonly why: string | null;
   }[];
+  /** What was run on what it pushed last. */
+  readonly checks: readonly {
+    readonly name: string;
+    readonly tip: string;
+    readonly state: string;
+    readonly exit: number | null;
+    readonly ms: number | null;
+    /** What it comes to on the base; null: nobody has run it there. */
+    readonly on_base: string | null;
+    readonly why: string | null;
+  }[];
   /** What the last run that ended turned out to be; one of the classes of the README's table. */
   readonly exit: string | null;
   /** What its agent said and did in its last run, by its own events; its words. */
@@ -120,9 +132,19 @@ export interface CellView {
 /** What `status` tells programs of a cell. */
 export function viewOf(
   cell: Cell,
-  registry: Pick<Registry, "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items" | "team">,
+  {
+    registry,
+    steps,
+  }: {
+    readonly registry: Pick<
+      Registry,
+      "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items" | "team"
+    >;
+    readonly steps: { readonly checks: { results(cell: Cell): CheckResult[] } };
+  },
 ): CellView {
   const seen = healthOf(cell);
+  const checks = steps.checks.results(cell);
   const last = registry.lastRun(cell.id);
   const runs = registry.runs(cell.id);
   const retryAt = last !== null && isRetryInLine(last) ? last.notBefore : null;
@@ -156,6 +178,7 @@ export function viewOf(
       return { id, from: author.login, at: toIso(at), state, for: agent, run, why };
     }),
     items: registry.items.of(cell.id).map(itemView),
+    checks: checksOf(cell, checks),
     exit: runs.findLast((run) => run.exitClass !== null)?.exitClass ?? null,
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
@@ -163,6 +186,12 @@ export function viewOf(
     breaker: cell.breaker,
     setup: setupOf(last),
   };
+}
+
+function checksOf({ checked }: Cell, results: readonly CheckResult[]): CellView["checks"] {
+  return results.map(({ name, state, code, tookMs, onBase, why }) => {
+    return { name, tip: checked?.tip ?? "", state, exit: code, ms: tookMs, on_base: onBase, why };
+  });
 }
 
 function itemView(item: Item): CellView["items"][number] {

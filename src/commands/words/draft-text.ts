@@ -20,9 +20,16 @@ export function draftTitle(cell: Cell): string {
 
 /**
  * What the draft says: what was asked, what each of `others` of its team reported before, the agent's report
- * as its own words, the commits, and how to go on.
+ * as its own words, the commits, what its `checks` came to, and how to go on.
  */
-export function draftBody(cell: Cell, run: Run | null, others: readonly Run[] = []): Markdown {
+export function draftBody(
+  cell: Cell,
+  run: Run | null,
+  {
+    others = [],
+    checks = [],
+  }: { readonly others?: readonly Run[]; readonly checks?: readonly Markdown[] } = {},
+): Markdown {
   const harvest = cell.harvest;
   const isElsewhere = (cell.pullRequestRepository ?? cell.repository.fullName) !== cell.repository.fullName;
   const parts = [
@@ -83,6 +90,7 @@ export function draftBody(cell: Cell, run: Run | null, others: readonly Run[] = 
       : [];
   if (letGo.length > 0)
     parts.push(md`It was held back, and let go by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);
+  parts.push(...checks);
   const used = usage(harvest?.said ?? null);
   const how = `${run === null ? "" : `, ${endOfRun(run)}`}${used === "" ? "" : `, ${used}`}`;
   parts.push(

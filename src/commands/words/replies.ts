@@ -217,6 +217,8 @@ export const replies = {
     return say`Cell ${c(shortId(cell.id))} has no log yet: no run has started.`;
   },
   noSetup: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was not set up: there is no such log.`,
+  noCheck: (cell: Cell, name: string) =>
+    say`No check ${c(name)} has run in cell ${c(shortId(cell.id))}: there is no such log.`,
   badTail: (typed: string) => say`${c("--tail")} takes a number of lines from 1 to 1000, not ${c(typed)}.`,
   withdrawn: () => "withdrawn: its comment was deleted",
   deadJob: (verb: string, why: string) => say`${c(verb)} could not be carried out: ${why}.`,

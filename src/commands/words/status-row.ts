@@ -1,7 +1,9 @@
-import { type Cell, isBeingSetUp, type Run, shortId, targetOf } from "../../cells/cell.ts";
+import { type Cell, isBeingSetUp, isResting, type Run, shortId, targetOf } from "../../cells/cell.ts";
+import { type CheckResult, isAtWork } from "../../cells/check.ts";
 import type { ExitClass } from "../../cells/exit.ts";
 import { shortCommand } from "../../cells/setup.ts";
 import { heldFor, isRetryInLine } from "../../cells/steps/decide.ts";
+import { checksResult } from "./check-words.ts";
 import { briefly, healthOf } from "./health-words.ts";
 import { timeUtc } from "./run-words.ts";
 import { onOneTerminalLine } from "./sentence.ts";
@@ -14,7 +16,11 @@ export const COLUMNS = ["CELL", "STATE", "AGENT", "TARGET", "HEALTH", "AGE", "RE
 export function rowOf(
   cell: Cell,
   last: Run | null,
-  { now, team }: { readonly now: number; readonly team: TeamView },
+  {
+    now,
+    team,
+    checks = [],
+  }: { readonly now: number; readonly team: TeamView; readonly checks?: readonly CheckResult[] },
 ): string[] {
   return [
     shortId(cell.id),
@@ -23,7 +29,7 @@ export function rowOf(
     targetOf(cell),
     healthWords(cell, now),
     age(now - cell.createdAt),
-    cut(onOneTerminalLine(setupResult(last) ?? resultOf(cell, last, now))),
+    cut(onOneTerminalLine(setupResult(last) ?? checkResult(cell, last, checks) ?? resultOf(cell, last, now))),
   ];
 }
 
@@ -45,6 +51,16 @@ function healthWords(cell: Cell, now: number): string {
 function setupResult(last: Run | null): string | null {
   if (last?.setup != null && isBeingSetUp(last)) return `setting up: ${shortCommand(last.setup)}`;
   return failedSetup(last) === null ? null : (last?.stopped ?? "not set up");
+}
+
+/** Of a cell whose work is being checked, or has failed that. */
+function checkResult(cell: Cell, last: Run | null, checks: readonly CheckResult[]): string | null {
+  if (cell.state === "active" && isResting(cell, last))
+    return `checking: ${(checks.find((one) => one.state === "running") ?? checks.find(isAtWork))?.name ?? "its base"}`;
+  const isLast = cell.state === "idle" && cell.checked?.tip === cell.publishedTip && last?.state === "ended";
+  const result = isLast ? checksResult(cell, checks) : null;
+  if (result === null) return null;
+  return cell.pullRequest === null ? result : `draft #${cell.pullRequest}, ${result}`;
 }
 
 /** What came of it, and what it waits for: what a person must see to comes first. */

@@ -20,6 +20,8 @@ export interface CellPaths {
   readonly brief: string;
   /** What each run starts with: `<run>.md`. */
   readonly prompts: string;
+  /** Clean clones of what was pushed, and of its base: `<first 8 of the commit>`. */
+  readonly checks: string;
 }
 
 /** Where things lie below a cell's directory, wherever that directory is just now. */
@@ -37,6 +39,7 @@ export function pathsOf(cellDir: string): CellPaths {
     archive: at("archive"),
     brief: join(cellDir, "config", "brief.md"),
     prompts: join(cellDir, "config", "prompts"),
+    checks: at("checks"),
   };
 }
 

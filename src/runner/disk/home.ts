@@ -14,6 +14,9 @@ import { below, inDirectory, isAbsent, openDirectory, readInside, writeWhole } f
  */
 export const SETUP_HOME = ".setup";
 
+/** The home of checks, in the same way; it is made anew for what is pushed next. */
+export const CHECKS_HOME = ".checks";
+
 /** A larger file of a template is none that a preset would add to. */
 const MOST_BYTES = 1024 * 1024;
 

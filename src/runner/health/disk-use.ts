@@ -5,7 +5,10 @@ const SMALLEST_FILE = 4_096;
 
 /** What one look at all that agents can fill in a cell tells. */
 export interface DiskUse {
-  /** On disk: worktree, homes, artifacts. A file counts as 4 KB at least: disks run out of files, too. */
+  /**
+   * On disk: worktree, homes, artifacts, clones for checks. A file counts as 4 KB at least: disks run out of
+   * files, too.
+   */
   readonly bytes: number;
   /**
    * When something in the worktree last changed, by the kernel's own time of change, which nobody can set;
@@ -34,7 +37,7 @@ export async function diskUse(cellDir: string, signal?: AbortSignal): Promise<Di
 
 /** What `du` prints of the trees of a cell, all together in its last line. */
 function du(cellDir: string, what: readonly string[], signal?: AbortSignal): Promise<string> {
-  const paths = ["worktree", "home", "artifacts"].map((name) => `${cellDir}/${name}`);
+  const paths = ["worktree", "home", "artifacts", "checks"].map((name) => `${cellDir}/${name}`);
   const words = ["-s", "-x", "-c", ...what, "--", ...paths];
   return new Promise((resolve) => {
     const options = {

@@ -10,7 +10,7 @@ import { sealingOf } from "./seal.ts";
 export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outcome> {
   const { cellId, repository, user } = job.payload;
   const release = await parts.watch.hold(cellId, "the cell was destroyed");
-  const letGo = await parts.setups.hold(cellId);
+  const letGo = await parts.commands.hold(cellId);
   try {
     const handle = parseHandle(job.payload.handle);
     const { leftovers } = await endAll(parts, {
@@ -34,7 +34,7 @@ export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outc
     await parts.mirrors.release(repository, cellId);
     await proveGone(parts, job);
     parts.watch.remove(cellId);
-    parts.setups.remove(cellId);
+    parts.commands.remove(cellId);
     return { reports: [reportOf("scrubbed", { cellId }, job.key)] };
   } finally {
     release();

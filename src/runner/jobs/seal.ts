@@ -1,6 +1,7 @@
 import { toIso } from "../../clock.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
+import { clearChecks } from "../checks/check-place.ts";
 import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf, whatIs } from "../disk/directory.ts";
@@ -29,6 +30,7 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
     signal,
   };
   await removeSigningKey(plan.cellDir);
+  await clearChecks(plan.cellDir);
   const bytes = await whileBeating(parts, cellId, "sealing", () => sealCell(parts.git, plan));
   await endWhatStayed(parts, { cellId, run, user, handle });
   await parts.quarantine.remove(cellId);

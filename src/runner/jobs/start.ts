@@ -7,10 +7,10 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { SetupBegun } from "../../protocol/shapes.ts";
+import type { PlannedCommand } from "../commands/planned-commands.ts";
 import { backendNamed, type Parts } from "../context.ts";
 import { noteInDaemonLog, pathsOf, prepareRoot, writeHeartbeat } from "../disk/directory.ts";
 import { note } from "../journal.ts";
-import type { SetupPlan } from "../setup/setup-plan.ts";
 import { type Started, startRunOf } from "../start-run.ts";
 
 export async function start(parts: Parts, job: RunnerJob<"start">, signal: AbortSignal): Promise<Outcome> {
@@ -77,7 +77,7 @@ async function setupStarted(
   return { reports: [reportOf("setup-started", payload)] };
 }
 
-function listOf(network: SetupPlan["network"]): SetupBegun["network"] {
+function listOf(network: PlannedCommand["network"]): SetupBegun["network"] {
   return typeof network === "string" ? network : [...network];
 }
 

@@ -12,7 +12,7 @@ import { endOf, noteEnd } from "../health/watch.ts";
 export async function stop(parts: Parts, job: RunnerJob<"stop">): Promise<Outcome> {
   const { cellId, run, user, why } = job.payload;
   const release = await parts.watch.hold(cellId, why);
-  const letGo = await parts.setups.hold(cellId);
+  const letGo = await parts.commands.hold(cellId);
   try {
     const ended = await endAll(parts, { cellId, run, user, handle: parseHandle(job.payload.handle) });
     await parts.groups.remove(cellId);
@@ -41,7 +41,7 @@ export async function stop(parts: Parts, job: RunnerJob<"stop">): Promise<Outcom
     };
     // Nothing of it lives: should control never hear that, it asks again.
     parts.watch.remove(cellId, run);
-    parts.setups.remove(cellId);
+    parts.commands.remove(cellId);
     return { reports: [reportOf("run-ended", payload)] };
   } finally {
     release();

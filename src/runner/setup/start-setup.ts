@@ -5,13 +5,13 @@ import { logNameOf, SETUP_LOG } from "../../cells/names.ts";
 import type { AgentConfig, Config } from "../../config/config.ts";
 import { systemCode } from "../../errors.ts";
 import type { CellSpec } from "../../protocol/shapes.ts";
+import type { PlannedCommand } from "../commands/planned-commands.ts";
 import { type Confines, surroundingsOf } from "../confinement.ts";
 import { type CellPaths, directoryError, pathsOf } from "../disk/directory.ts";
 import { ensureHome, SETUP_HOME } from "../disk/home.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Gates } from "../gates.ts";
 import type { Mirrors } from "../git/mirror.ts";
-import type { SetupPlan } from "./setup-plan.ts";
 
 const STATE = "setup";
 
@@ -34,7 +34,7 @@ export function setupStateOf(paths: Pick<CellPaths, "state">): string {
 export function setupSurroundings(
   parts: Omit<SetupDeps, "gates">,
   cell: Pick<CellSpec, "id" | "repository" | "user">,
-  how: { readonly confines: Confines } & Pick<SetupPlan, "network" | "set">,
+  how: { readonly confines: Confines } & Pick<PlannedCommand, "network" | "set">,
 ): Surroundings {
   const paths = pathsOf(parts.cellDir(cell.id));
   const around = surroundingsOf(
@@ -49,7 +49,7 @@ export function setupSurroundings(
 /** The gate of a setup to its own hosts, in the terms of an agent's. */
 export function setupGate(
   agent: Pick<AgentConfig, "backend">,
-  { network }: Pick<SetupPlan, "network">,
+  { network }: Pick<PlannedCommand, "network">,
 ): Pick<AgentConfig, "name" | "backend" | "network"> {
   return { name: SETUP_HOME, backend: agent.backend, network };
 }
@@ -66,7 +66,7 @@ export async function startSetup(
     readonly run: number;
     readonly agent: AgentConfig;
     readonly backend: Backend;
-    readonly plan: SetupPlan;
+    readonly plan: PlannedCommand;
   },
 ): Promise<Handle> {
   const { cell, run, agent, plan } = what;

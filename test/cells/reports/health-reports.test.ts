@@ -47,7 +47,7 @@ it("has a reason from the start, and what was seen last", () => {
     seenAt: since - 7,
     beat: BEAT,
   });
-  expect(viewOf(rig.cell(), rig.registry)).toMatchObject({
+  expect(viewOf(rig.cell(), rig)).toMatchObject({
     health: "stalled",
     reason: "no output",
     health_reason: "no output",

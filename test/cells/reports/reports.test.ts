@@ -84,6 +84,7 @@ function reports(run: number, tip = TIP): Act[] {
         "prune",
         "scrub",
         "draft",
+        "plan-checks",
       ] as const
     ).map(
       (kind): Act => [
@@ -201,6 +202,10 @@ it("each kind of report changes the registry only in its finish", async () => {
   const handlers = createReportHandlers(rig.reports, () => {});
   const kinds = Object.keys(handlers) as JobKind[];
   expect(kinds.sort()).toEqual([
+    "check-ended",
+    "check-refused",
+    "check-started",
+    "checks-planned",
     "collected",
     "health",
     "log-cut",

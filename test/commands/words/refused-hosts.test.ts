@@ -30,7 +30,7 @@ it("cuts a name that is too long, and keeps a terminal's line", () => {
 it("stands in why, and for programs in status", async () => {
   rig.active();
   rig.report("run-ended", ended(ID, 1, rig.clock.now(), { refusedHosts: hosts(2) }));
-  expect(viewOf(rig.cell(), rig.registry).refused_hosts).toEqual(hosts(2));
+  expect(viewOf(rig.cell(), rig).refused_hosts).toEqual(hosts(2));
   const answer = await why.run?.(
     { verb: "why", words: [ID], flags: {}, rest: null } as never,
     { isOperator: true, thread: null, person: { id: null, login: "operator" } } as never,

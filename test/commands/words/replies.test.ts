@@ -145,6 +145,7 @@ it("says each refusal in one calm sentence", () => {
     declined: replies.declined(cell),
     noLog: replies.noLog(cell),
     noSetup: replies.noSetup(cell),
+    noCheck: replies.noCheck(cell, "e2e"),
     badTail: replies.badTail("many"),
     deadJob: replies.deadJob("summon", "reading repository acme/app: no answer in time"),
   };

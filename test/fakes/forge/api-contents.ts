@@ -16,11 +16,12 @@ import {
   repoOf,
   repoToWrite,
   textField,
+  userOf,
 } from "./http.ts";
-import type { Json } from "./payloads.ts";
+import { type Json, userJson } from "./payloads.ts";
 import { branchJson } from "./pull-payloads.ts";
 import { commitFiles, isProtected, moveBranch } from "./pushes.ts";
-import type { Repository } from "./state.ts";
+import { type CommitStatus, type Repository, stamp } from "./state.ts";
 
 async function getBranch(call: Call): Promise<Reply> {
   const repo = repoOf(call);
@@ -164,9 +165,52 @@ async function write(call: Call): Promise<Reply> {
   });
 }
 
+/** Any state and any context are taken; a commit that is not there is an error of the server. */
+async function setStatus(call: Call): Promise<Reply> {
+  const repo = repoToWrite(call, "write");
+  const by = mustUser(call);
+  const commit = await resolveCommit(repo.dir, `${call.params.sha ?? ""}^{commit}`);
+  if (!commit) throw refuse(call, 500, "object does not exist");
+  const { world } = call;
+  const status: CommitStatus = {
+    id: world.nextId("status"),
+    repositoryId: repo.id,
+    commit,
+    creatorId: by.id,
+    context: textField(call, "context") || "default",
+    state: textField(call, "state") ?? "",
+    description: textField(call, "description") ?? "",
+    targetUrl: textField(call, "target_url") ?? "",
+    createdAt: world.now(),
+  };
+  world.statuses.push(status);
+  return json(201, statusJson(call, status));
+}
+
+function statusJson(call: Call, one: CommitStatus): Json {
+  return {
+    ...{ id: one.id, status: one.state, target_url: one.targetUrl, description: one.description },
+    ...{ context: one.context, creator: userJson(call.world, call.world.user(one.creatorId), userOf(call)) },
+    ...{ created_at: stamp(one.createdAt), updated_at: stamp(one.createdAt) },
+  };
+}
+
+/** The newest first. */
+async function listStatuses(call: Call): Promise<Reply> {
+  const repo = repoOf(call);
+  const commit = await resolveCommit(repo.dir, `${call.params.sha ?? ""}^{commit}`);
+  const all = call.world.statuses.filter((one) => one.repositoryId === repo.id && one.commit === commit);
+  const { items, headers } = paged(call, all.reverse());
+  return json(
+    200,
+    items.map((one) => statusJson(call, one)),
+    headers,
+  );
+}
+
 const R = "/repos/:owner/:repo";
 
-/** Branches and files. */
+/** Branches, files, and how commits stand. */
 export const CONTENT_ROUTES: readonly Route[] = [
   { method: "GET", path: `${R}/branches`, handler: listBranches },
   { method: "POST", path: `${R}/branches`, handler: createBranch },
@@ -174,6 +218,8 @@ export const CONTENT_ROUTES: readonly Route[] = [
   { method: "DELETE", path: `${R}/branches/*branch`, handler: deleteBranch },
   { method: "POST", path: `${R}/branch_protections`, handler: protect },
   { method: "DELETE", path: `${R}/branch_protections/*name`, handler: unprotect },
+  { method: "POST", path: `${R}/statuses/:sha`, handler: setStatus },
+  { method: "GET", path: `${R}/commits/:sha/statuses`, handler: listStatuses },
   { method: "GET", path: `${R}/contents/*path`, handler: read },
   ...["POST", "PUT", "DELETE"].map(
     (method): Route => ({ method, path: `${R}/contents/*path`, handler: write }),

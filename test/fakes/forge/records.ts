@@ -76,6 +76,19 @@ export interface TimelineAct {
   readonly createdAt: number;
 }
 
+/** How somebody says that a commit stands. */
+export interface CommitStatus {
+  readonly id: number;
+  readonly repositoryId: number;
+  readonly commit: string;
+  readonly creatorId: number;
+  readonly context: string;
+  readonly state: string;
+  readonly description: string;
+  readonly targetUrl: string;
+  readonly createdAt: number;
+}
+
 export interface Review {
   readonly id: number;
   readonly authorId: number;

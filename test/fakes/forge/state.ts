@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type {
   Access,
   Comment,
+  CommitStatus,
   Pull,
   Reaction,
   Repository,
@@ -42,6 +43,7 @@ export class World {
   readonly repositories: Repository[] = [];
   readonly comments: Comment[] = [];
   readonly acts: TimelineAct[] = [];
+  readonly statuses: CommitStatus[] = [];
   readonly sessions = new Map<string, { userId: number | null; csrf: string }>();
   readonly #lastIds = new Map<string, number>();
   readonly #turns = new Map<number, Promise<unknown>>();

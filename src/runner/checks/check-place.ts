@@ -1,0 +1,106 @@
+import { mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { Surroundings } from "../../backends/backend.ts";
+import { LazarusError } from "../../errors.ts";
+import type { JobPayload } from "../../protocol/jobs.ts";
+import type { CellSpec } from "../../protocol/shapes.ts";
+import type { PlannedCommand } from "../commands/planned-commands.ts";
+import { type Confines, surroundingsOf } from "../confinement.ts";
+import type { Parts } from "../context.ts";
+import { type CellPaths, directoryError, pathsOf, whatIs } from "../disk/directory.ts";
+import { CHECKS_HOME, ensureHome, openOneHome } from "../disk/home.ts";
+import { lendFile, lendPassage } from "../disk/owner.ts";
+import { removeTree } from "../disk/remove-tree.ts";
+import { inDirectory } from "../disk/safe-files.ts";
+import { cloneTree } from "../git/clone-tree.ts";
+
+type Checked = JobPayload<"check">;
+
+/** Removes what earlier checks of a cell left: their clones, and their home. Nothing of it may be at work. */
+export async function clearChecks(cellDir: string): Promise<void> {
+  const paths = pathsOf(cellDir);
+  await removeTree(paths.cell, "checks");
+  // Agents may put a link where their homes are.
+  await inDirectory(paths.cell, ["home"], (homes) => removeTree(`/proc/self/fd/${homes.fd}`, CHECKS_HOME));
+}
+
+/**
+ * Makes a clean clone of a commit for a cell's checks, aside and renamed, and their home; what is there
+ * already is left alone. The homes of agents are closed meanwhile.
+ * @throws LazarusError `git`, `directory`, `disk-full`, `over-limit`.
+ */
+export async function makePlace(parts: Parts, what: Checked, signal: AbortSignal): Promise<string> {
+  const { user, commit } = what;
+  const paths = pathsOf(parts.cellDir(what.cellId));
+  const place = join(paths.checks, commit.slice(0, 8));
+  await ensureHome(paths, {
+    agent: CHECKS_HOME,
+    template: null,
+    directories: [artifactsOf(paths)],
+    files: [],
+    owner: user === null ? null : { user, path: parts.config.childPath },
+  });
+  if (user !== null) {
+    await lendPassage(paths, user);
+    await openOneHome(paths, { agent: CHECKS_HOME, user });
+  }
+  if ((await whatIs(place)) !== "directory") await clone(parts, { what, paths, place }, signal);
+  return place;
+}
+
+async function clone(
+  parts: Parts,
+  { what, paths, place }: { readonly what: Checked; readonly paths: CellPaths; readonly place: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { repository, commit, ref, user } = what;
+  const doing = `cloning ${repository.fullName} for the checks of cell ${what.cellId.slice(0, 8)}`;
+  const want = { commit, ref, group: user?.groups[0] ?? null };
+  const mirror = await parts.mirrors.provide(repository, want, signal);
+  const aside = `.new-${commit.slice(0, 8)}`;
+  try {
+    await mkdir(paths.checks, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    if ((await whatIs(paths.checks)) !== "directory")
+      throw new LazarusError("directory", `${doing}: ${paths.checks} is no directory`);
+    if (user !== null) await lendFile(paths, { names: [], file: "checks", mode: 0o710 }, user);
+    await removeTree(paths.checks, aside);
+    await mkdir(join(paths.checks, aside), { mode: 0o700 });
+    const { limits, childPath } = parts.config;
+    const deps = { git: parts.git, childPath, diskBytes: limits.diskBytes, limits: parts.workLimits };
+    const url = parts.mirrors.cloneUrl(repository);
+    const plan = { mirror, url, commit, user, doing, dir: join(paths.checks, aside) };
+    await cloneTree(deps, { ...plan, at: ["--detach", commit], given: async () => {} }, signal);
+    await rename(plan.dir, place);
+  } catch (error) {
+    throw directoryError(error, doing);
+  }
+}
+
+function artifactsOf(paths: Pick<CellPaths, "home">): string {
+  return join(paths.home, CHECKS_HOME, ".out");
+}
+
+/**
+ * What every process of a check gets: the agent's isolation and limits, the cell's user; a tree, home,
+ * network and variables of its own, and nothing that an agent was given.
+ */
+export function checkSurroundings(
+  parts: Pick<Parts, "cellDir" | "mirrors" | "config">,
+  cell: Pick<CellSpec, "id" | "repository" | "user">,
+  how: { readonly confines: Confines; readonly place: string } & Pick<PlannedCommand, "network" | "set">,
+): Surroundings {
+  const paths = pathsOf(parts.cellDir(cell.id));
+  const around = surroundingsOf(
+    { id: cell.id, paths, mirror: parts.mirrors.path(cell.repository), user: cell.user },
+    { ...how.confines, name: CHECKS_HOME, network: how.network },
+    { role: "executor", path: parts.config.childPath },
+  );
+  const { PATH = "", HOME: home = "", LANG = "", TERM = "" } = around.env;
+  return {
+    ...around,
+    dirs: { ...around.dirs, worktree: how.place, artifacts: artifactsOf(paths) },
+    env: { CI: "1", PATH, LANG, TERM, ...how.set, HOME: home, LAZARUS_CELL: cell.id },
+  };
+}

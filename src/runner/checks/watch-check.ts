@@ -1,0 +1,31 @@
+import { checkLogOwner, logNameOf } from "../../cells/names.ts";
+import type { AgentConfig } from "../../config/config.ts";
+import { reportOf } from "../../protocol/reports.ts";
+import type { WatchedCheck } from "../../protocol/runner-port.ts";
+import type { CommandAtWork } from "../commands/command-watch.ts";
+import { CHECKS_HOME } from "../disk/home.ts";
+
+/** A check as a command that is watched. */
+export function checkAtWork({
+  check,
+  name,
+  network: _,
+  ...one
+}: Omit<WatchedCheck, "handle"> & Pick<CommandAtWork, "handle">): CommandAtWork {
+  return {
+    ...one,
+    key: `check ${check}`,
+    noted: { what: "check ended", check, name },
+    log: logNameOf(checkLogOwner(name), check),
+    beat: "checking",
+    reportOf: async (end) => reportOf("check-ended", { cellId: one.cell.id, check, end }),
+  };
+}
+
+/** The gate of a check to its own hosts, in the terms of an agent's. */
+export function checkGate(
+  agent: Pick<AgentConfig, "backend">,
+  { network }: Pick<WatchedCheck, "network">,
+): Pick<AgentConfig, "name" | "backend" | "network"> {
+  return { name: CHECKS_HOME, backend: agent.backend, network };
+}

@@ -1,0 +1,69 @@
+import { dirname } from "node:path";
+import type { CellUser } from "../../backends/backend.ts";
+import { LazarusError } from "../../errors.ts";
+import type { WorkLimits } from "../confined.ts";
+import { mayBeFull } from "../disk/full-disk.ts";
+import { giveAway } from "../disk/owner.ts";
+import { mustFit } from "./count-tree.ts";
+import type { Git } from "./git.ts";
+
+export interface CloneDeps {
+  readonly git: Git;
+  readonly childPath: string;
+  /** What the files of a clone may take at its start. */
+  readonly diskBytes: number;
+  readonly limits: WorkLimits;
+}
+
+export interface ClonePlan {
+  readonly mirror: string;
+  /** An empty directory, or none; its parent exists. */
+  readonly dir: string;
+  /** What `origin` is called there. */
+  readonly url: string;
+  readonly commit: string;
+  /** The words of `git checkout` that say what is checked out, and how. */
+  readonly at: readonly string[];
+  readonly user: CellUser | null;
+  readonly doing: string;
+  /** Called once the user has the clone, and before anything is done with its rights. */
+  given(): Promise<void>;
+}
+
+/** No repository that people work in has more. */
+const MOST_FILES = 1_000_000;
+/** Files that fit may have to be written to a slow disk. */
+const CHECKOUT_MS = 60 * 60_000;
+
+/**
+ * A clone that borrows the mirror's objects. Its files are written with the rights of the cell's user, where
+ * it has one.
+ * @throws LazarusError `git`, `directory`, `disk-full`, `over-limit`.
+ */
+export async function cloneTree(deps: CloneDeps, plan: ClonePlan, signal: AbortSignal): Promise<void> {
+  const { mirror, dir, user, doing, commit } = plan;
+  const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, dir];
+  await deps.git({ dir: dirname(dir), args: cloning, doing, signal, files: true });
+  const { diskBytes: mostBytes, limits } = deps;
+  const tree = { repository: mirror, commit, mostFiles: MOST_FILES, mostBytes };
+  await mustFit(deps.git, { ...tree, doing, limits });
+  await deps.git({ dir, args: ["remote", "set-url", "origin", plan.url], doing, signal });
+  if (user !== null) {
+    // The last that we do in there.
+    await giveAway([dir], { user, path: deps.childPath });
+    await plan.given();
+  }
+  const checkout = ["checkout", "--quiet", ...plan.at];
+  // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
+  // ones stay with one.
+  const config = { "checkout.workers": "4" };
+  const how = { dir, args: checkout, doing, signal, config, user, mostMs: CHECKOUT_MS };
+  await deps.git(how).catch(async (error: unknown) => {
+    if (!(error instanceof LazarusError)) throw error;
+    // The name of a file can say so as well.
+    const isFull = error.code === "disk-full" && (await mayBeFull([dir], 0));
+    if (isFull || (error.code !== "git" && error.code !== "disk-full")) throw error;
+    // The same files in the same place fail again, however often it is tried.
+    throw new LazarusError("git", error.message, { cause: error });
+  });
+}
