@@ -79,8 +79,8 @@ async function statusesAt(commit: string, repo = stage.repo): Promise<Record<str
     "GET",
     `/repos/${repo}/commits/${commit}/statuses?limit=50`,
   );
-  const all = json as { context: string; status: string }[];
-  return Object.fromEntries([...all].reverse().map((one) => [one.context, one.status]));
+  const all = (json as { id: number; context: string; status: string }[]).sort((a, b) => a.id - b.id);
+  return Object.fromEntries(all.map((one) => [one.context, one.status]));
 }
 
 it("runs what the base branch names, and has the agent mend once what it broke", async () => {
