@@ -8,22 +8,10 @@ import { formatDuration } from "../src/units.ts";
 /** The README's blocks that are made from the code, by name. */
 export const BLOCKS: Readonly<Record<string, () => string>> = { commands, exits, configuration };
 
-/** Every verb that this version has, as help lists them, and the names of the others. */
+/** Every verb, as help lists them. */
 function commands(): string {
-  const built = VERBS.filter((verb) => verb.run !== undefined);
-  const later = VERBS.filter((verb) => verb.run === undefined).map((verb) => `\`${verb.name}\``);
-  const flags = VERBS.flatMap((verb) =>
-    verb.run === undefined
-      ? []
-      : Object.entries(verb.flags).flatMap(([name, flag]) =>
-          flag.isLater ? [`\`${verb.name} ${name}\``] : [],
-        ),
-  );
-  const rows = built.map((verb) => [`\`/lazarus ${verb.usage}\``, verb.summary, verb.who]);
-  const missing = [...later, ...flags].join(", ");
-  return `${table(["command", "what it does", "who may"], rows)}
-
-Understood, and refused with \`not in this version\`: ${missing}.`;
+  const rows = VERBS.map((verb) => [`\`/lazarus ${verb.usage}\``, verb.summary, verb.who]);
+  return table(["command", "what it does", "who may"], rows);
 }
 
 /**

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { adopt, watchCheckStarted, watchStarted } from "./cells/adoption.ts";
 import { tick } from "./cells/clock-jumps.ts";
 import { lookAtTime } from "./cells/expiry.ts";
+import { Inviting } from "./cells/inviting.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { createDeadlines } from "./cells/registry/deadlines.ts";
 import { Registry } from "./cells/registry/registry.ts";
@@ -99,10 +100,11 @@ export function openParts(config: Config, options: PartsOptions) {
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
+  const inviting = new Inviting({ ...stepDeps, steps });
   const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: options.log });
   const deps: Deps = {
-    ...{ forge, registry, lifecycle, telling, reviewing },
+    ...{ forge, registry, lifecycle, telling, reviewing, inviting },
     ...{ steps, queue, rights, renames, clock, config },
   };
   return {

@@ -63,6 +63,8 @@ export interface Member {
   readonly name: string;
   readonly kind: "bot" | "user";
   readonly role: Role;
+  /** When a person's invitation ends, epoch ms; null: with the cell. Agents have none. */
+  readonly until?: number | null;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import type { Cell } from "./cell.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Deadlines } from "./registry/deadlines.ts";
+import type { Guest } from "./registry/guests.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { Steps } from "./steps/steps.ts";
 
@@ -11,7 +12,7 @@ export interface ExpiryDeps {
   readonly registry: Registry;
   readonly deadlines: Pick<Deadlines, "endingBefore" | "keptUntil">;
   readonly lifecycle: Pick<Lifecycle, "close" | "withdraw" | "destroy">;
-  readonly steps: Pick<Steps, "card">;
+  readonly steps: Pick<Steps, "card" | "mark">;
   readonly clock: Clock;
   readonly config: { readonly limits: Pick<Config["limits"], "keepMs"> };
 }
@@ -48,6 +49,7 @@ export function lookAtTime(deps: ExpiryDeps): void {
     if (cell.ttlWarnedFor !== cell.expiresAt) warn(cell, now, deps);
     else if (cell.expiresAt <= now) expire(cell, deps);
   }
+  for (const guest of deps.registry.guests.overAt(now)) noteOver(guest, deps);
   if (deps.config.limits.keepMs === 0) return;
   for (const cell of deps.deadlines.keptUntil(now)) retain(cell, now, deps);
 }
@@ -59,6 +61,21 @@ function warn(cell: Cell, now: number, { registry, steps }: ExpiryDeps): void {
   registry.transaction(() => {
     registry.update(cell.id, { expiresAt, ttlWarnedFor: expiresAt });
     steps.card(cell.id);
+  });
+}
+
+/** A guest's time is over: card and directory say so. What that person may do was asked without this. */
+function noteOver({ cellId, userId, login, until }: Guest, { registry, steps }: ExpiryDeps): void {
+  if (until === null) return;
+  registry.transaction(() => {
+    registry.guests.end(cellId, userId, until);
+    const cell = registry.mustCell(cellId);
+    const { state } = cell;
+    if (state === "archived" || state === "destroyed") return;
+    const why = `the invitation of ${login} is over`;
+    registry.remember(cellId, { at: until, from: state, to: state, who: "lazarus", why });
+    steps.card(cellId);
+    steps.mark(cellId);
   });
 }
 

@@ -41,7 +41,7 @@ export async function askRegistry(config: Config, command: Command): Promise<Sto
   const parts = openParts(config, { log: silentLog });
   try {
     const verb = verbNamed(command.verb);
-    if (verb?.run === undefined) throw new LazarusError("usage", `${command.verb}: not in this version`);
+    if (verb === null) throw new LazarusError("internal", `no verb ${command.verb}`);
     const answer = await verb.run(command, operatorOrigin(), parts.deps);
     if (answer.kind === "later") throw new LazarusError("internal", `${command.verb} answers later`);
     if (answer.kind === "done") return { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null };

@@ -10,6 +10,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
     "summon allegro acme/app --base release/2 -- keep the old tests",
   ],
   team: ["team allegro+ezra acme/app#262", "team allegro+ezra+kimi acme/app#262 --ttl 8h"],
+  invite: ["invite 4f1c0b7e @reader executor --for 2d", "invite 4f1c0b7e @reader none"],
   status: ["status", "status 4f1c0b7e --json"],
   logs: ["logs 4f1c0b7e --tail 200", "logs 4f1c0b7e -f --raw"],
   items: ["items 4f1c0b7e", "items 4f1c0b7e --json"],
@@ -36,6 +37,7 @@ export function terminalUsage(verb: Verb): string {
 export function helpAfter(verb: Verb): string {
   const examples = EXAMPLES[verb.name] ?? [];
   const who = `\nWho may: whoever runs this command line. On a thread: ${verb.who}.`;
-  if (verb.run === undefined || examples.length === 0) return verb.run === undefined ? "" : who;
-  return `${who}\n\nExamples:\n${examples.map((one) => `  lazarus ${one}`).join("\n")}`;
+  return examples.length === 0
+    ? who
+    : `${who}\n\nExamples:\n${examples.map((one) => `  lazarus ${one}`).join("\n")}`;
 }

@@ -35,15 +35,12 @@ export function addVerbs(program: Command, terminal: VerbsTerminal): void {
 function addVerb(program: Command, verb: Verb, terminal: VerbsTerminal): void {
   const command = program
     .command(verb.name)
-    .description(verb.run === undefined ? "not in this version" : verb.summary)
+    .description(verb.summary)
     .usage(`[options] ${terminalUsage(verb)}`)
     .argument("[words...]")
     .addHelpText("after", helpAfter(verb));
   for (const [name, flag] of Object.entries(verb.flags)) {
-    command.option(
-      flag.takes === "value" ? `${name} <value>` : name,
-      flag.isLater ? "not in this version" : flag.help,
-    );
+    command.option(flag.takes === "value" ? `${name} <value>` : name, flag.help);
   }
   if (FOLLOWED.includes(verb.name))
     command.option("--wait", "with a server running: follow the run to its end");
@@ -63,9 +60,6 @@ async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTer
   for (const [name, value] of Object.entries(options))
     flags[`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`] = value;
   delete flags["--wait"];
-  const later =
-    verb.run === undefined ? verb.name : Object.keys(flags).find((name) => verb.flags[name]?.isLater);
-  if (later !== undefined) return terminal.print(notInThisVersion(later));
   const [own, said] = wordsOf(verb, words, terminal.typed());
   const text = verb.isRaw === true && said === "-" ? await terminal.input() : said;
   const command = { verb: verb.name, words: own, flags, text };
@@ -84,7 +78,7 @@ async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTer
   terminal.print(isFollowed ? await withOutcome(config, answer) : answer);
 }
 
-/** A word of the contract that this version lacks. */
+/** A command of the contract that this version lacks. */
 export function notInThisVersion(what: string): StoredAnswer {
   const text = `${what}: not in this version.`;
   return { exitCode: EXIT.refused, text, data: failure("refused", text) };

@@ -10,7 +10,7 @@ export const approve: Verb = {
   examples: ["approve", "approve 4f1c0b7e"],
   who: "director",
   flags: {},
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "approve", role: "director", fits: isWaiting },

@@ -1,14 +1,16 @@
 import { type Cell, includesRole } from "../cells/cell.ts";
 import { heldFor, wantsDraft } from "../cells/steps/decide.ts";
 import { findCell } from "./access/find-cell.ts";
+import { standingIn } from "./access/standing-in.ts";
 import { type Deps, refuse, type Verb } from "./command.ts";
 import { lastWords } from "./last-words.ts";
 import { nameOf } from "./rights.ts";
+import { guestReplies } from "./words/guest-words.ts";
 import { cannotPublish } from "./words/held-back.ts";
 import { replies } from "./words/replies.ts";
 import { list } from "./words/sentence.ts";
 
-type CloseDeps = Pick<Deps, "registry" | "rights" | "lifecycle" | "forge">;
+type CloseDeps = Pick<Deps, "registry" | "rights" | "lifecycle" | "forge" | "clock">;
 
 export const close: Verb = {
   name: "close",
@@ -28,12 +30,14 @@ export const close: Verb = {
     );
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
+    const isToMerge = command.flags["--merge"] === true;
+    if (isToMerge && found.own !== "director")
+      return refuse("refused", guestReplies.notForGuests(cell, "close --merge"));
     if (!isOpen(cell)) return refuse("refused", replies.cannotClose(cell));
     const discard = command.flags["--discard"] === true;
     if (!discard && cell.repositoryTrouble !== null)
       return refuse("refused", replies.cannotPublish(cell, [cell.repositoryTrouble], null));
     if (!discard && isHeldBack(cell, deps)) return refuse("refused", cannotPublish(cell, heldFor(cell)));
-    const isToMerge = command.flags["--merge"] === true;
     const whyNot = isToMerge ? await whyNotMerged(cell, discard, deps) : null;
     if (whyNot !== null) return refuse("refused", replies.notMerged(cell, whyNot));
     return {
@@ -76,7 +80,7 @@ async function whyNotMerged(cell: Cell, discard: boolean, deps: CloseDeps): Prom
   const objectors: string[] = [];
   for (const { author, state } of lastWords(reviews).values()) {
     if (state !== "changes-requested") continue;
-    const standing = await deps.rights.standing(author, cell.repository);
+    const standing = await standingIn(cell, author, deps);
     const counts =
       standing.kind !== "known" || (standing.role !== null && includesRole(standing.role, "executor"));
     if (counts) objectors.push(author.login);

@@ -1,4 +1,5 @@
 import type { Cell, Requester, Role } from "../cells/cell.ts";
+import type { Inviting } from "../cells/inviting.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Renames } from "../cells/renames.ts";
@@ -30,15 +31,12 @@ export interface Verb {
   readonly takesWords?: boolean;
   /** Takes its words raw, to the end of the comment. */
   readonly isRaw?: boolean;
-  /** Absent: the words are understood, and refused with `not in this version`. */
-  readonly run?: (command: Command, origin: Origin, deps: Deps) => Promise<Answer>;
+  readonly run: (command: Command, origin: Origin, deps: Deps) => Promise<Answer>;
 }
 
 export interface Flag {
   readonly takes: "value" | "switch";
   readonly help: string;
-  /** Understood, and refused with `not in this version`. */
-  readonly isLater?: boolean;
 }
 
 export interface Command {
@@ -71,6 +69,7 @@ export interface Deps {
   readonly lifecycle: Lifecycle;
   readonly telling: Telling;
   readonly reviewing: Reviewing;
+  readonly inviting: Inviting;
   readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;
@@ -118,4 +117,11 @@ export function refuseForRights(reply: Sentence): Answer {
 }
 
 /** A cell a person may act on, or the refusal. */
-export type CellChoice = { readonly cell: Cell; readonly role: Role } | { readonly refusal: Answer };
+export type CellChoice =
+  | {
+      readonly cell: Cell;
+      readonly role: Role;
+      /** By the forge or the configuration alone; an invitation may have given the person more. */
+      readonly own: Role | null;
+    }
+  | { readonly refusal: Answer };

@@ -11,7 +11,7 @@ export const decline: Verb = {
   examples: ["decline", "decline 4f1c0b7e out of scope"],
   who: "director",
   flags: {},
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle">) {
     const [first, ...rest] = command.words;
     const isCell = first !== undefined && (origin.isOperator || reachable(first, origin, deps).length > 0);
     const why = (isCell ? rest : command.words).join(" ");

@@ -1,5 +1,6 @@
 import { findCell } from "./access/find-cell.ts";
 import { type Deps, refuse, type Verb } from "./command.ts";
+import { guestReplies } from "./words/guest-words.ts";
 import { replies } from "./words/replies.ts";
 
 export const destroy: Verb = {
@@ -14,7 +15,7 @@ export const destroy: Verb = {
       help: "also a cell that is not archived, or is being revived: what was not published is lost",
     },
   },
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "destroy", role: "director" },
@@ -23,6 +24,8 @@ export const destroy: Verb = {
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
     const by = origin.person.login;
+    if (command.flags["--force"] === true && found.own !== "director")
+      return refuse("refused", guestReplies.notForGuests(cell, "destroy --force"));
     if (cell.state === "destroyed") return refuse("refused", replies.alreadyDestroyed(cell));
     const isGoing = cell.closing?.thenDestroy === true;
     if (cell.state !== "archived" && !isGoing && command.flags["--force"] !== true)

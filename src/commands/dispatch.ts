@@ -9,6 +9,7 @@ import { confirm, confirmed } from "./access/confirm-repository.ts";
 import { detourOf } from "./access/delivery-branch.ts";
 import { itemsToChange } from "./access/items-to-change.ts";
 import { messagesToEnd } from "./access/messages-to-end.ts";
+import { lostRight, standingIn } from "./access/standing-in.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
@@ -60,15 +61,10 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
   const isOld = job.attempt > 1 || deps.clock.now() - job.putAt > STALE_MS;
   if (isOld && (await isWithdrawn(payload.asker, deps))) return undefined;
 
-  const later = laterWords(payload);
-  const isDeaf =
-    payload.text !== null && verb.run !== undefined && verb.takesWords !== true && verb.isRaw !== true;
-  const answer =
-    verb.run === undefined || later !== null
-      ? refuse("refused", replies.notInThisVersion(later ?? verb.name))
-      : isDeaf
-        ? refuse("usage", replies.takesNoWords(verb.name))
-        : await verb.run(payload, origin, deps);
+  const isDeaf = payload.text !== null && verb.takesWords !== true && verb.isRaw !== true;
+  const answer = isDeaf
+    ? refuse("usage", replies.takesNoWords(verb.name))
+    : await verb.run(payload, origin, deps);
   return () => {
     if (answer.kind === "refused") answerRefusal(payload.asker, answer, deps);
     else answer.effects?.();
@@ -131,14 +127,6 @@ async function isCommentGone(cell: Cell, deps: Pick<Deps, "forge">): Promise<boo
   );
 }
 
-/** The first flag that this version understands only to refuse it. */
-function laterWords(payload: JobPayload<"command">): string | null {
-  const verb = verbNamed(payload.verb);
-  if (verb?.run === undefined) return null;
-  const flag = Object.keys(payload.flags).find((name) => verb.flags[name]?.isLater);
-  return flag === undefined ? null : `${verb.name} ${flag}`;
-}
-
 /**
  * A run that waited in line starts only if its requester still may, and a new cell only if the comment that
  * asked for it is still there: not every server moves a thread when a comment is removed, so nobody else may
@@ -150,8 +138,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const run = registry.run(payload.cellId, payload.run);
   if (cell === null || run === null || run.state !== "admitted") return undefined;
   await confirm(cell.repository, deps);
-  const { repository } = registry.mustCell(cell.id);
-  const standing = await deps.rights.standing(run.requester, repository);
+  const standing = await standingIn(registry.mustCell(cell.id), run.requester, deps);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
   const needed = cell.state === "archived" ? "director" : "executor";
   const may = standing.role !== null && includesRole(standing.role, needed);
@@ -170,8 +157,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
       return lifecycle.withdraw(fresh, now, { who, why: replies.withdrawn(), outcome: "discarded" });
     }
     if (may) return steps.start(cell.id, run.n);
-    const lost = needed === "director" ? "is no longer a director" : "no longer has write permission";
-    const why = `not started: ${run.requester.login} ${lost} on ${cell.repository.fullName}`;
+    const why = `not started: ${lostRight(run.requester.login, fresh, { over: standing.over, needed })}`;
     lifecycle.withdraw(fresh, now, { who: "lazarus", why, outcome: "declined" });
     // What others told or asked the agent is not to wait for that person.
     deps.telling.again(cell.id);

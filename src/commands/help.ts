@@ -19,10 +19,9 @@ export function makeHelp(verbs: () => readonly Verb[]): Verb {
     flags: {},
     isReadOnly: true,
     async run(command, _origin, deps): Promise<Answer> {
-      const built = verbs().filter((verb) => verb.run !== undefined);
       const typed = command.words[0];
       if (typed === undefined) {
-        const reply = overview(built, agentsOf(deps.config));
+        const reply = overview(verbs(), agentsOf(deps.config));
         return { kind: "done", reply, line: reply };
       }
       const verb = verbs().find((one) => one.name === typed.toLowerCase());
@@ -33,12 +32,11 @@ export function makeHelp(verbs: () => readonly Verb[]): Verb {
             typed,
             nearest(
               typed,
-              built.map((one) => one.name),
+              verbs().map((one) => one.name),
             ),
           ),
         );
       }
-      if (verb.run === undefined) return refuse("refused", replies.notInThisVersion(verb.name));
       return { kind: "done", reply: details(verb), line: details(verb) };
     },
   };
@@ -71,7 +69,7 @@ function overview(verbs: readonly Verb[], agents: Sentence): Sentence {
 }
 
 function details(verb: Verb): Sentence {
-  const flags = Object.entries(verb.flags).filter(([, flag]) => !flag.isLater);
+  const flags = Object.entries(verb.flags);
   return lines(
     say`${asTyped(verb.usage)} ${verb.summary}. Who may: ${verb.who}.`,
     ...flags.map(([name, flag]) => say`${c(name)}: ${flag.help}.`),

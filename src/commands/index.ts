@@ -5,8 +5,8 @@ import { decline } from "./decline.ts";
 import { destroy } from "./destroy.ts";
 import { extend } from "./extend.ts";
 import { makeHelp } from "./help.ts";
+import { invite } from "./invite.ts";
 import { items } from "./items.ts";
-import { laterVerbs } from "./later.ts";
 import { logs } from "./logs.ts";
 import type { VerbGrammar } from "./parsing/parse.ts";
 import { publish } from "./publish.ts";
@@ -22,6 +22,7 @@ import { why } from "./why.ts";
 export const VERBS: readonly Verb[] = [
   summon,
   team,
+  invite,
   status,
   logs,
   items,
@@ -36,7 +37,6 @@ export const VERBS: readonly Verb[] = [
   destroy,
   why,
   makeHelp(() => VERBS),
-  ...laterVerbs,
 ];
 
 /** What the parser needs to know of the verbs. */

@@ -21,7 +21,7 @@ export const logs: Verb = {
     "--check": { takes: "value", help: "of that check of what was pushed last" },
     "--setup": { takes: "switch", help: "of what set the cell up, also where a run followed" },
   },
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "queue" | "config">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "queue" | "config">) {
     const typed = command.flags["--tail"];
     const raw = command.flags["--raw"] === true;
     const lines = typed === undefined ? DEFAULT_LINES : Number(typed);

@@ -3,6 +3,7 @@ import { heldFor, secretsHeld } from "../cells/steps/decide.ts";
 import { aboutShown } from "../protocol/shown-secret.ts";
 import { findCell } from "./access/find-cell.ts";
 import { type Answer, type Deps, refuse, type Verb } from "./command.ts";
+import { guestReplies } from "./words/guest-words.ts";
 import { letGo } from "./words/held-back.ts";
 import { replies } from "./words/replies.ts";
 
@@ -25,7 +26,7 @@ export const publish: Verb = {
       help: "also work that shows the value of this variable in env, in this cell (NAME,NAME for several); no other secret",
     },
   },
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "publish", role: "director", fits: (cell) => whyNot(cell, null, deps) === null },
@@ -34,6 +35,9 @@ export const publish: Verb = {
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
     const given = command.flags[SECRET];
+    const lifting = [PROTECTED, SECRET].find((flag) => command.flags[flag] !== undefined);
+    if (lifting !== undefined && found.own !== "director")
+      return refuse("refused", guestReplies.notForGuests(cell, `publish ${lifting}`));
     const secrets = typeof given === "string" ? given.split(",").map((name) => name.trim()) : [];
     const refusal = whyNot(cell, { isProtected: command.flags[PROTECTED] === true, secrets }, deps);
     if (refusal !== null) return refusal;

@@ -9,7 +9,7 @@ import { replies } from "./words/replies.ts";
 /** As much as a comment can hold. */
 const MOST_WORDS_BYTES = 64 * 1024;
 
-type ReviveDeps = Pick<Deps, "registry" | "rights" | "lifecycle" | "steps" | "config">;
+type ReviveDeps = Pick<Deps, "registry" | "rights" | "clock" | "lifecycle" | "steps" | "config">;
 
 export const revive: Verb = {
   name: "revive",

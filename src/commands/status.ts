@@ -7,6 +7,7 @@ import { findCell } from "./access/find-cell.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
 import { cardContent } from "./words/card.ts";
 import { viewOf } from "./words/cell-view.ts";
+import { guestStatus } from "./words/guest-words.ts";
 import { healthOf } from "./words/health-words.ts";
 import { replies } from "./words/replies.ts";
 import { moment } from "./words/run-words.ts";
@@ -53,6 +54,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     ...(["proposed", "active", "idle"].includes(found.cell.state)
       ? [`ends     ${moment(found.cell.expiresAt)}`]
       : []),
+    ...guestStatus(deps.registry.guests.of(found.cell.id), deps.clock.now()),
     ...healthLines(found.cell),
     ...saidText(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),

@@ -10,7 +10,7 @@ export const stop: Verb = {
   examples: ["stop", "stop 4f1c0b7e"],
   who: "executor",
   flags: {},
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "lifecycle">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "stop", role: "executor", fits: (cell) => hasRun(cell, deps) },

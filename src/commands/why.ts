@@ -20,7 +20,7 @@ export const why: Verb = {
   who: "read",
   flags: {},
   isReadOnly: true,
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "steps">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "steps">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "why", role: "observer" },

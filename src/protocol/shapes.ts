@@ -61,6 +61,8 @@ export const cellSpec = z.object({
       name: z.string(),
       kind: z.enum(["bot", "user"]),
       role: z.enum(["observer", "executor", "director"]),
+      /** When a person's invitation ends, RFC 3339; null: with the cell; absent: an agent. */
+      until: z.string().nullable().optional(),
     }),
   ),
   /** The branch that is checked out in the worktree and pushed. */

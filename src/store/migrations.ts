@@ -270,4 +270,14 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX checks_known ON checks (commit_sha, basis);
   ALTER TABLE cells ADD COLUMN checked TEXT;
   `,
+  // 14: people with a role in a cell by invitation. One that is over stays, with when it was noticed.
+  `
+  CREATE TABLE guests (
+    cell TEXT NOT NULL REFERENCES cells (id), user_id INTEGER NOT NULL, login TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('observer','executor','director')),
+    until INTEGER, by_login TEXT NOT NULL, at INTEGER NOT NULL, ended_at INTEGER,
+    PRIMARY KEY (cell, user_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX guests_until ON guests (until) WHERE ended_at IS NULL AND until IS NOT NULL;
+  `,
 ];

@@ -5,6 +5,7 @@ import type { Registry } from "../cells/registry/registry.ts";
 import { canBeReviewed, type Reviewing } from "../cells/reviewing.ts";
 import { wantsDraft } from "../cells/steps/decide.ts";
 import type { Clock } from "../clock.ts";
+import { standingIn } from "../commands/access/standing-in.ts";
 import { isTakenBack } from "../commands/last-words.ts";
 import { pointsIn, pointWords } from "../commands/parsing/points.ts";
 import { reactJob } from "../commands/posting/answer.ts";
@@ -105,7 +106,7 @@ function askers(cell: Cell, deps: PointDeps) {
       const before = known.get(person.id);
       if (before !== undefined) return before;
       if (known.size >= MOST_ASKED) return false;
-      const standing = await deps.rights.standing(person, cell.repository);
+      const standing = await standingIn(cell, person, deps);
       if (standing.kind === "unknowable") {
         isUnknowable = true;
         const facts = { repository: cell.repository.fullName, why: standing.why };

@@ -4,6 +4,7 @@ import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Steps } from "../cells/steps/steps.ts";
 import type { Clock } from "../clock.ts";
+import { standingIn } from "../commands/access/standing-in.ts";
 import { lastWords } from "../commands/last-words.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { replyJob } from "../commands/posting/answer.ts";
@@ -148,11 +149,12 @@ async function endedBy(
   const missions = at.missions.filter(
     (cell) => wasAlive(cell, doing, deps) && doing.id > (cell.askedInComment ?? cell.cardId ?? Infinity),
   );
-  const mayClose = missions.length > 0 && (await isDirector(doing.by, seen.repository, deps));
+  const theirs: Cell[] = [];
+  for (const cell of missions) if (await isDirector(doing.by, cell, deps)) theirs.push(cell);
   // Who merges the very pull request that a cell delivers to has the right to write there.
   const isDelivered = (cell: Cell) => doing.kind === "merged" && cell.delivery === "branch";
   const ofMissions = missions
-    .filter((cell) => mayClose || isDelivered(cell))
+    .filter((cell) => theirs.includes(cell) || isDelivered(cell))
     .map((cell) => ({
       cellId: cell.id,
       closing: closingBy(by, doing.kind === "merged" ? "merged" : null),
@@ -171,7 +173,7 @@ async function whomItConcerns(
   const concerned: Cell[] = [];
   for (const cell of drafts) {
     const isHere = cell.repository.id === seen.repository.id;
-    if (isHere || (await isDirector(doing.by, cell.repository, deps))) concerned.push(cell);
+    if (isHere || (await isDirector(doing.by, cell, deps))) concerned.push(cell);
   }
   return concerned;
 }
@@ -195,7 +197,7 @@ async function approvalOf(seen: SeenThread, drafts: readonly Cell[], deps: ActDe
   if (approval === undefined) return null;
   const by = approval.author.login;
   const theirs: Cell[] = [];
-  for (const cell of drafts) if (await isDirector(approval.author, cell.repository, deps)) theirs.push(cell);
+  for (const cell of drafts) if (await isDirector(approval.author, cell, deps)) theirs.push(cell);
   const [first] = theirs;
   if (first === undefined) return null;
   const told = (body: Markdown): Act => ({ source: "review", id: approval.id, closes: [], told: body });
@@ -231,7 +233,7 @@ async function objectorsTo(
   last.delete(approval.author.id);
   const objectors: string[] = [];
   for (const { author, state } of last.values())
-    if (state === "changes-requested" && (await has(author, "executor", cell.repository, deps)))
+    if (state === "changes-requested" && (await has(author, "executor", cell, deps)))
       objectors.push(author.login);
   return objectors;
 }
@@ -257,14 +259,14 @@ function wasAlive(cell: Cell, doing: Doing, deps: ActDeps): boolean {
   return revived === undefined || doing.at >= revived.at + skewMs;
 }
 
-function isDirector(person: Person, repository: RepositoryRef, deps: ActDeps): Promise<boolean> {
-  return has(person, "director", repository, deps);
+function isDirector(person: Person, cell: Cell, deps: ActDeps): Promise<boolean> {
+  return has(person, "director", cell, deps);
 }
 
-async function has(person: Person, role: Role, repository: RepositoryRef, deps: ActDeps): Promise<boolean> {
-  const standing = await deps.rights.standing(person, repository);
+async function has(person: Person, role: Role, cell: Cell, deps: ActDeps): Promise<boolean> {
+  const standing = await standingIn(cell, person, deps);
   if (standing.kind === "unknowable") {
-    deps.log.warn({ repository: repository.fullName, why: standing.why }, "who may close is not known");
+    deps.log.warn({ repository: cell.repository.fullName, why: standing.why }, "who may close is not known");
     return false;
   }
   return standing.role !== null && includesRole(standing.role, role);

@@ -49,10 +49,6 @@ describe("what cannot be understood", () => {
     await refused("/lazarus summon allegro --ttl 91d", { like: "not `91d`" });
   });
 
-  it("names what this version lacks", async () => {
-    await refused("/lazarus invite 0123abcd bot:lazy", { like: "`invite`: not in this version." });
-  });
-
   it("says that there is no cell", async () => {
     await refused("/lazarus stop", { like: "There is no cell on this thread." });
     await refused("/lazarus stop 0123abcd", { like: "There is no cell `0123abcd` here that you may see." });

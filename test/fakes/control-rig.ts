@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Announcement } from "../../src/cells/announcement.ts";
 import type { Cell, Run } from "../../src/cells/cell.ts";
+import { Inviting } from "../../src/cells/inviting.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import { NOTHING_IN_THE_WAY } from "../../src/cells/reason.ts";
 import type { NewCell } from "../../src/cells/registry/cell-row.ts";
@@ -118,6 +119,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
+  const inviting = new Inviting({ ...stepDeps, steps });
   const forge = createForge({
     url: config.forge.url,
     token: config.forge.token,
@@ -145,6 +147,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
         lifecycle,
         telling,
         reviewing,
+        inviting,
         steps,
         queue,
         rights,

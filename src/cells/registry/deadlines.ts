@@ -27,8 +27,8 @@ export interface Deadlines {
 }
 
 /**
- * Over the registry's tables `cells`, `runs`, `ticks` and `catchup_marks`. That a cell is not destroyed is
- * said for the sake of the index, which has no others.
+ * Over the registry's tables `cells`, `guests`, `runs`, `ticks` and `catchup_marks`. That a cell is not
+ * destroyed is said for the sake of the index, which has no others.
  */
 export function createDeadlines(db: Db): Deadlines {
   const { sql } = db;
@@ -67,6 +67,7 @@ export function createDeadlines(db: Db): Deadlines {
            WHERE state <> 'destroyed'`,
         )
         .run({ ms });
+      sql.prepare("UPDATE guests SET until = until + @ms WHERE ended_at IS NULL").run({ ms });
       // Not an end, but ours: how long ago the forge was asked is told from it where the forge's own clock
       // was set, too.
       sql.prepare("UPDATE catchup_marks SET saved_at = saved_at + @ms").run({ ms });

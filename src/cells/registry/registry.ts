@@ -16,6 +16,7 @@ import {
   standingFromRow,
 } from "./cell-row.ts";
 import { type Checks, createChecks } from "./checks.ts";
+import { createGuests, type Guests, membersOf } from "./guests.ts";
 import { createItems, type Items } from "./items.ts";
 import { createMessages, type Messages } from "./messages.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
@@ -39,6 +40,7 @@ export class Registry {
   readonly items: Items;
   readonly team: Team;
   readonly checks: Checks;
+  readonly guests: Guests;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -50,6 +52,7 @@ export class Registry {
     this.items = createItems(db);
     this.team = createTeam(db);
     this.checks = createChecks(db);
+    this.guests = createGuests(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -69,12 +72,8 @@ export class Registry {
     });
   }
 
-  addMember(cellId: string, member: Member): void {
-    this.#db.sql
-      .prepare(
-        "INSERT OR REPLACE INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)",
-      )
-      .run({ cellId, ...member });
+  addMember(cellId: string, { name, kind, role }: Member): void {
+    this.#db.sql.prepare(ADD_MEMBER).run({ cellId, name, kind, role });
   }
 
   /**
@@ -192,10 +191,10 @@ export class Registry {
     );
   }
 
+  /** Its agents, then the people who are its guests now. */
   members(cellId: string): Member[] {
-    return this.#db.sql
-      .prepare("SELECT name, kind, role FROM members WHERE cell = @cellId ORDER BY kind, name")
-      .all({ cellId }) as Member[];
+    const bots = this.#db.sql.prepare(MEMBERS).all({ cellId }) as Member[];
+    return [...bots, ...membersOf(this.guests.of(cellId), this.#clock.now())];
   }
 
   history(cellId: string): HistoryRow[] {
@@ -298,3 +297,7 @@ export function isIn(cell: Cell, repository: RepositoryRef): boolean {
 
 /** As the index of open runs has it: a query must say the same to be answered by it. */
 const OPEN = "state IN ('waiting','admitted','running')";
+
+const MEMBERS = "SELECT name, kind, role FROM members WHERE cell = @cellId ORDER BY kind, name";
+const ADD_MEMBER =
+  "INSERT OR REPLACE INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)";

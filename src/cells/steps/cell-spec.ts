@@ -1,6 +1,6 @@
 import { toIso } from "../../clock.ts";
 import type { CellSpec, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
-import { type Cell, type Run, targetOf } from "../cell.ts";
+import { type Cell, type Member, type Run, targetOf } from "../cell.ts";
 import { pushText } from "../prompt.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
@@ -19,7 +19,7 @@ export function specOf(
     issueUrl: cell.issueUrl,
     requestedBy: cell.requester.login,
     createdAt: cell.createdAt,
-    members: registry.members(cell.id),
+    members: membersAsJson(registry.members(cell.id)),
     branch: cell.branch,
     baseRef: cell.baseRef,
     baseCommit: cell.baseCommit,
@@ -48,13 +48,21 @@ export function seamsOf(runs: readonly Pick<Run, "people">[]): Seams {
   );
 }
 
+/** Members as JSON has them: times in RFC 3339. */
+export function membersAsJson(members: readonly Member[]): CellSpec["members"] {
+  return members.map(({ name, kind, role, until }) => {
+    const ends = until === undefined ? {} : { until: until === null ? null : toIso(until) };
+    return { name, kind, role, ...ends };
+  });
+}
+
 /** How a cell stands, as `meta/mission.json` tells it. */
 export function missionOf(cell: Cell, registry: Pick<Registry, "members" | "history">): MissionUpdate {
   return {
     status: cell.state,
     target: targetOf(cell),
     issue_url: cell.issueUrl,
-    members: registry.members(cell.id),
+    members: membersAsJson(registry.members(cell.id)),
     history: registry
       .history(cell.id)
       .map((row) => ({ at: toIso(row.at), from: row.from, to: row.to, who: row.who, why: row.why })),

@@ -4,8 +4,9 @@ import { refuse, refuseForRights } from "../command.ts";
 import type { Standing } from "../rights.ts";
 import { replies } from "../words/replies.ts";
 import { cellsHere, reachable } from "./cells-here.ts";
+import { asGuest, type StandingInCell } from "./standing-in.ts";
 
-type FindDeps = Pick<Deps, "registry" | "rights">;
+type FindDeps = Pick<Deps, "registry" | "rights" | "clock">;
 type At = { readonly origin: Origin; readonly deps: FindDeps };
 
 /** What a person must be in a cell to use a verb on it. */
@@ -33,7 +34,7 @@ export async function findCell(typed: string | null, need: Need, at: At): Promis
   const { cell, standing } = found;
   if (!includesRole(standing.role, need.role))
     return { refusal: await lacks(cell, need, { ...at, permission: standing.permission }) };
-  return { cell, role: standing.role };
+  return { cell, role: standing.role, own: standing.own };
 }
 
 async function lacks(cell: Cell, need: Need, at: At & { readonly permission: Member["permission"] }) {
@@ -55,7 +56,7 @@ async function lacks(cell: Cell, need: Need, at: At & { readonly permission: Mem
 }
 
 /** What somebody who may at least read a cell's repository may do there. */
-type Member = Extract<Standing, { kind: "known" }> & { readonly role: Role };
+type Member = Extract<StandingInCell, { kind: "known" }> & { readonly role: Role };
 type Seen = { readonly cell: Cell; readonly standing: Member };
 type Refused = Extract<CellChoice, { refusal: unknown }>;
 
@@ -108,7 +109,9 @@ async function visible(cells: readonly Cell[], at: At): Promise<Seen[] | Refused
     const standing = standings.get(id) ?? (await at.deps.rights.standing(at.origin.person, cell.repository));
     standings.set(id, standing);
     if (standing.kind === "unknowable") return { refusal: refuseForRights(replies.unknowable(standing.why)) };
-    if (standing.role !== null) seen.push({ cell, standing: { ...standing, role: standing.role } });
+    const here = asGuest(standing, { cell, person: at.origin.person }, at.deps);
+    if (here.kind === "known" && here.role !== null)
+      seen.push({ cell, standing: { ...here, role: here.role } });
   }
   return seen;
 }

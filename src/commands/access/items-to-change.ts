@@ -8,8 +8,9 @@ import type { Deps } from "../command.ts";
 import { isTakenBack } from "../last-words.ts";
 import { pointWords } from "../parsing/points.ts";
 import { nameOf } from "../rights.ts";
+import { lostRight, standingIn } from "./standing-in.ts";
 
-type LookDeps = Pick<Deps, "registry" | "forge" | "rights" | "config">;
+type LookDeps = Pick<Deps, "registry" | "forge" | "rights" | "config" | "clock">;
 
 /**
  * What became of the items of a cell that wait to be given: taken back, resolved, or edited since, or whoever
@@ -23,7 +24,7 @@ export async function itemsToChange(cell: Cell, deps: LookDeps): Promise<ItemNew
   const name = nameOf(cell.repository);
   const { redact } = createRedactor(deps.config.secrets);
   const news: ItemNews[] = [];
-  const mayAsk = new Map<number, boolean>();
+  const lost = new Map<number, string | null>();
   for (const pull of new Set(open.map((item) => item.pull))) {
     const reviews = await deps.forge.reviews(name, pull);
     const lines = new Map<number, LineComment[] | null>();
@@ -31,12 +32,12 @@ export async function itemsToChange(cell: Cell, deps: LookDeps): Promise<ItemNew
       const isAtLine = item.path !== "";
       if (isAtLine && !lines.has(item.reviewId))
         lines.set(item.reviewId, await deps.forge.lineComments(name, pull, item.reviewId));
-      const isAllowed = mayAsk.get(item.author.id) ?? (await isExecutor(item, cell, deps));
-      mayAsk.set(item.author.id, isAllowed);
-      const lost = `${item.author.login} no longer has write permission on ${cell.repository.fullName}`;
-      const change = isAllowed
-        ? changeOf(item, { reviews, lines: lines.get(item.reviewId) ?? null, redact })
-        : { n: item.n, why: lost };
+      if (!lost.has(item.author.id)) lost.set(item.author.id, await whyNoExecutor(item, cell, deps));
+      const why = lost.get(item.author.id) ?? null;
+      const change =
+        why === null
+          ? changeOf(item, { reviews, lines: lines.get(item.reviewId) ?? null, redact })
+          : { n: item.n, why };
       if (change !== null) news.push(change);
     }
   }
@@ -65,8 +66,10 @@ function changeOf(
   return said === item.said || said === "" ? null : { n, said };
 }
 
-async function isExecutor({ author }: Item, cell: Cell, deps: LookDeps): Promise<boolean> {
-  const standing = await deps.rights.standing(author, cell.repository);
+/** Null where whoever asked for it still may. */
+async function whyNoExecutor({ author }: Item, cell: Cell, deps: LookDeps): Promise<string | null> {
+  const standing = await standingIn(cell, author, deps);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
-  return standing.role !== null && includesRole(standing.role, "executor");
+  if (standing.role !== null && includesRole(standing.role, "executor")) return null;
+  return lostRight(author.login, cell, { ...standing, needed: "executor" });
 }

@@ -5,8 +5,9 @@ import { LazarusError } from "../../errors.ts";
 import type { Deps } from "../command.ts";
 import { reactable } from "../posting/answer.ts";
 import { nameOf } from "../rights.ts";
+import { lostRight, standingIn } from "./standing-in.ts";
 
-type LookDeps = Pick<Deps, "registry" | "forge" | "rights">;
+type LookDeps = Pick<Deps, "registry" | "forge" | "rights" | "clock">;
 
 /**
  * Those messages of a cell that must not be given any more: whoever wrote them deleted the comment, or lost
@@ -15,17 +16,16 @@ type LookDeps = Pick<Deps, "registry" | "forge" | "rights">;
  */
 export async function messagesToEnd(cell: Cell, deps: LookDeps): Promise<Ended[]> {
   const ended: Ended[] = [];
-  const mayTell = new Map<number | null, boolean>();
+  const lost = new Map<number | null, string | null>();
   for (const message of deps.registry.messages.waiting(cell.id)) {
     const { author, id } = message;
     if (await isDeleted(message, deps)) {
       ended.push({ id, state: "retracted", why: "its comment was deleted" });
       continue;
     }
-    const may = mayTell.get(author.id) ?? (await isExecutor(message, cell, deps));
-    mayTell.set(author.id, may);
-    const why = `${author.login} no longer has write permission on ${cell.repository.fullName}`;
-    if (!may) ended.push({ id, state: "dropped", why });
+    if (!lost.has(author.id)) lost.set(author.id, await whyNoExecutor(message, cell, deps));
+    const why = lost.get(author.id) ?? null;
+    if (why !== null) ended.push({ id, state: "dropped", why });
   }
   return ended;
 }
@@ -37,8 +37,10 @@ export async function isDeleted({ asker }: Message, deps: Pick<Deps, "forge">): 
   return (await deps.forge.reactors(nameOf(asker.repository), commentId)) === null;
 }
 
-async function isExecutor({ author }: Message, cell: Cell, deps: LookDeps): Promise<boolean> {
-  const standing = await deps.rights.standing(author, cell.repository);
+/** Null where whoever wrote it still may. */
+async function whyNoExecutor({ author }: Message, cell: Cell, deps: LookDeps): Promise<string | null> {
+  const standing = await standingIn(cell, author, deps);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
-  return standing.role !== null && includesRole(standing.role, "executor");
+  if (standing.role !== null && includesRole(standing.role, "executor")) return null;
+  return lostRight(author.login, cell, { ...standing, needed: "executor" });
 }

@@ -4,6 +4,7 @@ import { itemLines } from "./answer-words.ts";
 import { actions, findings, hint } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { checkLines } from "./check-words.ts";
+import { guestLines } from "./guest-words.ts";
 import { lifeLine } from "./health-words.ts";
 import { messageLines } from "./message-words.ts";
 import { confines, moment, span } from "./run-words.ts";
@@ -34,6 +35,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     ...findings(cell, { last: run, kept }, deps.clock.now()),
     ...checkLines(cell, cell.checked?.tip === cell.publishedTip ? deps.steps.checks.results(cell) : []),
     ...teamLine(cell, run, deps),
+    ...guestLines(cell, { people: deps.registry.guests.of(cell.id), now: deps.clock.now() }),
     ...itemLines(cell, deps.registry.items.of(cell.id)),
     ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),

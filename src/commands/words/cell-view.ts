@@ -3,6 +3,7 @@ import type { CheckResult } from "../../cells/check.ts";
 import type { Item } from "../../cells/registry/items.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
 import { howSetupEnded } from "../../cells/setup.ts";
+import { membersAsJson } from "../../cells/steps/cell-spec.ts";
 import { isRetryInLine } from "../../cells/steps/decide.ts";
 import { type TurnState, turnsOf } from "../../cells/turns.ts";
 import { toIso } from "../../clock.ts";
@@ -32,7 +33,13 @@ export interface CellView {
   readonly agent: string;
   /** All agents of its team in the order of their turns; one alone where it is none. */
   readonly team: readonly string[];
-  readonly members: readonly { readonly name: string; readonly kind: string; readonly role: string }[];
+  /** Its agents, then people who are its guests: `until` is when that ends, null: with the cell. */
+  readonly members: readonly {
+    readonly name: string;
+    readonly kind: string;
+    readonly role: string;
+    readonly until?: string | null | undefined;
+  }[];
   readonly outcome: string | null;
   readonly branch: string;
   readonly pull_request: number | null;
@@ -161,7 +168,7 @@ export function viewOf(
     title: cell.title,
     agent: cell.agent,
     team: teamOf(cell, registry).agents,
-    members: registry.members(cell.id),
+    members: membersAsJson(registry.members(cell.id)),
     outcome: cell.outcome,
     branch: cell.publishedBranch ?? cell.branch,
     pull_request: cell.pullRequest,

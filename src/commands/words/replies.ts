@@ -17,7 +17,6 @@ export const replies = {
   unknownFlag: (typed: string, nearest: string | null) =>
     say`There is no flag ${c(typed)} here.${hint(nearest)}`,
   tooMany: () => say`A comment holds up to 10 commands; the rest of this one was left out.`,
-  notInThisVersion: (what: string) => say`${c(what)}: not in this version.`,
   editedBeforeRead: () => say`That comment was edited before I read it: type the command again.`,
   tooLargeToRead: () =>
     say`A comment here is too large for me to read, so I do nothing about it. If it held a command, type that in a comment of its own.`,
