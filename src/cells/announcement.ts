@@ -1,4 +1,4 @@
-import type { Asker } from "../protocol/shapes.ts";
+import type { Asker, Harvest } from "../protocol/shapes.ts";
 import type { Cell, Run } from "./cell.ts";
 
 /** What people must hear of in a new comment, besides the card. */
@@ -28,5 +28,7 @@ export type Announcement =
       readonly why: string;
       readonly n: number;
     }
+  /** An observer has looked at its work, or could not (`harvest` null). */
+  | { readonly kind: "visited"; readonly cell: Cell; readonly run: Run; readonly harvest: Harvest | null }
   /** It does not go on by itself: its run says why. */
   | { readonly kind: "needs-you"; readonly cell: Cell; readonly run: Run };

@@ -193,9 +193,10 @@ export type RunState = (typeof RUN_STATES)[number];
 
 /**
  * Why an agent has a turn at the tree: the cell's first, the next of its team, a person revived the cell,
- * told it something, or asked for changes in a review, or a check failed. Runs are a turn's attempts.
+ * told it something, asked for changes in a review, or invited it, or a check failed. Runs are a turn's
+ * attempts.
  */
-export const TURN_KINDS = ["first", "next", "revive", "tell", "review", "fix"] as const;
+export const TURN_KINDS = ["first", "next", "revive", "tell", "review", "fix", "guest"] as const;
 export type TurnKind = (typeof TURN_KINDS)[number];
 
 /**
@@ -246,6 +247,11 @@ export interface Run {
   readonly setup: Setup | null;
   /** What it left whoever works there next; null: it was not looked at, or an older version did. */
   readonly left: Left | null;
+}
+
+/** Whether it only looks: what it leaves is its report, and nothing of it is published. */
+export function isVisit(run: Pick<Run, "role">): boolean {
+  return run.role === "observer";
 }
 
 /** The setup of a cell for one run; `end` is null while it is at work. */

@@ -1,6 +1,8 @@
 import { toIso } from "../clock.ts";
-import type { Cell, Role } from "./cell.ts";
+import type { Cell, Requester, Role } from "./cell.ts";
 import { type LifecycleDeps, movedOn } from "./lifecycle.ts";
+import { beginNextTurn } from "./steps/next-turn.ts";
+import { beginVisit } from "./steps/visit-turn.ts";
 
 /** Somebody to be invited, and who invites. */
 export interface Invitation {
@@ -45,6 +47,41 @@ export class Inviting {
       registry.guests.end(cellId, userId, clock.now());
       this.#remember(cellId, by, `ended the invitation of ${login}`);
     });
+  }
+
+  /**
+   * Has an agent look at the work once, after the present turn (`observer`), or work after all others
+   * (`executor`).
+   * @throws LazarusError `internal`, retryable, where the cell ended since the caller looked.
+   */
+  agent(cellId: string, agent: string, as: { role: "observer" | "executor"; by: Requester }): void {
+    const { registry } = this.#deps;
+    registry.transaction(() => {
+      if (!canBeJoined(registry.mustCell(cellId))) throw movedOn(cellId);
+      const { role, by } = as;
+      registry.addMember(cellId, { name: agent, kind: "bot", role });
+      if (role === "observer") registry.visits.add(cellId, agent, by);
+      else registry.team.append(cellId, agent, by);
+      this.#remember(cellId, by.login, `invited ${agent} as ${role}`);
+      this.again(cellId);
+    });
+  }
+
+  /** Ends an agent's invitation before its turn has begun. */
+  endAgent(cellId: string, agent: string, by: string): void {
+    const { registry } = this.#deps;
+    registry.transaction(() => {
+      registry.visits.drop(cellId, agent);
+      registry.team.remove(cellId, agent);
+      const hasWorked = registry.runs(cellId).some((run) => run.agent === agent && run.startedAt !== null);
+      if (!hasWorked) registry.removeMember(cellId, agent);
+      this.#remember(cellId, by, `ended the invitation of ${agent}`);
+    });
+  }
+
+  /** Begins the turn of a guest where the cell is at rest. */
+  again(cellId: string): void {
+    if (!beginVisit(this.#deps, cellId)) beginNextTurn(this.#deps, cellId);
   }
 
   #remember(cellId: string, who: string, why: string): void {

@@ -50,6 +50,23 @@ export function nextPrompt(from: Requester, before: Before): NewPrompt {
   return made("words", { from, said: null, sections: [...circumstances(before), "It is your turn now."] });
 }
 
+/** What an agent is asked that only looks at the work. Pure. */
+export function visitPrompt(
+  from: Requester,
+  { base, tip }: { readonly base: string; readonly tip: string | null },
+): NewPrompt {
+  const work =
+    tip === null
+      ? `Nothing was made yet: the tree is at ${base.slice(0, 12)}.`
+      : `The work is at ${tip.slice(0, 12)}, made from ${base.slice(0, 12)}: \`git log ${base.slice(0, 12)}..${tip.slice(0, 12)}\`.`;
+  const sections = [
+    `${from.login} invited you to look at the work in this cell. You are an observer: you read, and change nothing. The tree cannot be written, or is a copy that is thrown away.`,
+    work,
+    "Write what you found as a Markdown file into the folder `$LAZARUS_ARTIFACTS/reports/`: it is posted in your name where the work is looked at. Commit nothing and leave no hand-over, whatever the mission says about that.",
+  ];
+  return made("words", { from, said: null, sections });
+}
+
 /**
  * What a turn begins with that people's messages or reviews are the reason for; these are added when it
  * starts. Pure.

@@ -10,7 +10,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
     "summon allegro acme/app --base release/2 -- keep the old tests",
   ],
   team: ["team allegro+ezra acme/app#262", "team allegro+ezra+kimi acme/app#262 --ttl 8h"],
-  invite: ["invite 4f1c0b7e @reader executor --for 2d", "invite 4f1c0b7e @reader none"],
+  invite: ["invite 4f1c0b7e bot:kimi", "invite 4f1c0b7e @reader executor --for 2d"],
   status: ["status", "status 4f1c0b7e --json"],
   logs: ["logs 4f1c0b7e --tail 200", "logs 4f1c0b7e -f --raw"],
   items: ["items 4f1c0b7e", "items 4f1c0b7e --json"],

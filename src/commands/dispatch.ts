@@ -140,7 +140,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   await confirm(cell.repository, deps);
   const standing = await standingIn(registry.mustCell(cell.id), run.requester, deps);
   if (standing.kind === "unknowable") throw new LazarusError("forge-refused", standing.why);
-  const needed = cell.state === "archived" ? "director" : "executor";
+  const needed = cell.state === "archived" || run.turnKind === "guest" ? "director" : "executor";
   const may = standing.role !== null && includesRole(standing.role, needed);
   const isGone = cell.state === "proposed" && (await isCommentGone(cell, deps));
   const ended = await messagesToEnd(cell, deps);
@@ -162,6 +162,7 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
     // What others told or asked the agent is not to wait for that person.
     deps.telling.again(cell.id);
     deps.reviewing.again(cell.id);
+    deps.inviting.again(cell.id);
   };
 }
 

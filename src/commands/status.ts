@@ -1,5 +1,4 @@
-import type { Cell } from "../cells/cell.ts";
-import { shortId, targetOf } from "../cells/cell.ts";
+import { type Cell, isVisit, type Run, shortId, targetOf } from "../cells/cell.ts";
 import { toIso } from "../clock.ts";
 import { code, table } from "../gitea/markdown.ts";
 import { cellsHere } from "./access/cells-here.ts";
@@ -46,7 +45,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
   const last = deps.registry.lastRun(found.cell.id);
   const view = viewOf(found.cell, deps);
   const detail = [
-    columns([[...COLUMNS], rowOf(found.cell, last, rowAround(found.cell, deps))]),
+    columns([[...COLUMNS], rowOf(found.cell, shown(found.cell, deps), rowAround(found.cell, deps))]),
     `id       ${found.cell.id}`,
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
@@ -69,6 +68,12 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
     line: { markdown: card, text: detail.join("\n") },
     data: { cells: [view] },
   };
+}
+
+/** The run that a row tells of: of a visit only while it is under way. */
+function shown(cell: Cell, { registry }: Pick<Deps, "registry">): Run | null {
+  const last = registry.lastRun(cell.id);
+  return last !== null && isVisit(last) && cell.state !== "active" ? registry.lastKeptRun(cell.id) : last;
 }
 
 function healthLines(cell: Cell): string[] {
@@ -105,7 +110,7 @@ async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps):
       return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
     if (cells.length === 0) return { kind: "refused", code: "not-found", reply: replies.noCellHere() };
   }
-  const rows = cells.map((cell) => rowOf(cell, deps.registry.lastRun(cell.id), rowAround(cell, deps)));
+  const rows = cells.map((cell) => rowOf(cell, shown(cell, deps), rowAround(cell, deps)));
   const inMarkdown = cells.map((cell, index) => [
     code(shortId(cell.id)),
     ...(rows[index] ?? []).slice(1, 3),

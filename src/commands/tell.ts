@@ -17,6 +17,7 @@ import {
 } from "./command.ts";
 import { leadingFlags, type Problem } from "./parsing/parse.ts";
 import { problemReply } from "./parsing/problem.ts";
+import { guestReplies } from "./words/guest-words.ts";
 import { replies } from "./words/replies.ts";
 
 export const MOST_MESSAGE_BYTES = 16 * 1024;
@@ -102,9 +103,10 @@ function whyNot(cell: Cell, { text, flags }: Typed, deps: TellDeps): Answer | nu
   const agents = [...deps.config.agents.keys()];
   const agent = deps.config.agents.get(to.toLowerCase());
   if (agent === undefined) return refuse("not-found", replies.unknownAgent(to, agents, nearest(to, agents)));
-  return agent.unavailable === null
-    ? null
-    : refuse("refused", replies.cannotBeTold(agent.name, agent.unavailable));
+  if (agent.unavailable !== null)
+    return refuse("refused", replies.cannotBeTold(agent.name, agent.unavailable));
+  const member = deps.registry.members(cell.id).find((one) => one.kind === "bot" && one.name === agent.name);
+  return member?.role === "observer" ? refuse("refused", guestReplies.observes(cell, agent.name)) : null;
 }
 
 function say(

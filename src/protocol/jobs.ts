@@ -96,6 +96,8 @@ export const JOBS = {
       repository,
       user,
       agent: z.string(),
+      /** An observer's report is all that is taken. Absent: an older version put the job there. */
+      role: z.enum(["observer", "executor", "director"]).optional(),
       /** Absent: an older version put the job there. */
       turn: z.number().optional(),
       branch: z.string(),

@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { agentCommand, agentEnvironment, briefBy, fitsArgument } from "../backends/agents.ts";
 import type { Backend, Handle, RunSpec } from "../backends/backend.ts";
 import { resolveCommand } from "../backends/os/executable.ts";
+import { readLock } from "../backends/os/state-files.ts";
 import type { HomeFile, LaunchContext, Session } from "../backends/presets.ts";
 import { logNameOf } from "../cells/names.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -14,6 +15,7 @@ import { type PlannedCommand, plannedSetup } from "./commands/planned-commands.t
 import { surroundingsOf } from "./confinement.ts";
 import type { Parts } from "./context.ts";
 import { type CellPaths, pathsOf, whatIs, writeFileInside } from "./disk/directory.ts";
+import { openWork } from "./disk/guest-room.ts";
 import { ensureHome, openOneHome, SETUP_HOME } from "./disk/home.ts";
 import { checkPassable, lendCell } from "./disk/owner.ts";
 import { keepPrompt, promptFileOf } from "./disk/prompt-file.ts";
@@ -25,8 +27,11 @@ import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
 import { promptText } from "./prompt.ts";
 import { startSetup } from "./setup/start-setup.ts";
+import { prepareVisit, seenByVisitor } from "./visit.ts";
 
-export interface StartDeps extends WorkspaceDeps, Pick<Parts, "config" | "cellDir" | "learnHome"> {
+export interface StartDeps
+  extends WorkspaceDeps,
+    Pick<Parts, "config" | "cellDir" | "learnHome" | "quarantine" | "redact"> {
   readonly gates: Gates;
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf">;
 }
@@ -69,7 +74,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
     );
   if (plan.backend.name !== "container") {
     resolveCommand(plan.agent.name, wanted.spec.command, wanted.spec);
-    if (plan.agent.git.keyPath !== null) checkSigning(plan, wanted.spec);
+    if (keyOf(plan) !== null) checkSigning(plan, wanted.spec);
   }
 
   const { backend, agent } = plan;
@@ -80,6 +85,11 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
       `starting run ${run} of cell ${cell.id}: its worktree is gone, or a link`,
     );
   }
+  const isVisitor = plan.payload.role === "observer";
+  const isBegun = readLock(paths.state, run) !== undefined;
+  // An observer before it may have been the last that was here.
+  if (cell.user !== null && !isBegun) await openWork(paths, cell.user);
+  if (isVisitor) await prepareVisit(deps, { cell, run, agent, backend, paths });
   await ensureBrief(paths, cell.brief);
   deps.learnHome(agent.homeTemplate);
   await ensureHome(paths, {
@@ -91,7 +101,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
   });
   deps.learnHome(agent.homeTemplate);
   if (cell.user !== null) await openOneHome(paths, { agent: agent.name, user: cell.user });
-  const setup = await dueSetup(deps, plan.payload, signal);
+  const setup = isVisitor ? null : await dueSetup(deps, plan.payload, signal);
   if (setup !== null) {
     signal.throwIfAborted();
     return {
@@ -104,7 +114,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
   const text = textOf(plan, !session.isNew);
   const sha256 = await keepPrompt(paths, run, text);
   if (cell.user !== null) await lendCell(paths, cell.user);
-  const keyPath = agent.git.keyPath;
+  const keyPath = keyOf(plan);
   if (keyPath !== null) await lendSigningKey(paths, { path: keyPath, user: cell.user });
   signal.throwIfAborted();
   await deps.gates.open(cell.id, agent);
@@ -112,6 +122,11 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
   const { spec } = prepare(deps, plan, { paths, session, text, setupHome });
   const prompt = { sha256, isResumed: !session.isNew };
   return { kind: "run", handle: await backend.start(spec), prompt };
+}
+
+/** What signs the run's commits, if anything; an observer makes none. */
+function keyOf({ agent, payload }: StartPlan): string | null {
+  return payload.role === "observer" ? null : agent.git.keyPath;
 }
 
 /** What the run starts with; an agent that takes it as an argument can take no more than that. */
@@ -165,7 +180,7 @@ function toLimits(agent: AgentConfig): Record<string, unknown> {
 
 function prepare(
   deps: StartDeps,
-  { payload, agent, backend }: StartPlan,
+  plan: StartPlan,
   at: {
     readonly paths: CellPaths;
     readonly session: Session;
@@ -173,17 +188,21 @@ function prepare(
     readonly setupHome: string | null;
   },
 ): { spec: RunSpec; directories: string[]; files: readonly HomeFile[] } {
+  const { payload, agent, backend } = plan;
   const { cell, run, role } = payload;
-  const { paths, setupHome } = at;
+  const { setupHome } = at;
+  const isVisitor = role === "observer";
+  const paths = isVisitor ? seenByVisitor(at.paths, plan) : at.paths;
+  const more = [...(setupHome === null ? [] : [setupHome]), ...(isVisitor ? [at.paths.artifacts] : [])];
   const mirror = deps.mirrors.path(cell.repository);
   const prompt = join(paths.prompts, promptFileOf(run));
   const surroundings = surroundingsOf(
     { id: cell.id, paths, mirror, user: cell.user },
-    setupHome === null ? agent : { ...agent, paths: [...agent.paths, setupHome] },
+    { ...agent, paths: [...agent.paths, ...more] },
     {
       role,
       path: deps.childPath,
-      ...(agent.git.keyPath === null ? {} : { signingKey: signingKeyIn(paths) }),
+      ...(keyOf(plan) === null ? {} : { signingKey: signingKeyIn(paths) }),
       prompt,
     },
   );
@@ -191,7 +210,9 @@ function prepare(
   const { turn = run, isAsked = false } = payload;
   const ofTurn = {
     LAZARUS_TURN: String(turn),
-    LAZARUS_HANDOFF: join(paths.artifacts, "handoff", packetFileOf(turn, agent.name)),
+    ...(isVisitor
+      ? {}
+      : { LAZARUS_HANDOFF: join(paths.artifacts, "handoff", packetFileOf(turn, agent.name)) }),
     ...(isAsked ? { LAZARUS_ANSWERS: join(paths.artifacts, "answers", answersFileOf(turn)) } : {}),
   };
   const context: LaunchContext = {

@@ -270,7 +270,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX checks_known ON checks (commit_sha, basis);
   ALTER TABLE cells ADD COLUMN checked TEXT;
   `,
-  // 14: people with a role in a cell by invitation. One that is over stays, with when it was noticed.
+  // 14: people with a role in a cell by invitation. One that is over stays, with when it was noticed. Agents
+  // that are to look at a cell's work once, and who invited those that work there after its team.
   `
   CREATE TABLE guests (
     cell TEXT NOT NULL REFERENCES cells (id), user_id INTEGER NOT NULL, login TEXT NOT NULL,
@@ -279,5 +280,12 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (cell, user_id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX guests_until ON guests (until) WHERE ended_at IS NULL AND until IS NOT NULL;
+  CREATE TABLE visits (
+    cell TEXT NOT NULL REFERENCES cells (id), n INTEGER NOT NULL, agent TEXT NOT NULL,
+    by_id INTEGER, by_login TEXT NOT NULL, run INTEGER, dropped INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (cell, n)
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE team ADD COLUMN by_id INTEGER;
+  ALTER TABLE team ADD COLUMN by_login TEXT;
   `,
 ];

@@ -151,7 +151,13 @@ describe("inviting a person", () => {
   it.each([
     ["/lazarus invite", "Whom? Type"],
     ["/lazarus invite 4f1c", "Whom? Type"],
-    ["/lazarus invite 4f1c reader", "Whom? Type"],
+    ["/lazarus invite 4f1c reader", "Who is reader? Type @reader for a person, bot:reader for an agent."],
+    ["/lazarus invite bot:kimi director", "kimi was not invited: an agent directs nothing."],
+    ["/lazarus invite bot:kimi --for 2d", "--for limits the role of a person: leave it out here."],
+    ["/lazarus invite bot:", "No agent '' here. There is: allegro, ezra, kimi."],
+    ["/lazarus invite bot:kimmi", "No agent kimmi here. Did you mean kimi?"],
+    ["/lazarus invite bot:allegro", "allegro works in cell 4f1c0b7e already"],
+    ["/lazarus invite bot:kimi none", "kimi is no guest of cell 4f1c0b7e."],
     ["/lazarus invite @reader executor now", "That is not how it is typed"],
     ["/lazarus invite @reader owner", "There is no role owner. There is: observer, executor, director"],
     ["/lazarus invite @reader --for 0s", "takes a duration from 1m to 90d, such as 2d, not 0s"],
@@ -188,6 +194,48 @@ describe("inviting a person", () => {
     expect(await type("owner", "/lazarus invite @reader")).toContain(
       "is archived: 'lazarus revive 4f1c0b7e'",
     );
+  });
+});
+
+describe("inviting an agent", () => {
+  it("has it look at once, or after the present turn, and once only", async () => {
+    rig.active(here());
+    expect(await type("owner", "/lazarus invite BOT:Kimi")).toBe(
+      "cell 4f1c0b7e: kimi looks at the work after the present turn",
+    );
+    expect(await type("owner", "/lazarus invite bot:kimi")).toBe(
+      "kimi is invited to cell 4f1c0b7e already: its turn has not ended yet.",
+    );
+    expect(await type("owner", "/lazarus invite bot:kimi executor")).toContain("is invited to cell");
+    expect(await type("owner", "/lazarus invite bot:kimi none")).toBe(
+      "cell 4f1c0b7e: kimi is no guest any more",
+    );
+    rig.report("run-ended", { ...endOf(), endedAt: rig.clock.now() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
+    expect(await type("owner", "/lazarus invite bot:kimi observer")).toBe(
+      "cell 4f1c0b7e: kimi looks at the work",
+    );
+    expect(await type("owner", "/lazarus invite bot:kimi")).toContain("is invited to cell");
+    expect(await type("owner", "/lazarus invite bot:kimi none")).toBe(
+      "kimi is at work in cell 4f1c0b7e: 'lazarus stop 4f1c0b7e' ends its run.",
+    );
+    expect(await type("owner", "/lazarus tell --to kimi do it")).toContain("kimi only looks at cell");
+  });
+
+  it("has it go on with the work, as an executor", async () => {
+    rig.idle(here());
+    expect(await type("owner", "/lazarus invite bot:ezra executor")).toBe("cell 4f1c0b7e: ezra goes on");
+    expect(rig.run()).toMatchObject({ agent: "ezra", role: "executor", requester: rig.people.owner });
+    expect(await type("owner", "/lazarus invite bot:ezra")).toContain("ezra works in cell");
+  });
+
+  it("is for directors, and for cells that live", async () => {
+    rig.idle(here());
+    expect(await type("dev", "/lazarus invite bot:kimi")).toContain("dev has write permission");
+    await type("owner", "/lazarus close --discard");
+    expect(await type("owner", "/lazarus invite bot:kimi")).toContain("is being closed");
+    rig.report("sealed", { cellId: ID, bytes: 1 });
+    expect(await type("owner", "/lazarus invite bot:kimi")).toContain("is archived");
   });
 });
 
@@ -264,6 +312,19 @@ describe("what an invited person asked for", () => {
     ]);
     expect(rig.run()).toMatchObject({ n: 2, state: "withdrawn" });
     expect(card()).toContain("A message of reader was never given: the invitation of reader is over.");
+  });
+
+  it("does not where whoever invited an agent directs no longer", async () => {
+    rig.active(here());
+    await type("owner", "/lazarus invite @reader director --for 1m");
+    await type("reader", "/lazarus invite bot:kimi");
+    await rig.clock.advance(MIN);
+    rig.report("run-ended", { ...endOf(), endedAt: rig.clock.now() });
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
+    expect(rig.run()).toMatchObject({ n: 2, agent: "kimi", state: "admitted" });
+    await admit(2);
+    expect(rig.run()).toMatchObject({ n: 2, state: "withdrawn" });
+    expect(rig.cell().notStarted).toBe("not started: the invitation of reader is over");
   });
 
   it("is taken out of the line where the run itself was theirs", async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -170,6 +171,18 @@ export class Lazarus {
 
   async readCell(id: string, path: string): Promise<string> {
     return readFile(join(this.missionsDir, id, path), "utf8");
+  }
+
+  /** SHA-256 of each file below a directory of a cell, by its path there. */
+  async hashesIn(id: string, below: string): Promise<Record<string, string>> {
+    const root = join(this.missionsDir, id, below);
+    const all = await readdir(root, { recursive: true, withFileTypes: true });
+    const files = all.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    const hashed = files.sort().map(async (file) => {
+      const hash = createHash("sha256").update(await readFile(file));
+      return [file.slice(root.length + 1), hash.digest("hex")] as const;
+    });
+    return Object.fromEntries(await Promise.all(hashed));
   }
 
   /** Agents outlive their server on purpose: ends those that are still at work here. */

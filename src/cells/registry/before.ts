@@ -1,4 +1,4 @@
-import type { Cell } from "../cell.ts";
+import { type Cell, isVisit } from "../cell.ts";
 import { EXITS } from "../exit.ts";
 import { handoffText } from "../handoff.ts";
 import { type Before, isInterrupted } from "../prompt.ts";
@@ -13,7 +13,7 @@ export function beforeOf(
   registry: Pick<Registry, "runs" | "prompts" | "messages">,
   next: string,
 ): Before {
-  const runs = registry.runs(cell.id);
+  const runs = registry.runs(cell.id).filter((run) => !isVisit(run));
   const last = runs.findLast((run) => run.startedAt !== null) ?? null;
   const done = runs.findLastIndex((run) => run.startedAt !== null && !isInterrupted(run.exitClass));
   const messages = registry.messages.of(cell.id);

@@ -18,11 +18,13 @@ import {
 import { type Checks, createChecks } from "./checks.ts";
 import { createGuests, type Guests, membersOf } from "./guests.ts";
 import { createItems, type Items } from "./items.ts";
+import { ADD_MEMBER, MEMBERS, REMOVE_MEMBER } from "./member-rows.ts";
 import { createMessages, type Messages } from "./messages.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
 import { addRow, changeRow } from "./rows.ts";
 import {
   historyFromRow,
+  LAST_KEPT,
   type NewRun,
   type RunChange,
   rowOfNewRun,
@@ -30,6 +32,7 @@ import {
   runFromRow,
 } from "./run-row.ts";
 import { createTeam, type Team } from "./team.ts";
+import { createVisits, type Visits } from "./visits.ts";
 
 /**
  * Every cell, its members, runs and history. All methods are synchronous and join the caller's transaction.
@@ -41,6 +44,7 @@ export class Registry {
   readonly team: Team;
   readonly checks: Checks;
   readonly guests: Guests;
+  readonly visits: Visits;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -53,6 +57,7 @@ export class Registry {
     this.team = createTeam(db);
     this.checks = createChecks(db);
     this.guests = createGuests(db);
+    this.visits = createVisits(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -74,6 +79,10 @@ export class Registry {
 
   addMember(cellId: string, { name, kind, role }: Member): void {
     this.#db.sql.prepare(ADD_MEMBER).run({ cellId, name, kind, role });
+  }
+
+  removeMember(cellId: string, name: string): void {
+    this.#db.sql.prepare(REMOVE_MEMBER).run({ cellId, name });
   }
 
   /**
@@ -236,16 +245,11 @@ export class Registry {
   }
 
   /**
-   * The last run that is neither a retry yet to come nor withdrawn before it began; null where there is none.
+   * The last run that worked: no observer's, no retry yet to come, and none that was withdrawn before it
+   * began.
    */
   lastKeptRun(cellId: string): Run | null {
-    const row = this.#db.sql
-      .prepare(
-        `SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' AND NOT (state = 'waiting' AND automatic = 1)
-         ORDER BY n DESC LIMIT 1`,
-      )
-      .get({ cellId });
-    return row === undefined ? null : runFromRow(row);
+    return this.#db.sql.prepare(LAST_KEPT).all({ cellId }).map(runFromRow)[0] ?? null;
   }
 
   /** The last run but those that were taken out of the line. */
@@ -297,7 +301,3 @@ export function isIn(cell: Cell, repository: RepositoryRef): boolean {
 
 /** As the index of open runs has it: a query must say the same to be answered by it. */
 const OPEN = "state IN ('waiting','admitted','running')";
-
-const MEMBERS = "SELECT name, kind, role FROM members WHERE cell = @cellId ORDER BY kind, name";
-const ADD_MEMBER =
-  "INSERT OR REPLACE INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)";

@@ -104,3 +104,8 @@ const historyRow = z.object({
 export function historyFromRow(row: unknown): HistoryRow {
   return historyRow.parse(row);
 }
+
+/** The last run that worked: see `Registry.lastKeptRun`. */
+export const LAST_KEPT = `
+  SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' AND role <> 'observer'
+  AND NOT (state = 'waiting' AND automatic = 1) ORDER BY n DESC LIMIT 1`;

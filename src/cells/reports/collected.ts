@@ -1,6 +1,6 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
-import type { Run } from "../cell.ts";
-import { type ExitClass, exitOf } from "../exit.ts";
+import { isVisit, type Run } from "../cell.ts";
+import { EXITS, type ExitClass, exitOf } from "../exit.ts";
 import { leftBy } from "../handoff.ts";
 import { isInterrupted } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
@@ -9,8 +9,10 @@ import { pointsOf } from "../steps/give-items.ts";
 import { beginNextTurn } from "../steps/next-turn.ts";
 import { beginReviewTurn } from "../steps/review-turn.ts";
 import { beginToldTurn } from "../steps/told-turn.ts";
+import { beginVisit } from "../steps/visit-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
+import { visited } from "./visited.ts";
 
 /**
  * Whether what people told the agent must wait: it could not work on it now, or somebody wants it to rest.
@@ -42,6 +44,10 @@ export function collected(deps: ReportDeps) {
     if (run.state !== "ended" || run.collectedAt !== null || state === "archived" || state === "destroyed")
       return;
     const { harvest } = report;
+    if (isVisit(run)) {
+      visited(deps, { cell, run, harvest });
+      return;
+    }
     const exit = exitOf({
       run,
       preset: config.agents.get(run.agent)?.preset ?? null,
@@ -70,10 +76,14 @@ export function collected(deps: ReportDeps) {
     const mayGoOn = isLast && state === "idle" && cell.closing === null;
     const mayBeTold = mayGoOn && !isHeld(exit.class, run);
     for (const answer of report.answers ?? []) registry.items.found(cell.id, answer);
-    const goesOn = mayBeTold && (beginToldTurn(deps, cell.id) || beginNextTurn(deps, cell.id));
+    const isWell = EXITS[exit.class].follows === "publish";
+    const isVisited = () => isWell && beginVisit(deps, cell.id);
+    const goesOn = mayBeTold && (beginToldTurn(deps, cell.id) || isVisited() || beginNextTurn(deps, cell.id));
     if (mayGoOn && !goesOn) afterExit.follow(cell, run, { exit, harvest });
     settlePoints(run, exit.class);
     if (mayBeTold) beginReviewTurn(deps, cell.id);
+    // A review waits for others; whoever only looks needs not.
+    if (mayGoOn) beginVisit(deps, cell.id);
     steps.advance(report.cellId);
     steps.card(report.cellId);
   };

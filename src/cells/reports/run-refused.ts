@@ -1,13 +1,15 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
+import { isVisit } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
+import { goOnAfterVisit } from "./visited.ts";
 import { neverBegan, rest } from "./wake.ts";
 
 /** A run cannot be started, and trying again will not help. */
 export function runRefused(deps: ReportDeps) {
   const afterExit = createAfterExit(deps);
-  const { clock, registry, steps } = deps;
+  const { clock, registry, steps, announce } = deps;
   return (report: JobPayload<"run-refused">): void => {
     const cell = registry.mustCell(report.cellId);
     const run = registry.mustRun(report.cellId, report.run);
@@ -18,6 +20,15 @@ export function runRefused(deps: ReportDeps) {
       stopped: report.why,
       stopCause: "refused",
     });
+    if (isVisit(run)) {
+      announce({ kind: "visited", cell, run: registry.mustRun(cell.id, run.n), harvest: null });
+      if (cell.state === "active") rest(deps, cell, { who: "lazarus", why: report.why });
+      goOnAfterVisit(deps, cell.id, run.n);
+      steps.card(cell.id);
+      steps.advance(cell.id);
+      steps.admitWaiting();
+      return;
+    }
     registry.update(cell.id, {
       ...NOTHING_IN_THE_WAY,
       notStarted: report.why,

@@ -1,4 +1,4 @@
-import type { Cell, Run } from "../cell.ts";
+import { type Cell, isVisit, type Run } from "../cell.ts";
 import { rememberRevival } from "../registry/last-revive.ts";
 import type { ReportDeps } from "./deps.ts";
 
@@ -43,7 +43,9 @@ export function neverBegan(
 }
 
 /** `working: allegro, told by dev, on top of a commit that people pushed`. */
-export function workingOn({ agent, people, turnKind, isAutomatic, requester }: Run): string {
+export function workingOn(run: Run): string {
+  const { agent, people, turnKind, isAutomatic, requester } = run;
+  if (isVisit(run)) return `looked at by ${agent}, invited by ${requester.login}`;
   const told = turnKind === "tell" && !isAutomatic ? `, told by ${requester.login}` : "";
   if (people === null || !people.isTaken) return `working: ${agent}${told}`;
   return `working: ${agent}${told}, on top of ${people.count === 1 ? "a commit" : `${people.count} commits`} that people pushed`;

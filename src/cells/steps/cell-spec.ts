@@ -1,6 +1,6 @@
 import { toIso } from "../../clock.ts";
 import type { CellSpec, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
-import { type Cell, type Member, type Run, targetOf } from "../cell.ts";
+import { type Cell, isVisit, type Member, type Run, targetOf } from "../cell.ts";
 import { pushText } from "../prompt.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
@@ -35,7 +35,8 @@ export function specOf(
  */
 export function promptOf(run: Run, registry: Pick<Registry, "prompts" | "runs">): RunPrompt {
   const { kind, text } = registry.prompts.of(run);
-  const begun = registry.runs(run.cellId).filter((one) => one.n < run.n && one.startedAt !== null);
+  const worked = (one: Run) => one.startedAt !== null && (!isVisit(one) || one.agent === run.agent);
+  const begun = registry.runs(run.cellId).filter((one) => one.n < run.n && worked(one));
   const earlier = [...new Set(begun.map((one) => one.agent))];
   if (kind === "brief") return { kind, text: "", earlier };
   return { kind, text: run.people === null ? text : `${pushText(run.people)}\n\n${text}`, earlier };

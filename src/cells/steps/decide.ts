@@ -1,7 +1,7 @@
 import { toIso } from "../../clock.ts";
 import type { Harvest } from "../../protocol/shapes.ts";
 import { aboutShown, type ShownSecret } from "../../protocol/shown-secret.ts";
-import type { Cell, Closing, Outcome, Run } from "../cell.ts";
+import { type Cell, type Closing, isVisit, type Outcome, type Run } from "../cell.ts";
 import { EXITS, type Exit, type ExitClass } from "../exit.ts";
 
 /** What a cell needs next; found afresh from what is written down, so that asking twice does no harm. */
@@ -25,7 +25,9 @@ export function decide(cell: Cell, last: Run | null): Step {
   if (cell.state === "destroyed" || cell.state === "archived" || cell.state === "proposed") return NOTHING;
   if (cell.closing?.thenDestroy) return { kind: "scrub" };
   if (last !== null && (last.state === "running" || last.state === "admitted")) {
-    return cell.closing === null ? NOTHING : { kind: "stop", run: last };
+    if (cell.closing !== null) return { kind: "stop", run: last };
+    // What others made is published while somebody only looks at it.
+    if (!isVisit(last)) return NOTHING;
   }
   if (cell.closing?.discard) return { kind: "seal" };
   return publishing(cell, last) ?? (cell.state === "closing" ? { kind: "seal" } : NOTHING);
@@ -81,8 +83,8 @@ export function waitsByItself(run: Pick<Run, "state" | "turnKind" | "isAutomatic
 }
 
 /** Whether it waits for its place, to go on at once from what was made before: that is not published yet. */
-function isGoingOn(run: Pick<Run, "state" | "turnKind">): boolean {
-  return run.state === "waiting" && (run.turnKind === "tell" || run.turnKind === "next");
+function isGoingOn(run: Pick<Run, "state" | "turnKind" | "role">): boolean {
+  return run.state === "waiting" && !isVisit(run) && ["tell", "next", "guest"].includes(run.turnKind);
 }
 
 /** Whether what a run left was not looked at yet. */

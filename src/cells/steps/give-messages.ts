@@ -20,8 +20,12 @@ export function messagesFor(
   return registry.messages.waiting(run.cellId).filter(({ agent }) => agent === null || agent === run.agent);
 }
 
-/** What waits for an agent in a cell that ends is never given. Whoever wrote it sees that. */
+/**
+ * What waits for an agent in a cell that ends is never given, and whoever wrote it sees that. Nobody visits
+ * it any more.
+ */
 export function dropMessages({ registry, announce }: GivingDeps, cellId: string, why: string): void {
+  registry.visits.drop(cellId);
   for (const { id, asker } of registry.messages.waiting(cellId)) {
     registry.messages.end(id, "dropped", why);
     announce({ kind: "untold", asker });

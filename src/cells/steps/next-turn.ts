@@ -19,13 +19,15 @@ export function beginNextTurn(
   const [next] = registry.team.waiting(cellId);
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (next === undefined || last === null || kept === null) return false;
-  if (["waiting", "admitted", "running"].includes(last.state) || isUncollected(kept)) return false;
+  if (["waiting", "admitted", "running"].includes(last.state)) return false;
+  if (isUncollected(kept) || isUncollected(last)) return false;
   if (kept.exitClass !== "done" && kept.exitClass !== "nothing-changed") return false;
   registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
+  const requester = next.by ?? cell.requester;
   const run = registry.addRun({
-    ...{ cellId, agent: next.agent, requester: cell.requester, role: "executor" },
-    ...{ turnKind: "next", state: "waiting" },
-    prompt: nextPrompt(cell.requester, beforeOf(cell, registry, next.agent)),
+    ...{ cellId, agent: next.agent, requester, role: "executor" },
+    ...{ turnKind: next.by === null ? "next" : "guest", state: "waiting" },
+    prompt: nextPrompt(requester, beforeOf(cell, registry, next.agent)),
   });
   registry.team.begin(cellId, next.place, run);
   steps.admitWaiting();

@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { Announcement } from "../announcement.ts";
-import { isResting, type Run } from "../cell.ts";
+import { isResting, isVisit, type Run } from "../cell.ts";
 import { toldPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
@@ -42,7 +42,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   }
   if (last !== null && ["waiting", "admitted", "running"].includes(last.state)) return false;
   const kept = registry.lastKeptRun(cellId);
-  if (kept !== null && isUncollected(kept)) return false;
+  if ([last, kept].some((run) => run !== null && isUncollected(run))) return false;
   const { author } = newest;
   if (isLoop(registry.runs(cellId), { author, rounds: config.limits.rounds })) {
     latch(deps, cellId, author.login);
@@ -80,7 +80,7 @@ function isLoop(
   { author, rounds }: { readonly author: Item["author"]; readonly rounds: number },
 ): boolean {
   if (rounds === 0) return false;
-  const turns = turnsOf(runs).filter((turn) => turn.state !== "withdrawn");
+  const turns = turnsOf(runs).filter((turn) => turn.state !== "withdrawn" && !isVisit(turn));
   const lastOnes = turns.slice(-rounds);
   return (
     lastOnes.length === rounds &&

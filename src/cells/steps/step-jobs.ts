@@ -98,6 +98,7 @@ export const stepJobs = {
       run: run.n,
       repository: cell.repository,
       agent: run.agent,
+      role: run.role,
       turn: run.turn,
       branch: cell.branch,
       baseCommit: cell.baseCommit,

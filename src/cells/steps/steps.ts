@@ -1,6 +1,6 @@
 import type { JobKind, JobPayload } from "../../protocol/jobs.ts";
 import type { NewJob } from "../../queue/queue.ts";
-import { type Cell, isBeingSetUp, type Run } from "../cell.ts";
+import { type Cell, isBeingSetUp, isVisit, type Run } from "../cell.ts";
 import type { StopCause } from "../exit.ts";
 import { secretsGiven } from "../given-secrets.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -72,8 +72,10 @@ export class Steps {
     this.checks.giveWay(cellId);
     const cell = this.#registry.mustCell(cellId);
     const run = this.#registry.mustRun(cellId, n);
-    giveMessages(this.#deps, run);
-    giveItems(this.#deps, run);
+    if (!isVisit(run)) {
+      giveMessages(this.#deps, run);
+      giveItems(this.#deps, run);
+    }
     if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
     else this.startRestored(cell, run);
   }
@@ -81,8 +83,7 @@ export class Steps {
   /** The same for a cell whose directory is there. What people pushed to its branch is taken in first. */
   startRestored(cell: Cell, run: Run): void {
     const tip = knownTip(cell);
-    const isFirst = cell.state === "proposed";
-    if (isFirst || tip === null) {
+    if (cell.state === "proposed" || tip === null || isVisit(run)) {
       this.startNow(cell, run);
       return;
     }

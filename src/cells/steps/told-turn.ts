@@ -21,7 +21,7 @@ export function beginToldTurn(
   if (!isResting(cell, registry.lastRun(cellId)) || cell.closing !== null) return false;
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (last !== null && ["waiting", "admitted", "running"].includes(last.state)) return false;
-  if (kept !== null && isUncollected(kept)) return false;
+  if ([last, kept].some((run) => run !== null && isUncollected(run))) return false;
   const [first] = registry.messages.waiting(cellId);
   if (first === undefined) return false;
   const agent = first.agent ?? kept?.agent ?? cell.agent;

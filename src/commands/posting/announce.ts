@@ -1,10 +1,12 @@
 import type { Announcement } from "../../cells/announcement.ts";
 import { type Cell, shortId } from "../../cells/cell.ts";
+import { isIn } from "../../cells/registry/registry.ts";
 import { heldFor } from "../../cells/steps/decide.ts";
 import { code, join, type Markdown, md, mention, quote } from "../../gitea/markdown.ts";
 import type { Queue } from "../../queue/queue.ts";
 import { asSentence } from "../words/card-findings.ts";
 import { needOf, published } from "../words/card-headline.ts";
+import { visitReport } from "../words/guest-words.ts";
 import { cannotPublish } from "../words/held-back.ts";
 import { day, endOfRun, meaningOfExit } from "../words/run-words.ts";
 import { react, replyJob } from "./answer.ts";
@@ -37,6 +39,12 @@ export function createAnnouncer(deps: { queue: Queue }): (announcement: Announce
         return say(cell, `not-closed:${cell.id}:${one.n}`, notClosed(one));
       case "closed":
         return say(cell, `closed:${cell.id}:${cell.sealedAt ?? 0}`, closed(one));
+      case "visited": {
+        const number = isIn(cell, cell.repository) ? (cell.pullRequest ?? cell.number) : cell.number;
+        const marker = `report:${cell.id}:${one.run.n}`;
+        const body = visitReport(one);
+        return void deps.queue.put(replyJob({ repository: cell.repository, number, marker, body }));
+      }
       case "needs-you":
         return say(cell, `needs-you:${cell.id}:${one.run.n}`, needsYou(one));
       default:

@@ -1,4 +1,4 @@
-import { type Cell, isResting, type Run } from "../../cells/cell.ts";
+import { type Cell, isResting, isVisit, type Run } from "../../cells/cell.ts";
 import { heldFor, isRetryInLine, isReviewInLine, triesOf } from "../../cells/steps/decide.ts";
 import { code, type Markdown, md, raw, threadLink } from "../../gitea/markdown.ts";
 import type { Deps } from "../command.ts";
@@ -26,6 +26,9 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
         settingUp(cell, run) ??
         (isResting(cell, run) ? beingChecked(deps.steps.checks.results(cell)) : null) ??
         ailment(cell, agent, deps.clock.now()) ??
+        (run !== null && isVisit(run)
+          ? md`**${agent} looks at the work** on ${raw(`#${cell.number}`)}, invited by ${run.requester.login}`
+          : null) ??
         md`**${agent} is working** on ${raw(`#${cell.number}`)}${placeInTeam(agent, teamOf(cell, deps.registry))}`
       );
     case "idle":

@@ -29,13 +29,16 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
   const kept = deps.registry.lastKeptRun(cell.id) ?? run;
   const parts = [
-    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, kept, deps)}`,
+    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, cell.state === "active" ? run : kept, deps)}`,
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
     ...checkLines(cell, cell.checked?.tip === cell.publishedTip ? deps.steps.checks.results(cell) : []),
     ...teamLine(cell, run, deps),
-    ...guestLines(cell, { people: deps.registry.guests.of(cell.id), now: deps.clock.now() }),
+    ...guestLines(cell, {
+      ...{ people: deps.registry.guests.of(cell.id), visits: deps.registry.visits.waiting(cell.id) },
+      ...{ last: run, now: deps.clock.now() },
+    }),
     ...itemLines(cell, deps.registry.items.of(cell.id)),
     ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),

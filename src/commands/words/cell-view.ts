@@ -1,4 +1,4 @@
-import { type Cell, isSetupDone, type Run, targetOf } from "../../cells/cell.ts";
+import { type Cell, isSetupDone, isVisit, type Run, targetOf } from "../../cells/cell.ts";
 import type { CheckResult } from "../../cells/check.ts";
 import type { Item } from "../../cells/registry/items.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
@@ -186,7 +186,7 @@ export function viewOf(
     }),
     items: registry.items.of(cell.id).map(itemView),
     checks: checksOf(cell, checks),
-    exit: runs.findLast((run) => run.exitClass !== null)?.exitClass ?? null,
+    exit: runs.findLast((run) => run.exitClass !== null && !isVisit(run))?.exitClass ?? null,
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
     refused_hosts: [...new Set((registry.lastKeptRun(cell.id) ?? last)?.refusedHosts ?? [])],

@@ -52,13 +52,13 @@ export interface Collected {
   readonly answers: readonly PointAnswer[];
 }
 
-const REPORT_BYTES = 64 * 1024;
-const LOG_BYTES = 4 * 1024;
+export const REPORT_BYTES = 64 * 1024;
+export const LOG_BYTES = 4 * 1024;
 const DIFF_BYTES = 20 * 1024;
 
-type Work = Omit<Harvest, "report" | "question" | "signs" | "said" | "logTail">;
+export type Work = Omit<Harvest, "report" | "question" | "signs" | "said" | "logTail">;
 
-const NOTHING: Work = {
+export const NOTHING: Work = {
   changed: false,
   tip: null,
   commits: [],

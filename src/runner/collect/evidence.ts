@@ -23,6 +23,8 @@ export interface Traces {
   /** Whether it was an agent whose stream of events is known. */
   readonly isKnown: boolean;
   readonly redact: (text: string) => string;
+  /** Names, below the cell, of the directory that its artifacts are in. Absent: `artifacts`. */
+  readonly artifacts?: readonly string[];
   /** Of the cell's control group, before anything else ran in it; null where it has none. */
   readonly memoryKills: MemoryKills | null;
 }
@@ -94,7 +96,7 @@ const beat = z.object({ state: z.literal("asks"), message: z.string() });
  */
 export async function readQuestion(traces: Traces): Promise<string | null> {
   const read = (name: string) =>
-    inDirectory(traces.cellDir, ["artifacts"], async (directory) => {
+    inDirectory(traces.cellDir, traces.artifacts ?? ["artifacts"], async (directory) => {
       const file = await readInside(directory, name, { end: "start", maxBytes: 4 * QUESTION_BYTES });
       return file === null || file.changedAt < traces.since ? null : file.text;
     });

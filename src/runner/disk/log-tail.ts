@@ -53,18 +53,27 @@ export async function readLogEnd(
 }
 
 /**
- * The newest report an agent left since `since` in `artifacts/reports/*.md`, redacted and cut; null where
- * there is none worth reading.
+ * The newest report an agent left since `since` in `artifacts/reports/*.md`, or below `artifacts` of its own,
+ * redacted and cut; null where there is none worth reading.
  */
 export async function readReport(
   cellDir: string,
-  how: { readonly since: number; readonly maxBytes: number; readonly redact: Redact },
+  how: {
+    readonly since: number;
+    readonly maxBytes: number;
+    readonly redact: Redact;
+    readonly artifacts?: readonly string[];
+  },
 ): Promise<string | null> {
-  const read = await inDirectory(cellDir, ["artifacts", "reports"], async (directory: FileHandle) => {
-    const name = await newestFile(directory, ".md", how.since);
-    if (name === null) return null;
-    return readInside(directory, name, { end: "start", maxBytes: how.maxBytes + MARGIN_BYTES });
-  });
+  const read = await inDirectory(
+    cellDir,
+    [...(how.artifacts ?? ["artifacts"]), "reports"],
+    async (directory: FileHandle) => {
+      const name = await newestFile(directory, ".md", how.since);
+      if (name === null) return null;
+      return readInside(directory, name, { end: "start", maxBytes: how.maxBytes + MARGIN_BYTES });
+    },
+  );
   if (read === null) return null;
   const bytes = Buffer.from(plainRedacted(read.text, how.redact));
   const text = bytes

@@ -5,10 +5,12 @@ import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { Harvest } from "../../protocol/shapes.ts";
 import { aboutShown } from "../../protocol/shown-secret.ts";
 import { collect } from "../collect/collect.ts";
+import { collectVisit } from "../collect/collect-visit.ts";
 import { readPacket } from "../collect/packet.ts";
 import { type Confines, surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf } from "../disk/directory.ts";
+import { openWork } from "../disk/guest-room.ts";
 import { endAll, endWhatStayed } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 import { mustKnow, namedSecrets } from "../known-secrets.ts";
@@ -29,6 +31,22 @@ export async function collectRun(
   const confines: Confines = agent ?? unknownAgent(name);
   const paths = pathsOf(parts.cellDir(cellId));
   const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository), user };
+  // File times are those of the kernel's tick, which may be a little behind.
+  const since = handle === null ? 0 : handle.startedAt - 1_000;
+  const traces = {
+    ...{ handle, since, log: logNameOf(name, run) },
+    memoryKills: parts.groups.memoryKills(cellId),
+    endedAt: job.payload.endedAt ?? parts.clock.now(),
+    isKnown: agent?.preset != null,
+  };
+  if (job.payload.role === "observer") {
+    await endWhatStayed(parts, { cellId, run, user, handle });
+    const of = { paths, agent: name, user, traces: { ...traces, redact: parts.redact } };
+    const harvest = await whileBeating(parts, cellId, "collecting", () => collectVisit(of));
+    await note(parts, cellId, { what: "visited", run, agent: name });
+    return { reports: [reportOf("collected", { cellId, run, harvest }, job.key)] };
+  }
+  if (user !== null) await openWork(paths, user);
   if (job.payload.fork !== null) await provideBase(parts, job, signal);
   const plan = {
     paths,
@@ -40,13 +58,7 @@ export async function collectRun(
     seams: job.payload.seams,
     fork: job.payload.fork,
     run,
-    log: logNameOf(name, run),
-    // File times are those of the kernel's tick, which may be a little behind.
-    since: handle === null ? 0 : handle.startedAt - 1_000,
-    handle,
-    memoryKills: parts.groups.memoryKills(cellId),
-    endedAt: job.payload.endedAt ?? parts.clock.now(),
-    isKnown: agent?.preset != null,
+    ...traces,
     asked: job.payload.asked,
   };
   const { publish, limits } = parts.config;

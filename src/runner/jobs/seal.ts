@@ -5,6 +5,7 @@ import { clearChecks } from "../checks/check-place.ts";
 import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts, parseHandle } from "../context.ts";
 import { pathsOf, whatIs } from "../disk/directory.ts";
+import { openWork, removeCopy } from "../disk/guest-room.ts";
 import { removeSigningKey } from "../disk/signing-key.ts";
 import { endAll, endWhatStayed } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
@@ -20,6 +21,8 @@ export async function seal(parts: Parts, job: RunnerJob<"seal">, signal: AbortSi
   // An attempt that was killed with us may have left its child at work in there; nobody else would ever end
   // it.
   if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle });
+  if (user !== null) await openWork(pathsOf(parts.cellDir(cellId)), user);
+  await removeCopy(pathsOf(parts.cellDir(cellId)));
   const plan = {
     cellDir: parts.cellDir(cellId),
     at: toIso(parts.clock.now()),

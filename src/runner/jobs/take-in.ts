@@ -6,6 +6,7 @@ import { parseTakeIn, TAKE_IN_SCRIPT } from "../collect/take-in-script.ts";
 import { surroundingsOf, unknownAgent } from "../confinement.ts";
 import { backendNamed, type Parts } from "../context.ts";
 import { pathsOf, whatIs } from "../disk/directory.ts";
+import { openWork } from "../disk/guest-room.ts";
 import { endAll } from "../end-run.ts";
 import { peoplesCommits } from "../git/peoples-commits.ts";
 import { remoteTips } from "../git/push.ts";
@@ -86,6 +87,7 @@ async function moveForward(parts: Parts, job: RunnerJob<"take-in">, tip: string)
   if ((await whatIs(paths.worktree)) !== "directory") return "the worktree is gone, or a link";
   // An attempt that was killed with us may have left its child at work in there.
   if (job.attempt > 1) await endAll(parts, { cellId, run, user, handle: null });
+  if (user !== null) await openWork(paths, user);
   const agent = parts.config.agents.get(name);
   const cell = { id: cellId, paths, mirror: parts.mirrors.path(repository), user };
   const scratch = `${cellId}.people`;
