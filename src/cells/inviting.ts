@@ -79,6 +79,11 @@ export class Inviting {
     });
   }
 
+  /** Lets whoever waits to look at the work begin, where the cell is at rest. */
+  look(cellId: string): void {
+    beginVisit(this.#deps, cellId);
+  }
+
   /** Begins the turn of a guest where the cell is at rest. */
   again(cellId: string): void {
     if (!beginVisit(this.#deps, cellId)) beginNextTurn(this.#deps, cellId);

@@ -10,7 +10,7 @@ export const stop: Verb = {
   examples: ["stop", "stop 4f1c0b7e"],
   who: "executor",
   flags: {},
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "lifecycle" | "inviting">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "stop", role: "executor", fits: (cell) => hasRun(cell, deps) },
@@ -25,6 +25,8 @@ export const stop: Verb = {
       data: { id: cell.id },
       effects: () => {
         deps.lifecycle.stop(cell, origin.person.login);
+        // What was taken out of the line holds nobody up who only looks.
+        deps.inviting.look(cell.id);
       },
     };
   },

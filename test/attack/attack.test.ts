@@ -3,6 +3,7 @@ import { needs } from "../machine.ts";
 import type { Want } from "../machine-probe.ts";
 import { CASES, type Degree } from "./cases.ts";
 import { armsHere, assault, control, type Outcome, verdictOf } from "./field.ts";
+import { GUEST_CASES, PEOPLE_CASES } from "./guests.ts";
 import { SERVED_CASES } from "./served-cases.ts";
 import { isDefeat, summaryOf, tableOf } from "./table.ts";
 
@@ -22,7 +23,7 @@ const NEEDED = {
 
 describe("the attacks", () => {
   it("are at least sixty, each under a number of its own", () => {
-    const ids = [...CASES, ...SERVED_CASES].map((one) => one.id);
+    const ids = [...CASES, ...SERVED_CASES, ...GUEST_CASES, ...PEOPLE_CASES].map((one) => one.id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids.length).toBeGreaterThanOrEqual(60);
   });

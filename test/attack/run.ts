@@ -4,6 +4,7 @@
  */
 import { CASES } from "./cases.ts";
 import { armsHere, assault, assaultContainers, control, type Outcome } from "./field.ts";
+import { guestAssault } from "./guests.ts";
 import { servedAssault } from "./served.ts";
 import { isDefeat, summaryOf, tableOf } from "./table.ts";
 import { weightAssault } from "./weight.ts";
@@ -14,10 +15,14 @@ for (const why of missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
 const works = await control(CASES);
 const outcomes: Outcome[] = (await Promise.all(arms.map((arm) => assault(arm, CASES, works)))).flat();
 const served = (["process", "sandbox"] as const).filter((name) => arms.some((arm) => arm.degree === name));
-const [boxed, others] = await Promise.all([assaultContainers(CASES, works), servedAssault(served)]);
+const [boxed, others, guests] = await Promise.all([
+  assaultContainers(CASES, works),
+  servedAssault(served),
+  guestAssault(served),
+]);
 for (const why of boxed.missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
 // Last and alone: how long `serve` is silent is measured.
-outcomes.push(...boxed.outcomes, ...others, ...(await weightAssault()));
+outcomes.push(...boxed.outcomes, ...others, ...guests, ...(await weightAssault()));
 process.stdout.write(tableOf(outcomes));
 process.stdout.write(`\n${summaryOf(outcomes)}, in ${((performance.now() - began) / 1000).toFixed(0)} s\n`);
 if (outcomes.some(isDefeat)) process.exitCode = 1;

@@ -36,6 +36,8 @@ export interface RigOptions {
    * Of the agent `allegro`, after it has written down that it runs. `$go` is a file that `rig.go()` makes.
    */
   readonly agent?: string;
+  /** The same of an agent `kimi`, which there is only then. */
+  readonly guest?: string;
   /** Over the configuration's top level. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
@@ -319,7 +321,10 @@ export async function createRig(options: RigOptions = {}): Promise<ChaosRig> {
   const head = `out='${out}'; go="$out/go"; echo ran >>"$out/ran"`;
   await lazarus.configure({
     ...settings,
-    agents: { allegro: `${head}\n${options.agent ?? COMMIT}` },
+    agents: {
+      allegro: `${head}\n${options.agent ?? COMMIT}`,
+      ...(options.guest === undefined ? {} : { kimi: `${head}\n${options.guest}` }),
+    },
     more: {
       server: { listen: `127.0.0.1:${port}` },
       ...options.more,

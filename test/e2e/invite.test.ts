@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { needs } from "../machine.ts";
 import { Stage, seen, type Thread } from "./stage.ts";
 
 const AGENTS = {
@@ -85,14 +86,16 @@ it("lets a director by invitation close, and neither merge nor invite directors"
 it("refuses whom it cannot invite", async () => {
   const { issue, short } = await cellOn("A task with wrong guests");
   let count = 0;
-  const refused = async (words: string, said: string) => {
+  const refused = async (words: string, said: string | RegExp) => {
     const id = await stage.type(stage.lead, issue, `/lazarus invite ${short} ${words}`);
-    expect(await stage.reply(issue, said, ++count)).toContain(said);
+    await stage.reply(issue, said, ++count);
     expect(await stage.reacted(issue, id, "confused")).toEqual(["confused", "eyes"]);
   };
   await refused(`@${stage.bot.login}`, "That is my own account");
   await refused(`@${stage.lead.login}`, "You direct cell");
   await refused("@nobody-of-that-name", "There is no user `nobody-of-that-name` that I can see.");
+  // An organization has a name as a person has, and no rights.
+  await refused("@acme executor", /There is no user `acme`|acme cannot read|is no person/);
   await refused("@acme/leads", "is no person: name each one by themselves.");
   await refused("@a@b", "is not a login");
   await refused("@reader owner", "There is no role `owner`.");
@@ -173,4 +176,27 @@ it("refuses agents that it cannot invite", async () => {
   await stage.card(issue, "without publishing, archived");
   count++;
   await refused("bot:kimi", "is archived: `/lazarus revive");
+});
+
+it("keeps a guest in a sandbox from writing what it sees", needs("sandbox"), async () => {
+  const boxed = await Stage.set({
+    agents: AGENTS,
+    agentMore: { backend: "sandbox", network: "none", paths: ["./agents"] },
+  });
+  try {
+    const issue = await boxed.openIssue("A task in a sandbox");
+    await boxed.type(boxed.dev, issue, "/lazarus summon alpha");
+    await boxed.card(issue, /alpha is done.*→ draft #\d+/);
+    const cellId = await boxed.cellId(issue);
+    const before = [await boxed.lazarus.hashesIn(cellId, "worktree")];
+    const { code, stdout } = await boxed.lazarus.cli("invite", cellId.slice(0, 8), "bot:kimi", "--json");
+    expect([code, JSON.parse(stdout)]).toEqual([0, { id: cellId, member: "kimi", role: "observer" }]);
+    const { pull_request: number } = (await boxed.status(cellId)) as { pull_request: number };
+    const report = await boxed.reply({ repo: boxed.repo, number }, "reports on");
+    expect(report).toContain("It is observer, the work says 1, the last commit is turn 1.");
+    expect(report).not.toContain("could:");
+    expect([await boxed.lazarus.hashesIn(cellId, "worktree")]).toEqual(before);
+  } finally {
+    await boxed.strike();
+  }
 });

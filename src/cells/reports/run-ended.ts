@@ -3,6 +3,7 @@ import { isBeingSetUp } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { cutShort } from "../setup.ts";
 import { beginToldTurn } from "../steps/told-turn.ts";
+import { beginVisit } from "../steps/visit-turn.ts";
 import type { ReportDeps } from "./deps.ts";
 import { NO_HEALTH } from "./health.ts";
 import { neverBegan, rest, wake } from "./wake.ts";
@@ -54,6 +55,7 @@ export function runEnded(deps: ReportDeps) {
     steps.advance(cell.id);
     // One that was ended before it began leaves nothing to be looked at first.
     if (run.stopCause === "told") beginToldTurn(deps, cell.id);
+    beginVisit(deps, cell.id);
     steps.card(cell.id);
     steps.admitWaiting();
     if (registry.lastRun(cell.id)?.state !== "running") registry.update(cell.id, NO_HEALTH);

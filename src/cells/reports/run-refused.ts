@@ -1,6 +1,7 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import { isVisit } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { beginVisit } from "../steps/visit-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
 import { goOnAfterVisit } from "./visited.ts";
@@ -43,6 +44,7 @@ export function runRefused(deps: ReportDeps) {
     }
     if (cell.state === "active") rest(deps, cell, { who: "lazarus", why: report.why });
     if (run.isAutomatic && cell.state === "idle") afterExit.refused(cell.id, run, report.why);
+    beginVisit(deps, cell.id);
     steps.card(cell.id);
     steps.advance(cell.id);
     steps.admitWaiting();

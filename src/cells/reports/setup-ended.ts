@@ -2,6 +2,7 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { isBeingSetUp, isSetupDone } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { notSetUp } from "../setup.ts";
+import { beginVisit } from "../steps/visit-turn.ts";
 import type { ReportDeps } from "./deps.ts";
 import { rest } from "./wake.ts";
 
@@ -30,6 +31,7 @@ export function setupEnded(deps: ReportDeps) {
     if (cell.state === "active") rest(deps, cell, { who: "lazarus", why });
     if (cell.closing === null)
       announce({ kind: "needs-you", cell: registry.mustCell(cellId), run: registry.mustRun(cellId, n) });
+    beginVisit(deps, cellId);
     steps.advance(cellId);
     steps.card(cellId);
     steps.admitWaiting();

@@ -6,8 +6,8 @@ const SMALLEST_FILE = 4_096;
 /** What one look at all that agents can fill in a cell tells. */
 export interface DiskUse {
   /**
-   * On disk: worktree, homes, artifacts, clones for checks. A file counts as 4 KB at least: disks run out of
-   * files, too.
+   * On disk: worktree, homes, artifacts, clones for checks, copies of guests. A file counts as 4 KB at least:
+   * disks run out of files, too.
    */
   readonly bytes: number;
   /**
@@ -37,7 +37,7 @@ export async function diskUse(cellDir: string, signal?: AbortSignal): Promise<Di
 
 /** What `du` prints of the trees of a cell, all together in its last line. */
 function du(cellDir: string, what: readonly string[], signal?: AbortSignal): Promise<string> {
-  const paths = ["worktree", "home", "artifacts", "checks"].map((name) => `${cellDir}/${name}`);
+  const paths = ["worktree", "home", "artifacts", "checks", "guests"].map((name) => `${cellDir}/${name}`);
   const words = ["-s", "-x", "-c", ...what, "--", ...paths];
   return new Promise((resolve) => {
     const options = {
@@ -46,7 +46,8 @@ function du(cellDir: string, what: readonly string[], signal?: AbortSignal): Pro
       maxBuffer: 1024 * 1024,
       ...(signal === undefined ? {} : { signal }),
     };
-    // It leaves with 1 where a file went away while it looked; what it counted counts.
+    // It leaves with 1 where one of these is not there, or a file went away while it looked; what it counted
+    // counts.
     execFile("du", words, options, (_error, stdout) => resolve(stdout));
   });
 }
