@@ -156,6 +156,8 @@ async function invitePerson(
     return { kind: "done", line, data: { id, member: person.login, role: null }, effects };
   }
   if (person.id === (await forge.me()).id) return refuse("refused", guestReplies.ownAccount());
+  if (await forge.isOrganization(person.login))
+    return refuse("usage", guestReplies.noTeam(`@${person.login}`));
   if (person.id === origin.person.id) return refuse("refused", guestReplies.yourself(cell));
   const standing = await deps.rights.standing(person, cell.repository);
   if (standing.kind === "unknowable") return refuse("refused", replies.unknowable(standing.why));

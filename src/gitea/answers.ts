@@ -37,6 +37,7 @@ export const time = z.string().transform((value, ctx) => {
 });
 
 export const person = z.object({ id: z.number().int(), login: z.string() });
+export const organization = z.object({ id: z.number().int() });
 
 /** Whoever was deleted since is Gitea's `Ghost`, id -1. */
 export const author = person.nullish().transform((value): Person => value ?? GHOST);

@@ -132,6 +132,11 @@ export function createForge(options: ForgeOptions): Forge {
     person: (login) =>
       find({ doing: `looking for ${login}`, send: () => api.users.userGet(segment(login)) }, answers.person),
 
+    async isOrganization(name) {
+      const call = { doing: `looking who ${name} is`, send: () => api.orgs.orgGet(segment(name)) };
+      return (await find(call, answers.organization)) !== null;
+    },
+
     async clock() {
       const call = { doing: "reading the forge's clock", send: () => api.version.getVersion() };
       const answer = await calls.read(call);

@@ -38,8 +38,10 @@ export type * from "./forge-data.ts";
 export interface Forge {
   /** The bot's own account. */
   me(): Promise<Person>;
-  /** Whose login it is now. */
+  /** Whose login it is now: a person's, or an organization's, which servers tell apart only elsewhere. */
   person(login: string): Promise<Person | null>;
+  /** Whether it is the name of an organization that the bot can see. */
+  isOrganization(name: string): Promise<boolean>;
   /** The forge's wall clock, epoch ms, from the `Date` header of a cheap call. */
   clock(): Promise<number>;
   /** One call without retries: whether the forge answers at all, with whatever status. */

@@ -165,6 +165,7 @@ describe("inviting a person", () => {
     ["/lazarus invite @reader --for 91d", "not 91d"],
     ["/lazarus invite @reader --for 1e9d", "not 1e9d"],
     ["/lazarus invite @reader none --for 2d", "--for limits the role of a person: leave it out here."],
+    ["/lazarus invite @acme", "@acme is no person: name each one by themselves."],
     ["/lazarus invite @acme/leads", "@acme/leads is no person: name each one by themselves."],
     ["/lazarus invite @reader@example.org", "@reader@example.org is not a login"],
     ["/lazarus invite @", "@ is not a login"],

@@ -32,6 +32,17 @@ export function accountFacts(ground: () => Ground): void {
     expect((await sudo(dev)).status).toBe(403);
   });
 
+  it("answers organizations where it is asked for a user, and tells them apart elsewhere", async () => {
+    const { server, dev } = ground();
+    const [asUser, asOrganization] = [
+      await server.api(dev, "GET", "/users/acme"),
+      await server.api(dev, "GET", "/orgs/acme"),
+    ];
+    expect([asUser.status, asOrganization.status]).toEqual([200, 200]);
+    expect((asUser.json as { id: number }).id).toBe((asOrganization.json as { id: number }).id);
+    expect((await server.api(dev, "GET", "/orgs/dev")).status).toBe(404);
+  });
+
   it("makes tokens for a password only, and only with scopes", async () => {
     const { server, dev, status } = ground();
     expect(await status(dev, "POST", "/users/dev/tokens", { name: "x", scopes: ["all"] })).toBe(401);

@@ -94,8 +94,8 @@ it("refuses whom it cannot invite", async () => {
   await refused(`@${stage.bot.login}`, "That is my own account");
   await refused(`@${stage.lead.login}`, "You direct cell");
   await refused("@nobody-of-that-name", "There is no user `nobody-of-that-name` that I can see.");
-  // An organization has a name as a person has, and no rights.
-  await refused("@acme executor", /There is no user `acme`|acme cannot read|is no person/);
+  // The forge answers it where it is asked for a user of that name.
+  await refused("@acme executor", "`@acme` is no person: name each one by themselves.");
   await refused("@acme/leads", "is no person: name each one by themselves.");
   await refused("@a@b", "is not a login");
   await refused("@reader owner", "There is no role `owner`.");
