@@ -1,6 +1,7 @@
 import { toIso } from "../clock.ts";
 import type { Cell, Requester, Role } from "./cell.ts";
-import { type LifecycleDeps, movedOn } from "./lifecycle.ts";
+import type { LifecycleDeps } from "./lifecycle.ts";
+import { movedOn } from "./must-be.ts";
 import { beginNextTurn } from "./steps/next-turn.ts";
 import { beginVisit } from "./steps/visit-turn.ts";
 

@@ -29,7 +29,7 @@ const leaves = (run: number, left = harvest()) => rig.report("collected", { cell
 const card = () => cardContent(rig.cell(), rig.deps).text;
 const reports = () => rig.payloads("comment").filter((one) => one.marker.startsWith("report:"));
 const turns = () =>
-  viewOf(rig.cell(), rig.registry).turns.map((one) => `${one.agent} ${one.role} ${one.kind} ${one.state}`);
+  viewOf(rig.cell(), rig.deps).turns.map((one) => `${one.agent} ${one.role} ${one.kind} ${one.state}`);
 
 describe("a visit", () => {
   it("waits for the present turn, whose work is published meanwhile", () => {
@@ -63,7 +63,7 @@ describe("a visit", () => {
     expect(reports()).toMatchObject([{ number: 271, marker: `report:${ID}:2` }]);
     expect(reports()[0]?.text).toContain("> It is wrong.");
     expect(card()).toContain("**allegro is done**: 2 commits");
-    expect(viewOf(rig.cell(), rig.registry).exit).toBe("done");
+    expect(viewOf(rig.cell(), rig.deps).exit).toBe("done");
     expect(turns()).toEqual(["allegro executor first over", "kimi observer guest over"]);
   });
 
@@ -146,7 +146,7 @@ describe("a visit", () => {
     rig.active();
     visit();
     rig.deps.inviting.endAgent(ID, "kimi", "owner");
-    expect(viewOf(rig.cell(), rig.registry).members.map((one) => one.name)).toEqual(["allegro"]);
+    expect(viewOf(rig.cell(), rig.deps).members.map((one) => one.name)).toEqual(["allegro"]);
     ends(1);
     leaves(1);
     expect(rig.run().n).toBe(1);
@@ -176,6 +176,7 @@ describe("in a team", () => {
     leaves(1);
     expect(rig.run()).toMatchObject({ n: 2, agent: "kimi" });
     begins(2);
+    expect(rig.payloads("publish")).toEqual([]);
     ends(2, 3);
     leaves(2, nothingLeft());
     expect(rig.run()).toMatchObject({ n: 3, agent: "ezra", turnKind: "next" });
@@ -216,5 +217,47 @@ describe("in a team", () => {
     join();
     expect(rig.run()).toMatchObject({ n: 2, agent: "kimi", role: "executor", state: "admitted" });
     expect(rig.registry.prompts.of(rig.run()).text).toContain("What allegro left");
+  });
+});
+
+describe("where what is pushed is checked", () => {
+  const plan = {
+    ...{ name: "test", command: "npm test", source: null, digest: "d" },
+    ...{ network: "none" as const, limitMs: 60_000 },
+  };
+  const endOf = (code: number) => ({
+    ...{ endedAt: rig.clock.now(), code, signal: null, stopped: null, isOverTime: false },
+    ...{ isOutOfMemory: false, tail: "", refusedHosts: [], leftovers: [] },
+  });
+  beforeEach(() => {
+    rig.remove();
+    rig = createControl({ config: { checks: { "acme/*": { test: "npm test" } } } });
+    rig.active();
+    visit();
+    ends(1);
+    leaves(1);
+    rig.report("pushed", { cellId: ID, run: 1, branch: "lazarus/4f1c0b7e", tip: TIP, divertedFrom: null });
+    rig.registry.update(ID, { pullRequest: 271, pullRequestRepository: "acme/app" });
+    rig.report("checks-planned", { cellId: ID, tip: TIP, checks: [plan], faults: [], trouble: null });
+  });
+
+  it("a visit waits for the checks, which are of the same turn", () => {
+    expect(rig.run().n).toBe(1);
+    expect(card()).toContain("After this kimi looks at it.");
+    rig.report("check-ended", { cellId: ID, check: 1, end: endOf(0) });
+    expect(rig.run()).toMatchObject({ n: 2, agent: "kimi", state: "admitted" });
+    begins(2);
+    ends(2);
+    leaves(2, nothingLeft({ report: "Fine." }));
+    // What was checked is not checked again.
+    expect(rig.payloads("check")).toHaveLength(1);
+    expect(rig.registry.checks.of(ID)).toHaveLength(1);
+  });
+
+  it("a check that fails is mended first", () => {
+    rig.report("check-ended", { cellId: ID, check: 1, end: endOf(1) });
+    rig.report("check-ended", { cellId: ID, check: 2, end: endOf(0) });
+    expect(rig.run()).toMatchObject({ n: 2, agent: "allegro", turnKind: "fix" });
+    expect(rig.registry.visits.waiting(ID)).toHaveLength(1);
   });
 });

@@ -39,7 +39,7 @@ async function onThread(who: Exclude<Who, "operator">, line: string) {
 }
 
 const here = () => ({ repository: rig.repository, number: rig.at.number });
-const members = () => viewOf(rig.cell(), rig.registry).members;
+const members = () => viewOf(rig.cell(), rig.deps).members;
 const card = () => cardContent(rig.cell(), rig.deps).text;
 const live = async (ms: number) => {
   await rig.clock.advance(ms);

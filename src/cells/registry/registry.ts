@@ -226,8 +226,8 @@ export class Registry {
   }
 
   run(cellId: string, n: number): Run | null {
-    const row = this.#db.sql.prepare("SELECT * FROM runs WHERE cell = @cellId AND n = @n").get({ cellId, n });
-    return row === undefined ? null : runFromRow(row);
+    const query = "SELECT * FROM runs WHERE cell = @cellId AND n = @n";
+    return this.#db.sql.prepare(query).all({ cellId, n }).map(runFromRow)[0] ?? null;
   }
 
   runs(cellId: string): Run[] {
@@ -238,10 +238,8 @@ export class Registry {
   }
 
   lastRun(cellId: string): Run | null {
-    const row = this.#db.sql
-      .prepare("SELECT * FROM runs WHERE cell = @cellId ORDER BY n DESC LIMIT 1")
-      .get({ cellId });
-    return row === undefined ? null : runFromRow(row);
+    const query = "SELECT * FROM runs WHERE cell = @cellId ORDER BY n DESC LIMIT 1";
+    return this.#db.sql.prepare(query).all({ cellId }).map(runFromRow)[0] ?? null;
   }
 
   /**
@@ -254,10 +252,8 @@ export class Registry {
 
   /** The last run but those that were taken out of the line. */
   lastUnwithdrawnRun(cellId: string): Run | null {
-    const row = this.#db.sql
-      .prepare("SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' ORDER BY n DESC LIMIT 1")
-      .get({ cellId });
-    return row === undefined ? null : runFromRow(row);
+    const query = "SELECT * FROM runs WHERE cell = @cellId AND state <> 'withdrawn' ORDER BY n DESC LIMIT 1";
+    return this.#db.sql.prepare(query).all({ cellId }).map(runFromRow)[0] ?? null;
   }
 
   /** Whether a run that waits for its time has come to it after `since` and until `now` (epoch ms). */

@@ -3,6 +3,7 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { isResting } from "../cell.ts";
 import type { CheckState } from "../check.ts";
 import { beginFixTurn } from "../steps/fix-turn.ts";
+import { beginVisit } from "../steps/visit-turn.ts";
 import type { ReportDeps } from "./deps.ts";
 import { rest } from "./wake.ts";
 
@@ -48,7 +49,7 @@ export function goOnChecking(deps: ReportDeps, cellId: string): void {
   const cell = registry.mustCell(cellId);
   if (cell.state === "active" && isResting(cell, registry.lastRun(cellId)))
     rest(deps, cell, { who: "lazarus", why: `checked ${cell.checked?.tip.slice(0, 10) ?? ""}` });
-  beginFixTurn(deps, cellId);
+  if (!beginFixTurn(deps, cellId)) beginVisit(deps, cellId);
   steps.advance(cellId);
   steps.showChecks(cellId);
   steps.card(cellId);

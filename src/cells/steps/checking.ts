@@ -30,7 +30,11 @@ export class Checking {
   /** Whether there are checks for what this cell pushed last, or nobody has looked yet whether there are. */
   isWanted(cell: Cell): boolean {
     if (cell.publishedTip === null || cell.publishedTip !== cell.harvest?.tip) return false;
-    if (cell.checked?.tip === cell.publishedTip) return true;
+    return cell.checked?.tip === cell.publishedTip || this.areConfigured(cell);
+  }
+
+  /** Whether there are any for what this cell pushes, as far as our own configuration tells. */
+  areConfigured(cell: Pick<Cell, "repository">): boolean {
     const checks = checksOf(this.#deps.config.checks, cell.repository.fullName);
     return checks !== null && (checks.from === "branch" || checks.checks.size > 0);
   }

@@ -1,5 +1,5 @@
 import type { Config } from "../../config/config.ts";
-import { isResting } from "../cell.ts";
+import { isResting, isVisit } from "../cell.ts";
 import { fixPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
@@ -22,11 +22,13 @@ export function beginFixTurn({ registry, steps, config }: FixTurnDeps, cellId: s
   const cell = registry.mustCell(cellId);
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (!isResting(cell, last) || cell.closing !== null || cell.breaker !== null) return false;
-  if (kept?.exitClass !== "done" || last?.n !== kept.n) return false;
+  // Who only looked since is not in its way.
+  const newest = registry.runs(cellId).findLast((run) => !isVisit(run));
+  if (kept?.exitClass !== "done" || newest?.n !== kept.n || last?.state === "waiting") return false;
   const failed = steps.checks
     .results(cell)
     .filter(({ state, onBase }) => state === "failed" && onBase === "passed");
-  const turns = turnsOf(registry.runs(cellId)).filter((turn) => turn.state !== "withdrawn");
+  const turns = turnsOf(registry.runs(cellId)).filter((turn) => turn.state !== "withdrawn" && !isVisit(turn));
   const before = turns.length - 1 - turns.findLastIndex((turn) => turn.kind !== "fix");
   if (failed.length === 0 || before >= config.limits.fixes) return false;
   const { agent, requester } = kept;

@@ -3,6 +3,7 @@ import { nextPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
 import type { Registry } from "../registry/registry.ts";
+import { isGoingOnWithTeam } from "../registry/team-goes-on.ts";
 import { isUncollected } from "./decide.ts";
 import type { Steps } from "./steps.ts";
 
@@ -20,8 +21,7 @@ export function beginNextTurn(
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (next === undefined || last === null || kept === null) return false;
   if (["waiting", "admitted", "running"].includes(last.state)) return false;
-  if (isUncollected(kept) || isUncollected(last)) return false;
-  if (kept.exitClass !== "done" && kept.exitClass !== "nothing-changed") return false;
+  if (isUncollected(kept) || isUncollected(last) || !isGoingOnWithTeam(registry, cellId)) return false;
   registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
   const requester = next.by ?? cell.requester;
   const run = registry.addRun({

@@ -4,6 +4,7 @@ import { type Cell, isBeingSetUp, isVisit, type Run } from "../cell.ts";
 import type { StopCause } from "../exit.ts";
 import { secretsGiven } from "../given-secrets.ts";
 import type { Registry } from "../registry/registry.ts";
+import { isGoingOnWithTeam } from "../registry/team-goes-on.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
 import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
 import { checkJobs } from "./check-jobs.ts";
@@ -132,14 +133,16 @@ export class Steps {
   advance(cellId: string): void {
     const cell = this.#registry.mustCell(cellId);
     const last = this.#registry.lastUnwithdrawnRun(cellId);
+    // Who only looked changed nothing of what there is to check, and to show.
+    const worked = last !== null && isVisit(last) ? this.#registry.lastKeptRun(cellId) : last;
     if (this.checks.areOver(cell)) {
       for (const turn of turnsToAnswer(cell, this.#registry)) this.#put(stepJobs.answers(cellId, turn));
-      if (isToBeReviewed(cell, last)) this.#put(stepJobs.review(cell));
+      if (isToBeReviewed(cell, worked)) this.#put(stepJobs.review(cell));
     }
     const step = decide(cell, last);
     switch (step.kind) {
       case "nothing":
-        this.checks.advance(cell, last);
+        this.checks.advance(cell, last?.state === "ended" ? worked : last);
         return;
       case "stop":
         this.putStop(cell, step.run, { cause: "closed", why: `closed by ${cell.closing?.by ?? "lazarus"}` });
@@ -155,6 +158,8 @@ export class Steps {
         );
         return;
       case "push":
+        // Half of a team's work is published to nobody, whoever looks at it meanwhile.
+        if (isVisit(step.run) && isGoingOnWithTeam(this.#registry, cellId)) return;
         this.#putStep(stepJobs.publish(step.run, step.tip, String(this.#moves(cellId))));
         return;
       case "draft":
