@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { adopt, watchCheckStarted, watchStarted } from "./cells/adoption.ts";
 import { tick } from "./cells/clock-jumps.ts";
 import { lookAtTime } from "./cells/expiry.ts";
+import { GoingOn } from "./cells/going-on.ts";
 import { Inviting } from "./cells/inviting.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { createDeadlines } from "./cells/registry/deadlines.ts";
@@ -93,7 +94,7 @@ export function openParts(config: Config, options: PartsOptions) {
   // Only root can give cells users of their own: decided here, once.
   const asRoot = process.geteuid?.() === 0;
   const uids = createUids(db, { range: config.uids, asRoot, runner: LOCAL_RUNNER });
-  const announce = createAnnouncer({ queue });
+  const announce = createAnnouncer({ queue, registry });
   const stepDeps = { registry, queue, uids, clock, config, announce };
   const steps = new Steps(stepDeps);
   const reports = createReports({ ...stepDeps, steps });
@@ -101,10 +102,11 @@ export function openParts(config: Config, options: PartsOptions) {
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
   const inviting = new Inviting({ ...stepDeps, steps });
+  const goingOn = new GoingOn({ ...stepDeps, steps });
   const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: options.log });
   const deps: Deps = {
-    ...{ forge, registry, lifecycle, telling, reviewing, inviting },
+    ...{ forge, registry, lifecycle, telling, reviewing, inviting, goingOn },
     ...{ steps, queue, rights, renames, clock, config },
   };
   return {

@@ -16,6 +16,16 @@ export function formatCost(usd: number): string {
   return usd < 0.0001 ? "less than 0.0001 USD" : `${Number(usd.toPrecision(2))} USD`;
 }
 
+/** A budget for people: `5 USD`, `0.50 USD`, `12.50 USD`. */
+export function formatBudget(usd: number): string {
+  return Number.isInteger(usd) ? `${usd} USD` : formatCost(usd);
+}
+
+/** `1,200,000`: whole numbers for people. */
+export function formatNumber(count: number): string {
+  return Math.round(count).toLocaleString("en-US");
+}
+
 /** `1 turn`, `2 turns`. */
 export function formatCount(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? "" : "s"}`;

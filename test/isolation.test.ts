@@ -42,6 +42,8 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
       fileBytes: 1,
       quietMs: 1,
       stalledMs: 1,
+      costUsd: 0,
+      tokens: 0,
     },
     ...more,
   };

@@ -26,6 +26,8 @@ export interface LaunchContext {
   /** The agent's own home in the cell. */
   readonly home: string;
   readonly session: Session;
+  /** What the run may cost at most; null: no limit. */
+  readonly budgetUsd: number | null;
   /**
    * Lazarus holds the agent: a sandbox, a container, or a user of the cell's own. Then the agent asks nobody
    * what it may run. Else it runs as the user of Lazarus, and an agent with a softer mode keeps to it.
@@ -100,10 +102,11 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     brief: "stdin",
     session: { told: null, files: jsonl("claude", "projects") },
     files: [],
-    command: ({ session, isIsolated }) => ({
+    command: ({ session, isIsolated, budgetUsd }) => ({
       words: [
         ...["claude", "-p", "--output-format", "stream-json", "--verbose"],
         ...["--permission-mode", isIsolated ? "bypassPermissions" : "acceptEdits"],
+        ...(budgetUsd === null ? [] : ["--max-budget-usd", String(Number(budgetUsd.toFixed(4)))]),
         ...[session.isNew ? "--session-id" : "--resume", session.id],
       ],
       last: [],

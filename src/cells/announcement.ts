@@ -1,4 +1,5 @@
 import type { Asker, Harvest } from "../protocol/shapes.ts";
+import type { Rest } from "./budget.ts";
 import type { Cell, Run } from "./cell.ts";
 
 /** What people must hear of in a new comment, besides the card. */
@@ -30,5 +31,7 @@ export type Announcement =
     }
   /** An observer has looked at its work, or could not (`harvest` null). */
   | { readonly kind: "visited"; readonly cell: Cell; readonly run: Run; readonly harvest: Harvest | null }
+  /** It does not go on, since its budget or its turns are used up; said once after each run. */
+  | { readonly kind: "rests"; readonly cell: Cell; readonly run: Run; readonly rest: Rest }
   /** It does not go on by itself: its run says why. */
   | { readonly kind: "needs-you"; readonly cell: Cell; readonly run: Run };

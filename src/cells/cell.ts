@@ -172,6 +172,11 @@ export interface Cell {
   readonly checked: Checked | null;
   /** On which runner its directory lies, for as long as there is one. */
   readonly runner: string;
+  /** What directors gave it besides `limits.cost` and `limits.tokens`. */
+  readonly moreUsd: number;
+  readonly moreTokens: number;
+  /** The last turn that does not count for `limits.turns` any more: a director let it go on then. */
+  readonly turnsFrom: number;
 }
 
 export interface Closing {
@@ -247,6 +252,12 @@ export interface Run {
   readonly setup: Setup | null;
   /** What it left whoever works there next; null: it was not looked at, or an older version did. */
   readonly left: Left | null;
+  /** What it has used, as its agent tells it; null: it did not tell. */
+  readonly costUsd: number | null;
+  readonly tokens: number | null;
+  /** What directors gave it besides its agent's limits. */
+  readonly moreUsd: number;
+  readonly moreTokens: number;
 }
 
 /** Whether it only looks: what it leaves is its report, and nothing of it is published. */
@@ -274,14 +285,6 @@ export function isResting(cell: Pick<Cell, "state">, last: Pick<Run, "state"> | 
 /** Whether a setup did all it had to. */
 export function isSetupDone(end: SetupEnd): boolean {
   return end.code === 0 && end.stopped === null && end.leftovers.length === 0;
-}
-
-export interface HistoryRow {
-  readonly at: number;
-  readonly from: State | null;
-  readonly to: State;
-  readonly who: string;
-  readonly why: string;
 }
 
 /** First eight characters of a cell's id: how people see it. */

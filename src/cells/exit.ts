@@ -88,7 +88,7 @@ export const EXITS: Readonly<
   "over-limit": {
     words: "over a limit",
     evidence:
-      "ended by Lazarus over its wall clock or disk, by the kernel at `limits.memory` of its control group, or by itself at its own limit of turns or money",
+      "ended by Lazarus over its wall clock, disk or budget, by the kernel at `limits.memory` of its control group, or by itself at its own limit of turns or money",
     follows: "ask",
   },
   stopped: { words: "stopped", evidence: "ended by a person: `stop`, `close`", follows: "publish" },

@@ -1,3 +1,4 @@
+import { turnsFromNow } from "./budget.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
 import { movedOn, mustBe, mustRest } from "./must-be.ts";
 import { briefPrompt, type NewPrompt, wordsPrompt } from "./prompt.ts";
@@ -57,7 +58,8 @@ export class Lifecycle {
 
   /**
    * Asks for another run of an idle cell, or of an archived one, which is brought back for it; what waits for
-   * its time gives way to it, and the breaker is reset. `words`: what the requester says to the
+   * its time gives way to it, and the breaker is reset. Where its turns are used up, as many more count from
+   * here: only a director may ask for that. `words`: what the requester says to the
    * agent.
    */
   rerun(cell: Cell, agent: string, by: Requester & { readonly words?: string | null }): Run {
@@ -77,7 +79,10 @@ export class Lifecycle {
       const ended = this.#registry.lastUnwithdrawnRun(cell.id);
       if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
         this.#steps.advance(cell.id);
-      this.#registry.update(cell.id, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
+      const turnsFrom = turnsFromNow(now, this.#deps);
+      this.#registry.update(cell.id, {
+        ...{ ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null, turnsFrom },
+      });
       const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry, agent));
       const run = this.#line(cell.id, { agent, requester, prompt });
       // Whoever of the team is held and called by name has its turn with this.
@@ -221,15 +226,6 @@ export class Lifecycle {
         why,
       });
       this.#steps.retryPush(cell.id);
-      this.#steps.card(cell.id);
-    });
-  }
-
-  /** Moves the end of a cell's TTL. */
-  extend(cell: Cell, expiresAt: number): void {
-    this.#registry.transaction(() => {
-      mustBe(this.#registry, cell.id, ["proposed", "active", "idle"]);
-      this.#registry.update(cell.id, { expiresAt });
       this.#steps.card(cell.id);
     });
   }

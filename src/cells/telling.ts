@@ -35,7 +35,7 @@ export class Telling {
       const id = registry.messages.add(message);
       const last = registry.lastRun(cellId);
       if (isNow && last !== null) this.#makeWay(cell, last, author.login);
-      const isBegun = beginToldTurn({ registry, steps }, cellId, { checked: true });
+      const isBegun = beginToldTurn(this.#deps, cellId, { checked: true });
       if (!isBegun) steps.card(cellId);
       return id;
     });

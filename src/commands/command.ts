@@ -1,4 +1,5 @@
 import type { Cell, Requester, Role } from "../cells/cell.ts";
+import type { GoingOn } from "../cells/going-on.ts";
 import type { Inviting } from "../cells/inviting.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
 import type { Registry } from "../cells/registry/registry.ts";
@@ -70,6 +71,7 @@ export interface Deps {
   readonly telling: Telling;
   readonly reviewing: Reviewing;
   readonly inviting: Inviting;
+  readonly goingOn: GoingOn;
   readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;

@@ -1,4 +1,5 @@
-import { type Cell, includesRole } from "../cells/cell.ts";
+import { type Cell, includesRole, type Role } from "../cells/cell.ts";
+import { hasQuiet } from "../cells/quiet.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
@@ -65,12 +66,43 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
   const answer = isDeaf
     ? refuse("usage", replies.takesNoWords(verb.name))
     : await verb.run(payload, origin, deps);
+  const role = await roleOf(origin, answer, deps);
+  const answering = { hasRole: role !== null && includesRole(role, "executor") };
   return () => {
-    if (answer.kind === "refused") answerRefusal(payload.asker, answer, deps);
+    if (answer.kind === "refused") answerRefusal(payload.asker, answer, deps, answering);
     else answer.effects?.();
-    if (answer.kind === "done") answerWith(payload.asker, answer, deps);
+    if (answer.kind === "done") answerWith(payload.asker, answer, deps, answering);
+    if (role === "director") wake(origin, answer, deps);
     sayAnswered(payload, answer, deps);
   };
+}
+
+/**
+ * What somebody is on the thread where they typed. It is asked only where something follows from it: an
+ * answer in words, or the end of a quiet.
+ */
+async function roleOf(
+  { isOperator, thread, person }: Origin,
+  answer: Answer,
+  { rights, registry }: Pick<DispatchDeps, "rights" | "registry">,
+): Promise<Role | null> {
+  if (isOperator || thread === null) return "director";
+  const isAnswered = answer.kind === "refused" || (answer.kind === "done" && answer.reply !== undefined);
+  if (!isAnswered && !hasQuiet(thread, registry)) return null;
+  const standing = await rights.standing(person, thread.repository);
+  return standing.kind === "known" ? standing.role : null;
+}
+
+/** A director was here: nothing is quiet for what was before. */
+function wake({ thread }: Origin, answer: Answer, { goingOn, registry }: DispatchDeps): void {
+  if (thread !== null) {
+    goingOn.wake(thread);
+    return;
+  }
+  const data = answer.kind === "done" ? answer.data : undefined;
+  const id = typeof data === "object" && data !== null && "id" in data ? data.id : null;
+  const cell = typeof id === "string" ? registry.cell(id) : null;
+  if (cell !== null) goingOn.wakeCell(cell);
 }
 
 /** One line for each command: who, what, where, and what came of it. */
@@ -182,12 +214,12 @@ export function commandDied(job: Job<"command">, error: unknown, deps: DeathDeps
       reply: replies.deadJob(job.payload.verb, deps.redact(explainToPeople(error))),
     },
     deps,
-    isForge ? 5 : 1,
+    { hasRole: false, isFault: true, exitCode: isForge ? 5 : 1 },
   );
 }
 
 /** The same for a log that could not be read. */
 export function tailDied(job: Job<"tail">, error: unknown, deps: DeathDeps): void {
   const reply = replies.deadJob("logs", deps.redact(explainToPeople(error)));
-  answerRefusal(job.payload.asker, { kind: "refused", code: "failed", reply }, deps);
+  answerRefusal(job.payload.asker, { kind: "refused", code: "failed", reply }, deps, { hasRole: true });
 }

@@ -1,9 +1,11 @@
+import { restOf } from "../cells/budget.ts";
 import { type Cell, includesRole, isResting } from "../cells/cell.ts";
 import { waitsByItself } from "../cells/steps/decide.ts";
 import { nearest } from "../nearest.ts";
 import { reachable } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
 import { type Answer, type Command, type Deps, type Origin, refuse, type Verb } from "./command.ts";
+import { restRefusal } from "./words/budget-words.ts";
 import { replies } from "./words/replies.ts";
 
 /** As much as a comment can hold. */
@@ -36,8 +38,13 @@ export const revive: Verb = {
       const asDirector = await findCell(cellWord, need, { origin, deps });
       if ("refusal" in asDirector) return asDirector.refusal;
     }
+    const no = whyNot(cell, deps);
+    if (no !== null) return no;
+    const rest = restOf(cell, deps);
+    if (rest !== null && (rest.kind !== "turns" || !includesRole(found.role, "director")))
+      return refuse("refused", restRefusal(cell, rest));
     const agent = agentWord ?? deps.registry.lastKeptRun(cell.id)?.agent ?? cell.agent;
-    return whyNot(cell, deps) ?? start(agent, { cell, words: command.text, origin, deps });
+    return start(agent, { cell, words: command.text, origin, deps });
   },
 };
 

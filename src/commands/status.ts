@@ -1,9 +1,11 @@
+import { restOf } from "../cells/budget.ts";
 import { type Cell, isVisit, type Run, shortId, targetOf } from "../cells/cell.ts";
 import { toIso } from "../clock.ts";
 import { code, table } from "../gitea/markdown.ts";
 import { cellsHere } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
 import type { Answer, Deps, Origin, Verb } from "./command.ts";
+import { holdText, quietLine, restLine, usageLine } from "./words/budget-words.ts";
 import { cardContent } from "./words/card.ts";
 import { viewOf } from "./words/cell-view.ts";
 import { guestStatus } from "./words/guest-words.ts";
@@ -43,13 +45,18 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
   if ("refusal" in found) return found.refusal;
   const card = cardContent(found.cell, deps);
   const last = deps.registry.lastRun(found.cell.id);
-  const view = viewOf(found.cell, deps);
+  const view = viewOf(found.cell, deps, holdText(found.cell, deps));
+  const used = usageLine(found.cell, deps.registry.lastKeptRun(found.cell.id), deps);
   const detail = [
     columns([[...COLUMNS], rowOf(found.cell, shown(found.cell, deps), rowAround(found.cell, deps))]),
     `id       ${found.cell.id}`,
     `title    ${found.cell.title}`,
     `branch   ${found.cell.publishedBranch ?? found.cell.branch}, from ${found.cell.baseName} at ${found.cell.baseCommit.slice(0, 12)}`,
     `runs     ${last?.n ?? 0}`,
+    ...(used === "" ? [] : [`usage    ${used}`]),
+    ...[restLine(found.cell, deps), quietLine(found.cell, deps.registry)].flatMap((one) =>
+      one === null ? [] : [`rests    ${one.text}`],
+    ),
     ...(["proposed", "active", "idle"].includes(found.cell.state)
       ? [`ends     ${moment(found.cell.expiresAt)}`]
       : []),
@@ -122,10 +129,12 @@ async function statusOfMany(cells: readonly Cell[], origin: Origin, deps: Deps):
     kind: "done",
     reply,
     line: reply,
-    data: { cells: cells.map((cell) => viewOf(cell, deps)) },
+    data: { cells: cells.map((cell) => viewOf(cell, deps, holdText(cell, deps))) },
   };
 }
 
-function rowAround(cell: Cell, { registry, steps, clock }: Pick<Deps, "registry" | "steps" | "clock">) {
-  return { now: clock.now(), team: teamOf(cell, registry), checks: steps.checks.results(cell) };
+function rowAround(cell: Cell, deps: Pick<Deps, "registry" | "steps" | "clock" | "config">) {
+  const { registry, steps, clock } = deps;
+  const checks = steps.checks.results(cell);
+  return { now: clock.now(), team: teamOf(cell, registry), checks, rest: restOf(cell, deps) };
 }

@@ -5,6 +5,7 @@ import { heldFor, isRetryInLine } from "../cells/steps/decide.ts";
 import { toIso } from "../clock.ts";
 import { findCell } from "./access/find-cell.ts";
 import type { Deps, Verb } from "./command.ts";
+import { quietLine, restLine, usageLine } from "./words/budget-words.ts";
 import { healthOf } from "./words/health-words.ts";
 import { refusedHosts } from "./words/refused-hosts.ts";
 import { ordinal } from "./words/replies.ts";
@@ -14,13 +15,13 @@ import { asTyped, c, lines, type Sentence, say } from "./words/sentence.ts";
 
 export const why: Verb = {
   name: "why",
-  summary: "explains the last decision about a cell: permission, limit, exit",
+  summary: "explains the last decision about a cell: permission, limit, breaker, exit",
   usage: "why [CELL]",
   examples: ["why", "why 4f1c0b7e"],
   who: "read",
   flags: {},
   isReadOnly: true,
-  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "steps">) {
+  async run(command, origin, deps: Pick<Deps, "registry" | "rights" | "clock" | "steps" | "config">) {
     const found = await findCell(
       command.words[0] ?? null,
       { verb: "why", role: "observer" },
@@ -47,7 +48,7 @@ export const why: Verb = {
   },
 };
 
-function reasons(cell: Cell, deps: Pick<Deps, "steps" | "registry">): Sentence[] {
+function reasons(cell: Cell, deps: Pick<Deps, "steps" | "registry" | "config">): Sentence[] {
   const last = deps.registry.lastRun(cell.id);
   const run = deps.registry.lastKeptRun(cell.id) ?? last;
   const said: Sentence[] = [];
@@ -74,6 +75,10 @@ function reasons(cell: Cell, deps: Pick<Deps, "steps" | "registry">): Sentence[]
     said.push(
       say`Nothing is tried again by itself, because ${cell.breaker}; ${asTyped(`revive ${shortId(cell.id)}`)} starts it again.`,
     );
+  for (const line of [restLine(cell, deps), quietLine(cell, deps.registry)])
+    if (line !== null) said.push(line);
+  const used = usageLine(cell, run, deps);
+  if (used !== "") said.push(say`Used so far: ${used}.`);
   for (const held of heldFor(cell)) said.push(say`Held back: ${held}`);
   if (cell.harvest?.salvaged) said.push(say`${cell.harvest.salvaged}.`);
   return said;

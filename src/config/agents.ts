@@ -52,6 +52,9 @@ export interface AgentConfig {
     /** Without a sign of life for so long it is quiet, and then stalled. */
     readonly quietMs: number;
     readonly stalledMs: number;
+    /** Of one run, where the agent tells what it uses; 0: no limit. */
+    readonly costUsd: number;
+    readonly tokens: number;
   };
 }
 
@@ -108,6 +111,8 @@ export function buildAgent(
       fileBytes: agent.limits.file,
       quietMs: agent.limits.quiet ?? file.pit.quiet,
       stalledMs: agent.limits.stalled ?? file.pit.stalled,
+      costUsd: agent.limits.cost,
+      tokens: agent.limits.tokens,
     },
   };
 }

@@ -71,6 +71,12 @@ export function count(least: number): Kind<number> {
   );
 }
 
+const MOST_USD = 1_000_000;
+/** 0: no limit. Half a cent is nobody's budget. */
+export const money = kind("an amount of USD such as 5 or 0.50; 0: no limit", (input) =>
+  typeof input === "number" && (input === 0 || (input >= 0.01 && input <= MOST_USD)) ? input : undefined,
+);
+
 export function pattern(form: RegExp): Kind<string> {
   return string("", (input) => (form.test(input) ? input : null));
 }

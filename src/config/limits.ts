@@ -17,6 +17,11 @@ export interface Limits {
   readonly reviewWaitMs: number;
   /** Turns in a row for reviews of one person; 0: no end. */
   readonly rounds: number;
+  /** Turns of a cell; 0: no end. */
+  readonly turns: number;
+  /** Of a cell, where its agents tell what they use; 0: no limit. */
+  readonly costUsd: number;
+  readonly tokens: number;
   /** Of one check that names no limit of its own. */
   readonly checkMs: number;
   /** Of all checks of what was pushed. */
@@ -41,6 +46,9 @@ export function buildLimits(limits: FileConfig["limits"]): Limits {
     team: limits.team,
     reviewWaitMs: limits.review_wait,
     rounds: limits.rounds,
+    turns: limits.turns,
+    costUsd: limits.cost,
+    tokens: limits.tokens,
     checkMs: limits.check,
     checksMs: limits.checks,
     fixes: limits.fixes,

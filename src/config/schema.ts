@@ -12,6 +12,7 @@ import {
   listen,
   lists,
   modelName,
+  money,
   names,
   oneOf,
   pathsByPattern,
@@ -101,6 +102,8 @@ const agent = section({
     file: key(size, "2GB", "largest file it may write"),
     quiet: optional(span, "without output, change or heartbeat: quiet", "pit.quiet"),
     stalled: optional(span, "without output, change or heartbeat: stalled", "pit.stalled"),
+    cost: key(money, 0, "USD of one run, where the agent tells it: a brake, no protection; 0: no limit"),
+    tokens: key(count(0), 0, "tokens of one run, cached ones too, where the agent tells them; 0: no limit"),
   }).prefault({}),
 });
 
@@ -250,6 +253,9 @@ export const fileSchema = section({
       1,
       "turns that begin by themselves because a check fails that passes on the base, then people are asked; 0: none",
     ),
+    turns: key(count(0), 20, "turns of a cell, then a director's `revive` gives as many more; 0: no end"),
+    cost: key(money, 0, "USD of a cell, where its agents tell it: a brake, no protection; 0: no limit"),
+    tokens: key(count(0), 0, "tokens of a cell, cached ones too, where its agents tell them; 0: no limit"),
     disk: key(size, "10GB", "of one cell; a file counts as 4 KB at least"),
     free: key(size, "2GB", "below this no run starts"),
     confined: key(size, "1GB", "memory of one piece of work on what agents or strangers made"),

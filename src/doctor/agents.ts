@@ -142,7 +142,8 @@ function commandOf(agent: AgentConfig, root: string) {
   const at = (name: string) => join(root, name);
   return agentCommand(agent, {
     ...{ briefPath: at("brief.md"), briefText: "", worktree: at("worktree"), artifacts: at("artifacts") },
-    ...{ home: at("home"), session: { id: crypto.randomUUID(), isNew: true }, isIsolated: true },
+    ...{ home: at("home"), session: { id: crypto.randomUUID(), isNew: true } },
+    ...{ isIsolated: true, budgetUsd: null },
   });
 }
 

@@ -83,6 +83,8 @@ export const JOBS = {
       turn: z.number().optional(),
       /** Its turn has points to answer. */
       isAsked: z.boolean().optional(),
+      /** What it may cost at most, for agents that can be told; absent or null: no limit. */
+      budgetUsd: z.number().nullable().optional(),
     }),
   },
   stop: {

@@ -13,6 +13,7 @@ import {
   setupBegun,
   setupEnd,
 } from "./shapes.ts";
+import { usage } from "./usage.ts";
 
 export const runRef = { cellId: z.string(), run: z.number() };
 export const checkRef = { cellId: z.string(), check: z.number() };
@@ -89,6 +90,7 @@ export const REPORT_JOBS = {
       beat: agentBeat.nullable(),
     }),
   },
+  used: { queue: "reports", payload: z.object({ ...runRef, usage }) },
   collected: {
     queue: "reports",
     /** `answers`: to what it was asked; absent: nothing. `packet`: its words for the next agent. */
@@ -97,6 +99,7 @@ export const REPORT_JOBS = {
       harvest,
       answers: z.array(pointAnswer).optional(),
       packet: z.string().nullable().optional(),
+      usage: usage.optional(),
     }),
   },
   pushed: {

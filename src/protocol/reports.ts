@@ -48,6 +48,7 @@ const KEYS: { readonly [K in ReportKind]: KeyOf<K> } = {
     `${cellId}:${run}:${limit === "disk" ? "over-disk" : "over-limit"}`,
   "log-cut": ofRun("log-cut"),
   health: () => crypto.randomUUID(),
+  used: () => crypto.randomUUID(),
   collected: ofJob("collected"),
   pushed: ofJob("pushed"),
   "push-refused": ofJob("refused"),

@@ -102,10 +102,10 @@ export function createParts(deps: RunnerDeps): Parts {
     cellDir,
     limitsOf: (name) => {
       const agent = config.agents.get(name);
-      if (agent !== undefined) return { ...agent.limits, healthUrl: agent.healthUrl };
+      if (agent !== undefined) return { ...agent.limits, healthUrl: agent.healthUrl, preset: agent.preset };
       const { quietMs, stalledMs } = config.pit;
       const { runMs } = config.limits;
-      return { runMs, logBytes: Number.POSITIVE_INFINITY, quietMs, stalledMs, healthUrl: null };
+      return { runMs, logBytes: Number.POSITIVE_INFINITY, quietMs, stalledMs, healthUrl: null, preset: null };
     },
     graceMs: config.limits.graceMs,
     scanMs: config.pit.scanMs,

@@ -27,6 +27,7 @@ import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
 import { makeCell, type WorkspaceDeps } from "./make-cell.ts";
 import { promptText } from "./prompt.ts";
 import { startSetup } from "./setup/start-setup.ts";
+import { keepUsedBefore } from "./usage/hermes.ts";
 import { prepareVisit, seenByVisitor } from "./visit.ts";
 
 export interface StartDeps
@@ -120,6 +121,7 @@ export async function startRunOf(deps: StartDeps, plan: StartPlan, signal: Abort
   await deps.gates.open(cell.id, agent);
   const setupHome = await setupHomeOf(paths, plan.payload);
   const { spec } = prepare(deps, plan, { paths, session, text, setupHome });
+  if (agent.preset === "hermes") await keepUsedBefore({ cellDir: paths.cell, run, agent: agent.name });
   const prompt = { sha256, isResumed: !session.isNew };
   return { kind: "run", handle: await backend.start(spec), prompt };
 }
@@ -222,6 +224,7 @@ function prepare(
     artifacts: paths.artifacts,
     home: surroundings.dirs.home,
     session: at.session,
+    budgetUsd: payload.budgetUsd ?? null,
     isIsolated: backend.name !== "process" || cell.user !== null,
   };
   const launch = agentCommand(agent, context);

@@ -1,14 +1,13 @@
 import { lineAt, type Parsed } from "../commands/parsing/parse.ts";
 import { replyJob } from "../commands/posting/answer.ts";
+import { type UnaskedDeps, writeUnasked } from "../commands/posting/unasked.ts";
 import { replies } from "../commands/words/replies.ts";
 import type { Sentence } from "../commands/words/sentence.ts";
 import { findMarker } from "../gitea/markdown.ts";
-import type { Queue } from "../queue/queue.ts";
 import type { Entry, Reading } from "./read-thread.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 
-interface AlmostDeps {
-  readonly queue: Pick<Queue, "put">;
+interface AlmostDeps extends UnaskedDeps {
   readonly handled: Pick<SeenEntries, "mark">;
   parse(text: string): Parsed[];
   forgeNow(): number | null;
@@ -68,5 +67,5 @@ function lineOf(text: string, parsed: Parsed): string {
 function tell(personId: number, said: Sentence, at: { reading: Reading; deps: AlmostDeps }): void {
   const { repository, number } = at.reading;
   const marker = `hint:${repository.id}:${number}:${personId}`;
-  at.deps.queue.put(replyJob({ repository, number, marker, body: said.markdown }));
+  writeUnasked(replyJob({ repository, number, marker, body: said.markdown }), at.deps);
 }

@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { Parsed } from "../commands/parsing/parse.ts";
 import { problemReply } from "../commands/parsing/problem.ts";
 import { answerRefusal, reactable, reactJob, replyJob } from "../commands/posting/answer.ts";
+import { writeUnasked } from "../commands/posting/unasked.ts";
 import { nameOf, type Rights } from "../commands/rights.ts";
 import { replies } from "../commands/words/replies.ts";
 import { findMarker } from "../gitea/markdown.ts";
@@ -21,6 +22,7 @@ import { backoffMs } from "../queue/backoff.ts";
 import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
+import { type Heard, refusedWithRole } from "./askers.ts";
 import { both, wasEdited } from "./delivered.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
 import { type PointDeps, readPoints, takePoints } from "./review-points.ts";
@@ -102,12 +104,13 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       const acts = await readActs(reading, deps);
       const answered = await answeredBefore(reading, deps);
       const points = await readPoints(reading, deps);
+      const trusted = await refusedWithRole(reading, deps);
       return () => {
         for (const { source, id } of answered) deps.handled.mark(reading.repository.id, source, id);
         takePoints(points, reading, deps);
         act(acts, reading, deps);
         answerOpening(reading, deps);
-        const read = handleAll(reading, deps);
+        const read = handleAll({ ...reading, trusted }, deps);
         for (const cellId of gone) withdraw(cellId, deps);
         retract(takenBack, deps);
         unpublishClosed(reading, deps);
@@ -146,15 +149,15 @@ async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<Entry
 }
 
 /** Once for each thread: what is larger than an answer of the forge may be is stepped past. */
-function saySkipped({ repository, number, skipped }: Reading, deps: Pick<ThreadDeps, "queue" | "log">): void {
+function saySkipped({ repository, number, skipped }: Reading, deps: ThreadDeps): void {
   if (skipped.length === 0) return;
   deps.log.warn({ thread: `${repository.fullName}#${number}`, skipped }, "comments too large to be read");
   const body = replies.tooLargeToRead().markdown;
-  deps.queue.put(replyJob({ repository, number, marker: `skipped:${repository.id}:${number}`, body }));
+  writeUnasked(replyJob({ repository, number, marker: `skipped:${repository.id}:${number}`, body }), deps);
 }
 
 /** Oldest first, up to one that is still to wait for its delivery. */
-function handleAll(reading: Reading, deps: ThreadDeps): readonly Entry[] {
+function handleAll(reading: Heard, deps: ThreadDeps): readonly Entry[] {
   for (const [index, entry] of reading.entries.entries()) {
     const waitMs = graceOf(entry, reading, deps);
     if (waitMs > 0) {
@@ -201,7 +204,7 @@ function lookLater(payload: JobPayload<"thread">, missing: Missing["missing"], d
   deps.queue.put(threadTick({ repository, number }, payload.delivered, { notBefore, missed }));
 }
 
-function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
+function handle(entry: Entry, reading: Heard, deps: ThreadDeps): void {
   if (entry.createdAt < reading.since) return;
   if (!deps.handled.mark(reading.repository.id, entry.source, entry.id)) return;
   if (entry.author.id === reading.botId || findMarker(entry.body) !== null) return;
@@ -212,6 +215,7 @@ function handle(entry: Entry, reading: Reading, deps: ThreadDeps): void {
       askerOf(entry, reading, 0),
       { kind: "refused", code: "refused", reply: replies.editedBeforeRead() },
       deps,
+      { hasRole: reading.trusted.has(entry.author.id) },
     );
     return;
   }
@@ -248,12 +252,14 @@ function askerOf(entry: Entry, reading: Reading, index: number): Extract<Asker, 
 
 function putCommand(
   parsed: Parsed,
-  at: { entry: Entry; reading: Reading; index: number },
+  at: { entry: Entry; reading: Heard; index: number },
   deps: ThreadDeps,
 ): void {
   const asker = askerOf(at.entry, at.reading, at.index);
   if (parsed.kind === "problem") {
-    answerRefusal(asker, { kind: "refused", code: "usage", reply: problemReply(parsed.problem) }, deps);
+    const reply = problemReply(parsed.problem);
+    const hasRole = at.reading.trusted.has(at.entry.author.id);
+    answerRefusal(asker, { kind: "refused", code: "usage", reply }, deps, { hasRole });
     return;
   }
   deps.queue.put({

@@ -42,6 +42,7 @@ function contextOf(more: Partial<LaunchContext> = {}): LaunchContext {
     artifacts,
     home,
     session: { id: SESSION, isNew: true },
+    budgetUsd: null,
     isIsolated: true,
     ...more,
   };
@@ -330,6 +331,20 @@ describe("a configured agent", () => {
   it("cannot take away what its processes are found by", () => {
     const env = agentEnvironment(base(), { LAZARUS_CELL: "other", PATH: "/opt/bin" });
     expect(env).toMatchObject({ LAZARUS_CELL: rig.cellId, PATH: "/opt/bin" });
+  });
+
+  it("is told what its run may cost, where it is claude, before the operator's own words", () => {
+    const words = (name: PresetName, budgetUsd: number | null) =>
+      agentCommand(setup({ preset: name, args: ["--own"] }), contextOf({ budgetUsd })).command;
+    expect(words("claude", null)).not.toContain("--max-budget-usd");
+    expect(words("claude", 3.1999999999).slice(-5)).toEqual([
+      "--max-budget-usd",
+      "3.2",
+      "--session-id",
+      SESSION,
+      "--own",
+    ]);
+    expect(words("codex", 5)).toEqual(words("codex", null));
   });
 
   it("is told when its brief is too long for an argument", () => {

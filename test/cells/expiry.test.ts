@@ -130,7 +130,8 @@ describe("the end of a TTL", () => {
     rig.idle();
     await live(23 * HOUR);
     expect(isWarned()).toBe(true);
-    rig.lifecycle.extend(rig.cell(), rig.cell().expiresAt + 4 * HOUR);
+    const more = { expiresAt: rig.cell().expiresAt + 4 * HOUR, costUsd: 0, tokens: 0 };
+    rig.deps.goingOn.extend(rig.cell(), more, "owner");
     expect(isWarned()).toBe(false);
     await live(4 * HOUR - MIN);
     expect([rig.cell().state, isWarned()]).toEqual(["idle", false]);

@@ -55,6 +55,35 @@ describe("posted, the answer lost", () => {
     expect(rig.reactions(id).sort()).toEqual(["confused", "eyes"]);
   });
 
+  chaos(
+    "counts once what was posted right before the kill, and not what was undone by it",
+    {},
+    async (rig) => {
+      rig.standIn.people.createUser("stranger");
+      const wrong = (text: string) =>
+        rig.standIn.people.comment("stranger", { repo: "acme/app", number: rig.issue }, `/lazarus ${text}`);
+      // Its answer is posted; the transaction that would end its job is not made.
+      const posting = await rig.serveUntil({
+        at: "forge.postComment",
+        when: "after",
+        match: "lazarus:reply",
+      });
+      await wrong("sumon one");
+      await posting.died();
+      // The refusal and its count are one transaction: here neither is there yet.
+      const reading = await rig.serveUntil({ at: "forge.comments", when: "after" });
+      await wrong("sumon two");
+      await reading.died();
+      await rig.serve();
+      const told = () => rig.query<{ person: number }>("SELECT person FROM unasked").length;
+      await until("both are counted", () => told() === 2 && rig.openJobs().length === 0);
+      expect(rig.botComments()).toHaveLength(2);
+      for (const text of ["sumon three", "sumon four"]) await wrong(text);
+      await until("the rest is read", () => told() === 3 && rig.openJobs().length === 0);
+      expect(rig.botComments()).toHaveLength(3);
+    },
+  );
+
   chaos("finds the draft that was opened right before the kill", {}, async (rig) => {
     const dying = await rig.serveUntil({ at: "forge.openPullRequest", when: "after" });
     await rig.say(SUMMON);

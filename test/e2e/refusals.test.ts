@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { E2eUser } from "./servers.ts";
 import { Stage, seen, type Thread } from "./stage.ts";
 
 let stage: Stage;
@@ -12,10 +13,11 @@ afterAll(() => stage?.strike());
 /** Types a command into a new issue (or the given one), and answers the refusal; there must be no card. */
 async function refused(
   command: string,
-  options: { as?: "dev" | "reader" | "lead"; at?: Thread; like: string | RegExp },
+  options: { as?: "dev" | "reader" | "lead" | E2eUser; at?: Thread; like: string | RegExp },
 ): Promise<string> {
   const at = options.at ?? (await stage.openIssue(`About ${command}`));
-  const comment = await stage.type(stage[options.as ?? "dev"], at, command);
+  const { as = "dev" } = options;
+  const comment = await stage.type(typeof as === "string" ? stage[as] : as, at, command);
   const said = await stage.reply(at, options.like);
   expect(await stage.reacted(at, comment, "confused")).toEqual(["confused", "eyes"]);
   expect(await stage.cards(at)).toEqual([]);
@@ -75,9 +77,11 @@ describe("who may not", () => {
     const secret = await stage.createRepository("acme/secret", { private: true });
     const hidden = await stage.openIssue("Behind the wall", { repo: secret });
     await stage.createRepository("elsewhere/app", { hook: null });
+    // Somebody who was not refused yet: after three times there would be no words.
+    const guest = await stage.server.createUser("guest");
     for (const target of [`${secret}#${hidden.number}`, "acme/nothing#1", "elsewhere/app#1"]) {
       const said = await refused(`/lazarus summon allegro ${target}`, {
-        as: "reader",
+        as: guest,
         like: "There is no repository",
       });
       expect(said).toBe(`There is no repository ${target.split("#")[0]} that I serve and you can read.`);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Announcement } from "../../src/cells/announcement.ts";
 import type { Cell, Run } from "../../src/cells/cell.ts";
+import { GoingOn } from "../../src/cells/going-on.ts";
 import { Inviting } from "../../src/cells/inviting.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
 import { NOTHING_IN_THE_WAY } from "../../src/cells/reason.ts";
@@ -104,7 +105,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const queue = createLocalQueue({ db, clock, log: { info() {}, warn() {}, error() {} } });
   const registry = new Registry(db, clock);
   const announced: Announcement[] = [];
-  const announce = createAnnouncer({ queue });
+  const announce = createAnnouncer({ queue, registry });
   const stepDeps = {
     ...{ registry, queue, clock, config },
     uids: createUids(db, { range: config.uids, asRoot: options.asRoot ?? false, runner: "local" }),
@@ -120,6 +121,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
   const inviting = new Inviting({ ...stepDeps, steps });
+  const goingOn = new GoingOn({ ...stepDeps, steps });
   const forge = createForge({
     url: config.forge.url,
     token: config.forge.token,
@@ -148,6 +150,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
         telling,
         reviewing,
         inviting,
+        goingOn,
         steps,
         queue,
         rights,
@@ -453,4 +456,5 @@ export const NOTHING_YET = {
   setUpWith: null,
   checked: null,
   runner: "local",
+  ...{ moreUsd: 0, moreTokens: 0, turnsFrom: 0 },
 } as const satisfies Partial<Cell>;

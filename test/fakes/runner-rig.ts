@@ -136,6 +136,9 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         team: 5,
         reviewWaitMs: 60_000,
         rounds: 5,
+        turns: 20,
+        costUsd: 0,
+        tokens: 0,
         revives: 2,
         diskBytes: 10 * 1024 ** 3,
         freeBytes: 0,
@@ -363,6 +366,8 @@ export const LIMITS: AgentConfig["limits"] = {
   fileBytes: 2 ** 31,
   quietMs: 300_000,
   stalledMs: 900_000,
+  costUsd: 0,
+  tokens: 0,
 };
 
 function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {

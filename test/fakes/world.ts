@@ -157,7 +157,7 @@ export function createWorld(rig: ControlRig, roll: () => number, say = (sentence
         else if (what === "destroy" && cell.state !== "destroyed" && roll() < 0.3)
           lifecycle.destroy(cell, "owner");
         else if (what === "extend" && (isOpen || cell.state === "proposed"))
-          lifecycle.extend(cell, cell.expiresAt + HOUR);
+          rig.deps.goingOn.extend(cell, { expiresAt: cell.expiresAt + HOUR, costUsd: 0, tokens: 0 }, "owner");
       } catch (error) {
         // The cell moved on: the command would look again.
         if (!(error instanceof LazarusError) || !error.retryable) throw error;

@@ -27,7 +27,7 @@ function restart(): void {
 const MB = 1024 ** 2;
 const limits = {
   ...{ runMs: 60_000, memoryBytes: 100 * MB, processes: 100, logBytes: MB, fileBytes: 10_000 * MB },
-  ...{ quietMs: 1_000_000, stalledMs: 1_000_000 },
+  ...{ quietMs: 1_000_000, stalledMs: 1_000_000, costUsd: 0, tokens: 0 },
 };
 const GREEDY = `exec perl -e 'my $mb = "x" x 1048576; my @all; fork; for (1..90) { push @all, $mb . $_ } sleep 1; exit 3'`;
 

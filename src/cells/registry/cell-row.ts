@@ -83,6 +83,9 @@ const CELLS = table(
     setUpWith: later(maybe(text)),
     checked: later(maybe(json(checked))),
     runner: later(text),
+    moreUsd: later(int),
+    moreTokens: later(int),
+    turnsFrom: later(int),
   },
   { repositoryId: "repository" },
 );

@@ -71,6 +71,7 @@ export function createDeadlines(db: Db): Deadlines {
       // Not an end, but ours: how long ago the forge was asked is told from it where the forge's own clock
       // was set, too.
       sql.prepare("UPDATE catchup_marks SET saved_at = saved_at + @ms").run({ ms });
+      sql.prepare("UPDATE unasked SET at = at + @ms").run({ ms });
       sql
         .prepare(
           "UPDATE runs SET not_before = not_before + @ms WHERE state IN ('waiting','admitted','running') AND state = 'waiting'",

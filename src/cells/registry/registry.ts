@@ -2,7 +2,8 @@ import type { Clock } from "../../clock.ts";
 import { LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
 import type { Db } from "../../store/db.ts";
-import { type Cell, type HistoryRow, type Member, MOVES, type Run, type State } from "../cell.ts";
+import { type Cell, type Member, MOVES, type Run, type State } from "../cell.ts";
+import type { HistoryRow } from "../history-row.ts";
 import { briefPrompt } from "../prompt.ts";
 import {
   type CellChange,
@@ -17,6 +18,7 @@ import {
 } from "./cell-row.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { createGuests, type Guests, membersOf } from "./guests.ts";
+import { isIn } from "./is-in.ts";
 import { createItems, type Items } from "./items.ts";
 import { ADD_MEMBER, MEMBERS, REMOVE_MEMBER } from "./member-rows.ts";
 import { createMessages, type Messages } from "./messages.ts";
@@ -32,6 +34,7 @@ import {
   runFromRow,
 } from "./run-row.ts";
 import { createTeam, type Team } from "./team.ts";
+import { createUnasked, type Unasked } from "./unasked.ts";
 import { createVisits, type Visits } from "./visits.ts";
 
 /**
@@ -45,6 +48,7 @@ export class Registry {
   readonly checks: Checks;
   readonly guests: Guests;
   readonly visits: Visits;
+  readonly unasked: Unasked;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -58,6 +62,7 @@ export class Registry {
     this.checks = createChecks(db);
     this.guests = createGuests(db);
     this.visits = createVisits(db);
+    this.unasked = createUnasked(db, clock);
   }
 
   transaction<T>(fn: () => T): T {
@@ -283,16 +288,6 @@ export class Registry {
     const value = this.#db.sql.prepare("SELECT value FROM facts WHERE name = @name").pluck().get({ name });
     return (value as string | undefined) ?? null;
   }
-}
-
-/**
- * Whether a cell's draft stands in a repository. Most stand in the cell's own, which is known by its id; one
- * against a fork is known by its name.
- */
-export function isIn(cell: Cell, repository: RepositoryRef): boolean {
-  const name = (cell.pullRequestRepository ?? cell.repository.fullName).toLowerCase();
-  const isOwn = name === cell.repository.fullName.toLowerCase();
-  return isOwn ? cell.repository.id === repository.id : name === repository.fullName.toLowerCase();
 }
 
 /** As the index of open runs has it: a query must say the same to be answered by it. */

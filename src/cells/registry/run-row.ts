@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { type GivenSecret, givenSecret, peoplePush, setupBegun, setupEnd } from "../../protocol/shapes.ts";
-import { type HistoryRow, ROLES, RUN_STATES, type Run, STATES, TURN_KINDS, type TurnKind } from "../cell.ts";
+import { ROLES, RUN_STATES, type Run, STATES, TURN_KINDS, type TurnKind } from "../cell.ts";
 import { EXIT_CLASSES, STOP_CAUSES } from "../exit.ts";
 import { left } from "../handoff.ts";
+import type { HistoryRow } from "../history-row.ts";
 import type { NewPrompt } from "../prompt.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
 
@@ -42,6 +43,10 @@ const RUNS = table(
     secrets: later(maybe(json<readonly GivenSecret[]>(z.array(givenSecret)))),
     setup: later(maybe(json(setupBegun.extend({ end: setupEnd.nullable() })))),
     left: later(maybe(json(left))),
+    costUsd: later(maybe(int)),
+    tokens: later(maybe(int)),
+    moreUsd: later(int),
+    moreTokens: later(int),
   },
   { cellId: "cell", isAutomatic: "automatic" },
 );

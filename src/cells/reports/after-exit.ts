@@ -1,4 +1,5 @@
 import type { Harvest } from "../../protocol/shapes.ts";
+import { restOf } from "../budget.ts";
 import type { Cell, Run } from "../cell.ts";
 import type { Exit } from "../exit.ts";
 import { sessionIdOf } from "../names.ts";
@@ -31,6 +32,13 @@ export function createAfterExit(
         revives: config.limits.revives,
         jitter: jitterOf(cell.id, run.n),
       });
+      const rest = restOf(cell, { registry, config });
+      // Not even a retry, which is the same turn, has a budget then. A question is asked all the same.
+      const isOver = verdict.kind === "retry" || exit.class === "over-limit";
+      if (rest !== null && rest.kind !== "turns" && isOver) {
+        announce({ kind: "rests", cell, run: registry.mustRun(cell.id, run.n), rest });
+        return;
+      }
       if (verdict.kind === "ask") ask(cell.id, run.n, verdict.latch);
       if (verdict.kind !== "retry") return;
       registry.addRun({

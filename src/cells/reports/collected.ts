@@ -1,4 +1,5 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
+import { type BudgetConfig, budgetOfRun, usedUp } from "../budget.ts";
 import { isVisit, type Run } from "../cell.ts";
 import { EXITS, type ExitClass, exitOf } from "../exit.ts";
 import { leftBy } from "../handoff.ts";
@@ -12,14 +13,17 @@ import { beginToldTurn } from "../steps/told-turn.ts";
 import { beginVisit } from "../steps/visit-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
+import { noteUsed } from "./used.ts";
 import { visited } from "./visited.ts";
 
 /**
- * Whether what people told the agent must wait: it could not work on it now, or somebody wants it to rest.
+ * Whether what people told the agent must wait: it could not work on it now, its run used up its budget, or
+ * somebody wants it to rest.
  */
-function isHeld(exit: ExitClass, run: Pick<Run, "stopCause">): boolean {
+function isHeld(exit: ExitClass, run: Run, config: Pick<BudgetConfig, "agents">): boolean {
   const cannot: readonly ExitClass[] = ["quota", "not-logged-in", "no-credit", "cannot-run"];
-  return cannot.includes(exit) || run.stopCause === "asked";
+  const isOverBudget = exit === "over-limit" && usedUp(budgetOfRun(run, config)) !== null;
+  return cannot.includes(exit) || run.stopCause === "asked" || isOverBudget;
 }
 
 /** What a run left was taken out of its cell. */
@@ -44,6 +48,7 @@ export function collected(deps: ReportDeps) {
     if (run.state !== "ended" || run.collectedAt !== null || state === "archived" || state === "destroyed")
       return;
     const { harvest } = report;
+    if (report.usage !== undefined) noteUsed(deps, run, report.usage);
     if (isVisit(run)) {
       visited(deps, { cell, run, harvest });
       return;
@@ -74,7 +79,7 @@ export function collected(deps: ReportDeps) {
     // Where somebody has asked for the next run already, or closes the cell, that is what follows.
     const isLast = registry.lastRun(cell.id)?.n === run.n;
     const mayGoOn = isLast && state === "idle" && cell.closing === null;
-    const mayBeTold = mayGoOn && !isHeld(exit.class, run);
+    const mayBeTold = mayGoOn && !isHeld(exit.class, registry.mustRun(run.cellId, run.n), config);
     for (const answer of report.answers ?? []) registry.items.found(cell.id, answer);
     const isWell = EXITS[exit.class].follows === "publish";
     const isVisited = () => isWell && beginVisit(deps, cell.id);

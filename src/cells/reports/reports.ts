@@ -24,6 +24,7 @@ import { setupEnded } from "./setup-ended.ts";
 import { setupStarted } from "./setup-started.ts";
 import { type StuckJob, stuck } from "./stuck.ts";
 import { takenIn } from "./taken-in.ts";
+import { used } from "./used.ts";
 
 /** What changes a cell; `tailed` answers a person. */
 export type CellReportKind = Exclude<ReportKind, "tailed">;
@@ -62,6 +63,7 @@ const FOLLOWS: {
   "over-limit": overLimit,
   "log-cut": logCut,
   health,
+  used,
   collected,
   pushed,
   "push-refused": pushRefused,

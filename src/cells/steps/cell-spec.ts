@@ -1,9 +1,12 @@
 import { toIso } from "../../clock.ts";
+import type { JobPayload } from "../../protocol/jobs.ts";
 import type { CellSpec, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
+import { type BudgetConfig, budgetLeft } from "../budget.ts";
 import { type Cell, isVisit, type Member, type Run, targetOf } from "../cell.ts";
 import { pushText } from "../prompt.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
+import { pointsOf } from "./give-items.ts";
 
 /** What a runner needs to know to make a cell. */
 export function specOf(
@@ -33,13 +36,25 @@ export function specOf(
  * What a run is asked, as its row says. @throws LazarusError `internal` where it has none: no run starts
  * without.
  */
-export function promptOf(run: Run, registry: Pick<Registry, "prompts" | "runs">): RunPrompt {
+function promptOf(run: Run, registry: Pick<Registry, "prompts" | "runs">): RunPrompt {
   const { kind, text } = registry.prompts.of(run);
   const worked = (one: Run) => one.startedAt !== null && (!isVisit(one) || one.agent === run.agent);
   const begun = registry.runs(run.cellId).filter((one) => one.n < run.n && worked(one));
   const earlier = [...new Set(begun.map((one) => one.agent))];
   if (kind === "brief") return { kind, text: "", earlier };
   return { kind, text: run.people === null ? text : `${pushText(run.people)}\n\n${text}`, earlier };
+}
+
+/** What a run starts with, besides its cell. */
+export function givenTo(
+  run: Run,
+  cell: Cell,
+  deps: { readonly registry: Registry; readonly config: BudgetConfig },
+): Pick<JobPayload<"start">, "prompt" | "setUpWith" | "isAsked" | "budgetUsd"> {
+  const { registry } = deps;
+  const isAsked = pointsOf(run, registry).length > 0;
+  const budgetUsd = budgetLeft(run, deps);
+  return { prompt: promptOf(run, registry), setUpWith: cell.setUpWith, isAsked, budgetUsd };
 }
 
 /** Where what people pushed lies between what the agents of a cell made. */

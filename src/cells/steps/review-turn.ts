@@ -1,22 +1,20 @@
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
-import type { Announcement } from "../announcement.ts";
+import type { BudgetConfig } from "../budget.ts";
 import { isResting, isVisit, type Run } from "../cell.ts";
 import { toldPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
 import type { Item } from "../registry/items.ts";
-import type { Registry } from "../registry/registry.ts";
 import { turnsOf } from "../turns.ts";
 import { isReviewInLine, isUncollected } from "./decide.ts";
+import { type BeginDeps, mayBegin } from "./may-begin.ts";
 import type { Steps } from "./steps.ts";
 
-export interface ReviewTurnDeps {
-  readonly registry: Registry;
+export interface ReviewTurnDeps extends BeginDeps {
   readonly steps: Steps;
   readonly clock: Clock;
-  readonly config: { readonly limits: Pick<Config["limits"], "reviewWaitMs" | "rounds"> };
-  announce(announcement: Announcement): void;
+  readonly config: BudgetConfig & { readonly limits: Pick<Config["limits"], "reviewWaitMs" | "rounds"> };
 }
 
 /** However many reviews come, the first one waits no longer than this. */
@@ -43,6 +41,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   if (last !== null && ["waiting", "admitted", "running"].includes(last.state)) return false;
   const kept = registry.lastKeptRun(cellId);
   if ([last, kept].some((run) => run !== null && isUncollected(run))) return false;
+  if (!mayBegin(deps, cell, { isAsked: false })) return false;
   const { author } = newest;
   if (isLoop(registry.runs(cellId), { author, rounds: config.limits.rounds })) {
     latch(deps, cellId, author.login);

@@ -1,12 +1,5 @@
 import type { JobKind } from "../../protocol/jobs.ts";
-import type {
-  CellSpec,
-  CellUserNumbers,
-  GivenSecret,
-  MissionUpdate,
-  RunPrompt,
-  Seams,
-} from "../../protocol/shapes.ts";
+import type { CellSpec, CellUserNumbers, GivenSecret, MissionUpdate, Seams } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
 
@@ -34,7 +27,7 @@ export const stepJobs = {
   start: (
     run: Run,
     cell: CellSpec,
-    has: { readonly prompt: RunPrompt; readonly setUpWith: string | null; readonly isAsked: boolean },
+    has: Pick<NewJob<"start">["payload"], "prompt" | "setUpWith" | "isAsked" | "budgetUsd">,
   ): NewJob<"start"> => ({
     kind: "start",
     key: `${run.cellId}:${run.n}:start${run.setup === null ? "" : ":set-up"}`,

@@ -6,12 +6,12 @@ import { secretsGiven } from "../given-secrets.ts";
 import type { Registry } from "../registry/registry.ts";
 import { isGoingOnWithTeam } from "../registry/team-goes-on.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
-import { missionOf, promptOf, seamsOf, specOf } from "./cell-spec.ts";
+import { givenTo, missionOf, seamsOf, specOf } from "./cell-spec.ts";
 import { checkJobs } from "./check-jobs.ts";
 import { Checking } from "./checking.ts";
 import { decide, hasBranchOfOurs, heldFor, isEndOfWork, isToBeReviewed, wantsDraft } from "./decide.ts";
 import type { StepDeps } from "./deps.ts";
-import { askedOf, giveItems, pointsOf, turnsToAnswer } from "./give-items.ts";
+import { askedOf, giveItems, turnsToAnswer } from "./give-items.ts";
 import { giveMessages } from "./give-messages.ts";
 import { giveUp } from "./give-up.ts";
 import { BEFORE_SCRUB, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
@@ -94,9 +94,7 @@ export class Steps {
 
   /** The same for a cell whose directory is as the run needs it. */
   startNow(cell: Cell, run: Run): void {
-    const isAsked = pointsOf(run, this.#registry).length > 0;
-    const has = { prompt: promptOf(run, this.#registry), setUpWith: cell.setUpWith, isAsked };
-    this.#put(stepJobs.start(run, specOf(cell, this.#deps), has));
+    this.#put(stepJobs.start(run, specOf(cell, this.#deps), givenTo(run, cell, this.#deps)));
   }
 
   /** A cell that was never made leaves nothing on disk, not even half of it. */

@@ -2,9 +2,9 @@ import { isResting } from "../cell.ts";
 import { toldPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
-import type { Registry } from "../registry/registry.ts";
 import { isUncollected } from "./decide.ts";
 import { messagesFor } from "./give-messages.ts";
+import { type BeginDeps, mayBegin } from "./may-begin.ts";
 import type { Steps } from "./steps.ts";
 
 /**
@@ -13,17 +13,18 @@ import type { Steps } from "./steps.ts";
  * the only message were asked about just now.
  */
 export function beginToldTurn(
-  { registry, steps }: { readonly registry: Registry; readonly steps: Steps },
+  deps: BeginDeps & { readonly steps: Steps },
   cellId: string,
   { checked = false } = {},
 ): boolean {
+  const { registry, steps } = deps;
   const cell = registry.mustCell(cellId);
   if (!isResting(cell, registry.lastRun(cellId)) || cell.closing !== null) return false;
   const [last, kept] = [registry.lastRun(cellId), registry.lastKeptRun(cellId)];
   if (last !== null && ["waiting", "admitted", "running"].includes(last.state)) return false;
   if ([last, kept].some((run) => run !== null && isUncollected(run))) return false;
   const [first] = registry.messages.waiting(cellId);
-  if (first === undefined) return false;
+  if (first === undefined || !mayBegin(deps, cell, { isAsked: true })) return false;
   const agent = first.agent ?? kept?.agent ?? cell.agent;
   const messages = messagesFor({ cellId, agent }, registry);
   const requester = messages.at(-1)?.author ?? first.author;

@@ -3,6 +3,7 @@ import { visitPrompt } from "../prompt.ts";
 import type { Registry } from "../registry/registry.ts";
 import { isGoingOnWithTeam } from "../registry/team-goes-on.ts";
 import { heldFor, isUncollected } from "./decide.ts";
+import { type BeginDeps, mayBegin } from "./may-begin.ts";
 import type { Steps } from "./steps.ts";
 
 /**
@@ -10,10 +11,8 @@ import type { Steps } from "./steps.ts";
  * what its last run left was looked at and checked, and nothing else is in line. It interrupts nobody, and
  * changes nothing. Answers whether it did.
  */
-export function beginVisit(
-  { registry, steps }: { readonly registry: Registry; readonly steps: Steps },
-  cellId: string,
-): boolean {
+export function beginVisit(deps: BeginDeps & { readonly steps: Steps }, cellId: string): boolean {
+  const { registry, steps } = deps;
   const cell = registry.mustCell(cellId);
   if (cell.state !== "idle" || cell.closing !== null) return false;
   const [visit] = registry.visits.waiting(cellId);
@@ -21,7 +20,7 @@ export function beginVisit(
   if (visit === undefined || last === null) return false;
   if (["waiting", "admitted", "running"].includes(last.state)) return false;
   if ([last, kept].some((run) => run !== null && isUncollected(run))) return false;
-  if (!isSettled(cell, { registry, steps })) return false;
+  if (!isSettled(cell, { registry, steps }) || !mayBegin(deps, cell, { isAsked: true })) return false;
   const { agent, by } = visit;
   const tip = cell.harvest?.tip ?? null;
   const run = registry.addRun({

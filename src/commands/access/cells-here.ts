@@ -1,5 +1,5 @@
 import type { Cell } from "../../cells/cell.ts";
-import { isIn } from "../../cells/registry/registry.ts";
+import { isIn } from "../../cells/registry/is-in.ts";
 import type { Deps, Origin } from "../command.ts";
 
 type Thread = NonNullable<Origin["thread"]>;

@@ -6,11 +6,21 @@ import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Db } from "../../store/db.ts";
 import type { Answer, RefusalCode } from "../command.ts";
 import type { Sentence } from "../words/sentence.ts";
+import { type UnaskedDeps, writeUnasked } from "./unasked.ts";
 
-export interface AnswerDeps {
+export interface AnswerDeps extends UnaskedDeps {
   readonly db: Db;
   readonly queue: Queue;
   readonly clock: Clock;
+}
+
+/** Who is answered. */
+export interface Answering {
+  /** Has write permission where it was typed; whoever has none is answered in words so often and no more. */
+  readonly hasRole: boolean;
+  readonly exitCode?: number;
+  /** It is no mistake of theirs. */
+  readonly isFault?: boolean;
 }
 
 /** What the command line reads back. */
@@ -26,21 +36,34 @@ const EXIT_CODES: Record<RefusalCode, number> = { usage: 2, refused: 3, "not-fou
  * Tells whoever asked that it was done: a reaction, and a comment where the command asks for one; a row for
  * the command line.
  */
-export function answerWith(asker: Asker, answer: Extract<Answer, { kind: "done" }>, deps: AnswerDeps): void {
+export function answerWith(
+  asker: Asker,
+  answer: Extract<Answer, { kind: "done" }>,
+  deps: AnswerDeps,
+  { hasRole }: Answering = { hasRole: true },
+): void {
   if (asker.via === "cli") {
     store(asker.request, { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null }, deps);
     return;
   }
-  if (answer.isUnderWay !== true) react(asker, "rocket", deps);
-  if (answer.reply !== undefined) comment(asker, answer.reply.markdown, deps);
+  if (answer.reply === undefined || hasRole) {
+    if (answer.isUnderWay !== true) react(asker, "rocket", deps);
+    if (answer.reply !== undefined) deps.queue.put(replyTo(asker, answer.reply.markdown));
+    return;
+  }
+  const isWritten = writeUnasked(replyTo(asker, answer.reply.markdown), deps);
+  react(asker, isWritten ? "rocket" : "confused", deps);
 }
 
-/** Tells whoever asked that it was refused: one reply that says why, for each comment and reason. */
+/**
+ * Tells whoever asked that it was refused: one reply that says why, for each comment and reason, and where
+ * that is enough by now only a reaction.
+ */
 export function answerRefusal(
   asker: Asker,
   answer: Extract<Answer, { kind: "refused" }>,
   deps: AnswerDeps,
-  exitCode: number = EXIT_CODES[answer.code],
+  { hasRole, exitCode = EXIT_CODES[answer.code], isFault = false }: Answering,
 ): void {
   if (asker.via === "cli") {
     store(
@@ -57,7 +80,9 @@ export function answerRefusal(
   react(asker, "confused", deps);
   const reason = answer.reason ?? sha256(answer.reply.text).slice(0, 16);
   const key = `refusal:${asker.repository.id}:${asker.source}:${asker.sourceId}:${reason}`;
-  deps.queue.put({ ...replyTo(asker, answer.reply.markdown), key });
+  const job = { ...replyTo(asker, answer.reply.markdown), key };
+  if (hasRole) deps.queue.put(job);
+  else writeUnasked(job, deps, isFault ? null : asker.person.id);
 }
 
 /** The line of an answer, as things stand now. */
@@ -98,10 +123,6 @@ export function reactJob(
     payload: { repository, commentId, reaction },
     maxAttempts: 20,
   };
-}
-
-function comment(asker: ForgeAsker, body: Markdown, deps: AnswerDeps): void {
-  deps.queue.put(replyTo(asker, body));
 }
 
 function replyTo(asker: ForgeAsker, body: Markdown): NewJob<"comment"> {

@@ -1,3 +1,4 @@
+import type { Rest } from "../../cells/budget.ts";
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
 import { heldFor, isRetryInLine, secretsHeld, waitsByItself } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
@@ -153,8 +154,14 @@ export function hint(cell: Pick<Cell, "id">, verb: string, ...more: readonly str
   return code(["/lazarus", verb, shortId(cell.id), ...more].join(" "));
 }
 
+/** What a director may do where a budget or all turns are used up. */
+function goingOn(rest: Rest): readonly (readonly [string, string, string?])[] {
+  if (rest.kind === "turns") return [["revive", "lets it go on (directors)"]];
+  return [["extend", "gives it more (directors)", `--${rest.kind} ${rest.kind === "cost" ? 5 : rest.most}`]];
+}
+
 /** What may be typed now, each with what it does. */
-export function actions(cell: Cell, run: Run | null): Markdown {
+export function actions(cell: Cell, run: Run | null, rest: Rest | null): Markdown {
   const all: Record<Exclude<Cell["state"], "destroyed">, readonly (readonly [string, string, string?])[]> = {
     proposed: cell.waitsForApproval
       ? [
@@ -172,16 +179,18 @@ export function actions(cell: Cell, run: Run | null): Markdown {
       ["close", "publishes and archives (directors)"],
     ],
     idle: [
-      ...(run !== null && waitsByItself(run)
-        ? ([
-            ["revive", "lets it go on now"],
-            ["tell", "says something to it for then", "…"],
-            ["stop", "lets it rest, and publishes what there is"],
-          ] as const)
-        : ([
-            ...(cell.outcome === "failed" ? ([["revive", "lets it go on"]] as const) : []),
-            ["tell", "lets it go on, with what you say to it", "…"],
-          ] as const)),
+      ...(rest !== null
+        ? goingOn(rest)
+        : run !== null && waitsByItself(run)
+          ? ([
+              ["revive", "lets it go on now"],
+              ["tell", "says something to it for then", "…"],
+              ["stop", "lets it rest, and publishes what there is"],
+            ] as const)
+          : ([
+              ...(cell.outcome === "failed" ? ([["revive", "lets it go on"]] as const) : []),
+              ["tell", "lets it go on, with what you say to it", "…"],
+            ] as const)),
       ["logs", "shows its output"],
       heldFor(cell).length > 0
         ? ["close", "archives it without publishing (directors)", "--discard"]

@@ -1,6 +1,9 @@
-import { type Cell, type HistoryRow, isBeingSetUp, isResting, type Run, shortId } from "../../cells/cell.ts";
+import { restOf } from "../../cells/budget.ts";
+import { type Cell, isBeingSetUp, isResting, type Run, shortId } from "../../cells/cell.ts";
+import type { HistoryRow } from "../../cells/history-row.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
 import { itemLines } from "./answer-words.ts";
+import { budgetWords, quietHead, restLine } from "./budget-words.ts";
 import { actions, findings, hint } from "./card-findings.ts";
 import { type CardDeps, headline } from "./card-headline.ts";
 import { checkLines } from "./check-words.ts";
@@ -28,10 +31,14 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const run = deps.registry.lastRun(cell.id);
   const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
   const kept = deps.registry.lastKeptRun(cell.id) ?? run;
+  const quiet = quietHead(cell, deps.registry);
+  const rests = cell.state === "idle" ? restLine(cell, deps) : null;
   const parts = [
+    ...(quiet === null ? [] : [quiet]),
     md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, cell.state === "active" ? run : kept, deps)}`,
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
+    ...(rests === null ? [] : [rests.markdown]),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
     ...checkLines(cell, cell.checked?.tip === cell.publishedTip ? deps.steps.checks.results(cell) : []),
     ...teamLine(cell, run, deps),
@@ -41,7 +48,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     }),
     ...itemLines(cell, deps.registry.items.of(cell.id)),
     ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
-    ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run))]),
+    ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run, deps))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
   return join(parts, "\n\n");
@@ -67,7 +74,8 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
   }
   if (cell.state === "active" && run?.startedAt != null && !isResting(cell, run)) {
     const agent = deps.config.agents.get(run.agent);
-    return ` · ${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)} · ${confines(agent)}`;
+    const time = `${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)}`;
+    return [time, confines(agent), ...budgetWords(cell, run, deps)].map((one) => ` · ${one}`).join("");
   }
   if (cell.state !== "idle" || run?.collectedAt == null) return "";
   const isSaid = cell.outcome === "failed" || run.stopped !== null;
@@ -76,12 +84,14 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
       ? []
       : [`took ${span(run.endedAt - run.startedAt)}`];
   const used = usage(cell.harvest?.said ?? null);
-  return [...took, ...(used === "" ? [] : [used])].map((one) => ` · ${one}`).join("");
+  return [...took, ...(used === "" ? [] : [used]), ...budgetWords(cell, run, deps)]
+    .map((one) => ` · ${one}`)
+    .join("");
 }
 
-function doing(cell: Cell, run: Run | null): Markdown {
+function doing(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   const isLiving = cell.state === "proposed" || cell.state === "active" || cell.state === "idle";
-  const acts = actions(cell, run);
+  const acts = actions(cell, run, restOf(cell, deps));
   return isLiving ? md`${acts}\n\nIts time ends ${moment(cell.expiresAt)}.` : acts;
 }
 

@@ -1,3 +1,4 @@
+import { usageOf } from "../../cells/budget.ts";
 import { type Cell, isSetupDone, isVisit, type Run, targetOf } from "../../cells/cell.ts";
 import type { CheckResult } from "../../cells/check.ts";
 import type { Item } from "../../cells/registry/items.ts";
@@ -121,8 +122,10 @@ export interface CellView {
   readonly next_run_at: string | null;
   /** `host:port` of what the last run asked for and may not reach. */
   readonly refused_hosts: readonly string[];
-  /** Why nothing is tried again by itself. */
+  /** Why nothing is tried again, or begins, by itself. */
   readonly breaker: string | null;
+  /** What its runs used, as their agents tell it; null: none told. */
+  readonly usage: { readonly cost_usd: number | null; readonly tokens: number | null };
   /** How its cell was set up for the last run; null: it was not. */
   readonly setup: {
     readonly run: number;
@@ -136,7 +139,7 @@ export interface CellView {
   } | null;
 }
 
-/** What `status` tells programs of a cell. */
+/** What `status` tells programs of a cell. `breaker`: why nothing begins there by itself. */
 export function viewOf(
   cell: Cell,
   {
@@ -149,7 +152,9 @@ export function viewOf(
     >;
     readonly steps: { readonly checks: { results(cell: Cell): CheckResult[] } };
   },
+  breaker: string | null = cell.breaker,
 ): CellView {
+  const used = usageOf(registry.runs(cell.id));
   const seen = healthOf(cell);
   const checks = steps.checks.results(cell);
   const last = registry.lastRun(cell.id);
@@ -190,7 +195,12 @@ export function viewOf(
     said: saidOf(cell),
     next_run_at: retryAt === null ? null : toIso(retryAt),
     refused_hosts: [...new Set((registry.lastKeptRun(cell.id) ?? last)?.refusedHosts ?? [])],
-    breaker: cell.breaker,
+    breaker,
+    usage: {
+      // Sums of hundredths are none.
+      cost_usd: used.costUsd === null ? null : Number(used.costUsd.toFixed(6)),
+      tokens: used.tokens,
+    },
     setup: setupOf(last),
   };
 }

@@ -1,6 +1,8 @@
+import { amountOf } from "../../cells/budget.ts";
 import type { NewCell } from "../../cells/registry/cell-row.ts";
-import type { AgentConfig } from "../../config/config.ts";
+import type { AgentConfig, Config } from "../../config/config.ts";
 import { details, fenced, join, md, table } from "../../gitea/markdown.ts";
+import { formatCount } from "../../units.ts";
 import { confines, span } from "./run-words.ts";
 import { onOneTerminalLine, type Sentence } from "./sentence.ts";
 import { columns } from "./status-row.ts";
@@ -12,7 +14,7 @@ export interface Planned {
   readonly agents: readonly AgentConfig[];
   /** Null: an issue of its own would be opened first. */
   readonly issue: number | null;
-  readonly limits: { readonly runMs: number };
+  readonly limits: Pick<Config["limits"], "runMs" | "costUsd" | "tokens" | "turns">;
   readonly now: number;
 }
 
@@ -31,7 +33,16 @@ export function planRows({ cell, agents, issue, limits, now }: Planned): [string
         at === 0 ? "executor" : `executor, goes on from ${agents[at - 1]?.name ?? ""}'s hand-over`;
       return [agent.name, `${after} · ${agent.preset ?? "a command"} · ${confines(agent)}`];
     }),
-    ["limits", `${span(limits.runMs)} ${isTeam ? "a turn" : "a run"}, ${span(cell.expiresAt - now)} in all`],
+    [
+      "limits",
+      [
+        `${span(limits.runMs)} ${isTeam ? "a turn" : "a run"}`,
+        `${span(cell.expiresAt - now)} in all`,
+        ...(limits.costUsd === 0 ? [] : [amountOf("cost", limits.costUsd)]),
+        ...(limits.tokens === 0 ? [] : [amountOf("tokens", limits.tokens)]),
+        ...(limits.turns === 0 ? [] : [formatCount(limits.turns, "turn")]),
+      ].join(", "),
+    ],
     [
       "starts",
       cell.approval === null ? "as soon as there is a place" : `after a director's word: ${cell.approval}`,

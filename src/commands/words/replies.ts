@@ -90,7 +90,17 @@ export const replies = {
     say`Cell ${c(shortId(cell.id))} would live longer than 90 days from now: type a shorter time.`,
   cannotExtend: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}: it has no end that could be moved.`,
-  extended: (cell: Cell) => say`cell ${c(shortId(cell.id))}: ends ${moment(cell.expiresAt)}`,
+  badAmount: (flag: string, typed: string | boolean | undefined) =>
+    flag === "--cost"
+      ? say`${c(flag)} takes USD, such as ${c("5")} or ${c("0.50")}, not ${c(String(typed))}.`
+      : say`${c(flag)} takes a whole number of tokens, such as ${c("200000")}, not ${c(String(typed))}.`,
+  noBudget: (cell: Cell, unit: string, key: string) =>
+    say`Cell ${c(shortId(cell.id))} has no budget of ${unit} that could be raised (${key} is 0), so nothing there waits for more.`,
+  extended: (
+    cell: Cell,
+    { isLonger, has }: { readonly isLonger: boolean; readonly has: readonly string[] },
+  ) =>
+    say`cell ${c(shortId(cell.id))}: ${[...(isLonger ? [`ends ${moment(cell.expiresAt)}`] : []), ...has].join(", ")}`,
   baseOnPullRequest: () => say`A cell on a pull request starts from its head: leave ${c("--base")} out.`,
 
   summoned: (cell: Cell, place: { limit: string; place: number } | null) => {

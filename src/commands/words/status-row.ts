@@ -1,3 +1,4 @@
+import type { Rest } from "../../cells/budget.ts";
 import { type Cell, isBeingSetUp, isResting, type Run, shortId, targetOf } from "../../cells/cell.ts";
 import { type CheckResult, isAtWork } from "../../cells/check.ts";
 import type { ExitClass } from "../../cells/exit.ts";
@@ -20,7 +21,13 @@ export function rowOf(
     now,
     team,
     checks = [],
-  }: { readonly now: number; readonly team: TeamView; readonly checks?: readonly CheckResult[] },
+    rest = null,
+  }: {
+    readonly now: number;
+    readonly team: TeamView;
+    readonly checks?: readonly CheckResult[];
+    readonly rest?: Rest | null;
+  },
 ): string[] {
   return [
     shortId(cell.id),
@@ -29,7 +36,11 @@ export function rowOf(
     targetOf(cell),
     healthWords(cell, now),
     age(now - cell.createdAt),
-    cut(onOneTerminalLine(setupResult(last) ?? checkResult(cell, last, checks) ?? resultOf(cell, last, now))),
+    cut(
+      onOneTerminalLine(
+        setupResult(last) ?? checkResult(cell, last, checks) ?? resultOf(cell, last, { now, rest }),
+      ),
+    ),
   ];
 }
 
@@ -63,10 +74,15 @@ function checkResult(cell: Cell, last: Run | null, checks: readonly CheckResult[
   return cell.pullRequest === null ? result : `draft #${cell.pullRequest}, ${result}`;
 }
 
+interface At {
+  readonly now: number;
+  readonly rest: Rest | null;
+}
+
 /** What came of it, and what it waits for: what a person must see to comes first. */
-function resultOf(cell: Cell, last: Run | null, now: number): string {
+function resultOf(cell: Cell, last: Run | null, at: At): string {
   const draft = cell.pullRequest === null ? "" : `, draft #${cell.pullRequest}`;
-  const waits = cell.state === "idle" ? idleResult(cell, last, now) : null;
+  const waits = cell.state === "idle" ? idleResult(cell, last, at) : null;
   if (waits !== null) return `${waits}${draft}`;
   if (cell.state === "archived" && cell.sealedAt === null && cell.outcome === "failed")
     return `not started: ${cell.notStarted ?? "it is not known why"}`;
@@ -87,7 +103,7 @@ const NEEDS: { readonly [C in ExitClass]?: string } = {
 };
 
 /** What an idle cell waits for; null where it waits for nobody. */
-function idleResult(cell: Cell, last: Run | null, now: number): string | null {
+function idleResult(cell: Cell, last: Run | null, { now, rest }: At): string | null {
   if (last !== null && isRetryInLine(last)) {
     if (last.notBefore === null || last.notBefore <= now) return "waits to go on";
     return `waits for a retry at ${timeUtc(last.notBefore, now)}`;
@@ -96,6 +112,7 @@ function idleResult(cell: Cell, last: Run | null, now: number): string | null {
   if (cell.pushRefused !== null) return "push refused";
   if (last?.state === "ended" && last.startedAt === null) return `not started: ${last.stopped ?? "refused"}`;
   const need = last?.state === "ended" && last.exitClass !== null ? NEEDS[last.exitClass] : undefined;
+  if (need === undefined && rest !== null) return rest.kind === "turns" ? "turns used up" : "budget used up";
   return need ?? (cell.breaker === null ? null : "gave up");
 }
 

@@ -1,3 +1,4 @@
+import { costIn } from "../../protocol/usage.ts";
 import {
   type AgentEvent,
   called,
@@ -7,6 +8,7 @@ import {
   number,
   outputText,
   record,
+  sumOf,
   text,
 } from "./event.ts";
 
@@ -19,7 +21,9 @@ export const readClaude: EventReader = (event) => {
     case "system":
       return typeof event.session_id === "string" ? ofSystem(event) : null;
     case "assistant":
-      return "message" in event ? partsOf(event).flatMap((part) => ofAssistant(part, event)) : null;
+      return "message" in event
+        ? [...partsOf(event).flatMap((part) => ofAssistant(part, event)), ...partUsed(event)]
+        : null;
     case "user":
       return "message" in event ? partsOf(event).flatMap((part) => ofUser(part, event)) : null;
     case "result":
@@ -38,7 +42,7 @@ function ofSystem(event: Json): AgentEvent[] {
     const program = "claude_code_version" in event ? "claude" : "qwen";
     const mode = text(event.permissionMode) || text(event.permission_mode);
     const what = [`${program} ${version}`, text(event.model), mode].filter((one) => one.trim() !== "");
-    return [{ kind: "began", what: what.join(", ") }];
+    return [{ kind: "began", what: what.join(", "), session: text(event.session_id) }];
   }
   if (event.subtype !== "api_retry") return [];
   const status = number(event.error_status);
@@ -93,6 +97,36 @@ function ofUser(part: Json, { tool_use_result: result }: Json): AgentEvent[] {
   ];
 }
 
+/** Each part of one answer bears the usage of all of it, under the answer's id. */
+function partUsed(event: Json): AgentEvent[] {
+  const { id, usage } = record(event.message);
+  const tokens = tokensOf(record(usage));
+  return tokens === null ? [] : [{ kind: "told", of: "part", id: text(id), costUsd: null, tokens }];
+}
+
+function tokensOf(usage: Json): number | null {
+  return sumOf(
+    ...[usage.input_tokens, usage.output_tokens],
+    ...[usage.cache_read_input_tokens, usage.cache_creation_input_tokens],
+  );
+}
+
+/**
+ * Helpers that it asks are in `modelUsage` alone. Where it goes on with a session claude 2.1.197 tells what
+ * this run used, 2.1.332 and qwen 0.15 what all of the session did.
+ */
+function totalUsed(event: Json): AgentEvent[] {
+  const models = Object.values(record(event.modelUsage)).map(record);
+  const counts = models.flatMap((one) => [
+    ...[one.inputTokens, one.outputTokens, one.cacheReadInputTokens, one.cacheCreationInputTokens],
+  ]);
+  const tokens = sumOf(...counts) ?? tokensOf(record(event.usage));
+  const costUsd = costIn(event.total_cost_usd);
+  return tokens === null && costUsd === null
+    ? []
+    : [{ kind: "told", of: "total", id: "", isOfSession: true, costUsd, tokens }];
+}
+
 function ofResult(event: Json): AgentEvent[] {
   const words =
     text(event.result) || list(event.errors).map(text).join("; ") || text(record(event.error).message);
@@ -107,6 +141,7 @@ function ofResult(event: Json): AgentEvent[] {
   const [turns, costUsd] = [number(event.num_turns), number(event.total_cost_usd)];
   return [
     ...denied,
+    ...totalUsed(event),
     { kind: "ended", isWell, words: words || (isWell ? "" : text(event.subtype)), turns, costUsd },
   ];
 }

@@ -6,6 +6,7 @@ import {
   number,
   outputText,
   record,
+  sumOf,
   text,
 } from "./event.ts";
 import { inShell } from "./in-shell.ts";
@@ -14,7 +15,9 @@ import { inShell } from "./in-shell.ts";
 export const readCodex: EventReader = (event) => {
   switch (event.type) {
     case "thread.started":
-      return [{ kind: "began", what: `codex, session ${text(event.thread_id)}` }];
+      return [
+        { kind: "began", what: `codex, session ${text(event.thread_id)}`, session: text(event.thread_id) },
+      ];
     case "turn.started":
     case "item.updated":
       return [];
@@ -22,7 +25,10 @@ export const readCodex: EventReader = (event) => {
     case "item.completed":
       return ofItem(record(event.item), event.type === "item.completed");
     case "turn.completed":
-      return [{ kind: "ended", isWell: true, words: "", turns: null, costUsd: null }];
+      return [
+        ...totalUsed(record(event.usage)),
+        { kind: "ended", isWell: true, words: "", turns: null, costUsd: null },
+      ];
     case "turn.failed":
       return [{ kind: "ended", isWell: false, words: messageOf(event.error), turns: null, costUsd: null }];
     case "error":
@@ -31,6 +37,14 @@ export const readCodex: EventReader = (event) => {
       return null;
   }
 };
+
+/** Of its session, also where that began in an earlier run. What was cached is part of what went in. */
+function totalUsed(usage: Json): AgentEvent[] {
+  const tokens = sumOf(usage.input_tokens, usage.output_tokens);
+  return tokens === null
+    ? []
+    : [{ kind: "told", of: "total", id: "", isOfSession: true, costUsd: null, tokens }];
+}
 
 function ofItem(item: Json, isDone: boolean): AgentEvent[] {
   const id = text(item.id);

@@ -81,6 +81,7 @@ function note(event: AgentEvent, seen: Seen): void {
       return;
     case "began":
     case "note":
+    case "told":
       return;
     default:
       event satisfies never;

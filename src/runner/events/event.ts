@@ -1,10 +1,12 @@
+import { tokensIn } from "../../protocol/usage.ts";
+
 /**
  * One thing that an agent's stream of events tells, whatever its vendor's words for it are. Texts are the
  * agent's, cut, and may hold anything.
  */
 export type AgentEvent =
   /** A session begins: program, model, mode. */
-  | { readonly kind: "began"; readonly what: string }
+  | { readonly kind: "began"; readonly what: string; readonly session?: string }
   /** The agent speaks; `isPart`: the next words go on in the same line. */
   | { readonly kind: "words"; readonly text: string; readonly isPart: boolean }
   /** Something beside the work: a thought, a helper of its own, a warning. */
@@ -16,9 +18,23 @@ export type AgentEvent =
   | { readonly kind: "denied"; readonly id: string; readonly what: string; readonly why: string }
   /** Its model or its program refuses or fails. */
   | { readonly kind: "trouble"; readonly text: string }
+  | Told
   /** One round with its model is over. */
   | { readonly kind: "round"; readonly costUsd: number | null }
   | Ended;
+
+/** What it says it used. Amounts that cannot be are null. */
+export interface Told {
+  readonly kind: "told";
+  /** `part`: of one answer of its model, perhaps told several times; `total`: of all so far. */
+  readonly of: "part" | "total";
+  /** Which part; of a total empty. */
+  readonly id: string;
+  /** It may count from the beginning of its session, which an earlier run began. */
+  readonly isOfSession?: boolean;
+  readonly costUsd: number | null;
+  readonly tokens: number | null;
+}
 
 /** What came of a command or another tool; `exit` where it is told. */
 export interface Outcome {
@@ -93,4 +109,12 @@ export function called(id: unknown, tool: unknown, input: unknown): AgentEvent {
     return { kind: "ran", id: text(id), command: command.slice(0, COMMAND_CHARS) };
   const on = ON.map((key) => text(args[key])).find((one) => one !== "") ?? "";
   return { kind: "used", id: text(id), tool: name, on: on.slice(0, COMMAND_CHARS) };
+}
+
+/** The sum of these counts; null where none of them is there. A count that cannot be one spoils the sum. */
+export function sumOf(...counts: readonly unknown[]): number | null {
+  const told = counts.filter((one) => one !== undefined && one !== null);
+  const all = told.map(tokensIn);
+  if (all.length === 0 || all.some((one) => one === null)) return null;
+  return tokensIn(all.reduce<number>((sum, one) => sum + (one ?? 0), 0));
 }

@@ -1,4 +1,13 @@
-import { type AgentEvent, called, type EventReader, type Json, outputText, record, text } from "./event.ts";
+import {
+  type AgentEvent,
+  called,
+  type EventReader,
+  type Json,
+  outputText,
+  record,
+  sumOf,
+  text,
+} from "./event.ts";
 
 /** The stream-json of gemini 0.61, which tells no exit codes. @see test/fixtures/agents/gemini */
 export const readGemini: EventReader = (event) => {
@@ -47,7 +56,10 @@ function ofError(event: Json): AgentEvent[] {
 
 function ofResult(event: Json): AgentEvent[] {
   const isWell = event.status === "success";
+  const stats = record(event.stats);
+  const tokens = sumOf(stats.total_tokens) ?? sumOf(stats.input_tokens, stats.output_tokens);
   return [
+    ...(tokens === null ? [] : [{ kind: "told", of: "total", id: "", costUsd: null, tokens } as const]),
     {
       kind: "ended",
       isWell,

@@ -1,3 +1,4 @@
+import { costIn } from "../../protocol/usage.ts";
 import {
   type AgentEvent,
   called,
@@ -6,6 +7,7 @@ import {
   number,
   outputText,
   record,
+  sumOf,
   text,
 } from "./event.ts";
 
@@ -25,6 +27,7 @@ export const readOpencode: EventReader = (event) => {
     case "step_finish":
       return [
         { kind: "round", costUsd: number(part.cost) },
+        ...partUsed(part),
         ...(part.reason === "stop"
           ? ([{ kind: "ended", isWell: true, words: "", turns: null, costUsd: null }] as const)
           : []),
@@ -35,6 +38,14 @@ export const readOpencode: EventReader = (event) => {
       return null;
   }
 };
+
+function partUsed(part: Json): AgentEvent[] {
+  const { total, input, output, reasoning, cache } = record(part.tokens);
+  const { read, write } = record(cache);
+  const tokens = sumOf(total) ?? sumOf(input, output, reasoning, read, write);
+  const costUsd = costIn(part.cost);
+  return [{ kind: "told", of: "part", id: text(part.id), costUsd, tokens }];
+}
 
 function ofTool(part: Json): AgentEvent[] {
   const state = record(part.state);

@@ -103,6 +103,7 @@ function ofEvent(event: AgentEvent, state: State): string {
     case "trouble":
       return closed(state) + block(`! ${event.text}`);
     case "round":
+    case "told":
       return "";
     case "ended":
       return closed(state) + ofEnd(event);

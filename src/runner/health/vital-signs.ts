@@ -5,7 +5,9 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { type AnyReport, reportOf } from "../../protocol/reports.ts";
 import type { HealthBefore, HeartbeatWords } from "../../protocol/runner-port.ts";
 import type { AgentBeat } from "../../protocol/shapes.ts";
+import type { Usage } from "../../protocol/usage.ts";
 import { formatSize } from "../../units.ts";
+import { tellUsed, type UsageReader } from "../usage/usage-reader.ts";
 import { type Assessment, assess, type HealthLimits } from "./assess.ts";
 import { type DiskUse, diskUse } from "./disk-use.ts";
 import { isNews } from "./health-news.ts";
@@ -30,6 +32,7 @@ export interface PulseDeps {
   readonly redact: (text: string) => string;
   /** Shared by all that are looked at. */
   readonly slots: Semaphore;
+  readonly usage: Pick<UsageReader, "look">;
   readonly report: (report: AnyReport) => void;
 }
 
@@ -70,6 +73,8 @@ export class Pulse {
   #newestChange: number | null = null;
   #isTreeSeen = true;
   #usedBytes: number | null = null;
+  /** What was told last. */
+  #used: Usage | null = null;
   #gatewayFault: string | null = null;
   #loop: { readonly what: string; readonly since: number; readonly looks: number } | null = null;
   #beat: AgentBeat | null;
@@ -140,25 +145,29 @@ export class Pulse {
     ]);
     if (signal.aborted || seen === null) return;
     const now = clock.monotonic();
-    const [log, note, use] = seen;
+    const [log, note, use, used] = seen;
     if (log !== null) this.#seeLog(log, now);
     if (note !== null) this.#seeNote(note);
     this.#seeTree(use);
     if (gateway !== null) this.#seeGateway(gateway, now);
     this.#lookedAt = now;
     this.#checkDisk();
+    this.#used = tellUsed(used, this.#used, { ...this.#run, report: this.#deps.report });
     this.#judge("alive");
     const beat = this.#beat;
     if (beat !== null && beat !== before) await this.#note(() => writeAgentBeat(cellDir, beat));
   }
 
-  #lookInside(signal: AbortSignal): Promise<[SeenFile | null, SeenFile | null, DiskUse | null]> {
-    const { cellDir, logName } = this.#deps;
+  #lookInside(
+    signal: AbortSignal,
+  ): Promise<[SeenFile | null, SeenFile | null, DiskUse | null, Usage | null]> {
+    const { cellDir, logName, usage } = this.#deps;
     const note = { names: ["artifacts"], file: "heartbeat.json" };
     return Promise.all([
       lookAtLog(cellDir, logName, this.#logStamp),
       lookAtNote(cellDir, note, { known: this.#noteStamp, mostBytes: BEAT_BYTES }),
       diskUse(cellDir, signal),
+      usage.look(),
     ]);
   }
 

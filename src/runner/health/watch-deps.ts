@@ -1,5 +1,6 @@
 import type { Backend, BackendName, Handle } from "../../backends/backend.ts";
 import type { CellGroups } from "../../backends/os/groups/cell-groups.ts";
+import type { PresetName } from "../../backends/presets.ts";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { AnyReport } from "../../protocol/reports.ts";
@@ -27,6 +28,8 @@ export interface RunLimits {
   readonly quietMs: number;
   readonly stalledMs: number;
   readonly healthUrl: string | null;
+  /** Where it keeps what it uses; null: no agent that is known. */
+  readonly preset: PresetName | null;
 }
 
 /** What the watch works with. */

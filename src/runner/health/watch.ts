@@ -8,6 +8,7 @@ import type { HeartbeatWords } from "../../protocol/runner-port.ts";
 import { formatDuration } from "../../units.ts";
 import { noteInDaemonLog, writeHeartbeat } from "../disk/directory.ts";
 import { cutLog } from "../disk/log-cut.ts";
+import { UsageReader } from "../usage/usage-reader.ts";
 import { createSemaphore } from "./semaphore.ts";
 import { Pulse } from "./vital-signs.ts";
 import type { RunLimits, WatchDeps, WatchedRun } from "./watch-deps.ts";
@@ -91,6 +92,7 @@ export class Watch {
       limits,
       healthUrl: limits.healthUrl,
       slots: this.#slots,
+      usage: new UsageReader({ cellDir: this.#deps.cellDir(cellId), run, agent, preset: limits.preset }),
     };
     return new Pulse(deps, { ...running, runningMs: elapsedMs, before: running.before });
   }

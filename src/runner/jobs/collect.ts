@@ -14,6 +14,7 @@ import { openWork } from "../disk/guest-room.ts";
 import { endAll, endWhatStayed } from "../end-run.ts";
 import { note, whileBeating } from "../journal.ts";
 import { mustKnow, namedSecrets } from "../known-secrets.ts";
+import { UsageReader } from "../usage/usage-reader.ts";
 
 export async function collectRun(
   parts: Parts,
@@ -71,7 +72,10 @@ export async function collectRun(
   };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
   await endWhatStayed(parts, { cellId, run, user, handle });
-  const harvest = withMarks(changed.length === 0 ? found.harvest : withHeld(found.harvest, changed), parts);
+  const usedBy = { cellDir: paths.cell, run, agent: name, preset: agent?.preset ?? null };
+  const usage = await new UsageReader(usedBy).look({ isWhole: true });
+  const held = changed.length === 0 ? found.harvest : withHeld(found.harvest, changed);
+  const harvest = withCost(withMarks(held, parts), usage?.costUsd ?? null);
   const { turn = run } = job.payload;
   const packet = await readPacket(paths.cell, { turn, agent: name, redact: parts.redact });
   const answers = job.payload.asked === null ? {} : { answers: [...found.answers] };
@@ -84,7 +88,8 @@ export async function collectRun(
       ...[...harvest.protectedPaths, ...harvest.heldBack],
     ],
   });
-  return { reports: [reportOf("collected", { cellId, run, harvest, ...answers, packet }, job.key)] };
+  const used = usage === null ? {} : { usage };
+  return { reports: [reportOf("collected", { cellId, run, harvest, ...answers, packet, ...used }, job.key)] };
 }
 
 /**
@@ -112,6 +117,12 @@ function withMarks(harvest: Harvest, { config, heartbeats }: Parts): Harvest {
     return { ...one, mark: known === undefined ? null : heartbeats.markOf(known.name, known.value) };
   });
   return { ...harvest, shownSecrets };
+}
+
+/** Its last event may tell what all of its session cost. */
+function withCost(harvest: Harvest, costUsd: number | null): Harvest {
+  const { said } = harvest;
+  return said === null || costUsd === null ? harvest : { ...harvest, said: { ...said, costUsd } };
 }
 
 /** A value that was replaced since cannot be looked for: a director decides. */

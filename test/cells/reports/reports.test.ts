@@ -49,6 +49,7 @@ function reports(run: number, tip = TIP): Act[] {
           ...{ health: "quiet", reason: "no output", since: at, seenAt: at, beat: null },
         }),
     ],
+    ["used", () => rig.report("used", { ...about, usage: { costUsd: 1.5, tokens: 700 } })],
     ["collected", () => rig.report("collected", { ...about, harvest: harvest({ tip }) })],
     ["collected nothing", () => rig.report("collected", { ...about, harvest: nothingLeft() })],
     ["collected held", () => rig.report("collected", { ...about, harvest: harvest({ heldBack: ["x"] }) })],
@@ -101,13 +102,17 @@ function wishes(): Act[] {
   const cell = rig.cell();
   const last = rig.run();
   const closing = { by: "owner", thenDestroy: false, outcome: null, person: null };
+  const NO_MORE = { costUsd: 0, tokens: 0 };
   const all: Act[] = [["expire", () => lookAtTime(rig.deps)]];
   if (cell.state === "active" || cell.state === "idle") {
     all.push(["close", () => lifecycle.close(cell, { ...closing, discard: false }, "closed")]);
     all.push(["discard", () => lifecycle.close(cell, { ...closing, discard: true }, "closed")]);
   }
   if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
-    all.push(["extend", () => lifecycle.extend(cell, cell.expiresAt + 60_000)]);
+    all.push([
+      "extend",
+      () => rig.deps.goingOn.extend(cell, { expiresAt: cell.expiresAt + 60_000, ...NO_MORE }, "owner"),
+    ]);
   if (cell.state === "idle" && (last.state === "ended" || last.state === "withdrawn"))
     all.push(["revive", () => lifecycle.rerun(cell, "allegro", cell.requester)]);
   const isSealed = cell.state === "archived" && cell.sealedAt !== null && cell.closing === null;
@@ -222,6 +227,7 @@ it("each kind of report changes the registry only in its finish", async () => {
     "setup-ended",
     "setup-started",
     "taken-in",
+    "used",
   ]);
   const { job, context } = jobOf("run-started", started(ID, 1, rig.clock.now()));
   const finish = await handlers["run-started"]?.(job, context);

@@ -26,6 +26,7 @@ function run(state: Run["state"], more: Partial<Run> = {}): Run {
     n: 1,
     turn: 1,
     turnKind: "first",
+    ...{ costUsd: null, tokens: null, moreUsd: 0, moreTokens: 0 },
     agent: "allegro",
     role: "executor",
     state,

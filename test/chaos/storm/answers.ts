@@ -34,14 +34,27 @@ export async function compareAnswers(world: World, ledger: Ledger): Promise<Answ
     };
     const cells = entry.source === "comment" ? (summoned.get(entry.id) ?? []) : [];
     const messages = entry.commands.map((_, index) => told.get(`forge:${keyOf(world, entry)}:${index}`));
-    if (compare(entry, { shown, cells, messages }, answers) === "withdrawn") withdrawn++;
+    if (
+      compare(
+        entry,
+        { shown, cells, messages, isStranger: entry.by === world.people.reader.login },
+        answers,
+      ) === "withdrawn"
+    )
+      withdrawn++;
   }
   return { ...answers, wrong: [...answers.wrong, ...wrongMessages(world)], withdrawn };
 }
 
 function compare(
   entry: Entry,
-  is: { shown: Shown; cells: readonly CellRow[]; messages: readonly (MessageRow | undefined)[] },
+  is: {
+    shown: Shown;
+    cells: readonly CellRow[];
+    messages: readonly (MessageRow | undefined)[];
+    /** Is told so often why it may not, and then only that it may not. */
+    isStranger: boolean;
+  },
   answers: Answers,
 ): "answered" | "withdrawn" {
   const { shown, cells, messages } = is;
@@ -78,7 +91,8 @@ function compare(
     const isDone = entry.source === "comment" ? done : false;
     // A summon's rocket comes when its agent works: one that waits, or was stopped before, has its card.
     const isUnderWay = (one.verb === "summon" && cells.length > 0) || messages[index] !== undefined;
-    if (!isReplied && (one.isLoud || !(isDone || isUnderWay)))
+    const isTurnedDown = is.isStranger && (shown.reactions.includes("confused") || entry.source === "review");
+    if (!isReplied && !isTurnedDown && (one.isLoud || !(isDone || isUnderWay)))
       answers.lost.push(`${what}: command ${index} (${one.verb}) has no answer`);
   }
   const quiet = entry.commands.filter(

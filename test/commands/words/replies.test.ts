@@ -6,6 +6,7 @@ import { createAnnouncer } from "../../../src/commands/posting/announce.ts";
 const PROBLEMS = ["missing-value", "unexpected-value", "repeated-flag", "open-quote", "too-long"] as const;
 
 import { problemReply } from "../../../src/commands/parsing/problem.ts";
+import { restRefusal } from "../../../src/commands/words/budget-words.ts";
 import { ordinal, replies } from "../../../src/commands/words/replies.ts";
 import type { Sentence } from "../../../src/commands/words/sentence.ts";
 import {
@@ -65,7 +66,14 @@ it("says each refusal in one calm sentence", () => {
     badExtension: replies.badExtension("soon"),
     extendsTooFar: replies.extendsTooFar(cell),
     cannotExtend: replies.cannotExtend({ ...cell, state: "archived" }),
-    extended: replies.extended(cell),
+    extended: replies.extended(cell, { isLonger: true, has: [] }),
+    "extended, more": replies.extended(cell, { isLonger: false, has: ["5.02 of 10 USD"] }),
+    badAmount: replies.badAmount("--cost", "much"),
+    "badAmount, tokens": replies.badAmount("--tokens", "1.5"),
+    noBudget: replies.noBudget(cell, "USD", "limits.cost"),
+    restRefusal: restRefusal(cell, { kind: "cost", used: 5.02, most: 5 }),
+    "restRefusal, tokens": restRefusal(cell, { kind: "tokens", used: 201_000, most: 200_000 }),
+    "restRefusal, turns": restRefusal(cell, { kind: "turns", most: 20 }),
     baseOnPullRequest: replies.baseOnPullRequest(),
     summoned: replies.summoned(cell, null),
     "summoned, waits": replies.summoned(cell, place),
@@ -161,7 +169,7 @@ it("says each refusal in one calm sentence", () => {
 });
 
 it("closes with a report that names who asked", () => {
-  const announce = createAnnouncer({ queue: rig.queue });
+  const announce = createAnnouncer(rig.deps);
   const cell = rig.idle();
   rig.clearJobs();
   announce({
@@ -184,7 +192,7 @@ it("asks a person once, and says what for", async () => {
   const cell = rig.idle();
   const run = { ...rig.run(), code: 1, endedAt: (rig.run().startedAt ?? 0) + 2_000 };
   rig.clearJobs();
-  const announce = createAnnouncer({ queue: rig.queue });
+  const announce = createAnnouncer(rig.deps);
   const breaker = "it was tried twice more by itself, in vain";
   const cases: Record<string, [Partial<Run>, Partial<Cell>?]> = {
     "a question": [
@@ -232,6 +240,8 @@ it("asks a person once, and says what for", async () => {
   for (const [more, of] of Object.values(cases)) {
     announce({ kind: "needs-you", cell: { ...cell, ...of }, run: { ...run, ...more, n: ++n } });
     announce({ kind: "needs-you", cell: { ...cell, ...of }, run: { ...run, ...more, n } });
+    // They are more than the bot writes unasked.
+    rig.deps.goingOn.wakeCell(cell);
   }
   const texts = rig.payloads("comment").map((one) => one.text);
   expect(texts).toHaveLength(n);
@@ -239,6 +249,23 @@ it("asks a person once, and says what for", async () => {
     "needs-you",
     sections(Object.fromEntries(Object.keys(cases).map((name, at) => [name, texts[at] ?? ""]))),
   );
+});
+
+it("says what a director can do where a cell rests", () => {
+  const cell = rig.idle();
+  const run = { ...rig.run(), code: 0, exitClass: "done", endedAt: rig.run().startedAt } as const;
+  const stopped = "over its budget of 5 USD for the cell";
+  rig.clearJobs();
+  const announce = createAnnouncer(rig.deps);
+  const over = { ...run, exitClass: "over-limit", stopCause: "over-limit", stopped } as const;
+  for (const _ of [1, 2]) {
+    announce({ kind: "rests", cell, run: over, rest: { kind: "cost", used: 5.02, most: 5 } });
+    announce({ kind: "rests", cell, run, rest: { kind: "tokens", used: 201_000, most: 200_000 } });
+    announce({ kind: "rests", cell, run, rest: { kind: "turns", most: 20 } });
+  }
+  const [money = "", tokens = "", turns = "", ...more] = rig.payloads("comment").map((one) => one.text);
+  expect(more).toEqual([]);
+  expectGolden("rests", sections({ money, tokens, turns }));
 });
 
 it("helps with exactly what this version can do", async () => {

@@ -68,6 +68,7 @@ function feel(
     clock,
     log: { warn: (facts) => void expect.unreachable(JSON.stringify(facts)) },
     cellDir: dir,
+    usage: { look: async () => null },
     logName: "allegro-1.log",
     limits: { quietMs: 5 * MINUTE, stalledMs: 15 * MINUTE },
     scanMs: SCAN_MS,

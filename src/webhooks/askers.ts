@@ -1,0 +1,39 @@
+import { includesRole } from "../cells/cell.ts";
+import type { Parsed } from "../commands/parsing/parse.ts";
+import type { Rights } from "../commands/rights.ts";
+import { findMarker } from "../gitea/markdown.ts";
+import { wasEdited } from "./delivered.ts";
+import type { Reading } from "./read-thread.ts";
+import type { SeenEntries } from "./seen-entries.ts";
+
+/** Whoever floods a thread with mistakes costs no more questions than this in one look. */
+const MOST_ASKED = 20;
+
+/** `trusted`: people with write permission among those who are refused something as it is read. */
+export type Heard = Reading & { readonly trusted: ReadonlySet<number> };
+
+interface AskerDeps {
+  readonly handled: Pick<SeenEntries, "isMarked">;
+  readonly rights: Pick<Rights, "standing">;
+  parse(text: string): Parsed[];
+}
+
+/**
+ * Ids of people with write permission among those whose commands are about to be refused as they are read:
+ * they are always told why.
+ */
+export async function refusedWithRole(reading: Reading, deps: AskerDeps): Promise<ReadonlySet<number>> {
+  const { repository, entries, botId, since, delivered } = reading;
+  const known = new Map<number, boolean>();
+  for (const { source, id, author, body, createdAt, ...rest } of entries) {
+    if (author.id === botId || createdAt < since || known.has(author.id) || known.size >= MOST_ASKED)
+      continue;
+    if (deps.handled.isMarked(repository.id, source, id) || findMarker(body) !== null) continue;
+    const isEdited = wasEdited({ source, id, author, body, createdAt, ...rest }, delivered) === "command";
+    if (!isEdited && deps.parse(body).every((one) => one.kind !== "problem")) continue;
+    const standing = await deps.rights.standing(author, repository);
+    const role = standing.kind === "known" ? standing.role : null;
+    known.set(author.id, role !== null && includesRole(role, "executor"));
+  }
+  return new Set([...known].flatMap(([id, hasRole]) => (hasRole ? [id] : [])));
+}
