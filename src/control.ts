@@ -5,6 +5,7 @@ import { lookAtTime } from "./cells/expiry.ts";
 import { GoingOn } from "./cells/going-on.ts";
 import { Inviting } from "./cells/inviting.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
+import { Proposing } from "./cells/proposing.ts";
 import { createDeadlines } from "./cells/registry/deadlines.ts";
 import { Registry } from "./cells/registry/registry.ts";
 import { createUids } from "./cells/registry/uids.ts";
@@ -14,6 +15,7 @@ import { createReportHandlers, createReports } from "./cells/reports/reports.ts"
 import { Reviewing } from "./cells/reviewing.ts";
 import { createRounds } from "./cells/rounds.ts";
 import { createRunnerHandlers, jobsElsewhere, LOCAL_RUNNER } from "./cells/runner-jobs.ts";
+import { lookAtProposals } from "./cells/steps/proposal-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
 import { Telling } from "./cells/telling.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -49,6 +51,8 @@ export const REGISTRY = "lazarus.db";
 const CARD_REFRESH_MS = 60_000;
 const TICK_MS = 15_000;
 const REPOSITORIES_MS = 10 * 60_000;
+/** That an issue was deleted is nothing that anybody waits for. */
+const UNDECIDED_POLLS = 5;
 const RETRY_LOOK_MS = 1_000;
 const FINISHED_JOBS_KEPT_MS = 14 * 24 * 60 * 60_000;
 const HOUR_MS = 60 * 60_000;
@@ -102,11 +106,12 @@ export function openParts(config: Config, options: PartsOptions) {
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
   const inviting = new Inviting({ ...stepDeps, steps });
+  const proposing = new Proposing({ ...stepDeps, steps, lifecycle });
   const goingOn = new GoingOn({ ...stepDeps, steps });
   const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: options.log });
   const deps: Deps = {
-    ...{ forge, registry, lifecycle, telling, reviewing, inviting, goingOn },
+    ...{ forge, registry, lifecycle, telling, reviewing, inviting, goingOn, proposing },
     ...{ steps, queue, rights, renames, clock, config },
   };
   return {
@@ -201,6 +206,7 @@ export async function openControl(
     lookAtClock();
     lookAtTime({ ...deps, deadlines });
   };
+  const lookAtUndecided = () => db.transaction(() => lookAtProposals({ registry, queue }, clock.now()));
   const directories = createDirectoryReports({ registry, runner: runner.name, steps, log });
   const rounds = createRounds({ directories, runner, clock, log });
   const again = { clock, log };
@@ -209,6 +215,7 @@ export async function openControl(
     every(RETRY_LOOK_MS, lookAtRetries, again),
     every(TICK_MS, lookAtEnds, again),
     every(REPOSITORIES_MS, () => void lookAtRepositories({ ...deps, log }), again),
+    ...(pollMs === 0 ? [] : [every(pollMs * UNDECIDED_POLLS, lookAtUndecided, again)]),
     every(config.pit.scanMs, () => void rounds.look(), again),
     every(HOUR_MS, () => prune(parts), again),
   ];

@@ -52,7 +52,7 @@ export function makeBrief(parts: BriefParts): { text: string; sha256: string } {
   return { text, sha256: sha256(text) };
 }
 
-function whoWorks({ agent, next }: Pick<BriefParts, "agent" | "next">): string {
+export function whoWorks({ agent, next }: Pick<BriefParts, "agent" | "next">): string {
   if (next.length === 0) return `You are ${agent}.`;
   const all = [agent, ...next].join(", then ");
   return `This is the work of a team, one after the other in the same clone: ${all}. You are told above this text who you are; where nothing stands above, you are ${agent}, who begins.`;
@@ -63,11 +63,12 @@ function asked({ title, body }: Pick<BriefParts, "title" | "body">): string {
 }
 
 /** No branch has a colon in its name: `dev:topic` lies in a fork. */
-function startOf({ baseName, target }: Pick<BriefParts, "baseName" | "target">): string {
+export function startOf({ baseName, target }: Pick<BriefParts, "baseName" | "target">): string {
   return baseName.includes(":") ? `the head of ${target}, which lies in a fork,` : `\`${baseName}\``;
 }
 
-const RULES = `## How to work here
+/** What every brief ends with. */
+export const RULES = `## How to work here
 
 - Commit what is worth keeping on the branch that is checked out. What you leave uncommitted is kept as a commit of its own.
 - Write no closing words such as "fixes #1" into commit messages: some repositories close issues on any branch.

@@ -10,6 +10,7 @@ import type { NewRun } from "./registry/run-row.ts";
 import { isEndOfWork, waitsByItself } from "./steps/decide.ts";
 import type { StepDeps } from "./steps/deps.ts";
 import { dropMessages } from "./steps/give-messages.ts";
+import { planNext } from "./steps/proposal-jobs.ts";
 import { laneOf } from "./steps/step-jobs.ts";
 import type { Steps } from "./steps/steps.ts";
 
@@ -129,13 +130,10 @@ export class Lifecycle {
         this.#registry.move(cell.id, { from: "proposed", to: "archived", who: step.who, why: step.why });
         this.#steps.keep(cell.id);
         this.#steps.sweepDirectory(cell);
+        const unmade = this.#registry.mustCell(cell.id);
         const isNews = step.outcome === "declined";
-        this.#deps.announce({
-          kind: "never-began",
-          cell: this.#registry.mustCell(cell.id),
-          why: step.why,
-          isNews,
-        });
+        this.#deps.announce({ kind: "never-began", cell: unmade, why: step.why, isNews });
+        planNext(this.#deps, cell.id);
       }
       if (cell.state === "archived" && state === "admitted") this.#steps.putAway(run);
       // Until now it was to go on, by itself or since somebody asked; now this is all there is.

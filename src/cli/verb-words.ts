@@ -18,7 +18,7 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
   tell: ["tell 4f1c0b7e keep the old tests", "tell 4f1c0b7e --now -", "tell 4f1c0b7e --retract 7"],
   stop: ["stop 4f1c0b7e", "stop 4f1c --json"],
   revive: ["revive 4f1c0b7e ezra --wait", "revive 4f1c0b7e -- keep the old tests"],
-  approve: ["approve 4f1c0b7e", "approve 4f1c --json"],
+  approve: ["approve 4f1c0b7e 3fa9c1d2", "approve 4f1c0b7e --yes --json"],
   decline: ["decline 4f1c0b7e", "decline 4f1c0b7e out of scope"],
   publish: ["publish 4f1c0b7e --allow-protected", "publish 4f1c0b7e --allow-secret NODE_ENV"],
   extend: ["extend 4f1c0b7e 4h", "extend 4f1c0b7e 2d"],

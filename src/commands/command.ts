@@ -2,6 +2,7 @@ import type { Cell, Requester, Role } from "../cells/cell.ts";
 import type { GoingOn } from "../cells/going-on.ts";
 import type { Inviting } from "../cells/inviting.ts";
 import type { Lifecycle } from "../cells/lifecycle.ts";
+import type { Proposing } from "../cells/proposing.ts";
 import type { Registry } from "../cells/registry/registry.ts";
 import type { Renames } from "../cells/renames.ts";
 import type { Reviewing } from "../cells/reviewing.ts";
@@ -72,6 +73,7 @@ export interface Deps {
   readonly reviewing: Reviewing;
   readonly inviting: Inviting;
   readonly goingOn: GoingOn;
+  readonly proposing: Proposing;
   readonly steps: Steps;
   readonly queue: Queue;
   readonly rights: Rights;
@@ -101,15 +103,19 @@ export type Answer =
       readonly kind: "refused";
       readonly code: RefusalCode;
       readonly reply: Sentence;
+      /** What was found on the way, made in the transaction that ends its job. */
+      readonly effects?: () => void;
       /** Refusals of one comment for one reason are one reply; absent: its words are the reason. */
       readonly reason?: "permission";
     };
+
+export type Refused = Extract<Answer, { kind: "refused" }>;
 
 export const REFUSALS = ["usage", "refused", "not-found", "failed"] as const;
 export type RefusalCode = (typeof REFUSALS)[number];
 
 /** A refusal, in the words people will read. */
-export function refuse(code: RefusalCode, reply: Sentence): Answer {
+export function refuse(code: RefusalCode, reply: Sentence): Refused {
   return { kind: "refused", code, reply };
 }
 

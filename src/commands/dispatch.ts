@@ -14,6 +14,7 @@ import { lostRight, standingIn } from "./access/standing-in.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
+import { editedProposal } from "./proposals/edited-proposal.ts";
 import { nameOf } from "./rights.ts";
 import { replies } from "./words/replies.ts";
 
@@ -69,8 +70,8 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
   const role = await roleOf(origin, answer, deps);
   const answering = { hasRole: role !== null && includesRole(role, "executor") };
   return () => {
+    answer.effects?.();
     if (answer.kind === "refused") answerRefusal(payload.asker, answer, deps, answering);
-    else answer.effects?.();
     if (answer.kind === "done") answerWith(payload.asker, answer, deps, answering);
     if (role === "director") wake(origin, answer, deps);
     sayAnswered(payload, answer, deps);
@@ -175,10 +176,12 @@ async function admit(payload: JobPayload<"admit">, deps: DispatchDeps) {
   const needed = cell.state === "archived" || run.turnKind === "guest" ? "director" : "executor";
   const may = standing.role !== null && includesRole(standing.role, needed);
   const isGone = cell.state === "proposed" && (await isCommentGone(cell, deps));
+  const edited = await editedProposal(cell, deps);
   const ended = await messagesToEnd(cell, deps);
   const changed = await itemsToChange(cell, deps);
   return () => {
     if (registry.run(cell.id, run.n)?.state !== "admitted") return;
+    if (edited !== null) return edited();
     deps.telling.end(cell.id, ended);
     deps.reviewing.change(cell.id, changed);
     const now = registry.run(cell.id, run.n);

@@ -1,5 +1,5 @@
 import { makeBrief } from "../cells/brief.ts";
-import { includesRole, shortId } from "../cells/cell.ts";
+import { includesRole, type Requester, shortId } from "../cells/cell.ts";
 import type { NewCell } from "../cells/registry/cell-row.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { marker, md } from "../gitea/markdown.ts";
@@ -32,7 +32,7 @@ export interface Plan {
   readonly elsewhere: Sentence;
 }
 
-interface Base {
+export interface Base {
   readonly name: string;
   readonly ref: string;
   readonly commit: string;
@@ -76,7 +76,7 @@ export async function planCell(
     baseName: base.name,
     baseCommit: base.commit,
     branch,
-    coAuthor: agent.git.hasCoAuthor ? coAuthorOf(at.origin, target.repository.htmlUrl) : null,
+    coAuthor: agent.git.hasCoAuthor ? coAuthorOf(at.origin.person, target.repository.htmlUrl) : null,
   });
   const approval = target.issue === null ? null : approvalReason(issue, target, trust, at.origin);
   const now = at.deps.clock.now();
@@ -116,7 +116,11 @@ function rememberedId(origin: Origin): string {
   return crypto.randomUUID();
 }
 
-async function resolveBase(wish: Wish, deps: PlanDeps): Promise<Base | { refusal: Answer }> {
+/** What a cell is to start from, pinned to a commit, and where its work goes. */
+export async function resolveBase(
+  wish: Pick<Wish, "target" | "base">,
+  deps: Pick<PlanDeps, "forge">,
+): Promise<Base | { refusal: Answer }> {
   const { repository, name, pullRequest } = wish.target;
   if (pullRequest !== null) {
     return wish.base === null
@@ -242,7 +246,7 @@ async function openIssueFor(id: string, wish: Wish, at: { origin: Origin; deps: 
 }
 
 /** As the forge itself names people who keep their address to themselves; the operator is nobody there. */
-function coAuthorOf({ person }: Origin, forgeUrl: string): string | null {
+export function coAuthorOf(person: Requester, forgeUrl: string): string | null {
   return person.id === null
     ? null
     : `${person.login} <${person.login}@noreply.${new URL(forgeUrl).hostname}>`;

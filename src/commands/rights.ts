@@ -150,6 +150,16 @@ export function roleOf(permission: Permission): Role | null {
   }
 }
 
+/** Whether somebody may close and decide there; where the forge does not tell, nobody may. */
+export async function isDirector(
+  person: Person,
+  repository: RepositoryRef,
+  { rights }: { readonly rights: Pick<Rights, "standing"> },
+): Promise<boolean> {
+  const standing = await rights.standing(person, repository);
+  return standing.kind === "known" && standing.role === "director";
+}
+
 /** The name of a repository we know. */
 export function nameOf(repository: RepositoryRef): RepositoryName {
   const name = parseRepositoryName(repository.fullName);

@@ -61,6 +61,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
       ? [`ends     ${moment(found.cell.expiresAt)}`]
       : []),
     ...guestStatus(deps.registry.guests.of(found.cell.id), deps.clock.now()),
+    ...(found.cell.waitsForApproval ? [`brief    ${found.cell.briefSha256.slice(0, 12)}`] : []),
     ...healthLines(found.cell),
     ...saidText(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),

@@ -112,7 +112,8 @@ function told(
 ): Answer {
   const { limits } = deps.config;
   const issue = target.issue?.number ?? null;
-  const planned = { cell, agents: [agent, ...next], issue, limits, now: deps.clock.now() };
+  const ttlMs = cell.expiresAt - deps.clock.now();
+  const planned = { cell, agents: [agent, ...next], issue, limits, ttlMs, wish: null };
   const reply = planText(planned);
   return { kind: "done", reply, line: reply, data: { plan: Object.fromEntries(planRows(planned)) } };
 }
@@ -174,6 +175,11 @@ export function usable(
 function readTtl(command: Command, deps: Pick<Deps, "config">): number | null {
   const typed = command.flags["--ttl"];
   if (typed === undefined) return deps.config.limits.ttlMs;
-  const ttlMs = typeof typed === "string" ? parseDuration(typed) : null;
+  return typeof typed === "string" ? readDuration(typed) : null;
+}
+
+/** How long a cell may live, in milliseconds; null: not a duration in the allowed range. */
+export function readDuration(typed: string): number | null {
+  const ttlMs = parseDuration(typed);
   return ttlMs !== null && ttlMs >= SHORTEST_TTL_MS && ttlMs <= LONGEST_TTL_MS ? ttlMs : null;
 }

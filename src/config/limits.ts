@@ -13,6 +13,8 @@ export interface Limits {
   readonly revives: number;
   /** Agents of one team. */
   readonly team: number;
+  /** Of one author, waiting for a decision. */
+  readonly proposals: number;
   /** After a review that asks for changes, before its turn begins. */
   readonly reviewWaitMs: number;
   /** Turns in a row for reviews of one person; 0: no end. */
@@ -44,6 +46,7 @@ export function buildLimits(limits: FileConfig["limits"]): Limits {
     keepMs: limits.keep,
     revives: limits.revives,
     team: limits.team,
+    proposals: limits.proposals,
     reviewWaitMs: limits.review_wait,
     rounds: limits.rounds,
     turns: limits.turns,

@@ -236,6 +236,7 @@ export const fileSchema = section({
     keep: key(duration, "14d", "archived cells, then destroyed; 0 keeps for ever"),
     revives: key(count(0), 2, "automatic retries after a crash, then a person is asked"),
     team: key(count(2), 5, "agents of one team"),
+    proposals: key(count(1), 3, "of one person that wait for a director's decision; more are planned later"),
     review_wait: key(
       duration,
       "60s",

@@ -55,9 +55,10 @@ export interface Forge {
   repositoryById(id: number): Promise<Repository | null>;
   /**
    * Issues and pull requests, open and closed, that moved since (epoch ms by the forge's clock, its second
-   * included): opened, commented, a comment removed, reviewed, closed, merged, retitled; neither an edit nor
-   * a reaction moves a thread. One request where little moved. A repository that is hidden from the bot is an
-   * error where it is asked for by name, and missing from the answer elsewhere.
+   * included): opened, commented, a comment removed, reviewed, closed, merged, retitled, its own text edited;
+   * neither an edit of a comment nor a reaction moves a thread. One request where little moved. A repository
+   * that is hidden from the bot is an error where it is asked for by name, and missing from the answer
+   * elsewhere.
    */
   moved(scope: Scope, since: number): Promise<Moved>;
   /** Who closed, reopened or merged a thread since (epoch ms by the forge's clock), oldest first. */

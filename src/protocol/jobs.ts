@@ -112,6 +112,8 @@ export const JOBS = {
       fork: fork.nullable().default(null),
       /** What agents of the cell were given: nothing leaves it before each of them can be looked for. */
       secrets: z.array(givenSecret).default([]),
+      /** Patterns of paths that its proposal says are not to be touched. */
+      untouched: z.array(z.string()).default([]),
       /** What it was to answer; null: nothing. */
       asked: z
         .object({

@@ -4,6 +4,8 @@ import { repository } from "./shapes.ts";
 /** What control posts on the forge: see `JOBS`. */
 export const REPLY_JOBS = {
   card: { queue: "replies", payload: z.object({ cellId: z.string() }) },
+  /** What is in the way of a proposal that has no cell yet. */
+  proposal: { queue: "replies", payload: z.object({ repository, number: z.number() }) },
   react: {
     queue: "replies",
     payload: z.object({

@@ -115,4 +115,13 @@ export const MIGRATIONS: readonly string[] = [
     repository INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (repository, number)
   ) STRICT, WITHOUT ROWID;
   `,
+  // 16: issues that were filed with the form of a mission proposal, and what became of each.
+  `
+  CREATE TABLE proposals (repository INTEGER NOT NULL, full_name TEXT NOT NULL, number INTEGER NOT NULL, author_id INTEGER NOT NULL, author_login TEXT NOT NULL,
+    cell TEXT NOT NULL UNIQUE, state TEXT NOT NULL DEFAULT 'faulty' CHECK (state IN ('faulty','queued','planned','closed')),
+    read_sha256 TEXT NOT NULL DEFAULT '', mistakes TEXT NOT NULL DEFAULT '[]', wish TEXT, comment INTEGER, comments INTEGER NOT NULL DEFAULT 0,
+    shown_sha256 TEXT, shown_at INTEGER, edited_at INTEGER, approver_id INTEGER, approver_login TEXT, looked_at INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL, PRIMARY KEY (repository, number)) STRICT, WITHOUT ROWID;
+  CREATE INDEX proposals_by_author ON proposals (author_id);
+  `,
 ];

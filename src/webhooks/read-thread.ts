@@ -6,6 +6,8 @@ import {
   type LineComment,
   type Person,
   parseRepositoryName,
+  type Repository,
+  type RepositoryName,
   type Review,
 } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
@@ -41,6 +43,8 @@ export interface Reading extends SeenThread {
   readonly entries: readonly Entry[];
   readonly delivered: JobPayload<"thread">["delivered"];
   readonly botLogin: string;
+  /** The repository as the forge has it now. */
+  readonly where: { readonly name: RepositoryName; readonly repository: Repository };
   /** When something was written that is too large to be read (epoch ms, the forge's clock). */
   readonly skipped: readonly number[];
 }
@@ -115,6 +119,7 @@ export async function readThread(
     entries,
     ...bot,
     since,
+    where: { name, repository: found },
     delivered: payload.delivered,
     skipped,
   };

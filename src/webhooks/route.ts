@@ -11,6 +11,8 @@ const ROUTES: Readonly<Record<string, (payload: Payload) => Event>> = {
   "pull_request_review_rejected.reviewed": threadMoved,
   "pull_request_review_comment.reviewed": threadMoved,
   "issues.opened": threadMoved,
+  "issues.edited": threadMoved,
+  "issues.deleted": threadMoved,
   "issues.closed": threadMoved,
   "issues.reopened": threadMoved,
   "pull_request.opened": threadMoved,

@@ -24,10 +24,12 @@ import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
 import { type Heard, refusedWithRole } from "./askers.ts";
 import { both, wasEdited } from "./delivered.ts";
+import { type ProposedDeps, readProposal, takeProposal } from "./proposed.ts";
 import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
 import { type PointDeps, readPoints, takePoints } from "./review-points.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
+import { unpublishClosed } from "./unpublish-closed.ts";
 import { retract, retractedMessages, withdraw, withdrawnCells } from "./withdrawn.ts";
 
 /**
@@ -83,7 +85,8 @@ export interface ThreadDeps {
   readonly log: Log;
   readonly rights: Pick<Rights, "standing" | "isServed">;
   readonly renames: Pick<Renames, "found" | "lost">;
-  readonly config: PointDeps["config"];
+  readonly config: PointDeps["config"] & ProposedDeps["config"];
+  readonly proposing: ProposedDeps["proposing"];
   parse(text: string): Parsed[];
   /** What the forge's clock says now, as far as it is known (epoch ms). */
   forgeNow(): number | null;
@@ -105,9 +108,11 @@ export function createThreadHandler(deps: ThreadDeps): Pick<Handlers, "thread"> 
       const answered = await answeredBefore(reading, deps);
       const points = await readPoints(reading, deps);
       const trusted = await refusedWithRole(reading, deps);
+      const proposed = await readProposal(reading, deps);
       return () => {
         for (const { source, id } of answered) deps.handled.mark(reading.repository.id, source, id);
         takePoints(points, reading, deps);
+        takeProposal(proposed, deps);
         act(acts, reading, deps);
         answerOpening(reading, deps);
         const read = handleAll({ ...reading, trusted }, deps);
@@ -199,10 +204,14 @@ function lookLater(payload: JobPayload<"thread">, missing: Missing["missing"], d
     deps.log.warn(facts, "a thread to be looked at is not there: given up");
     return;
   }
+  // Looked for twice, and it is not there: whoever could propose it could delete it.
+  if (missed === 2 && missing === "thread") deps.proposing.close(payload, GONE);
   if (missed === 1) deps.log.warn(facts, "a thread to be looked at is not there; looking again");
   const notBefore = deps.clock.now() + backoffMs(missed);
   deps.queue.put(threadTick({ repository, number }, payload.delivered, { notBefore, missed }));
 }
+
+const GONE = { who: "lazarus", why: "withdrawn: its issue was deleted" };
 
 function handle(entry: Entry, reading: Heard, deps: ThreadDeps): void {
   if (entry.createdAt < reading.since) return;
@@ -276,13 +285,6 @@ function putCommand(
     },
     maxAttempts: 60,
   });
-}
-
-/** A draft that is closed needs its branch no more. Each closing is looked at once. */
-function unpublishClosed({ repository, number, issue }: Reading, deps: ThreadDeps): void {
-  if (issue.isOpen) return;
-  for (const cell of deps.registry.ofPullRequest(repository, number))
-    deps.steps.unpublish(cell, `closed:${issue.closedAt ?? 0}`);
 }
 
 /**

@@ -73,6 +73,7 @@ const TYPED: Readonly<
   },
   approve: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
   decline: { before: () => void rig.create({ ...here(), waitsForApproval: true }), words: [ID] },
+  invite: { before: () => idle(), words: [ID, "bot:ezra"] },
   publish: { before: () => idle(), words: [ID] },
   extend: { before: () => idle(), words: [ID, "4h"] },
   close: { before: () => idle([]), words: [ID] },

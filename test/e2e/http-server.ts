@@ -109,6 +109,32 @@ export class HttpServer implements E2eServer {
     return Number((await this.#want(201, as, "POST", `/repos/${repo}/issues`, issue)).number);
   }
 
+  async openIssueByForm(
+    as: E2eUser,
+    repo: string,
+    form: { path: string; title: string; fields: Readonly<Record<string, string>> },
+  ): Promise<number> {
+    const browser = new Browser(this.url);
+    await browser.login(as);
+    const fields = Object.entries(form.fields).map(([id, text]) => [
+      `form-field-${id}`,
+      text.replace(/\r?\n/g, "\r\n"),
+    ]);
+    const answer = await browser.submit(`/${repo}/issues/new`, {
+      title: form.title,
+      "template-file": form.path,
+      ...Object.fromEntries(fields),
+    });
+    const number = /issues\/(\d+)/.exec(answer.headers.get("location") ?? answer.text)?.[1];
+    if (number === undefined)
+      throw new Error(`filling the form answered ${answer.status}: ${answer.text.slice(0, 200)}`);
+    return Number(number);
+  }
+
+  async deleteIssue(repo: string, number: number): Promise<void> {
+    await this.#want(204, this.admin, "DELETE", `/repos/${repo}/issues/${number}`);
+  }
+
   async closeIssue(as: E2eUser, repo: string, number: number): Promise<void> {
     await this.#want(201, as, "PATCH", `/repos/${repo}/issues/${number}`, { state: "closed" });
   }

@@ -74,6 +74,13 @@ export interface E2eServer {
   protectBranch(repo: string, pattern: string): Promise<void>;
 
   openIssue(as: E2eUser, repo: string, issue: { title: string; body: string }): Promise<number>;
+  /** Fills the form at a path of the repository in a browser; `fields` by their ids. */
+  openIssueByForm(
+    as: E2eUser,
+    repo: string,
+    form: { path: string; title: string; fields: Readonly<Record<string, string>> },
+  ): Promise<number>;
+  deleteIssue(repo: string, number: number): Promise<void>;
   closeIssue(as: E2eUser, repo: string, number: number): Promise<void>;
   /** By API; on a pull request as a browser does it, since servers of late 2024 break there (recorded.md). */
   comment(as: E2eUser, repo: string, comment: { number: number; body: string }): Promise<{ id: number }>;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Line, lineOf, waysOf } from "../fakes/forge/ways.ts";
 import { accountFacts } from "./account-facts.ts";
+import { formFacts } from "./form-facts.ts";
 import { gitFacts } from "./git-facts.ts";
 import { type Ground, prepare } from "./ground.ts";
 import { issueFacts } from "./issue-facts.ts";
@@ -53,6 +54,7 @@ describe.each(servers)("facts about %s", (name, start) => {
   statusFacts(() => ground);
   movedFacts(() => ground);
   referenceFacts(() => ground);
+  formFacts(() => ground);
 });
 
 /** Only the real server shows what the stand-in must look like; without one there is nothing to compare. */

@@ -7,6 +7,7 @@ import type { Cell, Run } from "../../src/cells/cell.ts";
 import { GoingOn } from "../../src/cells/going-on.ts";
 import { Inviting } from "../../src/cells/inviting.ts";
 import { Lifecycle } from "../../src/cells/lifecycle.ts";
+import { Proposing } from "../../src/cells/proposing.ts";
 import { NOTHING_IN_THE_WAY } from "../../src/cells/reason.ts";
 import type { NewCell } from "../../src/cells/registry/cell-row.ts";
 import { createDeadlines, type Deadlines } from "../../src/cells/registry/deadlines.ts";
@@ -122,6 +123,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
   const inviting = new Inviting({ ...stepDeps, steps });
   const goingOn = new GoingOn({ ...stepDeps, steps });
+  const proposing = new Proposing({ ...stepDeps, steps, lifecycle });
   const forge = createForge({
     url: config.forge.url,
     token: config.forge.token,
@@ -151,6 +153,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
         reviewing,
         inviting,
         goingOn,
+        proposing,
         steps,
         queue,
         rights,

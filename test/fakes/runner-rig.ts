@@ -72,6 +72,7 @@ export interface RunnerRig {
     seams?: Seams,
     fork?: Fork | null,
     secrets?: GivenSecret[],
+    untouched?: string[],
   ): Promise<Harvest>;
   /** Seals a cell as a closing does; the same key is the same sealing. */
   seal(cell: CellSpec, key?: string): Promise<void>;
@@ -133,6 +134,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         ttlMs: 0,
         graceMs: 300,
         keepMs: 0,
+        proposals: 3,
         team: 5,
         reviewWaitMs: 60_000,
         rounds: 5,
@@ -279,7 +281,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       if (end === undefined) throw new Error(`refused: ${rig.said("run-refused")[0]?.why}`);
       return end;
     },
-    async collect(cell, run = 1, seams = [], fork = null, secrets = []) {
+    async collect(cell, run = 1, seams = [], fork = null, secrets = [], untouched = []) {
       const { id: cellId, repository, user, branch, baseCommit } = cell;
       await rig.perform("collect", {
         cellId,
@@ -294,6 +296,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         seams,
         fork,
         secrets,
+        untouched,
         asked: null,
       });
       const harvest = rig.said("collected").at(-1)?.harvest;

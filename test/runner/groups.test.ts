@@ -47,6 +47,7 @@ it(
         fork: null,
         secrets: [],
         asked: null,
+        untouched: [],
         handle: rig.said("run-started").at(-1)?.handle ?? null,
       },
     });

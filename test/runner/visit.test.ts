@@ -95,7 +95,7 @@ async function collect(cell: CellSpec, n: number, agent: string) {
   await rig.perform("collect", {
     ...{ cellId, run: n, repository, user, agent, branch, baseCommit, turn: n },
     role: agent === "kimi" ? "observer" : "executor",
-    ...{ handle: null, endedAt: null, seams: [], fork: null, secrets: [], asked: null },
+    ...{ handle: null, endedAt: null, seams: [], fork: null, secrets: [], asked: null, untouched: [] },
   });
   const found = rig.said("collected").at(-1);
   if (found === undefined) throw new Error("nothing was collected");

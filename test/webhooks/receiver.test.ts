@@ -109,7 +109,7 @@ describe("recorded deliveries", () => {
       // Ticks of one thread that wait are folded into one.
       if (!isAccepted) expect(jobs()).toHaveLength(before);
     }
-    expect(outcomes).toEqual({ accepted: 42, ignored: 45 });
+    expect(outcomes).toEqual({ accepted: 46, ignored: 41 });
     expect(jobs().every((job) => job.kind === "thread")).toBe(true);
     expect(new Set(jobs().map((job) => job.lane)).size).toBe(jobs().length);
   });

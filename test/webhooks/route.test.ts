@@ -15,6 +15,8 @@ const COMMENTS = [
   "pr-comment-web",
 ];
 const MOVED = [
+  "issue-edited-body",
+  "issue-edited-title",
   "issue-opened-1",
   "issue-opened-labels-assignees-2",
   "issue-opened-form-1",

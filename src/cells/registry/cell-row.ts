@@ -123,6 +123,12 @@ export function rowOfCellChange(change: CellChange): Record<string, unknown> {
   return CELLS.write(change);
 }
 
+/** The columns that a plan writes anew before anything of its cell was made. */
+export function rowOfReplan(plan: Partial<NewCell>): Record<string, unknown> {
+  const { repository: _, requester: __, ...own } = plan;
+  return CELLS.write(own);
+}
+
 /** As much of a cell as tells how its directory must be. */
 export type DirectoryStanding = Pick<Cell, "id" | "state" | "directoryTrouble" | "sealedAt" | "closing"> & {
   readonly row: number;

@@ -23,6 +23,7 @@ import { createItems, type Items } from "./items.ts";
 import { ADD_MEMBER, MEMBERS, REMOVE_MEMBER } from "./member-rows.ts";
 import { createMessages, type Messages } from "./messages.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
+import { createProposals, type Proposals } from "./proposals.ts";
 import { addRow, changeRow } from "./rows.ts";
 import {
   historyFromRow,
@@ -49,6 +50,7 @@ export class Registry {
   readonly guests: Guests;
   readonly visits: Visits;
   readonly unasked: Unasked;
+  readonly proposals: Proposals;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -63,6 +65,7 @@ export class Registry {
     this.guests = createGuests(db);
     this.visits = createVisits(db);
     this.unasked = createUnasked(db, clock);
+    this.proposals = createProposals(db);
   }
 
   transaction<T>(fn: () => T): T {
@@ -151,8 +154,7 @@ export class Registry {
   /** Cells whose id begins with `prefix` (4 characters or more). */
   withPrefix(prefix: string): Cell[] {
     if (!/^[0-9a-f-]{4,36}$/i.test(prefix)) return [];
-    // A range, which the primary key's index can answer; `LIKE` would read every row. No digit comes after
-    // `g`.
+    // A range: an index answers it, `LIKE` would read every row. No digit comes after `g`.
     const from = prefix.toLowerCase();
     return this.#db.sql
       .prepare("SELECT * FROM cells WHERE id >= @from AND id < @to ORDER BY seq")
@@ -247,10 +249,7 @@ export class Registry {
     return this.#db.sql.prepare(query).all({ cellId }).map(runFromRow)[0] ?? null;
   }
 
-  /**
-   * The last run that worked: no observer's, no retry yet to come, and none that was withdrawn before it
-   * began.
-   */
+  /** The last run that worked: no observer's, no retry yet to come, none withdrawn before it began. */
   lastKeptRun(cellId: string): Run | null {
     return this.#db.sql.prepare(LAST_KEPT).all({ cellId }).map(runFromRow)[0] ?? null;
   }

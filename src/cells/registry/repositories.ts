@@ -42,7 +42,10 @@ export function createRepositoryRows(db: Db): RepositoryRows {
   const { sql } = db;
   const statements = {
     names: sql
-      .prepare("SELECT DISTINCT full_name FROM cells WHERE repository = @id AND full_name <> @fullName")
+      .prepare(
+        `SELECT full_name FROM cells WHERE repository = @id AND full_name <> @fullName
+         UNION SELECT full_name FROM proposals WHERE repository = @id AND full_name <> @fullName`,
+      )
       .pluck(),
     // Somebody may have asked here for a cell that works elsewhere, or a draft of another's may lie here.
     touched: sql.prepare(
@@ -54,6 +57,7 @@ export function createRepositoryRows(db: Db): RepositoryRows {
       `UPDATE messages SET asker = json_set(asker, '$.repository.fullName', @fullName)
        WHERE state = 'waiting' AND json_extract(asker, '$.repository.id') = @id`,
     ),
+    proposals: sql.prepare("UPDATE proposals SET full_name = @fullName WHERE repository = @id"),
     trouble: sql
       .prepare(
         `UPDATE cells SET repository_trouble = @why
@@ -79,6 +83,7 @@ export function createRepositoryRows(db: Db): RepositoryRows {
         if (one.repository === repository.id) own.push(one.id);
       }
       statements.messages.run({ id: repository.id, fullName: repository.fullName });
+      statements.proposals.run({ id: repository.id, fullName: repository.fullName });
       return own;
     },
 

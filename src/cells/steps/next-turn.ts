@@ -22,7 +22,8 @@ export function beginNextTurn(deps: BeginDeps & { readonly steps: Steps }, cellI
   if (isUncollected(kept) || isUncollected(last) || !isGoingOnWithTeam(registry, cellId)) return false;
   if (!mayBegin(deps, cell, { isAsked: false })) return false;
   registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
-  const requester = next.by ?? cell.requester;
+  // Whoever proposed it may have no right to have anything run: whoever approved it has.
+  const requester = next.by ?? registry.proposals.ofCell(cellId)?.approver ?? cell.requester;
   const run = registry.addRun({
     ...{ cellId, agent: next.agent, requester, role: "executor" },
     ...{ turnKind: next.by === null ? "next" : "guest", state: "waiting" },

@@ -1,5 +1,5 @@
 import type { JobKind } from "../../protocol/jobs.ts";
-import type { CellSpec, CellUserNumbers, GivenSecret, MissionUpdate, Seams } from "../../protocol/shapes.ts";
+import type { CellSpec, CellUserNumbers, MissionUpdate } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
 
@@ -79,7 +79,7 @@ export const stepJobs = {
   collect: (
     cell: Cell,
     run: Run,
-    how: { user: User; seams: Seams; secrets: GivenSecret[]; asked: NewJob<"collect">["payload"]["asked"] },
+    how: Pick<NewJob<"collect">["payload"], "user" | "seams" | "secrets" | "asked" | "untouched">,
   ): NewJob<"collect"> => ({
     kind: "collect",
     key: `${cell.id}:${run.n}:collect`,

@@ -152,6 +152,7 @@ export class Steps {
             seams: seamsOf(this.#registry.runs(cellId)),
             secrets: secretsGiven(this.#registry.runs(cellId), this.#deps.config),
             asked: askedOf(cell, step.run, this.#registry),
+            untouched: this.#registry.proposals.ofCell(cellId)?.wish?.untouched ?? [],
           }),
         );
         return;

@@ -6,7 +6,7 @@ import {
   type Repository,
   type RepositoryName,
 } from "../../gitea/port.ts";
-import { type Answer, type Deps, type Origin, refuse, refuseForRights } from "../command.ts";
+import { type Answer, type Deps, type Origin, type Refused, refuse, refuseForRights } from "../command.ts";
 import { parseTarget } from "../parsing/target.ts";
 import { replies } from "../words/replies.ts";
 
@@ -121,7 +121,8 @@ async function checkPrivacy(
   return threadReaders.every((one) => allowed.has(one.id)) ? null : leak;
 }
 
-function checkFitness(repository: Repository, pullRequest: PullRequest | null): Answer | null {
+/** Why nothing can be made there; null where it can. */
+export function checkFitness(repository: Repository, pullRequest: PullRequest | null): Refused | null {
   if (repository.isArchived) return refuse("refused", replies.archived(repository.fullName));
   if (repository.isMirror) return refuse("refused", replies.mirror(repository.fullName));
   if (repository.isEmpty) return refuse("refused", replies.empty(repository.fullName));

@@ -1,19 +1,18 @@
 import type { Registry } from "../../cells/registry/registry.ts";
 import type { Clock } from "../../clock.ts";
 import { LazarusError } from "../../errors.ts";
-import { findMarker, type Markdown, marker, md, raw } from "../../gitea/markdown.ts";
-import type { Comment, Forge, RepositoryName } from "../../gitea/port.ts";
+import { marker, md, raw } from "../../gitea/markdown.ts";
 import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
 import type { Deps } from "../command.ts";
 import { cardMarker, renderCard } from "../words/card.ts";
+import { proposalMarker } from "../words/proposal-words.ts";
+import { CLOCK_TOLERANCE_MS, editOwn, findByMarker, findOrPost } from "./own-comment.ts";
 import { createAnswersHandler } from "./post-answers.ts";
 import { createDraftHandlers } from "./post-draft.ts";
 import { createMergeHandler } from "./post-merge.ts";
+import { createProposalHandler, isPlanToShow, planShown } from "./post-proposal.ts";
 import { createStatusesHandler } from "./post-statuses.ts";
-
-/** Comments this much older than the cell are not looked at when a card is searched: clocks differ. */
-const CLOCK_TOLERANCE_MS = 24 * 60 * 60_000;
 
 /**
  * Handlers of the `replies` queue: everything that is written to the forge. Nothing is posted a second time
@@ -23,7 +22,16 @@ export function createReplyHandlers(
   deps: PostDeps,
 ): Pick<
   Handlers,
-  "card" | "react" | "comment" | "draft" | "review" | "unpublish" | "answers" | "merge" | "statuses"
+  | "card"
+  | "proposal"
+  | "react"
+  | "comment"
+  | "draft"
+  | "review"
+  | "unpublish"
+  | "answers"
+  | "merge"
+  | "statuses"
 > {
   return {
     card: createCardHandler(deps),
@@ -35,6 +43,7 @@ export function createReplyHandlers(
       return undefined;
     },
     comment: (job, context) => postOnce(job, context, deps),
+    ...createProposalHandler(deps),
     ...createDraftHandlers(deps),
     ...createAnswersHandler(deps),
     ...createMergeHandler(deps),
@@ -57,22 +66,12 @@ async function postOnce(job: Job<"comment">, context: JobContext, deps: PostDeps
   const mark = marker(payload.marker);
   if (job.notes.attempted === true) {
     const since = job.putAt - CLOCK_TOLERANCE_MS;
-    if ((await findByMarker(payload.marker, { name, number: payload.number, since }, deps.forge)).length > 0)
+    if ((await findByMarker([mark], { name, number: payload.number, since }, deps.forge)).length > 0)
       return undefined;
   }
   context.note({ attempted: true });
   await deps.forge.postComment(name, payload.number, md`${mark}\n${raw(payload.text)}`);
   return undefined;
-}
-
-/** The bot's own comments with this marker in their first line, oldest first. */
-async function findByMarker(
-  name: string,
-  at: { name: RepositoryName; number: number; since: number },
-  forge: Forge,
-): Promise<Comment[]> {
-  const [me, comments] = await Promise.all([forge.me(), forge.comments(at.name, at.number, at.since)]);
-  return comments.entries.filter((one) => one.author.id === me.id && findMarker(one.body) === name);
 }
 
 function createCardHandler(
@@ -84,52 +83,29 @@ function createCardHandler(
     const cell = deps.registry.cell(cellId);
     if (cell === null) return undefined;
     const name = await confirm(cell.repository, deps);
-    const card = renderCard(cell, deps);
-    if (cell.cardId !== null) {
-      if (shown.get(cellId) === card.text) return undefined;
-      if (await edit(cell.cardId, { name, card }, deps.forge)) {
-        shown.set(cellId, card.text);
-        return undefined;
+    const body = renderCard(cell, deps);
+    const commentId = cell.cardId;
+    if (commentId !== null) {
+      if (shown.get(cellId) === body.text && !isPlanToShow(cell, deps)) return undefined;
+      if (await editOwn(commentId, { name, body }, deps.forge)) {
+        shown.set(cellId, body.text);
+        return (await planShown(cell, { name, commentId }, deps)) ?? undefined;
       }
     }
-    const id = await findOrPost(cell, { name, card }, deps);
-    shown.set(cellId, card.text);
-    return () => deps.registry.update(cellId, { cardId: id });
+    const proposal = deps.registry.proposals.ofCell(cellId);
+    // Where its issue is gone there is no place for it.
+    if (proposal !== null && (await deps.forge.issue(name, cell.number)) === null) return undefined;
+    // The comment that told what was in the way of a proposal is its card now.
+    const markers = [cardMarker(cell.id), ...(proposal === null ? [] : [proposalMarker(proposal)])];
+    const since = proposal?.createdAt ?? cell.createdAt;
+    const id = await findOrPost({ name, number: cell.number, since }, { body, markers }, deps.forge);
+    shown.set(cellId, body.text);
+    const note = await planShown(cell, { name, commentId: id }, deps);
+    return () => {
+      deps.registry.update(cellId, { cardId: id });
+      note?.();
+    };
   };
-}
-
-/** False where the card is gone: somebody deleted it. */
-async function edit(
-  cardId: number,
-  what: { name: RepositoryName; card: Markdown },
-  forge: Forge,
-): Promise<boolean> {
-  try {
-    await forge.editComment(what.name, cardId, what.card);
-    return true;
-  } catch (error) {
-    if (!(error instanceof LazarusError) || error.code !== "forge-refused") throw error;
-    if ((await forge.comment(what.name, cardId)) !== null) throw error;
-    return false;
-  }
-}
-
-async function findOrPost(
-  cell: { id: string; number: number; createdAt: number },
-  what: { name: RepositoryName; card: Markdown },
-  deps: Pick<PostDeps, "forge">,
-): Promise<number> {
-  const since = cell.createdAt - CLOCK_TOLERANCE_MS;
-  const wanted = findMarker(cardMarker(cell.id).text) ?? "";
-  const [oldest, ...doubles] = await findByMarker(
-    wanted,
-    { name: what.name, number: cell.number, since },
-    deps.forge,
-  );
-  if (oldest === undefined) return (await deps.forge.postComment(what.name, cell.number, what.card)).id;
-  await deps.forge.editComment(what.name, oldest.id, what.card);
-  for (const double of doubles) await deps.forge.deleteComment(what.name, double.id);
-  return oldest.id;
 }
 
 /** Puts cards of cells at work up to date now and then: how long they run is on them. */

@@ -10,6 +10,7 @@ import { checkLines } from "./check-words.ts";
 import { guestLines } from "./guest-words.ts";
 import { lifeLine } from "./health-words.ts";
 import { messageLines } from "./message-words.ts";
+import { editedLines, proposedCard } from "./proposal-words.ts";
 import { confines, moment, span } from "./run-words.ts";
 import { usage } from "./said-words.ts";
 import { nextInTeam, teamOf } from "./team-words.ts";
@@ -28,6 +29,8 @@ export function renderCard(cell: Cell, deps: CardDeps): Markdown {
 
 /** How a cell is, what came of it, what one may do now, what happened. */
 export function cardContent(cell: Cell, deps: CardDeps): Markdown {
+  const proposed = proposedCard(cell, deps);
+  if (proposed !== null) return proposed;
   const run = deps.registry.lastRun(cell.id);
   const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
   const kept = deps.registry.lastKeptRun(cell.id) ?? run;
@@ -39,6 +42,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...(rests === null ? [] : [rests.markdown]),
+    ...editedLines(cell, deps),
     ...findings(cell, { last: run, kept }, deps.clock.now()),
     ...checkLines(cell, cell.checked?.tip === cell.publishedTip ? deps.steps.checks.results(cell) : []),
     ...teamLine(cell, run, deps),

@@ -2,6 +2,7 @@ import { usageOf } from "../../cells/budget.ts";
 import { type Cell, isSetupDone, isVisit, type Run, targetOf } from "../../cells/cell.ts";
 import type { CheckResult } from "../../cells/check.ts";
 import type { Item } from "../../cells/registry/items.ts";
+import type { Proposal } from "../../cells/registry/proposals.ts";
 import type { Registry } from "../../cells/registry/registry.ts";
 import { howSetupEnded } from "../../cells/setup.ts";
 import { membersAsJson } from "../../cells/steps/cell-spec.ts";
@@ -126,6 +127,18 @@ export interface CellView {
   readonly breaker: string | null;
   /** What its runs used, as their agents tell it; null: none told. */
   readonly usage: { readonly cost_usd: number | null; readonly tokens: number | null };
+  /** What its proposal asks for besides, and how that stands; null: it was not proposed. */
+  readonly proposal: {
+    readonly state: string;
+    readonly author: string;
+    readonly approved_by: string | null;
+    /** Names; null: all that there are. */
+    readonly checks: readonly string[] | null;
+    readonly untouched: readonly string[];
+    /** When its issue was seen to read otherwise than what was approved. */
+    readonly edited_at: string | null;
+    readonly mistakes: readonly { readonly field: string | null; readonly text: string }[];
+  } | null;
   /** How its cell was set up for the last run; null: it was not. */
   readonly setup: {
     readonly run: number;
@@ -148,7 +161,7 @@ export function viewOf(
   }: {
     readonly registry: Pick<
       Registry,
-      "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items" | "team"
+      "members" | "lastRun" | "lastKeptRun" | "runs" | "messages" | "items" | "team" | "proposals"
     >;
     readonly steps: { readonly checks: { results(cell: Cell): CheckResult[] } };
   },
@@ -201,6 +214,7 @@ export function viewOf(
       cost_usd: used.costUsd === null ? null : Number(used.costUsd.toFixed(6)),
       tokens: used.tokens,
     },
+    proposal: proposalOf(registry.proposals.ofCell(cell.id)),
     setup: setupOf(last),
   };
 }
@@ -209,6 +223,16 @@ function checksOf({ checked }: Cell, results: readonly CheckResult[]): CellView[
   return results.map(({ name, state, code, tookMs, onBase, why }) => {
     return { name, tip: checked?.tip ?? "", state, exit: code, ms: tookMs, on_base: onBase, why };
   });
+}
+
+function proposalOf(proposal: Proposal | null): CellView["proposal"] {
+  if (proposal === null) return null;
+  const { state, author, approver, wish, editedAt, mistakes } = proposal;
+  return {
+    ...{ state, author: author.login, approved_by: approver?.login ?? null, mistakes },
+    ...{ checks: wish?.checks ?? null, untouched: wish?.untouched ?? [] },
+    edited_at: editedAt === null ? null : toIso(editedAt),
+  };
 }
 
 function itemView(item: Item): CellView["items"][number] {

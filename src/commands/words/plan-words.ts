@@ -1,5 +1,6 @@
 import { amountOf } from "../../cells/budget.ts";
 import type { NewCell } from "../../cells/registry/cell-row.ts";
+import type { Wish } from "../../cells/registry/proposals.ts";
 import type { AgentConfig, Config } from "../../config/config.ts";
 import { details, fenced, join, md, table } from "../../gitea/markdown.ts";
 import { formatCount } from "../../units.ts";
@@ -7,19 +8,21 @@ import { confines, span } from "./run-words.ts";
 import { onOneTerminalLine, type Sentence } from "./sentence.ts";
 import { columns } from "./status-row.ts";
 
-/** What a `summon` or a `team` would make. */
+/** What a `summon` or a `team` would make, or a proposal asks for. */
 export interface Planned {
-  readonly cell: NewCell;
+  readonly cell: Omit<NewCell, "createdAt" | "expiresAt">;
   /** In the order of their turns. */
   readonly agents: readonly AgentConfig[];
   /** Null: an issue of its own would be opened first. */
   readonly issue: number | null;
   readonly limits: Pick<Config["limits"], "runMs" | "costUsd" | "tokens" | "turns">;
-  readonly now: number;
+  readonly ttlMs: number;
+  /** Null: it is no proposal. */
+  readonly wish: Wish | null;
 }
 
 /** What would happen, as rows by their names. Nothing was changed for it. */
-export function planRows({ cell, agents, issue, limits, now }: Planned): [string, string][] {
+export function planRows({ cell, agents, issue, limits, ttlMs, wish }: Planned): [string, string][] {
   const { fullName } = cell.repository;
   const where = issue === null ? `${fullName}, on an issue of its own` : `${fullName}#${issue}`;
   const to =
@@ -37,16 +40,26 @@ export function planRows({ cell, agents, issue, limits, now }: Planned): [string
       "limits",
       [
         `${span(limits.runMs)} ${isTeam ? "a turn" : "a run"}`,
-        `${span(cell.expiresAt - now)} in all`,
+        `${span(ttlMs)} in all`,
         ...(limits.costUsd === 0 ? [] : [amountOf("cost", limits.costUsd)]),
         ...(limits.tokens === 0 ? [] : [amountOf("tokens", limits.tokens)]),
         ...(limits.turns === 0 ? [] : [formatCount(limits.turns, "turn")]),
       ].join(", "),
     ],
-    [
-      "starts",
-      cell.approval === null ? "as soon as there is a place" : `after a director's word: ${cell.approval}`,
-    ],
+    ...(wish === null ? startRow(cell) : wishRows(wish)),
+  ];
+}
+
+function startRow({ approval }: Pick<NewCell, "approval">): [string, string][] {
+  return [
+    ["starts", approval === null ? "as soon as there is a place" : `after a director's word: ${approval}`],
+  ];
+}
+
+function wishRows({ checks, untouched }: Wish): [string, string][] {
+  return [
+    ["checks", checks === null ? "all that are configured" : checks.join(", ")],
+    ...(untouched.length === 0 ? [] : ([["not to be touched", untouched.join(", ")]] as [string, string][])),
   ];
 }
 

@@ -220,6 +220,24 @@ export const replies = {
     say`Cell ${c(shortId(cell.id))} does not wait for approval: it is ${cell.state}.`,
   approved: (cell: Cell) =>
     say`cell ${c(shortId(cell.id))}: approved, brief ${c(cell.briefSha256.slice(0, 12))}`,
+  approvedPlan: (cell: Cell, sha256: string, withWords: string) =>
+    say`cell ${c(shortId(cell.id))}: approved, brief ${c(sha256.slice(0, 12))}${withWords}`,
+  yesIsForTerminals: (cell: Cell) =>
+    say`${c("--yes")} is for the command line. Read the plan, then type ${asTyped(`approve ${cell.briefSha256.slice(0, 8)}`)}.`,
+  onlyProposals: () =>
+    say`${c("--with-comments")} is for proposals: a summon's brief is as it was when the command was typed.`,
+  otherHash: (cell: Cell, typed: string) =>
+    say`${c(typed)} is not the plan of cell ${c(shortId(cell.id))}: look at it again, it is ${c(cell.briefSha256.slice(0, 8))}.`,
+  hashNeeded: (cell: Cell) =>
+    say`Name the plan that you read: ${asTyped(`approve ${shortId(cell.id)} ${cell.briefSha256.slice(0, 8)}`)}, or approve whatever it is with ${c("--yes")}.`,
+  planTooYoung: (cell: Cell) =>
+    say`This plan has stood for less than a minute. Read it, then type ${asTyped(`approve ${cell.briefSha256.slice(0, 8)}`)}.`,
+  proposalChanged: (cell: Cell, edit: { at: number; author: string; sha256: string }) =>
+    say`The proposal of cell ${c(shortId(cell.id))} was changed ${moment(edit.at)}, by ${edit.author} as far as I know: look at the new plan, ${c(edit.sha256.slice(0, 8))}.`,
+  proposalFaulty: (cell: Cell) =>
+    say`The proposal of cell ${c(shortId(cell.id))} cannot be planned as it is now: its comment says why. Nothing was approved.`,
+  proposalGone: (cell: Cell) =>
+    say`The issue of cell ${c(shortId(cell.id))} is gone: there is nothing to approve. ${asTyped(`decline ${shortId(cell.id)}`)} ends it.`,
   declined: (cell: Cell) => say`cell ${c(shortId(cell.id))}: declined`,
   noLog: (cell: Cell) => {
     if (cell.state === "destroyed") return say`Cell ${c(shortId(cell.id))} is destroyed, its logs with it.`;

@@ -24,6 +24,7 @@ export interface CollectDeps extends TakeOutDeps {
   readonly secrets: readonly KnownSecret[];
   /** Patterns of more paths that wait for a director's word. */
   readonly protected: readonly string[];
+  readonly untouched: readonly string[];
 }
 
 export interface CollectPlan extends TakeOutPlan {

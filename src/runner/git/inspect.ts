@@ -24,6 +24,8 @@ export interface InspectDeps {
   readonly secrets: readonly KnownSecret[];
   /** Patterns of more paths that wait for a director's word. */
   readonly protected: readonly string[];
+  /** The same of what a proposal says is not to be touched. */
+  readonly untouched: readonly string[];
 }
 
 /** More than this, packed or as text, is not looked through for secrets: it is held back instead. */
@@ -51,7 +53,7 @@ export async function inspect(deps: InspectDeps, range: Range): Promise<Findings
 async function peoplesWord(deps: InspectDeps, { brought, ...range }: Range): Promise<string[]> {
   const since = brought == null ? range.base : (brought.since ?? emptyTree(range.tip));
   const changes = await changesBetween(deps.git, { ...range, base: since });
-  const at = { ...range, patterns: deps.protected };
+  const at = { ...range, patterns: deps.protected, untouched: deps.untouched };
   const found = cut(await protectedChanges(deps.git, at, changes), "protected paths");
   return brought == null ? found : [brought.words, ...found];
 }

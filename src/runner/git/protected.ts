@@ -35,19 +35,25 @@ const MOST_ATTRIBUTES = 50;
 
 /**
  * What among the changes needs a director's word, a sentence each: what decides what runs next, what
- * `publish.protected` names, links and submodules at or above these, and attributes by which git runs or
- * rewrites something.
+ * `publish.protected` or the cell's proposal names, links and submodules at or above these, and attributes by
+ * which git runs or rewrites something.
  */
 export async function protectedChanges(
   git: Git,
-  at: { readonly repository: string; readonly tip: string; readonly patterns: readonly string[] },
+  at: {
+    readonly repository: string;
+    readonly tip: string;
+    readonly patterns: readonly string[];
+    readonly untouched: readonly string[];
+  },
   changes: readonly Change[],
 ): Promise<string[]> {
   const own = readGlobs(at.patterns);
+  const untouched = readGlobs(at.untouched);
   const found: string[] = [];
   // An agent chooses how many there are, and how long their names.
   await inSlices(changes, { clock: systemClock }, (change) => {
-    const sentence = sentenceOf(change, own);
+    const sentence = sentenceOf(change, own) ?? touched(change, untouched);
     if (sentence !== null) found.push(sentence);
   });
   const attributes = changes.filter(({ path }) => ATTRIBUTES.test(path));
@@ -58,6 +64,13 @@ export async function protectedChanges(
   const rest = attributes.length - MOST_ATTRIBUTES;
   if (rest > 0) found.push(`${rest} more .gitattributes are more than can be looked through`);
   return found;
+}
+
+/** A link or a submodule above it would be another way there. */
+function touched({ path, kinds }: Change, untouched: ReturnType<typeof readGlobs>): string | null {
+  const standing = untouched(path);
+  const isAbove = standing === "above" && kinds.some((one) => one !== "file");
+  return standing === "covered" || isAbove ? `${path} is not to be touched, says the proposal` : null;
 }
 
 function sentenceOf(change: Change, own: ReturnType<typeof readGlobs>): string | null {

@@ -69,6 +69,7 @@ export async function collectRun(
     maxFileBytes: publish.maxFileBytes,
     secrets: namedSecrets(parts.config, parts.learned),
     protected: publish.protected,
+    untouched: job.payload.untouched,
   };
   const found = await whileBeating(parts, cellId, "collecting", () => collect(deps, plan));
   await endWhatStayed(parts, { cellId, run, user, handle });

@@ -90,6 +90,18 @@ export async function editThread(
     await emitThread(world, { repo, thread }, { by: change.by, action: "edited", changes });
 }
 
+/** Deletes an issue with all its comments: nobody finds it any more, and its number stays taken. */
+export async function deleteIssue(
+  world: World,
+  at: { repo: Repository; thread: Thread },
+  by: User,
+): Promise<void> {
+  at.repo.threads.delete(at.thread.number);
+  for (const one of world.commentsOf(at.repo, at.thread.number))
+    world.comments.splice(world.comments.indexOf(one), 1);
+  if (world.ways.issueDeletionTold) await emitThread(world, at, { by, action: "deleted" });
+}
+
 /** Closes or reopens; nothing happens where that is so already. */
 export async function setOpen(
   world: World,

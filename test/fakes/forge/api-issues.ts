@@ -1,4 +1,12 @@
-import { addComment, deleteComment, editComment, editThread, openIssue, setOpen } from "./acts.ts";
+import {
+  addComment,
+  deleteComment,
+  deleteIssue,
+  editComment,
+  editThread,
+  openIssue,
+  setOpen,
+} from "./acts.ts";
 import {
   bare,
   type Call,
@@ -118,6 +126,15 @@ async function editIssue(call: Call): Promise<Reply> {
   if (thread.authorId !== by.id && !may(call, repo, "write")) return bare(403);
   await changeThread(call, { repo, thread }, by);
   return json(201, issueJson(call.world, { repo, thread }, by));
+}
+
+async function removeIssue(call: Call): Promise<Reply> {
+  const repo = repoToWrite(call);
+  const by = mustUser(call);
+  const thread = threadOf(call, repo);
+  if (!may(call, repo, "admin")) return bare(403);
+  await deleteIssue(call.world, { repo, thread }, by);
+  return bare(204);
 }
 
 /** What `PATCH` of an issue and of a pull request have in common. */
@@ -322,6 +339,7 @@ export const ISSUE_ROUTES: readonly Route[] = [
     },
   },
   { method: "PATCH", path: `${R}/:index`, handler: editIssue },
+  { method: "DELETE", path: `${R}/:index`, handler: removeIssue },
   { method: "GET", path: `${R}/:index/comments`, handler: listComments },
   { method: "POST", path: `${R}/:index/comments`, handler: createComment },
   { method: "GET", path: `${R}/:index/timeline`, handler: timeline },

@@ -11,6 +11,8 @@ export interface Ways {
   readonly readersPropose: boolean;
   /** Whether a branch that is deleted by API is told of by a delivery. */
   readonly deletionTold: boolean;
+  /** Whether an issue that is deleted is told of by a delivery. */
+  readonly issueDeletionTold: boolean;
   /** Whether payloads have Gitea's fields in Gitea's order: the stand-in writes no others. */
   readonly fieldsOfGitea: boolean;
   /** Whether every edit tells of labels too, as nulls. */
@@ -38,6 +40,7 @@ const GITEA_1_23: Ways = {
   ownPermission: 403,
   readersPropose: false,
   deletionTold: true,
+  issueDeletionTold: false,
   fieldsOfGitea: true,
   editsTellLabels: false,
   firstCommentCounts: 0,
@@ -59,6 +62,7 @@ const WAYS = {
     ownPermission: 200,
     readersPropose: false,
     deletionTold: true,
+    issueDeletionTold: true,
     fieldsOfGitea: true,
     editsTellLabels: true,
     firstCommentCounts: 1,

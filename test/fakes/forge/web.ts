@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { addComment, setOpen } from "./acts.ts";
+import { addComment, openIssue, setOpen } from "./acts.ts";
 import {
   bare,
   type Call,
@@ -13,6 +13,7 @@ import {
   repoOf,
   threadOf,
 } from "./http.ts";
+import { renderForm } from "./issue-forms.ts";
 import { isPull, pullDiff } from "./pull-payloads.ts";
 import { threadText } from "./thread.ts";
 
@@ -124,6 +125,25 @@ async function comment(call: Call): Promise<Reply> {
   return json(200, { redirect: `/${call.world.fullName(repo)}/${kind}/${thread.number}${anchor}` });
 }
 
+/** Opens an issue, with the text that a form makes of its fields where one is named. */
+async function newIssue(call: Call): Promise<Reply> {
+  const session = sessionOf(call);
+  if (session.userId === null)
+    return { ...bare(303), headers: { Location: "/user/login", ...cookies(session) } };
+  const form = formOf(call, session);
+  if (!form) return BAD_CSRF;
+  const repo = repoOf(asVisitor(call, session));
+  const template = form.get("template-file") ?? "";
+  const body =
+    template === ""
+      ? (form.get("content") ?? "")
+      : await renderForm(repo, template, (id) => form.get(`form-field-${id}`) ?? "");
+  if (body === null) throw notFound(call);
+  const by = call.world.user(session.userId);
+  const thread = await openIssue(call.world, repo, { by, title: form.get("title") ?? "", body });
+  return json(200, { redirect: `/${call.world.fullName(repo)}/issues/${thread.number}` });
+}
+
 function threadPage(call: Call): Reply {
   const session = sessionOf(call);
   const visitor = asVisitor(call, session);
@@ -151,6 +171,7 @@ export const WEB_ROUTES: readonly (Route & { readonly match: ReturnType<typeof m
   { method: "GET", path: "/user/login", handler: loginPage },
   { method: "POST", path: "/user/login", handler: signIn },
   { method: "GET", path: "/:owner/:repo/pulls/:index.diff", handler: diff },
+  { method: "POST", path: "/:owner/:repo/issues/new", handler: newIssue },
   { method: "GET", path: "/:owner/:repo/issues/:index", handler: threadPage },
   { method: "GET", path: "/:owner/:repo/pulls/:index", handler: threadPage },
   { method: "POST", path: "/:owner/:repo/issues/:index/comments", handler: comment },

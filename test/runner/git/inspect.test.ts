@@ -68,6 +68,18 @@ it.each([
   expect(harvest.protectedPaths.join("\n")).toContain(expected);
 });
 
+it.each([
+  ["a file", "mkdir docs; echo x > docs/a.md", "docs/a.md is not to be touched, says the proposal"],
+  ["a file that is removed", "git rm -q a.txt", "a.txt is not to be touched, says the proposal"],
+  ["a link in its place", "ln -s /tmp guide", "guide is not to be touched, says the proposal"],
+  ["another case", "mkdir DOCS; echo x > DOCS/a.md", "DOCS/a.md is not to be touched, says the proposal"],
+])("holds back what a proposal says is not to be touched: %s", async (_what, script, expected) => {
+  rig.agent(`${script}; git add -A .; git commit -qm touched`);
+  await rig.runToEnd(cell);
+  const harvest = await rig.collect(cell, 1, [], null, [], ["docs/**", "a.txt", "guide/**"]);
+  expect(harvest.protectedPaths).toContain(expected);
+});
+
 it("lets links go that lie elsewhere", async () => {
   const harvest = await inspected("mkdir src; ln -s ../a.txt src/link; git add -A; git commit -qm link");
   expect(harvest).toMatchObject({ changed: true, protectedPaths: [] });
