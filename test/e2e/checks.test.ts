@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 import { draftOf } from "./exit-agents.ts";
 import { Stage, type Thread } from "./stage.ts";
 
@@ -198,4 +199,29 @@ it("goes on where a server was killed while a check ran", async () => {
   await stage.type(stage.dev, issue, "/lazarus stop");
   await stage.card(issue, /test stopped by dev/);
   expect((await shown(cellId)).checks).toMatchObject([{ name: "test", state: "stopped" }]);
+});
+
+describe("in the sandbox", needs("sandbox"), () => {
+  let boxed: Stage;
+  beforeAll(async () => {
+    boxed = await Stage.set({
+      agents: { good: GOOD },
+      agentMore: { backend: "sandbox", command: ["/bin/sh", "-c", `${GOOD}; echo key > "$HOME/key"`] },
+      checks: {
+        "acme/app": {
+          setup: "echo made > made.txt",
+          test: 'cat made.txt good.txt; git status --porcelain; ls -A "$HOME/.." 2>&1; cat "$HOME/../good/key" 2>&1 || exit 3',
+        },
+      },
+    });
+  });
+  afterAll(() => boxed?.strike());
+
+  it("sees its own clone and home, and nothing of the agent's", async () => {
+    const issue = await boxed.openIssue("A task in the sandbox");
+    await boxed.type(boxed.dev, issue, "/lazarus summon good");
+    await boxed.card(issue, /Checks of `[0-9a-f]{10}`: test failed, exit 3/);
+    const { stdout } = await boxed.lazarus.cli("logs", await boxed.cellId(issue), "--check", "test");
+    expect(stdout).toMatch(/^made\n1\n\?\? made\.txt\n\.checks\ncat: .*No such file or directory\n$/);
+  });
 });
