@@ -1,5 +1,6 @@
 import type { NewCell } from "../cells/registry/cell-row.ts";
 import type { AgentConfig } from "../config/config.ts";
+import { checksOf } from "../config/repository-checks.ts";
 import { LazarusError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
 import { parseDuration } from "../units.ts";
@@ -113,7 +114,8 @@ function told(
   const { limits } = deps.config;
   const issue = target.issue?.number ?? null;
   const ttlMs = cell.expiresAt - deps.clock.now();
-  const planned = { cell, agents: [agent, ...next], issue, limits, ttlMs, wish: null };
+  const configured = checksOf(deps.config.checks, cell.repository.fullName);
+  const planned = { cell, agents: [agent, ...next], issue, limits, ttlMs, wish: null, configured };
   const reply = planText(planned);
   return { kind: "done", reply, line: reply, data: { plan: Object.fromEntries(planRows(planned)) } };
 }

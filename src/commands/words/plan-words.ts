@@ -2,6 +2,7 @@ import { amountOf } from "../../cells/budget.ts";
 import type { NewCell } from "../../cells/registry/cell-row.ts";
 import type { Wish } from "../../cells/registry/proposals.ts";
 import type { AgentConfig, Config } from "../../config/config.ts";
+import type { RepositoryChecks } from "../../config/repository-checks.ts";
 import { details, fenced, join, md, table } from "../../gitea/markdown.ts";
 import { formatCount } from "../../units.ts";
 import { confines, span } from "./run-words.ts";
@@ -19,10 +20,20 @@ export interface Planned {
   readonly ttlMs: number;
   /** Null: it is no proposal. */
   readonly wish: Wish | null;
+  /** What lazarus.yaml says of the target's checks; null: there are none. */
+  readonly configured: RepositoryChecks | null;
 }
 
 /** What would happen, as rows by their names. Nothing was changed for it. */
-export function planRows({ cell, agents, issue, limits, ttlMs, wish }: Planned): [string, string][] {
+export function planRows({
+  cell,
+  agents,
+  issue,
+  limits,
+  ttlMs,
+  wish,
+  configured,
+}: Planned): [string, string][] {
   const { fullName } = cell.repository;
   const where = issue === null ? `${fullName}, on an issue of its own` : `${fullName}#${issue}`;
   const to =
@@ -46,7 +57,8 @@ export function planRows({ cell, agents, issue, limits, ttlMs, wish }: Planned):
         ...(limits.turns === 0 ? [] : [formatCount(limits.turns, "turn")]),
       ].join(", "),
     ],
-    ...(wish === null ? startRow(cell) : wishRows(wish)),
+    ...checksRow(configured, wish),
+    ...(wish === null ? startRow(cell) : untouchedRow(wish)),
   ];
 }
 
@@ -56,11 +68,16 @@ function startRow({ approval }: Pick<NewCell, "approval">): [string, string][] {
   ];
 }
 
-function wishRows({ checks, untouched }: Wish): [string, string][] {
-  return [
-    ["checks", checks === null ? "all that are configured" : checks.join(", ")],
-    ...(untouched.length === 0 ? [] : ([["not to be touched", untouched.join(", ")]] as [string, string][])),
-  ];
+/** What is run on what is pushed: which names the base branch's own file has is known then. */
+function checksRow(configured: RepositoryChecks | null, wish: Wish | null): [string, string][] {
+  if (wish !== null && wish.checks !== null) return [["checks", wish.checks.join(", ")]];
+  const theirs = configured?.from === "branch" ? ["those of .lazarus.yml"] : [];
+  const names = [...(configured?.checks.keys() ?? []), ...theirs];
+  return names.length === 0 ? [] : [["checks", names.join(", ")]];
+}
+
+function untouchedRow({ untouched }: Wish): [string, string][] {
+  return untouched.length === 0 ? [] : [["not to be touched", untouched.join(", ")]];
 }
 
 /** The same for people, with the brief. */

@@ -1,5 +1,6 @@
 import { type Cell, shortId } from "../../cells/cell.ts";
 import type { Mistake, Proposal } from "../../cells/registry/proposals.ts";
+import { checksOf } from "../../config/repository-checks.ts";
 import {
   code,
   details,
@@ -133,8 +134,9 @@ function rowsOf(cell: Cell, proposal: Proposal, deps: CardDeps): [string, string
   const { wish, comments } = proposal;
   const issue = cell.number;
   const ttlMs = wish?.ttlMs ?? limits.ttlMs;
+  const configured = checksOf(deps.config.checks, cell.repository.fullName);
   return [
-    ...planRows({ cell, agents: known, issue, limits, ttlMs, wish }),
+    ...planRows({ cell, agents: known, issue, limits, ttlMs, wish, configured }),
     ["decided by", `a director, until ${moment(cell.expiresAt)}; then it expires`],
     ...(comments === 0
       ? []
