@@ -10,6 +10,7 @@ import { confirm, confirmed } from "./access/confirm-repository.ts";
 import { detourOf } from "./access/delivery-branch.ts";
 import { itemsToChange } from "./access/items-to-change.ts";
 import { messagesToEnd } from "./access/messages-to-end.ts";
+import { roleOnThread } from "./access/role-on-thread.ts";
 import { lostRight, standingIn } from "./access/standing-in.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
@@ -85,13 +86,12 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
 async function roleOf(
   { isOperator, thread, person }: Origin,
   answer: Answer,
-  { rights, registry }: Pick<DispatchDeps, "rights" | "registry">,
+  deps: Pick<DispatchDeps, "rights" | "registry" | "clock">,
 ): Promise<Role | null> {
   if (isOperator || thread === null) return "director";
   const isAnswered = answer.kind === "refused" || (answer.kind === "done" && answer.reply !== undefined);
-  if (!isAnswered && !hasQuiet(thread, registry)) return null;
-  const standing = await rights.standing(person, thread.repository);
-  return standing.kind === "known" ? standing.role : null;
+  if (!isAnswered && !hasQuiet(thread, deps.registry)) return null;
+  return roleOnThread(person, thread, deps);
 }
 
 /** A director was here: nothing is quiet for what was before. */

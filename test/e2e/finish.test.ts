@@ -72,7 +72,7 @@ describe("a cell that is closed", () => {
     await stage.type(stage.reader, issue, "/lazarus help");
     const help = await stage.reply(issue, "What you can type", 6);
     expect(help).toContain("summon [AGENT] [TARGET]");
-    expect(help).not.toContain("invite");
+    expect(help).toContain("invite [CELL] bot:AGENT");
   });
 
   it("is archived, with a closing report for who closed it", async () => {
