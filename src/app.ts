@@ -70,6 +70,9 @@ async function compose(
   const runner = await openRunner(given, {
     ...{ name: LOCAL_RUNNER, clock, log, redact, learn: redactor.add, backends: adapters.backends },
     report: (report) => void queue.put(reportJob(report)),
+  }).catch((error: unknown) => {
+    db.close();
+    throw error;
   });
   const { port, heartbeats, agents } = runner;
   const config: Config = { ...given, agents };

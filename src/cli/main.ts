@@ -21,6 +21,7 @@ import { postDelivery } from "./post-delivery.ts";
 import { createNotifier } from "./service-manager.ts";
 import { addVerbs, notInThisVersion } from "./verbs.ts";
 import { VERSION } from "./version.ts";
+import { whenThereIsRoom } from "./when-there-is-room.ts";
 
 interface Globals {
   readonly config?: string;
@@ -82,7 +83,8 @@ program
     const log = makeLog(config, redactor);
     const manager = createNotifier({ env: readEnvironment(), pid: process.pid, clock: systemClock, log });
     for (const notice of config.notices) log.warn({}, notice);
-    const app = await openApp(config, { log, redactor, willListen: true });
+    const open = () => openApp(config, { log, redactor, willListen: true });
+    const app = await whenThereIsRoom(open, { dataDir: config.dataDir, log, tell: manager.status });
     const server = await listen(app).catch(async (error: unknown) => {
       await app.stop();
       throw error;

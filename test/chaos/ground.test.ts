@@ -1,8 +1,18 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { describe, expect } from "vitest";
+import { needs } from "../machine.ts";
 import { type ChaosRig, COMMIT_ON_GO, chaos, until } from "./rig.ts";
 
 const SUMMON = "/lazarus summon allegro";
@@ -90,6 +100,26 @@ describe("a registry", () => {
     await rig.serve();
   });
 
+  chaos(
+    "that cannot be opened while the disk is full is opened as soon as there is room",
+    { wants: needs("root") },
+    async (rig) => {
+      await servedOnce(rig);
+      const free = fillDisk(rig.lazarus.dataDir);
+      try {
+        const serving = rig.serve();
+        await until("it says what it waits for", () => rig.log.includes("the disk is full: make room"));
+        free();
+        await serving;
+        await rig.say(SUMMON);
+        await rig.comesTo({ state: "idle", outcome: "done" });
+      } finally {
+        await rig.kill();
+        run("umount", "--lazy", rig.lazarus.dataDir);
+      }
+    },
+  );
+
   chaos("of a newer version is left alone", {}, async (rig) => {
     await servedOnce(rig);
     rig.query("PRAGMA user_version = 999");
@@ -116,6 +146,18 @@ const replaced: Spoil = (root) => {
   writeFileSync(root, "");
   return () => rmSync(root);
 };
+
+/** Puts a directory on a small disk of its own, with what it holds, and fills that; the answer makes room. */
+function fillDisk(dir: string): () => void {
+  const held = `${dir}.held`;
+  renameSync(dir, held);
+  expect(mounted(dir, "size=8m")).toBe(true);
+  cpSync(held, dir, { recursive: true });
+  const ballast = join(dir, "ballast");
+  // Its last write fails: nothing is left then.
+  run("dd", "if=/dev/zero", `of=${ballast}`, "bs=4096");
+  return () => rmSync(ballast);
+}
 
 /** Root may write whatever the modes say, so for root it is mounted. */
 const readOnly: Spoil = (root) => {

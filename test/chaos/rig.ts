@@ -8,6 +8,7 @@ import { HOOK_SECRET, Lazarus } from "../e2e/lazarus.ts";
 import { git } from "../fakes/forge/git.ts";
 import { type StandIn, startStandIn } from "../fakes/forge/stand-in.ts";
 import { PROGRAMS } from "../fakes/programs.ts";
+import type { Needs } from "../machine.ts";
 import { layAmbush } from "./ambush.ts";
 import type { Death } from "./dying-app.ts";
 import { freePort, Gate } from "./gate.ts";
@@ -40,6 +41,8 @@ export interface RigOptions {
   readonly guest?: string;
   /** Over the configuration's top level. */
   readonly more?: Readonly<Record<string, unknown>>;
+  /** What it wants of the machine. */
+  readonly wants?: Needs;
 }
 
 /** What an agent does who makes one commit. */
@@ -337,7 +340,7 @@ export async function createRig(options: RigOptions = {}): Promise<ChaosRig> {
 
 /** A test with a rig of its own; what the servers logged is told where it fails. */
 export function chaos(name: string, options: RigOptions, test: (rig: ChaosRig) => Promise<void>): void {
-  it.concurrent(name, { timeout: TEST_MS }, async () => {
+  it.concurrent(name, { timeout: TEST_MS, ...options.wants }, async () => {
     const rig = await createRig(options);
     try {
       await test(rig);
