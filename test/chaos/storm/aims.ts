@@ -68,6 +68,16 @@ export const STEPS: Readonly<Partial<Record<JobKind, Act | null>>> = {
   scrubbed: "destroy",
   tail: "logs",
   tailed: "logs",
+  "plan-checks": "summon",
+  "checks-planned": "summon",
+  check: "summon",
+  "check-started": "summon",
+  "check-ended": "summon",
+  statuses: "summon",
+  "take-in": "tell",
+  "taken-in": "tell",
+  answers: "request changes",
+  proposal: "propose",
   card: "summon",
   react: "ask",
   comment: "ask",
@@ -104,6 +114,8 @@ function waysInto(window: WindowName, dice: Dice): Aim[] {
         way(null, "summon", { ambush: { method: /POST/, path: /\/pulls$/ } }),
         way(null, "summon", { ambush: { method: /PATCH/, path: /\/comments\/\d+$/ } }),
         way(null, "ask", { ambush: { method: /POST/, path: /\/reactions$/ } }),
+        way(null, "summon", { ambush: { method: /POST/, path: /\/statuses\/[0-9a-f]+$/ } }),
+        way(null, "request changes", { ambush: { method: /POST/, path: /\/reviews$/ } }),
       ];
     case "spawned, not written down":
       return [way({ at: "spawn", when: "lock", match: "lazarus-shim" }, "summon")];

@@ -1,4 +1,4 @@
-import type { Entry, Ledger } from "./ledger.ts";
+import { type Entry, type Ledger, MAKING } from "./ledger.ts";
 import { type CellRow, peek } from "./peek.ts";
 import type { World } from "./world.ts";
 
@@ -65,7 +65,7 @@ function compare(
       answers.doubled.push(`${what}: command ${index} was answered ${texts.length} times`);
     if (index >= asked) answers.wrong.push(`${what}: an answer to what nobody asked (${index})`);
   }
-  const summons = entry.commands.filter((one) => one.verb === "summon").length;
+  const summons = entry.commands.filter((one) => MAKING.includes(one.verb)).length;
   if (cells.length > summons) answers.doubled.push(`${what}: ${cells.length} cells of ${summons} summons`);
   if (asked === 0) {
     const isHeard = shown.replies.size > 0 || shown.reactions.length > 0;
@@ -90,13 +90,13 @@ function compare(
     const isReplied = shown.replies.has(index) || isRefusedToo;
     const isDone = entry.source === "comment" ? done : false;
     // A summon's rocket comes when its agent works: one that waits, or was stopped before, has its card.
-    const isUnderWay = (one.verb === "summon" && cells.length > 0) || messages[index] !== undefined;
+    const isUnderWay = (MAKING.includes(one.verb) && cells.length > 0) || messages[index] !== undefined;
     const isTurnedDown = is.isStranger && (shown.reactions.includes("confused") || entry.source === "review");
     if (!isReplied && !isTurnedDown && (one.isLoud || !(isDone || isUnderWay)))
       answers.lost.push(`${what}: command ${index} (${one.verb}) has no answer`);
   }
   const quiet = entry.commands.filter(
-    (one, index) => one.verb === "summon" && !shown.replies.has(index),
+    (one, index) => MAKING.includes(one.verb) && !shown.replies.has(index),
   ).length;
   if (done && cells.length < quiet)
     answers.lost.push(`${what}: ${cells.length} cells of ${quiet} summons that were done`);

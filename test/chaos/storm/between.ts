@@ -48,9 +48,20 @@ export async function killWithShim(world: World): Promise<boolean> {
   return isWithout;
 }
 
-/** Kills one process of some agent, and now and then its shim too, while Lazarus looks. */
+/** Checks that the registry takes for alive. */
+function livingChecks(world: World): Living[] {
+  return (
+    peek(world.dataDir, (ask) =>
+      ask<Living>("SELECT cell, n, handle FROM checks WHERE state = 'running' AND handle IS NOT NULL"),
+    ) ?? []
+  );
+}
+
+/**
+ * Kills the processes of some agent, or of a check, and now and then their shim too, while Lazarus looks.
+ */
 export function killAnAgent(world: World, dice: Dice): string | null {
-  const runs = livingRuns(world);
+  const runs = [...livingRuns(world), ...livingChecks(world)];
   if (runs.length === 0) return null;
   const { cell, handle } = dice.pick(runs);
   const shim = (JSON.parse(handle) as { pid: number }).pid;

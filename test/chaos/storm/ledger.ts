@@ -21,14 +21,48 @@ export interface Entry {
   isDeleted: boolean;
 }
 
+/** A review that asks for changes. */
+interface AskedFor {
+  readonly id: number;
+  readonly repo: string;
+  /** Of the pull request. */
+  readonly number: number;
+  readonly by: string;
+  /** How many things it asks for. */
+  readonly points: number;
+}
+
+/** An issue that was filed with the form. */
+interface Filed {
+  readonly repo: string;
+  readonly number: number;
+  readonly by: string;
+}
+
 const LOUD = new Set(["status", "why", "help", "logs"]);
 const QUIET = new Set([
-  ...["summon", "tell", "stop", "revive", "close", "destroy", "approve", "decline", "publish"],
+  ...[
+    "summon",
+    "team",
+    "tell",
+    "stop",
+    "revive",
+    "close",
+    "destroy",
+    "approve",
+    "decline",
+    "publish",
+    "invite",
+  ],
 ]);
+/** What makes a cell. */
+export const MAKING: readonly string[] = ["summon", "team"];
 
 /** What people asked for, by the forge's own ids: what the end of a storm is compared with. */
 export class Ledger {
   readonly entries: Entry[] = [];
+  readonly reviews: AskedFor[] = [];
+  readonly proposals: Filed[] = [];
 
   /** `isTalk`: it holds no command, whatever it looks like. */
   add(

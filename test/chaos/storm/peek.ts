@@ -9,6 +9,9 @@ export interface CellRow {
   readonly outcome: string | null;
   readonly not_started: string | null;
   readonly stuck: string | null;
+  readonly breaker: string | null;
+  readonly closing: string | null;
+  readonly checked: string | null;
   readonly repository: number;
   readonly full_name: string;
   readonly number: number;

@@ -3,6 +3,8 @@ import { AGENT_NAMES } from "./agents.ts";
 import type { Dice } from "./dice.ts";
 import type { Entry, Ledger } from "./ledger.ts";
 import { type CellRow, peek } from "./peek.ts";
+import { amend, propose, shownHash } from "./proposers.ts";
+import { requestChanges } from "./reviewers.ts";
 import { MOVING_BASE, type Thread, type World } from "./world.ts";
 
 /**
@@ -21,6 +23,7 @@ const ACTS = {
   talk: 4,
   stop: 6,
   tell: 4,
+  team: 4,
   revive: 6,
   "bring back": 4,
   close: 7,
@@ -29,11 +32,25 @@ const ACTS = {
   edit: 5,
   delete: 4,
   review: 5,
+  "request changes": 6,
+  propose: 4,
+  amend: 2,
+  approve: 5,
+  invite: 4,
   "merge or close": 3,
   "close an issue": 2,
   "open an issue": 2,
   crowd: 1,
 } as const;
+/** Who is to look at a cell's work, to go on with it, or may say something there. */
+const GUESTS = [
+  "bot:quick",
+  "bot:lazy",
+  "bot:slow observer",
+  "bot:breaks executor",
+  "@reader executor",
+  "@reader none",
+];
 export type Act = keyof typeof ACTS | "stay" | "stay elsewhere" | "flood" | "overrun";
 
 /** People of a storm: what they do next is chosen by the seed, whom it concerns by what there is. */
@@ -85,7 +102,16 @@ export class People {
           `/lazarus ${this.#dice.pick(["status", "why", "help", "help summon"])}`,
         );
       case "summon":
-        return this.#summon(writer, this.#dice.pick(["quick", "quick", "quick", "lazy", "crash", "slow"]));
+        return this.#summon(
+          writer,
+          this.#dice.pick(["quick", "quick", "quick", "lazy", "crash", "slow", "breaks"]),
+        );
+      case "team":
+        return this.#type(
+          writer,
+          this.#issue(),
+          `/lazarus team ${this.#dice.pick(["quick+slow", "breaks+quick", "lazy+quick+slow", "quick+crash+slow"])}`,
+        );
       case "stay":
       case "flood":
       case "overrun":
@@ -162,6 +188,21 @@ export class People {
         return this.#delete();
       case "review":
         return this.#review();
+      case "request changes":
+        return this.#requestChanges();
+      case "propose":
+        await propose(this.#doing);
+        return this.#count("proposal filed");
+      case "amend":
+        return this.#count((await amend(this.#doing)) ? "proposal edited" : "no proposal to edit");
+      case "approve":
+        return this.#approve();
+      case "invite":
+        return this.#onCell(
+          people.lead,
+          ["idle", "active"],
+          (id) => `/lazarus invite ${id} ${this.#dice.pick(GUESTS)}`,
+        );
       case "merge or close":
         return this.#mergeOrClose();
       case "close an issue":
@@ -258,6 +299,28 @@ export class People {
     this.#count("review");
   }
 
+  /** Where there is a draft that nobody works on, there. */
+  async #requestChanges(): Promise<void> {
+    const drafts = this.#cells(["idle", "active"]).filter((cell) => cell.pull_request !== null);
+    const idle = drafts.filter((cell) => cell.state === "idle");
+    if (drafts.length === 0) return this.act("summon");
+    const cell = this.#dice.pick(idle.length > 0 ? idle : drafts);
+    this.#count(
+      (await requestChanges(this.#doing, cell)) ? "changes requested" : "changes not to be requested",
+    );
+  }
+
+  /** A director approves, or declines, what a plan shows. */
+  async #approve(): Promise<void> {
+    const plans = this.#cells(["proposed"]).filter((cell) => cell.waits_for_approval === 1);
+    if (plans.length === 0) return this.act("propose");
+    const cell = this.#dice.pick(plans);
+    const at = { repo: cell.full_name, number: cell.number };
+    const hash = (await shownHash(this.#world, at)) ?? "";
+    const word = this.#dice.chance(0.15) ? "decline" : `approve ${hash}`;
+    return this.#type(this.#world.people.lead, at, `/lazarus ${word}`.trim());
+  }
+
   async #mergeOrClose(): Promise<void> {
     const pulls = this.#cells(["idle", "archived"]).filter((cell) => cell.pull_request !== null);
     if (pulls.length === 0) return;
@@ -322,6 +385,10 @@ export class People {
   #cells(states: readonly string[]): CellRow[] {
     const rows = peek(this.#world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells ORDER BY seq")) ?? [];
     return rows.filter((row) => states.includes(row.state));
+  }
+
+  get #doing() {
+    return { world: this.#world, ledger: this.#ledger, dice: this.#dice };
   }
 
   #count(what: string): void {

@@ -10,6 +10,7 @@ interface Unrest {
   readonly jobs: readonly JobRow[];
   /** How many jobs came to their end: as long as it grows, something is being done. */
   readonly ended: number;
+  /** And checks. */
   readonly runs: number;
 }
 
@@ -17,9 +18,10 @@ function unrest(ask: Ask): Unrest {
   return {
     ended: ask<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE ended_at IS NOT NULL")[0]?.n ?? 0,
     jobs: ask<JobRow>("SELECT * FROM jobs WHERE state IN ('waiting', 'running')"),
-    runs: ask(
-      "SELECT 1 FROM runs WHERE state IN ('waiting', 'admitted', 'running') AND cell NOT IN (SELECT id FROM cells WHERE waits_for_approval = 1)",
-    ).length,
+    runs:
+      ask(
+        "SELECT 1 FROM runs WHERE state IN ('waiting', 'admitted', 'running') AND cell NOT IN (SELECT id FROM cells WHERE waits_for_approval = 1)",
+      ).length + ask("SELECT 1 FROM checks WHERE state IN ('waiting', 'running')").length,
   };
 }
 
@@ -66,5 +68,5 @@ function describe(now: Unrest | null): string[] {
   const jobs = now.jobs.map(
     (job) => `${job.state} job ${job.kind} (attempt ${job.attempt}): ${job.error ?? "no error"}`,
   );
-  return [...jobs, ...(now.runs > 0 ? [`${now.runs} runs in line or alive`] : [])];
+  return [...jobs, ...(now.runs > 0 ? [`${now.runs} runs or checks in line or alive`] : [])];
 }

@@ -16,13 +16,17 @@ import { comeToRest } from "./rest.ts";
 import { AT_RANDOM, Schedule } from "./schedule.ts";
 import type { End } from "./victim.ts";
 import { Weather } from "./weather.ts";
+import { lookAtWork } from "./work.ts";
 import { MOVING_BASE, makeWorld, type World } from "./world.ts";
 
 /** A life that was to end somewhere, and does not, ends after this long. */
 const AIM_MS = 7_000;
 /** Where an agent must have found its place in line and be at work for a while. */
 const SLOW_AIM_MS = 18_000;
-const SLOW_ACTS: readonly (string | null)[] = ["stay", "stay elsewhere", "overrun", "flood", "crowd"];
+const SLOW_ACTS: readonly (string | null)[] = [
+  ...["stay", "stay elsewhere", "overrun", "flood", "crowd"],
+  ...["request changes", "tell", "team", "invite"],
+];
 /** What was on its way when Lazarus died has arrived after this long. */
 const SETTLE_MS = 80;
 const LOOK_MS = 20;
@@ -197,11 +201,10 @@ class Storm {
     while (victim.isAlive && performance.now() < end && isStuck()) await pause(LOOK_MS);
   }
 
+  /** Also where the disk is full it waits, and goes on. */
   async #endedByItself(end: End): Promise<void> {
-    // It cannot start where its registry cannot be written; people see why.
     const said = this.#world.victim.log.split("\n").slice(-4).join(" ");
-    const isDisk = /full|SQLITE_FULL|ENOSPC|no space/i.test(said);
-    if (!isDisk) this.#faults.push(`it ended by itself with ${end.code ?? end.signal}: ${said}`);
+    this.#faults.push(`it ended by itself with ${end.code ?? end.signal}: ${said}`);
     await pause(200);
   }
 
@@ -233,6 +236,7 @@ class Storm {
     const { proxy, postman, disk, server } = this.#world;
     const answers = await compareAnswers(this.#world, this.#ledger);
     const leftovers = await lookForLeftovers(this.#world);
+    const work = await lookAtWork(this.#world, this.#ledger);
     return {
       ...{
         seed: this.#options.seed,
@@ -251,9 +255,9 @@ class Storm {
       acts: this.#people.tally,
       commands: this.#ledger.commands,
       withdrawn: answers.withdrawn,
-      lost: answers.lost,
-      doubled: [...answers.doubled, ...leftovers.doubled],
-      left: [...this.#faults, ...answers.wrong, ...leftovers.left],
+      lost: [...answers.lost, ...work.lost],
+      doubled: [...answers.doubled, ...leftovers.doubled, ...work.doubled],
+      left: [...this.#faults, ...answers.wrong, ...leftovers.left, ...work.left],
     };
   }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { HOOK_SECRET, Lazarus } from "../../e2e/lazarus.ts";
 import type { E2eServer, E2eUser } from "../../e2e/servers.ts";
 import { freePort } from "../gate.ts";
-import { AGENT_LIMITS, agentScripts } from "./agents.ts";
+import { AGENT_LIMITS, agentScripts, checkScripts } from "./agents.ts";
 import type { Dice } from "./dice.ts";
 import { type Disk, makeDisk } from "./disk.ts";
 import { Postman } from "./postman.ts";
@@ -115,6 +115,7 @@ async function settle(at: {
     data: join(disk.dir, "data"),
     missions: join(disk.dir, "missions"),
     pit: { scan: "1s" },
+    checks: checkScripts(join(lazarus.dir, "out")),
     limits: {
       cells: 6,
       per_repository: 4,
@@ -124,6 +125,7 @@ async function settle(at: {
       run: "12h",
       ttl: "30d",
       revives: 1,
+      review_wait: "1s",
     },
   };
   await lazarus.configure({ ...settings, agents, more });
