@@ -20,8 +20,8 @@ interface AskerDeps extends Pick<Deps, "registry" | "clock"> {
 }
 
 /**
- * Ids of people with write permission, or an invitation of that rank into a cell here, among those whose commands are about to be refused as they are read:
- * they are always told why.
+ * Ids of people with write permission, or an invitation of that rank into a cell here, among those whose
+ * commands are about to be refused as they are read: they are always told why.
  */
 export async function refusedWithRole(reading: Reading, deps: AskerDeps): Promise<ReadonlySet<number>> {
   const { repository, number, entries, botId, since, delivered } = reading;
