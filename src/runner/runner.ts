@@ -8,8 +8,10 @@ import type {
   WatchedRun,
   WatchedSetup,
 } from "../protocol/runner-port.ts";
-import { checkAtWork, checkGate } from "./checks/watch-check.ts";
+import { checkAtWork } from "./checks/watch-check.ts";
+import { commandGate } from "./commands/start-command.ts";
 import { createParts, type Parts, parseHandle, type RunnerDeps } from "./context.ts";
+import { CHECKS_HOME, SETUP_HOME } from "./disk/home.ts";
 import { check } from "./jobs/check.ts";
 import { collectRun } from "./jobs/collect.ts";
 import { deleteBranchOf } from "./jobs/delete-branch.ts";
@@ -26,7 +28,6 @@ import { stop } from "./jobs/stop.ts";
 import { tail } from "./jobs/tail.ts";
 import { takeIn } from "./jobs/take-in.ts";
 import { createInventory } from "./pit/inventory.ts";
-import { setupGate } from "./setup/start-setup.ts";
 import { setupAtWork } from "./setup/watch-setup.ts";
 import { sweep } from "./sweep.ts";
 
@@ -100,14 +101,14 @@ function watchSetup(parts: Parts, setup: WatchedSetup): void {
   if (handle === null) return;
   const command = setupAtWork(parts, { ...setup, handle });
   if (!parts.commands.add(command)) return;
-  openAgain(parts, setup.cell.id, setupGate(handle, setup.setup));
+  openAgain(parts, setup.cell.id, commandGate(handle, { home: SETUP_HOME, network: setup.setup.network }));
 }
 
 function watchCheck(parts: Parts, check: WatchedCheck): void {
   const handle = parseHandle({ ...check.handle });
   if (handle === null) return;
   if (!parts.commands.add(checkAtWork({ ...check, handle }))) return;
-  openAgain(parts, check.cell.id, checkGate(handle, check));
+  openAgain(parts, check.cell.id, commandGate(handle, { home: CHECKS_HOME, network: check.network }));
 }
 
 /** An agent that outlived us finds its way out again. */

@@ -5,7 +5,8 @@ import { LazarusError } from "../../errors.ts";
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { CellSpec } from "../../protocol/shapes.ts";
 import type { PlannedCommand } from "../commands/planned-commands.ts";
-import { type Confines, surroundingsOf } from "../confinement.ts";
+import { commandSurroundings } from "../commands/start-command.ts";
+import type { Confines } from "../confinement.ts";
 import type { Parts } from "../context.ts";
 import { type CellPaths, directoryError, pathsOf, whatIs } from "../disk/directory.ts";
 import { CHECKS_HOME, ensureHome, openOneHome } from "../disk/home.ts";
@@ -82,25 +83,13 @@ function artifactsOf(paths: Pick<CellPaths, "home">): string {
   return join(paths.home, CHECKS_HOME, ".out");
 }
 
-/**
- * What every process of a check gets: the agent's isolation and limits, the cell's user; a tree, home,
- * network and variables of its own, and nothing that an agent was given.
- */
+/** What every process of a check gets; its tree is the clone. */
 export function checkSurroundings(
   parts: Pick<Parts, "cellDir" | "mirrors" | "config">,
   cell: Pick<CellSpec, "id" | "repository" | "user">,
   how: { readonly confines: Confines; readonly place: string } & Pick<PlannedCommand, "network" | "set">,
 ): Surroundings {
-  const paths = pathsOf(parts.cellDir(cell.id));
-  const around = surroundingsOf(
-    { id: cell.id, paths, mirror: parts.mirrors.path(cell.repository), user: cell.user },
-    { ...how.confines, name: CHECKS_HOME, network: how.network },
-    { role: "executor", path: parts.config.childPath },
-  );
-  const { PATH = "", HOME: home = "", LANG = "", TERM = "" } = around.env;
-  return {
-    ...around,
-    dirs: { ...around.dirs, worktree: how.place, artifacts: artifactsOf(paths) },
-    env: { CI: "1", PATH, LANG, TERM, ...how.set, HOME: home, LAZARUS_CELL: cell.id },
-  };
+  const around = commandSurroundings(parts, cell, { ...how, home: CHECKS_HOME });
+  const artifacts = artifactsOf(pathsOf(parts.cellDir(cell.id)));
+  return { ...around, dirs: { ...around.dirs, worktree: how.place, artifacts } };
 }

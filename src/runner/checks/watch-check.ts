@@ -1,9 +1,7 @@
 import { checkLogOwner, logNameOf } from "../../cells/names.ts";
-import type { AgentConfig } from "../../config/config.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { WatchedCheck } from "../../protocol/runner-port.ts";
 import type { CommandAtWork } from "../commands/command-watch.ts";
-import { CHECKS_HOME } from "../disk/home.ts";
 
 /** A check as a command that is watched. */
 export function checkAtWork({
@@ -20,12 +18,4 @@ export function checkAtWork({
     beat: "checking",
     reportOf: async (end) => reportOf("check-ended", { cellId: one.cell.id, check, end }),
   };
-}
-
-/** The gate of a check to its own hosts, in the terms of an agent's. */
-export function checkGate(
-  agent: Pick<AgentConfig, "backend">,
-  { network }: Pick<WatchedCheck, "network">,
-): Pick<AgentConfig, "name" | "backend" | "network"> {
-  return { name: CHECKS_HOME, backend: agent.backend, network };
 }

@@ -1,18 +1,16 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
 import type { Handle } from "../../backends/backend.ts";
-import { checkLogOwner, logNameOf } from "../../cells/names.ts";
+import { checkLogOwner } from "../../cells/names.ts";
 import type { AgentConfig } from "../../config/config.ts";
-import { explainToPeople, isRetryable, LazarusError, systemCode } from "../../errors.ts";
+import { explainToPeople, isRetryable, LazarusError } from "../../errors.ts";
 import type { JobPayload } from "../../protocol/jobs.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import { checkSurroundings, makePlace } from "../checks/check-place.ts";
-import { checkGate } from "../checks/watch-check.ts";
 import { type PlannedCommand, plannedCommands } from "../commands/planned-commands.ts";
+import { commandGate, startCommand } from "../commands/start-command.ts";
 import { backendNamed, type Parts } from "../context.ts";
-import { type CellPaths, directoryError, pathsOf, prepareRoot } from "../disk/directory.ts";
-import { below, openDirectory } from "../disk/safe-files.ts";
+import { pathsOf, prepareRoot } from "../disk/directory.ts";
+import { CHECKS_HOME } from "../disk/home.ts";
 import { note } from "../journal.ts";
 
 const STATE = "checks";
@@ -76,38 +74,11 @@ async function begin(
   const place = await makePlace(parts, job.payload, signal);
   const cell = { id: cellId, repository, user };
   const around = checkSurroundings(parts, cell, { ...plan, confines: agent, place });
-  await makeState(paths);
   signal.throwIfAborted();
-  await parts.gates.open(cellId, checkGate(agent, { network: listOf(plan.network) }));
+  await parts.gates.open(cellId, commandGate(agent, { home: CHECKS_HOME, network: plan.network }));
   parts.groups.forget(cellId);
   const groupOomKills = parts.groups.memoryKills(cellId)?.kills ?? 0;
-  const handle = await backend.start({
-    ...around,
-    run: n,
-    agent: checkLogOwner(plan.name),
-    command: ["/bin/sh", "-e", "-c", plan.run],
-    stdinPath: null,
-    logPath: join(paths.logs, logNameOf(checkLogOwner(plan.name), n)),
-    stateDir: join(paths.state, STATE),
-  });
+  const command = { paths, around, run: plan.run, n, log: checkLogOwner(plan.name), state: STATE };
+  const handle = await startCommand(backend, command);
   return { ...handle, groupOomKills };
-}
-
-function listOf(network: PlannedCommand["network"]): "none" | "full" | string[] {
-  return typeof network === "string" ? network : [...network];
-}
-
-async function makeState(paths: CellPaths): Promise<void> {
-  try {
-    const state = await openDirectory(paths.cell, "state");
-    try {
-      await mkdir(below(state, STATE), { mode: 0o700 }).catch((error: unknown) => {
-        if (systemCode(error) !== "EEXIST") throw error;
-      });
-    } finally {
-      await state.close();
-    }
-  } catch (error) {
-    throw directoryError(error, `making ${join(paths.state, STATE)}`);
-  }
 }
