@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { tick } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime } from "../../src/cells/expiry.ts";
+import { roleOnThread } from "../../src/commands/access/role-on-thread.ts";
 import { createCommandHandlers } from "../../src/commands/dispatch.ts";
 import { GRAMMAR, VERBS } from "../../src/commands/index.ts";
 import { parseCommands } from "../../src/commands/parsing/parse.ts";
@@ -65,6 +66,17 @@ describe("inviting a person", () => {
       "guests   reader (executor until 2026-11-23 14:02 UTC)",
     );
     expect(await type("reader", "/lazarus tell use numbers")).toBe("cell 4f1c0b7e: allegro goes on");
+  });
+
+  it("counts on the threads of its cell as long as it lasts: whoever has it is told why something is refused", async () => {
+    rig.idle(here());
+    const role = () => roleOnThread(rig.people.reader, here(), rig.deps);
+    expect(await role()).toBe("observer");
+    await type("owner", "/lazarus invite @reader executor --for 1m");
+    expect(await role()).toBe("executor");
+    expect(await roleOnThread(rig.people.reader, { ...here(), number: 999 }, rig.deps)).toBe("observer");
+    await rig.clock.advance(MIN);
+    expect(await role()).toBe("observer");
   });
 
   it("makes an observer where no role is typed, and by a CELL, too", async () => {
