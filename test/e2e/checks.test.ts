@@ -168,12 +168,17 @@ it("gives way to what people tell the agent, and to a stop", async () => {
   const issue = await summon("good", "acme/slow");
   const cellId = await stage.cellId(issue);
   await stage.card(issue, "**being checked**: test");
-  expect((await shown(cellId)).state).toBe("active");
+  const { state, checks: begun } = await shown(cellId);
+  expect(state).toBe("active");
+  const tip = begun[0]?.tip ?? "";
+  const statusAt = async (wanted: string) => (await statusesAt(tip, "acme/slow"))["lazarus/test"] === wanted;
+  await until("the status says that it is at work", () => statusAt("pending"));
   await stage.type(stage.dev, issue, "/lazarus tell once more");
   await until("the second turn was checked, too", async () => {
     const { turns, checks } = await shown(cellId);
     return turns.length === 2 && turns[1]?.end === "done" && checks[0]?.state === "running";
   });
+  await until("what is checked no more says so", () => statusAt("error"));
   const stopped = await stage.type(stage.dev, issue, "/lazarus stop");
   await stage.reacted(issue, stopped, "rocket");
   await stage.card(issue, /good is done[\s\S]*Checks of `[0-9a-f]{10}`: test stopped by dev/);

@@ -102,6 +102,7 @@ export class Checking {
     this.#end(cell, { state: "superseded", why: `${run?.agent ?? cell.agent} goes on` });
     registry.checks.supersede(cellId, checked.tip);
     registry.update(cellId, { checked: null });
+    this.#deps.queue.put(checkJobs.statuses(cellId));
   }
 
   /** Ends them for good: a person wants it. False where none is at work. */

@@ -1,36 +1,59 @@
+import * as z from "zod";
+import type { Registry } from "../../cells/registry/registry.ts";
 import { LazarusError } from "../../errors.ts";
+import type { CommitStatus } from "../../gitea/port.ts";
 import { sha256 } from "../../hash.ts";
 import type { Handlers } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
-import { statusesOf } from "../words/check-words.ts";
+import { statusesOf, statusGivenUp } from "../words/check-words.ts";
 
 /**
  * Handler of the statuses that a cell's checks have at the commit. Each is sent once as it is: what was sent
- * last is remembered by its context. They are a sign for people and for branch rules; anybody who may write
- * can set them as well.
+ * last is remembered by its context. Where a newer commit took the place of one whose checks were not over, its
+ * statuses say so. They are a sign for people and for branch rules; anybody who may write can set them as well.
  */
 export function createStatusesHandler(deps: PostDeps): Pick<Handlers, "statuses"> {
   return {
     async statuses(job) {
       const { cellId } = job.payload;
       const cell = deps.registry.cell(cellId);
-      if (cell === null || cell.checked === null || cell.state === "destroyed") return undefined;
+      if (cell === null) return undefined;
+      const { checked } = cell;
+      const left = stillPending(deps.registry, cellId);
+      if (checked === null && left === null) return undefined;
       const name = await confirm(cell.repository, deps);
-      const { tip } = cell.checked;
       const card = cell.cardId === null ? cell.issueUrl : `${cell.issueUrl}#issuecomment-${cell.cardId}`;
-      const sent: [string, string][] = [];
-      for (const status of statusesOf(cell, deps.steps.checks.results(cell), card)) {
-        const key = `status:${tip}:${status.context}`;
-        const mark = sha256(JSON.stringify(status));
-        if (deps.registry.rememberedText(key) === mark) continue;
+      const sent: { tip: string; status: CommitStatus }[] = [];
+      const send = async (tip: string, status: CommitStatus) => {
+        if (deps.registry.rememberedText(keyOf(tip, status)) === markOf(status)) return;
         await tolerateRefusal(() => deps.forge.setStatus(name, tip, status));
-        sent.push([key, mark]);
-      }
+        sent.push({ tip, status });
+      };
+      if (left !== null && left.tip !== checked?.tip)
+        for (const context of left.contexts) await send(left.tip, statusGivenUp(context, card));
+      const statuses = checked === null ? [] : statusesOf(cell, deps.steps.checks.results(cell), card);
+      for (const status of statuses) if (checked !== null) await send(checked.tip, status);
       return () => {
-        for (const [key, mark] of sent) deps.registry.rememberText(key, mark);
+        for (const { tip, status } of sent) deps.registry.rememberText(keyOf(tip, status), markOf(status));
+        const contexts = statuses.filter(({ state }) => state === "pending").map(({ context }) => context);
+        const now: Pending = checked === null ? null : { tip: checked.tip, contexts };
+        deps.registry.rememberText(pendingOf(cellId), JSON.stringify(now));
       };
     },
   };
+}
+
+const pending = z.object({ tip: z.string(), contexts: z.array(z.string()) }).nullable();
+type Pending = z.infer<typeof pending>;
+
+const keyOf = (tip: string, { context }: CommitStatus) => `status:${tip}:${context}`;
+const markOf = (status: CommitStatus) => sha256(JSON.stringify(status));
+const pendingOf = (cellId: string) => `pending-statuses:${cellId}`;
+
+/** Which statuses of a cell said last that something is at work, and at which commit. */
+function stillPending(registry: Registry, cellId: string): Pending {
+  const written = registry.rememberedText(pendingOf(cellId));
+  return written === null ? null : pending.parse(JSON.parse(written));
 }
 
 /** A commit that is gone, or a bot that may not write any more: the table in the pull request says it all. */

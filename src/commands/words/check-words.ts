@@ -120,6 +120,11 @@ export function statusesOf(cell: Shown, results: readonly CheckResult[], targetU
   });
 }
 
+/** What stood as `pending` at a commit whose checks are not gone on with. */
+export function statusGivenUp(context: string, targetUrl: string): CommitStatus {
+  return { context, state: "error", description: "not run to its end: the work went on", targetUrl };
+}
+
 function status(
   name: string,
   how: Pick<CommitStatus, "state" | "targetUrl"> & { readonly said: string },
