@@ -1,6 +1,7 @@
 import { restOf } from "../cells/budget.ts";
 import { type Cell, includesRole, isResting } from "../cells/cell.ts";
 import { waitsByItself } from "../cells/steps/decide.ts";
+import { restsAfterRounds } from "../cells/steps/review-turn.ts";
 import { nearest } from "../nearest.ts";
 import { reachable } from "./access/cells-here.ts";
 import { findCell } from "./access/find-cell.ts";
@@ -33,7 +34,8 @@ export const revive: Verb = {
     const found = await findCell(cellWord, { verb: "revive", role: "executor", fits }, { origin, deps });
     if ("refusal" in found) return found.refusal;
     const { cell } = found;
-    if (cell.state === "archived" && !includesRole(found.role, "director")) {
+    const isDirectors = cell.state === "archived" || restsAfterRounds(cell, deps);
+    if (isDirectors && !includesRole(found.role, "director")) {
       const need = { verb: "revive", role: "director", fits } as const;
       const asDirector = await findCell(cellWord, need, { origin, deps });
       if ("refusal" in asDirector) return asDirector.refusal;

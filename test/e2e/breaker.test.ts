@@ -105,6 +105,10 @@ describe("the breaker", () => {
     }
     await stage.card(issue, "Stopped after 2 rounds of reviews by dev.");
     expect((await stage.status(cellId)).turns).toHaveLength(3);
+    const tried = await stage.type(stage.dev, issue, "/lazarus revive");
+    await stage.reacted(issue, tried, "confused");
+    await stage.type(stage.lead, issue, "/lazarus revive");
+    await turns(cellId, 4);
   });
 });
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { BudgetConfig } from "../budget.ts";
-import { isResting, isVisit, type Run } from "../cell.ts";
+import { type Cell, isResting, isVisit, type Run } from "../cell.ts";
 import { toldPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { beforeOf } from "../registry/before.ts";
@@ -43,7 +43,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   if ([last, kept].some((run) => run !== null && isUncollected(run))) return false;
   if (!mayBegin(deps, cell, { isAsked: false })) return false;
   const { author } = newest;
-  if (isLoop(registry.runs(cellId), { author, rounds: config.limits.rounds })) {
+  if (loopOf(registry.runs(cellId), config.limits.rounds) === author.id) {
     latch(deps, cellId, author.login);
     return false;
   }
@@ -73,21 +73,27 @@ function startOf(points: readonly Item[], waitMs: number): number {
   return Math.min(Math.max(...times) + waitMs, Math.min(...times) + Math.max(waitMs, LONGEST_WAIT_MS));
 }
 
-/** Whether the last so many turns all answered one and the same person, and nobody else said anything. */
-function isLoop(
-  runs: readonly Run[],
-  { author, rounds }: { readonly author: Item["author"]; readonly rounds: number },
-): boolean {
-  if (rounds === 0) return false;
+/**
+ * Who asked for each of the last so many turns by reviews, where nobody else said anything: the forge's id of
+ * that person; null where there is no such person. Pure.
+ */
+function loopOf(runs: readonly Run[], rounds: number): number | null {
+  if (rounds === 0) return null;
   const turns = turnsOf(runs).filter((turn) => turn.state !== "withdrawn" && !isVisit(turn));
   const lastOnes = turns.slice(-rounds);
-  return (
-    lastOnes.length === rounds &&
-    lastOnes.every((turn) => {
-      const run = runs.find((one) => one.n === turn.runs[0]);
-      return turn.kind === "review" && run?.requester.id === author.id;
-    })
+  if (lastOnes.length < rounds || lastOnes.some(({ kind }) => kind !== "review")) return null;
+  const [id = null, ...others] = new Set(
+    lastOnes.map((turn) => runs.find((one) => one.n === turn.runs[0])?.requester.id ?? null),
   );
+  return others.length > 0 ? null : id;
+}
+
+/** Whether a cell rests since one person asked for turn after turn: only a director lets it go on. */
+export function restsAfterRounds(
+  cell: Pick<Cell, "id" | "breaker">,
+  { registry, config }: Pick<ReviewTurnDeps, "registry" | "config">,
+): boolean {
+  return cell.breaker !== null && loopOf(registry.runs(cell.id), config.limits.rounds) !== null;
 }
 
 /** Said once: a person must want it to go on. */
