@@ -10,7 +10,7 @@ import { statusOfOne } from "./status.ts";
 import { warmSummon } from "./summon.ts";
 
 /*
- * What the README says of speed, measured anew: each figure as a ratio against something real in the same
+ * What docs/proof.md says of speed, measured anew: each figure as a ratio against something real in the same
  * run, medians over rounds in which floor and product take turns. It is no test: it ends with 0 whatever the
  * ratios are.
  */

@@ -130,7 +130,7 @@ Remove all of it:
 
 const OWN_GITEA = `1. Make an account for the bot, give it the repository's admin right, and make a token for it
    with the scopes write:issue, write:repository, read:user, read:organization.
-2. Write lazarus.yaml (the README has the smallest one) and start the server, where Gitea can reach it:
+2. Write lazarus.yaml (docs/connect.md has the smallest one) and start the server, where Gitea can reach it:
      export LAZARUS_FORGE_TOKEN=… LAZARUS_WEBHOOK_SECRET="$(openssl rand -hex 32)"
      LAZARUS_LISTEN=0.0.0.0:8420 ./bin/lazarus --config lazarus.yaml serve
 3. Add a webhook of type Gitea to the repository: http://<this host>:8420/webhooks/gitea, JSON,
@@ -138,7 +138,7 @@ const OWN_GITEA = `1. Make an account for the bot, give it the repository's admi
    addresses unless [webhook] ALLOWED_HOST_LIST in its app.ini names them.
 4. Comment on an issue: /lazarus summon allegro
 
-The README says more under "Connect your own Gitea".
+docs/connect.md says more.
 `;
 
 async function main(): Promise<void> {

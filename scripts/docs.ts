@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { fillReadme } from "./readme-tables.ts";
+import { DOCS_WITH_TABLES, fillTables } from "./doc-tables.ts";
 
-/** Rewrites the README's tables of commands and keys from the code. */
-const path = resolve(import.meta.dirname, "../README.md");
-writeFileSync(path, fillReadme(readFileSync(path, "utf8")));
+/** Rewrites the docs' tables of commands, keys and exits from the code. */
+for (const file of DOCS_WITH_TABLES) {
+  const path = resolve(import.meta.dirname, "..", file);
+  writeFileSync(path, fillTables(file, readFileSync(path, "utf8")));
+}

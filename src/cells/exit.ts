@@ -36,8 +36,8 @@ export type StopCause = (typeof STOP_CAUSES)[number];
 export type Follows = "publish" | "ask" | "backoff" | "at-reset";
 
 /**
- * Each class: how people are told of it, what it is read from, and what follows. The README's table is made
- * from this.
+ * Each class: how people are told of it, what it is read from, and what follows. The table of docs/runs.md is
+ * made from this.
  */
 export const EXITS: Readonly<
   Record<ExitClass, { readonly words: string; readonly evidence: string; readonly follows: Follows }>

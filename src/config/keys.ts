@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type Kind, show } from "./kinds.ts";
 
-/** What the README's table says of a key; `default` is null where there is none. */
+/** What the table of docs/reference.md says of a key; `default` is null where there is none. */
 export interface KeyNote {
   readonly default: string | null;
   readonly meaning: string;

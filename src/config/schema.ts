@@ -82,7 +82,7 @@ const agent = section({
   network: key(
     network,
     "none",
-    "none, full, or a list of `host` (ports 80 and 443), `host:port`, `*.host` ([more](docs/network.md)); does not hold in `process`, a list not in `container`",
+    "none, full, or a list of `host` (ports 80 and 443), `host:port`, `*.host` ([more](network.md)); does not hold in `process`, a list not in `container`",
   ),
   image: optional(text, "image of the container (container only)"),
   paths: key(
@@ -270,7 +270,7 @@ export const fileSchema = section({
 export type FileConfig = z.infer<typeof fileSchema>;
 export type FileAgent = FileConfig["agents"][string];
 
-/** One row of the README's table of keys. */
+/** One row of the table of keys in docs/reference.md. */
 export interface ConfigKey extends KeyNote {
   /** `limits.run`; an agent's keys stand below `agents.NAME`. */
   readonly path: string;

@@ -25,7 +25,7 @@ export async function examineHook(forge: Forge, name: RepositoryName, config: Co
   const hook = (await forge.hooks(name))?.find((each) => each.url === ours);
   if (hook === undefined) {
     const why = "one of the organization or the whole forge is not seen from here";
-    return finding("warn", what, `none is set to ${ours} (${why}): README, step 5`);
+    return finding("warn", what, `none is set to ${ours} (${why}): docs/connect.md, step 5`);
   }
   if (!hook.isActive) return finding("warn", what, `the one to ${ours} is not active: switch it on`);
   if (!isServing(config.dataDir)) return unserved({ what, ours }, lastHeard(config, fullName));
@@ -64,7 +64,7 @@ async function test(at: {
   }
   return (
     `a test delivery did not come within ${PATIENCE_MS / 1_000} s. The hook's list of deliveries on the forge says why: ` +
-    "a private address that Gitea may not deliver to (README, step 5), a secret that is not the one of forge.webhook_secret(s) for it, " +
+    "a private address that Gitea may not deliver to (docs/connect.md, step 5), a secret that is not the one of forge.webhook_secret(s) for it, " +
     "a hook without the event push, or a repository without a commit"
   );
 }

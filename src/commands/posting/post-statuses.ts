@@ -9,8 +9,9 @@ import { statusesOf, statusGivenUp } from "../words/check-words.ts";
 
 /**
  * Handler of the statuses that a cell's checks have at the commit. Each is sent once as it is: what was sent
- * last is remembered by its context. Where a newer commit took the place of one whose checks were not over, its
- * statuses say so. They are a sign for people and for branch rules; anybody who may write can set them as well.
+ * last is remembered by its context. Where a newer commit took the place of one whose checks were not over,
+ * its statuses say so. They are a sign for people and for branch rules; anybody who may write can set them
+ * as well.
  */
 export function createStatusesHandler(deps: PostDeps): Pick<Handlers, "statuses"> {
   return {

@@ -104,7 +104,7 @@ export interface CellView {
     readonly on_base: string | null;
     readonly why: string | null;
   }[];
-  /** What the last run that ended turned out to be; one of the classes of the README's table. */
+  /** What the last run that ended turned out to be; one of the classes in docs/runs.md. */
   readonly exit: string | null;
   /** What its agent said and did in its last run, by its own events; its words. */
   readonly said: {

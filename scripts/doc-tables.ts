@@ -5,8 +5,14 @@ import { NOT_YET } from "../src/config/config.ts";
 import { CONFIG_KEYS } from "../src/config/schema.ts";
 import { formatDuration } from "../src/units.ts";
 
-/** The README's blocks that are made from the code, by name. */
-export const BLOCKS: Readonly<Record<string, () => string>> = { commands, exits, configuration };
+/** What of the docs is made from the code: file -> blocks by name. */
+const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  "docs/reference.md": { commands, configuration },
+  "docs/runs.md": { exits },
+};
+
+/** The files that hold such blocks, from the project's root. */
+export const DOCS_WITH_TABLES: readonly string[] = Object.keys(TABLES);
 
 /** Every verb, as help lists them. */
 function commands(): string {
@@ -85,10 +91,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 const MARKED = (name: string) =>
   new RegExp(`(<!-- generated: ${name}[^\\n]*-->\\n)[\\s\\S]*?(<!-- end: ${name} -->)`);
 
-/** The README with its blocks as the code has them; throws where one has no place. */
-export function fillReadme(readme: string): string {
-  return Object.entries(BLOCKS).reduce((text, [name, make]) => {
-    if (!MARKED(name).test(text)) throw new Error(`README.md has no place marked "generated: ${name}"`);
-    return text.replace(MARKED(name), (_, before: string, after: string) => `${before}${make()}\n${after}`);
-  }, readme);
+/** A file of the docs with its blocks as the code has them; throws where one has no place. */
+export function fillTables(file: string, text: string): string {
+  return Object.entries(TABLES[file] ?? {}).reduce((filled, [name, make]) => {
+    if (!MARKED(name).test(filled)) throw new Error(`${file} has no place marked "generated: ${name}"`);
+    return filled.replace(MARKED(name), (_, before: string, after: string) => `${before}${make()}\n${after}`);
+  }, text);
 }
