@@ -105,6 +105,21 @@ describe.each([
     await comment(issue, /The issue was edited since \(.*\): allegro works from `[0-9a-f]{8}`/);
   });
 
+  it("keeps whom a director invited when it is edited", async () => {
+    const issue = await file(GOOD);
+    await comment(issue, "**plan: allegro**");
+    const typed = await stage.type(stage.lead, issue, "/lazarus invite bot:ezra executor");
+    await stage.reacted(issue, typed, "rocket");
+    await comment(issue, "**plan: allegro, then ezra**");
+    await edit(issue, { body: formBody({ ...GOOD, Objective: "Something else entirely." }) });
+    await comment(issue, "Something else entirely.");
+    await comment(issue, "**plan: allegro, then ezra**");
+    const { members } = await stage.status(await stage.cellId(issue));
+    expect(members).toMatchObject([{ name: "allegro" }, { name: "ezra", role: "executor" }]);
+    await edit(issue, { state: "closed" });
+    await comment(issue, "withdrawn: reader closed the issue");
+  });
+
   it("is withdrawn when its author closes it, and planned anew when it is reopened", async () => {
     const issue = await file(GOOD);
     await comment(issue, "**plan: allegro**");

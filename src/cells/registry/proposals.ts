@@ -4,6 +4,7 @@ import type { Db } from "../../store/db.ts";
 import type { Member, Requester } from "../cell.ts";
 import { type NewCell, rowOfReplan } from "./cell-row.ts";
 import { changeRow } from "./rows.ts";
+import { createTeam } from "./team.ts";
 
 /** What is in the way of a proposal: of a field of its form, or of all of it (`field` null). */
 export const mistake = z.object({ field: z.string().nullable(), text: z.string() });
@@ -101,13 +102,23 @@ export interface Proposals {
   /** Those that nobody has decided about, the one that was looked at longest ago first. */
   undecided(limit: number): Proposal[];
   lookedAt(proposal: Pick<Proposal, "repository" | "number">, at: number): void;
-  /** Writes the plan of a cell anew, with those who are to work in it, one after the other. */
+  /**
+   * Writes the plan of a cell anew, with those who are to work in it, one after the other. Whom a director
+   * invited stays, and works after them.
+   */
   replan(cellId: string, plan: Replan, members: readonly Member[]): void;
   /** What is approved together with comments is what is run. */
   rebrief(cellId: string, brief: { readonly text: string; readonly sha256: string }): void;
   /** A run that waits is another agent's now, asked for by somebody else, with the brief as it stands. */
   reassign(cellId: string, n: number, to: { readonly agent: string; readonly requester: Requester }): void;
 }
+
+/** Those who only look were invited, and stay. */
+const FORGET_MEMBERS = `
+  DELETE FROM members WHERE cell = @cellId AND role <> 'observer' AND name NOT IN (SELECT value FROM json_each(@named))`;
+const PUT_MEMBER = `
+  INSERT INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)
+  ON CONFLICT DO UPDATE SET role = @role`;
 
 const row = z.object({
   repository: z.number(),
@@ -170,17 +181,24 @@ export function createProposals(db: Pick<Db, "sql">): Proposals {
     },
     replan(cellId, plan, members) {
       changeRow(db, "cells", rowOfReplan(plan), { id: cellId, state: "proposed" });
-      sql.prepare("DELETE FROM members WHERE cell = @cellId").run({ cellId });
+      const isNamed = (agent: string) => members.some(({ name }) => name === agent);
+      const invited = createTeam(db)
+        .of(cellId)
+        .flatMap(({ agent, by }) => (by === null || isNamed(agent) ? [] : [{ agent, by }]));
+      const named = JSON.stringify([
+        ...members.map(({ name }) => name),
+        ...invited.map(({ agent }) => agent),
+      ]);
+      sql.prepare(FORGET_MEMBERS).run({ cellId, named });
       sql.prepare("DELETE FROM team WHERE cell = @cellId").run({ cellId });
       for (const [index, { name, kind, role }] of members.entries()) {
-        sql
-          .prepare("INSERT INTO members (cell, name, kind, role) VALUES (@cellId, @name, @kind, @role)")
-          .run({ cellId, name, kind, role });
+        sql.prepare(PUT_MEMBER).run({ cellId, name, kind, role });
         if (index > 0)
           sql
             .prepare("INSERT INTO team (cell, place, agent) VALUES (@cellId, @place, @name)")
             .run({ cellId, place: index + 1, name });
       }
+      for (const { agent, by } of invited) createTeam(db).append(cellId, agent, by);
     },
     rebrief(cellId, { text, sha256 }) {
       sql
