@@ -32,15 +32,15 @@ function followsOf(exit: ExitClass): string {
   const { follows } = EXITS[exit];
   switch (follows) {
     case "publish":
-      return "what there is is published";
+      return "the work so far is published";
     case "ask":
-      return "what there is is published, and a person is asked at once";
+      return "the work so far is published, and a person is asked at once";
     case "backoff": {
       const atOnce = exit === "machine" ? "; at once after a restart of the machine" : "";
-      return `tried again after ${waitsOf(exit, 3)}, at most ${formatDuration(MOST_WAIT)}${atOnce}; \`limits.revives\` times in a row, then what there is is published and a person is asked`;
+      return `tried again after ${waitsOf(exit, 3)}, at most ${formatDuration(MOST_WAIT)}${atOnce}; \`limits.revives\` times in a row, then the work so far is published and a person is asked`;
     }
     case "at-reset":
-      return `tried again when it resets; where that is not told after ${waitsOf(exit, 3)}; not after the cell's TTL: then what there is is published and a person is asked`;
+      return `tried again when it resets; where that is not told after ${waitsOf(exit, 3)}; not after the cell's TTL: then the work so far is published and a person is asked`;
     default:
       return follows satisfies never;
   }
