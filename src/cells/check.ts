@@ -4,7 +4,7 @@ import { type PlannedCheck, plannedCheck } from "../protocol/checks.ts";
 
 /**
  * `passed`: exit 0. `failed`: another exit. `broken`: it could not be run. `timed-out`: over its limit.
- * `stopped`: by a person. `lost`: nobody saw it end. `superseded`: a run began, and what that leaves is
+ * `stopped`: by a person. `lost`: it left no exit record. `superseded`: a run began, and what that leaves is
  * checked.
  */
 export const CHECK_STATES = [

@@ -170,7 +170,7 @@ export function exitOf(ended: Ended): Exit {
     return exit("over-limit", "over its limit of memory (limits.memory)");
   if (signs?.isOutOfMemory && (isGone || run.signal === "KILL"))
     return exit("machine", "the machine ran out of memory");
-  if (isGone) return exit("lost", "it is gone, and nobody saw it end");
+  if (isGone) return exit("lost", "it is gone without an exit record");
   if (signs?.ownLimit != null) return exit("over-limit", `over ${signs.ownLimit}`);
 
   const isFailed = run.code !== 0 || signs?.event === "failed";

@@ -38,7 +38,7 @@ export function notSetUp(end: SetupEnd): string {
 export function howSetupEnded(end: SetupEnd): string {
   if (end.stopped !== null) return end.stopped;
   if (end.signal !== null) return `ended by signal ${end.signal}`;
-  if (end.code === null) return "gone, and nobody saw it end";
+  if (end.code === null) return "gone without an exit record";
   if (end.code === 127) return "a command was not found (exit 127)";
   if (end.code === 126) return "a command may not be run (exit 126)";
   return end.code === 0 ? "some of its processes could not be ended" : `exit ${end.code}`;

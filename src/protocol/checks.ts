@@ -16,7 +16,7 @@ export type PlannedCheck = z.infer<typeof plannedCheck>;
 /** How the process of a check ended. */
 export const checkEnd = z.object({
   endedAt: z.number(),
-  /** Null where nobody saw it end. */
+  /** Null where it left no exit record. */
   code: z.number().nullable(),
   signal: z.string().nullable(),
   /** Why Lazarus ended it: `over its limit of 10m`; null when it ended by itself. */

@@ -62,7 +62,7 @@ export const REPORT_JOBS = {
       /** Whether a process of this run was ever started: false where it was stopped on its way. */
       began: z.boolean().default(true),
       endedAt: z.number(),
-      /** Null where nobody saw it end. */
+      /** Null where it left no exit record. */
       code: z.number().nullable(),
       signal: z.string().nullable(),
       /** Why we ended it (`stopped by dev`, `over its wall clock of 2h`), or null when it ended by itself. */

@@ -138,7 +138,7 @@ export type SetupBegun = z.infer<typeof setupBegun>;
 /** How a setup ended. */
 export const setupEnd = z.object({
   endedAt: z.number(),
-  /** Null where nobody saw it end. */
+  /** Null where it left no exit record. */
   code: z.number().nullable(),
   signal: z.string().nullable(),
   /** Why Lazarus ended it: `over its limit of 5m`; null when it ended by itself. */

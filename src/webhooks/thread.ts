@@ -146,7 +146,7 @@ async function answeredBefore(reading: Reading, deps: ThreadDeps): Promise<Entry
     if (reactors === null || reactors.every((one) => one.id !== botId)) continue;
     deps.log.warn(
       { repository: repository.fullName, comment: id },
-      "a command was run before, in another life",
+      "a command is skipped: it was run before the registry was restored",
     );
     answered.push(entry);
   }

@@ -33,7 +33,7 @@ describe("what cannot be understood", () => {
   it("names the nearest agent, and all there are", async () => {
     const said = await refused("/lazarus summon alegro", { like: "alegro" });
     expect(said).toBe(
-      "No agent `alegro` here. Did you mean `allegro`? There is: allegro, patient, endless, lazy, broken, halfway, linker.",
+      "No agent `alegro` here. Did you mean `allegro`? Available: allegro, patient, endless, lazy, broken, halfway, linker.",
     );
   });
 

@@ -122,13 +122,13 @@ describe("a run that goes on by itself", () => {
       await stage.card(issue, /never tries again in 2 min/);
       clock.skip(4 * HALF_A_MINUTE_MS);
       const card = await stage.card(issue, /never stopped\*\* \(exit 3.*→ draft #\d+/);
-      expect(card).toContain("It was tried twice more by itself, in vain.");
+      expect(card).toContain("2 automatic retries failed.");
       expect((await draftOf(stage, card)).subjects).toEqual(
         Array(3).fill("never: wip: left uncommitted by never"),
       );
       expect(await stage.reply(issue, "needs you: never stopped (exit 3")).toMatch(/^@dev: cell `/);
       await type(issue, "/lazarus why");
-      const why = await stage.reply(issue, "because it was tried twice more", 2);
+      const why = await stage.reply(issue, "because 2 automatic retries failed", 2);
       expect(why).toContain("That counts as crashed: exit 3");
       await type(issue, "/lazarus revive");
       await stage.card(issue, /never tries again in 30 s\*\* \(1 of 2\)/);

@@ -31,7 +31,7 @@ function stateOf(end: CheckEnd): { readonly state: CheckState; readonly why: str
   if (end.stopped !== null) return { state: "broken", why: end.stopped };
   if (end.isOutOfMemory) return { state: "broken", why: "it ran out of memory" };
   if (end.signal !== null) return { state: "failed", why: `ended by signal ${end.signal}` };
-  if (end.code === null) return { state: "lost", why: "gone, and nobody saw it end" };
+  if (end.code === null) return { state: "lost", why: "gone without an exit record" };
   if (end.code === 126) return { state: "broken", why: "a command may not be run (exit 126)" };
   if (end.code === 127) return { state: "broken", why: "a command was not found (exit 127)" };
   return { state: end.code === 0 ? "passed" : "failed", why: null };

@@ -205,17 +205,16 @@ export function followUpOf(
   if (revives === 0)
     return { kind: "ask", latch: "nothing is tried again by itself where limits.revives is 0" };
   if (follows === "backoff" && tries.crashes >= revives)
-    return { kind: "ask", latch: `it was tried ${times(tries.crashes)} more by itself, in vain` };
+    return {
+      kind: "ask",
+      latch: `${tries.crashes} automatic ${tries.crashes === 1 ? "retry" : "retries"} failed`,
+    };
   const next =
     follows === "at-reset" ? afterReset(exit.resetsAt, at) : now + runBackoffMs(exit.isReboot, tries.crashes);
   if (next < cell.expiresAt) return { kind: "retry", at: next };
   const what = follows === "at-reset" ? "its quota resets" : "it could be tried again";
   const time = `${toIso(next).slice(0, 16).replace("T", " ")} UTC`;
   return { kind: "ask", latch: `${what} only after the end of its TTL, at ${time}` };
-}
-
-function times(count: number): string {
-  return count === 1 ? "once" : count === 2 ? "twice" : `${count} times`;
 }
 
 /** A machine that was started anew crashed nothing of ours: at once. */

@@ -39,7 +39,7 @@ export function findings(cell: Cell, runs: ShownRuns, now: number): Markdown[] {
   if (heldFor(cell).length > 0 && harvest?.diff)
     found.push(details("What is held back", fenced(harvest.diff, MOST_DIFF_BYTES)));
   if (cell.releasedBy !== null && cell.releasedTip === harvest?.tip)
-    found.push(md`Let go by ${cell.releasedBy}.`);
+    found.push(md`Released by ${cell.releasedBy}.`);
   if (harvest?.salvaged) found.push(md`${harvest.salvaged}.`);
   if (harvest?.unfinished)
     found.push(
@@ -88,7 +88,7 @@ function whereItGoes(cell: Cell): Markdown[] {
 /** The warning before the end of its TTL. */
 function ending(cell: Cell): Markdown {
   const then = cell.state === "proposed" ? "withdrawn" : "closed, and what it made is published";
-  return md`Its time ends ${moment(cell.expiresAt)}: then it is ${then}. ${hint(cell, "extend", "4h")} gives it more (directors).`;
+  return md`It expires ${moment(cell.expiresAt)}: then it is ${then}. ${hint(cell, "extend", "4h")} gives it more (directors).`;
 }
 
 /** The last run of a cell, and the last that was not withdrawn before it began; null where there is none. */
@@ -134,8 +134,8 @@ function howToLetGo(cell: Cell): Markdown {
   const words = letGo(cell);
   if (words === null) return kept;
   if (secretsHeld(cell).length > 0)
-    return md`${kept} Where such a value is no secret, ${code(`/lazarus ${words}`)} lets it go (directors); else ${discard}`;
-  return md`${kept} ${code(`/lazarus ${words}`)} lets it go (directors).`;
+    return md`${kept} Where such a value is no secret, ${code(`/lazarus ${words}`)} releases it (directors); else ${discard}`;
+  return md`${kept} ${code(`/lazarus ${words}`)} releases it (directors).`;
 }
 
 /** What may be done about a cell's way back from its archive. */

@@ -96,7 +96,7 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
 function doing(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   const isLiving = cell.state === "proposed" || cell.state === "active" || cell.state === "idle";
   const acts = actions(cell, run, restOf(cell, deps));
-  return isLiving ? md`${acts}\n\nIts time ends ${moment(cell.expiresAt)}.` : acts;
+  return isLiving ? md`${acts}\n\nIt expires ${moment(cell.expiresAt)}.` : acts;
 }
 
 function history(cell: Cell, rows: readonly HistoryRow[]): Markdown {

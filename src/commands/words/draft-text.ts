@@ -89,7 +89,7 @@ export function draftBody(
         ]
       : [];
   if (letGo.length > 0)
-    parts.push(md`It was held back, and let go by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);
+    parts.push(md`Held back, then released by ${cell.releasedBy ?? ""}: ${letGo.join("; ")}.`);
   parts.push(...checks);
   const used = usage(harvest?.said ?? null);
   const how = `${run === null ? "" : `, ${endOfRun(run)}`}${used === "" ? "" : `, ${used}`}`;

@@ -22,7 +22,7 @@ export const guestReplies = {
   badLogin: (typed: string) =>
     say`${c(typed)} is not a login: type ${c("@")} and the name that the forge shows, such as ${c("@reader")}.`,
   badRole: (typed: string) =>
-    say`There is no role ${c(typed)}. There is: observer, executor, director, and none to end it.`,
+    say`There is no role ${c(typed)}. Available: observer, executor, director, and none to end it.`,
   badFor: (typed: string) =>
     say`${c("--for")} takes a duration from 1m to 90d, such as ${c("2d")}, not ${c(typed)}.`,
   directsNothing: (agent: string) =>

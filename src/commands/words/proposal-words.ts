@@ -24,7 +24,7 @@ import { teamOf } from "./team-words.ts";
 // whoever filed it, without its full stop at the end where others follow.
 
 const agentsHere = (agents: readonly string[]) =>
-  agents.length === 0 ? "None is configured" : `There is: ${agents.join(", ")}`;
+  agents.length === 0 ? "None is configured" : `Available: ${agents.join(", ")}`;
 const meant = (nearest: string | null) => (nearest === null ? md`` : md` Did you mean ${code(nearest)}?`);
 
 export const mistakes = {
@@ -56,7 +56,7 @@ export const mistakes = {
   noBranch: (typed: string, fullName: string) => md`there is no branch ${code(typed)} in ${fullName}.`,
   badTtl: (typed: string) => md`${code(typed)} is not a duration from 1m to 90d, such as ${code("4h")}.`,
   unknownCheck: (typed: string, checks: readonly string[], nearest: string | null) =>
-    md`no check ${code(typed)} here.${meant(nearest)} ${checks.length === 0 ? "None is configured: leave it empty" : `There is: ${checks.join(", ")}`}.`,
+    md`no check ${code(typed)} here.${meant(nearest)} ${checks.length === 0 ? "None is configured: leave it empty" : `Available: ${checks.join(", ")}`}.`,
   tooManyChecks: (most: number) => md`more than ${most} names.`,
   badPath: (typed: string) =>
     md`${code(typed)} is not a path of the repository, such as ${code("docs/**")} or ${code("*.lock")}.`,

@@ -34,12 +34,12 @@ export const replies = {
     say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("revive CELL -- words")} gives them to the agent of a cell, ${asTyped("summon AGENT -- words")} begins a new one with them.`,
   tooManyWords: (mostBytes: number) =>
     say`That is more than ${mostBytes / 1024} KB of words: put it into the issue or a file, and say where it is.`,
-  usage: (usage: string) => say`That is not how it is typed: ${asTyped(usage)}`,
+  usage: (usage: string) => say`Usage: ${asTyped(usage)}`,
 
   unknownAgent: (typed: string, agents: readonly string[], nearest: string | null) =>
     agents.length === 0
       ? say`No agent ${c(typed)} here: none is configured.`
-      : say`No agent ${c(typed)} here.${hint(nearest)} There is: ${agents.join(", ")}.`,
+      : say`No agent ${c(typed)} here.${hint(nearest)} Available: ${agents.join(", ")}.`,
   notATeam: (typed: string) =>
     say`${c(typed)} is no team: name two agents or more with ${c("+")} between them, in the order of their turns, such as ${c("allegro+ezra")}.`,
   namedTwice: (agent: string) => say`${agent} is named twice: each agent of a team has one turn.`,
@@ -48,7 +48,7 @@ export const replies = {
   whichAgent: (agents: readonly string[]) =>
     agents.length === 0
       ? say`No agent is configured here.`
-      : say`Which agent? There is: ${agents.join(", ")}.`,
+      : say`Which agent? Available: ${agents.join(", ")}.`,
   agentUnavailable: (agent: string, why: string) => say`${agent} was not summoned: ${why}`,
 
   /** Missing, unserved and unreadable repositories get one and the same sentence. */
@@ -89,7 +89,7 @@ export const replies = {
   extendsTooFar: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} would live longer than 90 days from now: type a shorter time.`,
   cannotExtend: (cell: Cell) =>
-    say`Cell ${c(shortId(cell.id))} is ${cell.state}: it has no end that could be moved.`,
+    say`Cell ${c(shortId(cell.id))} is ${cell.state}: only a cell that waits, works or rests can be extended.`,
   badAmount: (flag: string, typed: string | boolean | undefined) =>
     flag === "--cost"
       ? say`${c(flag)} takes USD, such as ${c("5")} or ${c("0.50")}, not ${c(String(typed))}.`
@@ -149,7 +149,7 @@ export const replies = {
     say`Cell ${c(shortId(cell.id))} has a run in line already: ${c(`stop ${shortId(cell.id)}`)} takes it out of the line, then type this again.`,
   cannotRevive: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is ${cell.state}: only an idle or an archived cell can be revived.`,
-  neverMade: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was never made: summon again.`,
+  neverMade: (cell: Cell) => say`Cell ${c(shortId(cell.id))} was never started: summon again.`,
   told: (cell: Cell, agent: string, waiting: number) =>
     waiting < 2
       ? say`cell ${c(shortId(cell.id))}: the message waits for ${agent}'s next turn`
@@ -196,13 +196,14 @@ export const replies = {
     say`cell ${c(shortId(cell.id))}: publishing what was held back, at ${c(cell.harvest?.tip?.slice(0, 10) ?? "")}`,
   nothingUnpublished: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} has nothing that is not published: it is ${cell.state}.`,
-  nothingHeldBack: (cell: Cell) => say`Cell ${c(shortId(cell.id))} holds nothing back: it is ${cell.state}.`,
+  nothingHeldBack: (cell: Cell) =>
+    say`Cell ${c(shortId(cell.id))} has nothing to release: it is ${cell.state}.`,
   neverPublished: (cell: Cell, why: readonly string[]) =>
     say`Cell ${c(shortId(cell.id))} is not published, whoever asks: ${why.join("; ")}. Let the agent take it out of its history, or ${asTyped(`close ${shortId(cell.id)} --discard`)} closes it without publishing.`,
   needsAllowProtected: (cell: Cell, paths: readonly string[], command: string) =>
     say`Cell ${c(shortId(cell.id))} changes what runs next: ${paths.join("; ")}. Look at it, then ${asTyped(command)}.`,
   needsAllowSecret: (cell: Cell, why: readonly string[], command: string) =>
-    say`Cell ${c(shortId(cell.id))} is held back: ${why.join("; ")}. Where that value is no secret, ${asTyped(command)} lets it go in this cell.`,
+    say`Cell ${c(shortId(cell.id))} is held back: ${why.join("; ")}. Where that value is no secret, ${asTyped(command)} releases it in this cell.`,
   noSecretToAllow: (cell: Cell, name: string, shown: readonly string[]) =>
     shown.length === 0
       ? say`Cell ${c(shortId(cell.id))} is not held back for ${c(name)}: only the value of a variable in an agent's env can be let go, where the card names it.`

@@ -23,11 +23,10 @@ export function endOfRun(run: EndedRun): string {
   const took =
     run.startedAt === null || run.endedAt === null ? "" : ` after ${span(run.endedAt - run.startedAt)}`;
   if (run.stopped !== null) return `${run.stopped}${took}`;
-  if (run.exitClass === "lost") return `gone${took}: nobody saw it end`;
+  if (run.exitClass === "lost") return `gone${took}: it left no exit record`;
   if (run.exitClass === "machine") return `killed${took}: ${run.exitWhy}`;
   if (run.signal !== null) return `ended by signal ${run.signal}${took}`;
-  if (run.code === null)
-    return `killed by the machine, or by somebody with the right to${took}: nobody saw it end`;
+  if (run.code === null) return `killed by the machine or by an administrator${took}: it left no exit record`;
   return `exit ${run.code}${took}`;
 }
 

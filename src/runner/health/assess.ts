@@ -67,7 +67,7 @@ function assessSigns(
 ): Pick<Assessment, "health" | "reason" | "since"> {
   if (signals.process !== "alive") {
     const reason =
-      signals.process === "gone" ? "its process is gone, and nobody saw it end" : "its process has ended";
+      signals.process === "gone" ? "its process is gone without an exit record" : "its process has ended";
     return { health: "dead", reason, since: now };
   }
   const isFresh = (when: number | null) => when !== null && now - when < limits.quietMs;

@@ -242,7 +242,7 @@ describe("what follows from an exit", () => {
       expect(inMs(follows(kind, { tries: { crashes: 1 } }))).toBe(120_000);
       expect(follows(kind, { tries: { crashes: 2 } })).toEqual({
         kind: "ask",
-        latch: "it was tried twice more by itself, in vain",
+        latch: "2 automatic retries failed",
       });
       expect(inMs(follows(kind, { tries: { crashes: 9 }, revives: 20 }))).toBe(15 * 60_000);
     },

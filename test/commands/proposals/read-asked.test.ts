@@ -62,13 +62,13 @@ describe("what a form asks for", () => {
     ).toEqual([
       "Objective: empty. Say what is to be true afterwards.",
       "Acceptance criteria: empty. Say how one sees that it is done.",
-      "Agents: no agent `alegro` here. Did you mean `allegro`? There is: allegro, ezra, kimi.",
+      "Agents: no agent `alegro` here. Did you mean `allegro`? Available: allegro, ezra, kimi.",
       "Time to live: `10 years` is not a duration from 1m to 90d, such as `4h`.",
     ]);
   });
 });
 
-const agents = "There is: allegro, ezra, kimi.";
+const agents = "Available: allegro, ezra, kimi.";
 describe("a bad value", () => {
   it.each([
     ["Agents", "a+", `no agent \`a\` here. ${agents}`],
@@ -97,7 +97,7 @@ describe("a bad value", () => {
     ["Time to live", "0", "`0` is not a duration from 1m to 90d, such as `4h`."],
     ["Time to live", "1e9d", "`1e9d` is not a duration from 1m to 90d, such as `4h`."],
     ["Time to live", "91d", "`91d` is not a duration from 1m to 90d, such as `4h`."],
-    ["Checks", "tset", "no check `tset` here. Did you mean `test`? There is: lint, test."],
+    ["Checks", "tset", "no check `tset` here. Did you mean `test`? Available: lint, test."],
     ["Not to be touched", "../x", "`../x` is not a path of the repository, such as `docs/**` or `*.lock`."],
     ["Not to be touched", "/etc", "`/etc` is not a path of the repository, such as `docs/**` or `*.lock`."],
     ["Not to be touched", "[a", "`[a` is not a path of the repository, such as `docs/**` or `*.lock`."],

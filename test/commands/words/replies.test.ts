@@ -204,7 +204,7 @@ it("asks a person once, and says what for", async () => {
   const run = { ...rig.run(), code: 1, endedAt: (rig.run().startedAt ?? 0) + 2_000 };
   rig.clearJobs();
   const announce = createAnnouncer(rig.deps);
-  const breaker = "it was tried twice more by itself, in vain";
+  const breaker = "2 automatic retries failed";
   const cases: Record<string, [Partial<Run>, Partial<Cell>?]> = {
     "a question": [
       { exitClass: "question" },

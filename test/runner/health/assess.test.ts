@@ -71,7 +71,7 @@ describe("how a run is", () => {
     ],
     ["loops, and says that it lives", { outputAt: ago(0), beatAt: ago(0), loop: LOOP }, "looping", LOOP.what],
     ["looped, and fell silent", { outputAt: ago(20), loop: LOOP }, "stalled", SILENT],
-    ["is gone", { process: "gone", outputAt: ago(0) }, "dead", "its process is gone, and nobody saw it end"],
+    ["is gone", { process: "gone", outputAt: ago(0) }, "dead", "its process is gone without an exit record"],
     ["has ended", { process: "exited", outputAt: ago(0) }, "dead", "its process has ended"],
   ])("%s", (_, more, health, reason) => {
     expect(see(more)).toMatchObject({ health, reason });

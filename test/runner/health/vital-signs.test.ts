@@ -349,5 +349,5 @@ describe("after a restart", () => {
 it("says what is known of a run whose end cannot be told", async () => {
   await scan(0);
   pulse.sayDead("gone");
-  expect(last()).toMatchObject({ health: "dead", reason: "its process is gone, and nobody saw it end" });
+  expect(last()).toMatchObject({ health: "dead", reason: "its process is gone without an exit record" });
 });
