@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DOCS_WITH_TABLES, fillTables } from "../scripts/doc-tables.ts";
+import { program } from "../src/cli/main.ts";
 import { loadConfig } from "../src/config/config.ts";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
 const DOCS = [
-  ...["README.md", "test/README.md", "CHANGELOG.md"],
+  ...["README.md", "CONTRIBUTING.md", "test/README.md", "CHANGELOG.md"],
   ...readdirSync(join(ROOT, "docs")).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
 ];
 
@@ -66,7 +67,32 @@ function anchorsOf(text: string): string[] {
   );
 }
 
+/** What people are told to type: the lines of a file's blocks of shell, and the code of its tables. */
+function commandsIn(text: string): string[] {
+  const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, block = ""]) =>
+    block.split("\n"),
+  );
+  const cells = [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = ""]) => code);
+  return [...blocks, ...cells];
+}
+
+const CLI_VERBS = program.commands.map((command) => command.name());
+const SCRIPTS = Object.keys((JSON.parse(read("package.json")) as { scripts: object }).scripts);
+
 describe.each(DOCS)("%s", (file) => {
+  it("tells people to type what is there", () => {
+    const commands = commandsIn(read(file));
+    const scripts = commands.flatMap((line) => /\bnpm run (?:-s )?([\w-]+)/.exec(line)?.[1] ?? []);
+    expect(scripts.filter((name) => !SCRIPTS.includes(name))).toEqual([]);
+    const files = commands.flatMap((line) => /^(?:sudo )?bash ((?:scripts|\.ci)\/\S+)/.exec(line)?.[1] ?? []);
+    expect(files.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    const verbs = commands.flatMap(
+      (line) =>
+        /^(?:sudo -u lazarus )?(?:npx |\.\/bin\/)?lazarus (?!listening on)(?:--\S+ \S+ )?([a-z]+)\b/.exec(line)?.[1] ?? [],
+    );
+    expect(verbs.filter((verb) => !CLI_VERBS.includes(verb))).toEqual([]);
+  });
+
   const links = [...read(file).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, to = ""]) => {
     const [path = "", anchor = ""] = to.split("#");
     return { path: path === "" ? file : relative(ROOT, join(ROOT, dirname(file), path)), anchor };
