@@ -88,7 +88,9 @@ describe.each(DOCS)("%s", (file) => {
     expect(files.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
     const verbs = commands.flatMap(
       (line) =>
-        /^(?:sudo -u lazarus )?(?:npx |\.\/bin\/)?lazarus (?!listening on)(?:--\S+ \S+ )?([a-z]+)\b/.exec(line)?.[1] ?? [],
+        /^(?:sudo -u lazarus )?(?:npx |\.\/bin\/)?lazarus (?!listening on)(?:--\S+ \S+ )?([a-z]+)\b/.exec(
+          line,
+        )?.[1] ?? [],
     );
     expect(verbs.filter((verb) => !CLI_VERBS.includes(verb))).toEqual([]);
   });
