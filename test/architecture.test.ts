@@ -69,7 +69,7 @@ const ZONES: Zones = {
       ...["app", "control", "open-forge", "open-runner", "isolation", "readiness", "facts", "failures"].map(
         (name) => `src/${name}.ts`,
       ),
-      ...["src/cli/", "src/http/", "src/doctor/", "src/unix-dgram.d.ts"],
+      ...["src/cli/", "src/http/", "src/doctor/", "src/setup/", "src/unix-dgram.d.ts"],
     ],
     may: [
       ...[...GROUND, "config", "store", "gitea", "queue", "protocol", "backends"],
@@ -92,7 +92,7 @@ const PACKAGES = {
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/store/db.ts", "src/store/lock.ts"],
   // The command line, and the commands of it that have a file of their own.
-  commander: ["src/cli/logs.ts", "src/cli/main.ts", "src/cli/pit.ts", "src/cli/verbs.ts"],
+  commander: ["src/cli/logs.ts", "src/cli/main.ts", "src/cli/pit.ts", "src/cli/setup.ts", "src/cli/verbs.ts"],
   // The client, and the calls about rights, which take it as an argument.
   "gitea-js": [
     "src/gitea/client.ts",
@@ -100,6 +100,8 @@ const PACKAGES = {
     "src/gitea/review-calls.ts",
     "src/gitea/thread-calls.ts",
     "src/gitea/rights.ts",
+    "src/gitea/setup-accounts.ts",
+    "src/gitea/setup-calls.ts",
   ],
 } as const;
 

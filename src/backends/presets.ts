@@ -1,6 +1,15 @@
 import { join } from "node:path";
 
-export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", "qwen", "aider"] as const;
+export const PRESET_NAMES = [
+  "hermes",
+  "claude",
+  "codex",
+  "opencode",
+  "gemini",
+  "qwen",
+  "aider",
+  "demo",
+] as const;
 export type PresetName = (typeof PRESET_NAMES)[number];
 
 /** How an agent is given what a run starts with; its path is always in `LAZARUS_BRIEF`. */
@@ -218,7 +227,22 @@ const PRESETS: { readonly [Name in PresetName]: Omit<Preset, "name"> } = {
     }),
     env: () => ({}),
   },
+  /** Our own: no program, no model, no key and no network. It shows what happens around an agent. */
+  demo: {
+    brief: "file",
+    session: null,
+    files: [],
+    command: () => ({ words: ["sh", "-c", DEMO, "demo"], last: [] }),
+    env: () => ({}),
+  },
 };
+
+/** A line more in one file, and a commit. */
+const DEMO = `set -eu
+echo "- turn \${LAZARUS_TURN:-1} of cell \${LAZARUS_CELL:-unknown}" >>lazarus-demo.md
+git add lazarus-demo.md
+git commit --quiet -m "demo: one line more"
+echo "I added a line to lazarus-demo.md. I am the demo agent: a shell script, and no model."`;
 
 /** The preset of that name. */
 export function preset(name: PresetName): Preset {

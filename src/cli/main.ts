@@ -19,6 +19,7 @@ import { addLogs } from "./logs.ts";
 import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { createNotifier } from "./service-manager.ts";
+import { addSetup } from "./setup.ts";
 import { addVerbs, notInThisVersion } from "./verbs.ts";
 import { VERSION } from "./version.ts";
 import { whenThereIsRoom } from "./when-there-is-room.ts";
@@ -195,7 +196,17 @@ addPit(program, {
   fail,
 });
 
-for (const name of ["setup", "runner"]) {
+addSetup(program, {
+  env: readEnvironment,
+  isJson: () => globals().json === true,
+  file: () => globals().config,
+  input: process.stdin,
+  // Standard output holds the document, where one is asked for.
+  output: () => (globals().json === true ? process.stderr : process.stdout),
+  print,
+});
+
+for (const name of ["runner"]) {
   program
     .command(name)
     .description("not in this version")

@@ -30,14 +30,11 @@ import {
   variables,
 } from "./kinds.ts";
 import { network } from "./network.ts";
+import { AGENT_NAME, PRESET_NAMES, type PresetName } from "./preset-names.ts";
 
 export { show } from "./kinds.ts";
 
-/** The agents Lazarus knows how to start (backends/agents.ts). */
-export const PRESET_NAMES = ["hermes", "claude", "codex", "opencode", "gemini", "qwen", "aider"] as const;
-export type PresetName = (typeof PRESET_NAMES)[number];
-
-export const AGENT_NAME = /^[a-z][a-z0-9-]{0,31}$/;
+export { AGENT_NAME, PRESET_NAMES, type PresetName };
 
 const agent = section({
   preset: optional(oneOf(PRESET_NAMES), "how a known agent is started; needed unless there is a `command`"),

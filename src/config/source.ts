@@ -81,6 +81,16 @@ export function parseTree(text: string): Omit<ConfigSource, "file"> {
   }
 }
 
+/** The text with other values at some places, and its comments where they were. */
+export function editYaml(
+  text: string,
+  changes: readonly (readonly [path: readonly string[], value: unknown])[],
+): string {
+  const document = parseDocument(text);
+  for (const [path, value] of changes) document.setIn(path, document.createNode(value));
+  return document.toString({ lineWidth: 0 });
+}
+
 function firstLine(message: string): string {
   return (message.split("\n")[0] ?? "").replace(/:$/, "");
 }

@@ -73,7 +73,7 @@ function base(): Record<string, string> {
 /** Runs the agent's fake and answers what it saw. */
 async function see(agent: AgentSetup, more: Partial<LaunchContext> = {}) {
   writeFileSync(rig.path("config/prompts/1.md"), BRIEF);
-  if (agent.preset !== null) rig.executable(agent.preset, FAKE);
+  if (agent.preset !== null) rig.executable(agent.preset === "demo" ? "sh" : agent.preset, FAKE);
   const launch = agentCommand(agent, contextOf(more));
   const backend = processBackend();
   const env = agentEnvironment(base(), launch.env);
@@ -183,6 +183,10 @@ describe("every preset", () => {
         ...["--message-file", brief()],
       ];
       return { argv, later: argv, env: {}, stdin: "" };
+    },
+    demo: () => {
+      const { words } = preset("demo").command(contextOf(), "file");
+      return { argv: words.slice(1), later: words.slice(1), env: {}, stdin: "" };
     },
   };
   const wordsOf = (name: PresetName, more: Partial<LaunchContext>, agent: Partial<AgentSetup> = {}) =>

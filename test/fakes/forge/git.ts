@@ -139,7 +139,8 @@ export async function writeCommit(dir: string, commit: NewCommit): Promise<strin
     if (commit.parent) await git(dir, ["read-tree", commit.parent], { env });
     for (const [path, content] of Object.entries(commit.files)) {
       if (content === null) {
-        await git(dir, ["update-index", "--force-remove", "--", path], { env });
+        // `--force-remove` wants a work tree.
+        await git(dir, ["update-index", "--index-info"], { env, input: `0 ${ZERO}\t${path}\n` });
         continue;
       }
       const blob = await git(dir, ["hash-object", "-w", "--stdin"], { input: content });

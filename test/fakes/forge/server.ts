@@ -5,6 +5,7 @@ import { ISSUE_ROUTES } from "./api-issues.ts";
 import { PEOPLE_ROUTES } from "./api-people.ts";
 import { PULL_ROUTES } from "./api-pulls.ts";
 import { REPOSITORY_ROUTES } from "./api-repositories.ts";
+import { SETUP_ROUTES } from "./api-setup.ts";
 import type { FaultAnswer, Faults } from "./faults.ts";
 import { GitHttp, isGitPath } from "./git-http.ts";
 import { bare, type Call, html, json, matcher, Refusal, type Reply, type Route } from "./http.ts";
@@ -21,6 +22,7 @@ const API_ROUTES = [
   ...REPOSITORY_ROUTES,
   ...CONTENT_ROUTES,
   ...PULL_ROUTES,
+  ...SETUP_ROUTES,
 ].map((route: Route) => ({ ...route, match: matcher(`${API}${route.path}`) }));
 
 /** One request that came in; `status` is null while it is unanswered, or was cut. */

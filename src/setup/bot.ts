@@ -1,0 +1,117 @@
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Config } from "../config/config.ts";
+import { LazarusError } from "../errors.ts";
+import type { SetupAuth, SetupForge } from "../gitea/setup-calls.ts";
+import type { Answers } from "./answers.ts";
+import { readSecret } from "./answers.ts";
+import { secretPath } from "./files.ts";
+import { askUntil, missing, type Terminal } from "./terminal.ts";
+
+export interface BotToken {
+  readonly token: string;
+  /** The operator's own file; null: set-up keeps the token. */
+  readonly file: string | null;
+  /** The account's login, where it was made just now. */
+  readonly made: string | null;
+  /** The forge as its administrator, for as long as set-up runs. */
+  readonly admin: SetupForge | null;
+}
+
+interface At {
+  readonly answers: Answers;
+  readonly config: Config | null;
+  readonly cwd: string;
+  readonly file: string;
+  readonly publicUrl: string;
+  readonly terminal: Terminal;
+  readonly isDryRun: boolean;
+  open(auth: SetupAuth): SetupForge;
+}
+
+/** What the bot's token must have. `write:user` is for the OAuth2 application alone. */
+const SCOPES = ["write:issue", "write:repository", "read:organization", "write:user"];
+
+/** The bot's token: from the file, from answers, from an earlier run, or asked for. */
+export async function findToken(at: At): Promise<BotToken> {
+  const { answers, config, cwd, file } = at;
+  const of = (token: string, own: string | null = null) => ({ token, file: own, made: null, admin: null });
+  if (answers.token !== undefined) return of(answers.token);
+  if (answers.token_file !== undefined) {
+    const path = resolve(cwd, answers.token_file);
+    return of(readSecret(path, "--token-file"), path);
+  }
+  if (config !== null) return of(config.forge.token);
+  const kept = secretPath(file, "forge-token");
+  if (existsSync(kept)) return of(readSecret(kept, "the token of an earlier run"));
+  const admin =
+    answers.admin_token_file === undefined
+      ? answers.admin_token
+      : readSecret(resolve(cwd, answers.admin_token_file), "--admin-token-file");
+  if (admin !== undefined) return makeAccount(at, admin);
+  return askForToken(at);
+}
+
+async function askForToken(at: At): Promise<BotToken> {
+  const { terminal, publicUrl } = at;
+  if (!terminal.isInteractive)
+    throw missing(
+      "the bot's token",
+      "say --token-file FILE, or --admin-token-file FILE to have the account made",
+    );
+  terminal.say("2 The bot's account?");
+  terminal.say("    1  I am on the forge's machine: two commands make it");
+  terminal.say("    2  I have an administrator's token: it is used now, and forgotten");
+  terminal.say("    3  There is a token already");
+  const choice = await askUntil(terminal, "  1, 2 or 3? ", (answer) => {
+    if (["1", "2", "3"].includes(answer)) return answer;
+    throw new LazarusError("usage", "type 1, 2 or 3");
+  });
+  const token = (answer: string) => {
+    if (/^[\x21-\x7e]+$/.test(answer)) return answer;
+    throw new LazarusError("usage", "that is no token: paste it on one line");
+  };
+  if (choice === "2")
+    return makeAccount(at, await askUntil(terminal, "  the administrator's token: ", token, true));
+  if (choice === "1") {
+    terminal.say("  Type these on the forge's machine, as the user of the forge:");
+    terminal.say(
+      "    gitea admin user create --username lazarus --email lazarus@localhost.invalid --random-password --must-change-password=false",
+    );
+    terminal.say(
+      `    gitea admin user generate-access-token --username lazarus --token-name lazarus --raw --scopes ${SCOPES.join(",")}`,
+    );
+  } else {
+    terminal.say(
+      `  Make one, as the bot, at ${publicUrl}/user/settings/applications with ${SCOPES.join(", ")}`,
+    );
+  }
+  const pasted = await askUntil(terminal, "  the bot's token: ", token, true);
+  return { token: pasted, file: null, made: null, admin: null };
+}
+
+/** An account with a password that nobody knows, and a token of it. */
+async function makeAccount(at: At, adminToken: string): Promise<BotToken> {
+  if (at.isDryRun)
+    throw new LazarusError(
+      "usage",
+      "a dry run makes no account: give the bot's token, or leave --dry-run out",
+    );
+  const admin = at.open({ token: adminToken });
+  const login = at.answers.bot ?? "lazarus";
+  if (!/^[\w.-]{1,40}$/.test(login))
+    throw new LazarusError(
+      "usage",
+      `bot: ${JSON.stringify(login)} is not a login of letters, digits, -, _ and .`,
+    );
+  const password = randomBytes(24).toString("base64url");
+  const isMade = await admin.createAccount({ login, password, email: `${login}@localhost.invalid` });
+  if (!isMade)
+    throw new LazarusError(
+      "usage",
+      `the account ${login} is there already: give its token (--token-file), or another name (--bot). Where an interrupted set-up made it, remove it on the forge first`,
+    );
+  const token = await at.open({ login, password }).createToken(login, "lazarus", SCOPES);
+  return { token, file: null, made: login, admin };
+}

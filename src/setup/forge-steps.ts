@@ -1,0 +1,164 @@
+import type { Repository, RepositoryName } from "../gitea/port.ts";
+import { parseRepositoryName } from "../gitea/port.ts";
+import type { HookThere, SetupForge } from "../gitea/setup-calls.ts";
+import type { FormWay } from "./answers.ts";
+import { FORM_PATH, formText } from "./form.ts";
+import type { SetupRecord } from "./record.ts";
+import { making, type Step, there, yours } from "./step.ts";
+
+export const HOOK_PATH = "/webhooks/gitea";
+
+/** The labels that people and the form give issues. */
+const LABELS = [
+  { name: "lazarus", color: "#5319e7", description: "A mission proposal, or an issue with a cell" },
+  { name: "lazarus/waiting", color: "#fbca04", description: "A person is waited for" },
+] as const;
+
+/** Fine names of events that a server lists for the coarse ones that are asked for. */
+const NEEDED_EVENTS = ["push", "issues", "issue_comment", "pull_request", "pull_request_comment"];
+
+export interface ForgeSteps {
+  readonly forge: SetupForge;
+  readonly record: SetupRecord;
+  readonly repository: Repository;
+  /** Where browsers reach the forge. */
+  readonly publicUrl: string;
+}
+
+export const nameOf = ({ fullName }: Repository): RepositoryName => {
+  const name = parseRepositoryName(fullName);
+  if (name === null) throw new Error(`${fullName} is no name of a repository`);
+  return name;
+};
+
+/** One step for the hook that delivers to `url` with `secret`. */
+export async function hookStep(at: ForgeSteps, to: { url: string; secret: string }): Promise<Step> {
+  const { forge, record, repository } = at;
+  const name = nameOf(repository);
+  const what = `hook on ${repository.fullName}`;
+  const hooks = await forge.hooks(name);
+  if (hooks === null) return yours(what, needsAdmin(at));
+  const own = hooks.filter((hook) => hook.url === to.url);
+  const [hook] = own;
+  const like = { kind: "hook" as const, repository: repository.fullName, name: to.url };
+  if (hook === undefined) {
+    return {
+      ...{ what, state: "make", detail: `to ${to.url}` },
+      async run() {
+        await making(record, { ...like, id: null }, async () => (await forge.createHook(name, to)).id);
+        return undefined;
+      },
+    };
+  }
+  // Begun by an earlier run that was killed: it is ours.
+  const kept = record.find(like);
+  if (kept !== null && "id" in kept && kept.id === null) record.keep({ ...like, id: hook.id });
+  if (own.length > 1)
+    return yours(what, `${own.length} hooks deliver to ${to.url}: remove all but one of them`);
+  if (!hook.isJson) return yours(what, `hook ${hook.id} does not send JSON: remove it, and run setup again`);
+  const lacks = lackOf(hook);
+  if (lacks === "") return there(what, `to ${to.url}`);
+  return {
+    ...{ what, state: "change", detail: lacks },
+    run: async () => void (await forge.mendHook(name, hook.id)),
+  };
+}
+
+function lackOf({ isActive, events }: HookThere): string {
+  const missing = NEEDED_EVENTS.filter((event) => !events.includes(event));
+  const active = isActive ? [] : ["it was switched off"];
+  const lacks = missing.length === 0 ? [] : [`events ${missing.join(", ")} were missing`];
+  return [...active, ...lacks].join("; ");
+}
+
+/** Puts a hook of ours in the place of one with another secret: a forge changes none. */
+export async function replaceHook(
+  { forge, record, repository }: ForgeSteps,
+  to: { url: string; secret: string },
+): Promise<void> {
+  const name = nameOf(repository);
+  const like = { kind: "hook" as const, repository: repository.fullName, name: to.url };
+  for (const hook of (await forge.hooks(name)) ?? [])
+    if (hook.url === to.url) await forge.deleteHook(name, hook.id);
+  await making(record, { ...like, id: null }, async () => (await forge.createHook(name, to)).id);
+}
+
+/** Where a person makes the bot an administrator. */
+export function needsAdmin({ repository, publicUrl }: Pick<ForgeSteps, "repository" | "publicUrl">): string {
+  const page = `${publicUrl}/${repository.fullName}/settings/collaboration`;
+  return `the bot does not administer it: make it an Administrator at ${page}, and run setup again`;
+}
+
+export async function labelSteps({ forge, record, repository }: ForgeSteps): Promise<Step[]> {
+  const name = nameOf(repository);
+  const known = await forge.labels(name);
+  return LABELS.map((label) => {
+    const what = `label ${label.name} on ${repository.fullName}`;
+    const like = { kind: "label" as const, repository: repository.fullName, name: label.name };
+    const found = known.find((one) => one.name === label.name);
+    if (found !== undefined) {
+      const kept = record.find(like);
+      if (kept !== null && "id" in kept && kept.id === null) record.keep({ ...like, id: found.id });
+      return there(what);
+    }
+    if (!repository.mine.push) return yours(what, "the bot may not write to it");
+    return {
+      ...{ what, state: "make" as const, detail: "" },
+      async run() {
+        await making(record, { ...like, id: null }, async () => (await forge.createLabel(name, label)).id);
+        return undefined;
+      },
+    };
+  });
+}
+
+const FORM_BRANCH = "lazarus-mission-form";
+const FORM_TITLE = "Add the form of mission proposals";
+
+/** The form on the default branch: by a pull request that people merge, or by one commit. */
+export async function formStep(at: ForgeSteps, way: FormWay): Promise<Step | null> {
+  const { forge, record, repository } = at;
+  const name = nameOf(repository);
+  const what = `mission form on ${repository.fullName}`;
+  if (way === "none") return null;
+  if (repository.isEmpty) return yours(what, "it has no commit yet: push one, and run setup again");
+  const found = await forge.file(name, FORM_PATH);
+  if (found !== null) return there(what, FORM_PATH);
+  if (repository.isArchived || repository.isMirror || !repository.mine.push)
+    return yours(what, "nothing can be pushed to it");
+  const file = { path: FORM_PATH, text: formText(), message: FORM_TITLE };
+  const { fullName } = repository;
+  if (way === "commit") {
+    return {
+      ...{ what, state: "make", detail: `one commit on ${repository.defaultBranch}` },
+      async run() {
+        record.keep({ kind: "commit", repository: fullName, name: FORM_PATH, id: null });
+        await forge.commitFile(name, { ...file, newBranch: null });
+        return undefined;
+      },
+    };
+  }
+  const like = { kind: "pull-request" as const, repository: fullName, name: FORM_BRANCH };
+  const base = repository.defaultBranch;
+  const open = await forge.pullOf(name, FORM_BRANCH, base);
+  if (open !== null) {
+    const kept = record.find(like);
+    if (kept !== null && "id" in kept && kept.id === null) record.keep({ ...like, id: open.number });
+    return there(what, `merge ${fullName}#${open.number}`);
+  }
+  return {
+    ...{ what, state: "make", detail: "by a pull request" },
+    async run() {
+      let number = 0;
+      await making(record, { ...like, id: null }, async () => {
+        if (!(await forge.hasBranch(name, FORM_BRANCH)))
+          await forge.commitFile(name, { ...file, newBranch: FORM_BRANCH });
+        const body = "`lazarus setup` proposes this form. Merge it, and people can file mission proposals.";
+        const pull = { head: FORM_BRANCH, base, title: FORM_TITLE, body };
+        number = (await forge.openPull(name, pull)).number;
+        return number;
+      });
+      return `merge ${fullName}#${number}`;
+    },
+  };
+}

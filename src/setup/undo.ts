@@ -1,0 +1,145 @@
+import { existsSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { systemClock } from "../clock.ts";
+import { type Environment, loadConfig } from "../config/config.ts";
+import { proxies } from "../config/proxies.ts";
+import { readLimited } from "../config/source.ts";
+import { explain, LazarusError } from "../errors.ts";
+import { parseRepositoryName } from "../gitea/port.ts";
+import { createSetupForge, type SetupForge } from "../gitea/setup-calls.ts";
+import { sha256 } from "../hash.ts";
+import { FORM_PATH, formText } from "./form.ts";
+import { type Made, openRecord } from "./record.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface UndoOptions {
+  readonly file: string;
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly terminal: Terminal;
+  readonly isYes: boolean;
+  readonly isDryRun: boolean;
+}
+
+export interface UndoResult {
+  readonly removed: readonly string[];
+  readonly kept: readonly string[];
+}
+
+/**
+ * Removes exactly what set-up made, the last first, each item after a question. Repositories and accounts
+ * stay, and so does a file that somebody changed. What could not be removed stays in the record.
+ */
+export async function undo(options: UndoOptions): Promise<UndoResult> {
+  const { file, env, cwd, terminal, isYes, isDryRun } = options;
+  if (!existsSync(file))
+    throw new LazarusError("usage", `${file} is not there: name the file that setup made with --config`);
+  if (!isYes && !isDryRun && !terminal.isInteractive)
+    throw new LazarusError("usage", "nothing was removed: say --yes, or --dry-run to only see what would be");
+  const config = loadConfig({ file, env, cwd, needs: ["forge"] });
+  const record = openRecord(config.dataDir);
+  const ca = config.forge.caFile === null ? undefined : readLimited(config.forge.caFile);
+  const auth = { token: config.forge.token };
+  const proxyFor = proxies({ ...env });
+  const forge = createSetupForge({ url: config.forge.url, auth, ca, proxyFor, clock: systemClock });
+  const removed: string[] = [];
+  const kept: string[] = [];
+  // Files last: the token to remove the rest with is in them; and at the end the one that leads to them.
+  const weight = (one: Made) => (one.kind !== "file" ? 0 : one.name === file ? 2 : 1);
+  const order = [...record.all()].reverse().sort((a, b) => weight(a) - weight(b));
+  for (const one of order) {
+    const what = words(one);
+    if (one.kind === "file" && needsFiles(record.all()) && !isDryRun) {
+      kept.push(what);
+      terminal.say(`! kept        ${what}: what is still on the forge is removed with it`);
+      continue;
+    }
+    if (isDryRun) {
+      terminal.say(`- remove ${what}`);
+      continue;
+    }
+    if (!isYes && !/^y(es)?$/i.test(await terminal.ask(`Remove ${what}? [y/N] `))) {
+      kept.push(what);
+      continue;
+    }
+    try {
+      const why = await remove(one, forge);
+      if (why === null) record.drop(one);
+      (why === null ? removed : kept).push(why === null ? what : `${what}: ${why}`);
+      terminal.say(why === null ? `- removed     ${what}` : `! yours to do ${what}: ${why}`);
+    } catch (error) {
+      kept.push(`${what}: ${explain(error)}`);
+      terminal.say(`! yours to do ${what}: ${explain(error)}`);
+    }
+  }
+  if (!isDryRun && record.all().every((one) => one.kind === "account")) record.forget();
+  return { removed, kept };
+}
+
+/** Whether something on the forge could not be removed yet. */
+function needsFiles(all: readonly Made[]): boolean {
+  return all.some((one) => one.kind !== "file" && one.kind !== "account");
+}
+
+function words(one: Made): string {
+  const on = "repository" in one ? ` on ${one.repository}` : "";
+  const name = one.kind === "hook" ? ` to ${one.name}` : ` ${one.name}`;
+  return `${one.kind}${name}${on}`;
+}
+
+/** Null where it is gone; else why it stays, and what to do. */
+async function remove(one: Made, forge: SetupForge): Promise<string | null> {
+  if (one.kind === "file") return removeFile(one);
+  if (one.kind === "account") return "accounts are never removed: an administrator of the forge can";
+  if (one.kind === "application") {
+    if (one.id !== null) await forge.deleteApplication(one.id);
+    return null;
+  }
+  const name = parseRepositoryName(one.repository);
+  if (name === null) return "that is no repository";
+  // Killed before its number was known: looked for by its name.
+  const id = one.id ?? (await find(one, name, forge));
+  if (one.kind === "commit") return removeForm(name, forge);
+  if (one.kind === "pull-request") {
+    if (id !== null) await forge.closePull(name, id);
+    await forge.deleteBranch(name, one.name);
+    return null;
+  }
+  if (id === null) return null;
+  if (one.kind === "hook") await forge.deleteHook(name, id);
+  if (one.kind === "label") await forge.deleteLabel(name, id);
+  if (one.kind === "issue") await forge.closeIssue(name, id);
+  return null;
+}
+
+async function find(
+  one: Made,
+  name: { owner: string; name: string },
+  forge: SetupForge,
+): Promise<number | null> {
+  if (one.kind === "hook")
+    return (await forge.hooks(name))?.find((each) => each.url === one.name)?.id ?? null;
+  if (one.kind === "label")
+    return (await forge.labels(name)).find((each) => each.name === one.name)?.id ?? null;
+  return null;
+}
+
+async function removeForm(name: { owner: string; name: string }, forge: SetupForge): Promise<string | null> {
+  const found = await forge.file(name, FORM_PATH);
+  if (found === null) return null;
+  if (found.text !== formText()) return "somebody changed it since";
+  await forge.removeFile(name, FORM_PATH, found.sha);
+  return null;
+}
+
+function removeFile({ name, sha256: made }: Made & { kind: "file" }): string | null {
+  if (!existsSync(name)) return null;
+  if (sha256(readFileSync(name, "utf8")) !== made) return "somebody changed it since: remove it by hand";
+  rmSync(name);
+  try {
+    rmdirSync(dirname(name));
+  } catch {
+    // Something else is in it.
+  }
+  return null;
+}
