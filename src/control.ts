@@ -6,6 +6,7 @@ import { GoingOn } from "./cells/going-on.ts";
 import { Inviting } from "./cells/inviting.ts";
 import { Lifecycle } from "./cells/lifecycle.ts";
 import { Proposing } from "./cells/proposing.ts";
+import { audit } from "./cells/registry/audit.ts";
 import { createDeadlines } from "./cells/registry/deadlines.ts";
 import { Registry } from "./cells/registry/registry.ts";
 import { createUids } from "./cells/registry/uids.ts";
@@ -37,6 +38,7 @@ import { createReach, type Reach } from "./gitea/reach.ts";
 import type { Log } from "./log.ts";
 import { openForge } from "./open-forge.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
+import { pruneAttempts } from "./queue/job-attempts.ts";
 import { createLocalQueue } from "./queue/local.ts";
 import type { Queue } from "./queue/queue.ts";
 import { createReadiness } from "./readiness.ts";
@@ -217,7 +219,7 @@ export async function openControl(
     every(REPOSITORIES_MS, () => void lookAtRepositories({ ...deps, log }), again),
     ...(pollMs === 0 ? [] : [every(pollMs * UNDECIDED_POLLS, lookAtUndecided, again)]),
     every(config.pit.scanMs, () => void rounds.look(), again),
-    every(HOUR_MS, () => prune(parts), again),
+    every(HOUR_MS, () => prune(parts, config), again),
   ];
   return {
     db,
@@ -247,10 +249,12 @@ function takeUp({ registry, steps }: Pick<Parts, "registry" | "steps">): void {
 }
 
 /** Forgets what was done long ago. */
-function prune({ queue, db, clock }: Pick<Parts, "queue" | "db" | "clock">): void {
+function prune({ queue, db, clock }: Pick<Parts, "queue" | "db" | "clock">, config: Config): void {
   const before = clock.now() - FINISHED_JOBS_KEPT_MS;
   queue.prune(before);
   db.transaction(() => pruneAnswers(db, before));
+  db.transaction(() => pruneAttempts(db));
+  db.transaction(() => audit(db).prune(clock.now() - config.audit.keepMs));
 }
 
 /** Deadlines move with a wall clock that was set, before anybody looks at them. */

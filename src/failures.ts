@@ -20,8 +20,8 @@ export function failures(
   const said = (error: unknown) => deps.redact(explainToPeople(error));
   return {
     async isOutage(job, error) {
-      // Somebody waits at a terminal: better an error soon than a command that runs tomorrow.
-      if (job.kind === "command" && (job as Job<"command">).payload.asker.via === "cli") return false;
+      // Somebody waits at a terminal or a page: better an error soon than a command that runs tomorrow.
+      if (job.kind === "command" && (job as Job<"command">).payload.asker.via !== "forge") return false;
       const needsForge = error instanceof LazarusError && error.code === "forge-unreachable";
       return needsForge && (await deps.reach.isAway());
     },

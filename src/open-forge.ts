@@ -38,7 +38,8 @@ function openAccount(
   });
 }
 
-function readCertificates(path: string): string {
+/** @throws LazarusError `configuration` where they cannot be read. */
+export function readCertificates(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {

@@ -63,6 +63,11 @@ const ZONES: Zones = {
     files: ["src/webhooks/"],
     may: [...GROUND, "commands", "queue", "protocol", "gitea", "store", "control"],
   },
+  // Pages: what they show is asked of control, what lies on a disk is handed to them by the top.
+  dashboard: {
+    files: ["src/dashboard/"],
+    may: [...GROUND, "commands", "control", "queue", "protocol", "gitea", "store", "config"],
+  },
   // L5: the only place that imports both sides.
   top: {
     files: [
@@ -73,7 +78,7 @@ const ZONES: Zones = {
     ],
     may: [
       ...[...GROUND, "config", "store", "gitea", "queue", "protocol", "backends"],
-      ...["control", "runner", "commands", "webhooks"],
+      ...["control", "runner", "commands", "webhooks", "dashboard"],
     ],
   },
 };
@@ -86,6 +91,7 @@ const PACKAGES = {
   express: [
     "src/http/server.ts",
     "src/http/heartbeats.ts",
+    "src/dashboard/dashboard.ts",
     "src/webhooks/receiver.ts",
     "src/webhooks/read-body.ts",
   ],

@@ -1,4 +1,5 @@
-import type { Asker, Harvest } from "../protocol/shapes.ts";
+import type { Asker } from "../protocol/asker.ts";
+import type { Harvest } from "../protocol/shapes.ts";
 import type { Rest } from "./budget.ts";
 import type { Cell, Run } from "./cell.ts";
 

@@ -1,6 +1,6 @@
+import type { ForgeAsker } from "../protocol/asker.ts";
 import type {
   AgentBeat,
-  ForgeAsker,
   Fork,
   GivenSecret,
   Harvest,

@@ -28,7 +28,7 @@ export interface AskOptions {
 }
 
 /** The operator's name in histories: who runs the command line. */
-function operatorName(): string {
+export function operatorName(): string {
   return `operator ${userInfo().username}`;
 }
 

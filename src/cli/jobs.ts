@@ -1,12 +1,15 @@
+import { audit } from "../cells/registry/audit.ts";
 import { toIso } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { age, columns } from "../commands/words/status-row.ts";
 import type { Config } from "../config/config.ts";
 import { openParts } from "../control.ts";
-import { LazarusError } from "../errors.ts";
+import { explain, LazarusError } from "../errors.ts";
 import { silentLog } from "../log.ts";
-import type { JobRow, Queue } from "../queue/queue.ts";
+import { changeJob } from "../queue/change-job.ts";
+import type { JobRow } from "../queue/queue.ts";
 import { prepareDataDir } from "../store/lock.ts";
+import { operatorName } from "./ask.ts";
 
 const MOST_JOBS = 1_000;
 
@@ -26,7 +29,24 @@ export function runJobs(config: Config, action: string, id: string | undefined):
       throw new LazarusError("usage", `jobs ${action}: there is list, retry and drop`);
     }
     const job = pick(open, action, id);
-    change(queue, action, job);
+    const entry = {
+      ...({
+        at: clock.now(),
+        who: operatorName(),
+        whoId: null,
+        via: "command line",
+        cell: null,
+        why: null,
+      } as const),
+      ...{ verb: `jobs ${action}`, subject: `job ${job.id.slice(0, 8)} (${job.kind})` },
+    };
+    try {
+      changeJob(queue, action, job);
+    } catch (error) {
+      audit(db).add({ ...entry, result: "refused", reason: explain(error) });
+      throw error;
+    }
+    audit(db).add({ ...entry, result: "done", reason: null });
     const done = action === "retry" ? "is tried again" : "is dropped";
     return { exitCode: 0, text: `job ${job.id.slice(0, 8)} (${job.kind}) ${done}`, data: { id: job.id } };
   } finally {
@@ -69,25 +89,4 @@ function pick(open: readonly JobRow[], action: string, id: string | undefined): 
     );
   }
   return job;
-}
-
-/**
- * A start that failed has told its cell so, and one that waits holds a place: the verbs are the way to deal
- * with both.
- */
-function change(queue: Queue, action: "retry" | "drop", job: JobRow): void {
-  if (action === "retry" && job.kind === "start") {
-    throw new LazarusError(
-      "usage",
-      `jobs retry: the cell has given up on job ${job.id.slice(0, 8)}; lazarus revive it, or summon again`,
-    );
-  }
-  if (action === "drop" && job.queue === "cells" && job.state !== "dead") {
-    throw new LazarusError(
-      "usage",
-      `jobs drop: job ${job.id.slice(0, 8)} belongs to a cell at work; lazarus stop it, or close it`,
-    );
-  }
-  const done = action === "retry" ? queue.retry(job.id) : queue.drop(job.id);
-  if (!done) throw new LazarusError("usage", `jobs ${action}: job ${job.id.slice(0, 8)} is ${job.state}`);
 }

@@ -16,6 +16,7 @@ import { readDiff } from "./diff.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
 import { addLogs } from "./logs.ts";
+import { makeLink } from "./open.ts";
 import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
 import { createNotifier } from "./service-manager.ts";
@@ -137,6 +138,12 @@ program
   .argument("<cell>", "id of a cell, or 4 or more characters of it")
   .addHelpText("after", "\nExamples:\n  lazarus diff 4f1c0b7e\n  lazarus --json diff 4f1c")
   .action(async (cell: string) => print(await readDiff(load([]), cell)));
+
+program
+  .command("open")
+  .description("prints a one-time link to the dashboard, for its operator")
+  .addHelpText("after", "\nExamples:\n  lazarus open\n  lazarus --json open")
+  .action(() => print(makeLink(load([]))));
 
 program
   .command("jobs")

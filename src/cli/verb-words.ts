@@ -25,6 +25,9 @@ export const EXAMPLES: Readonly<Record<string, readonly [string, string, ...stri
   close: ["close 4f1c0b7e", "close 4f1c0b7e --discard", "close 4f1c0b7e --merge"],
   destroy: ["destroy 4f1c0b7e", "destroy 4f1c0b7e --force"],
   why: ["why 4f1c0b7e", "why 4f1c0b7e --json"],
+  hold: ["hold", "hold the machine is being upgraded"],
+  resume: ["resume", "resume --json"],
+  open: ["open", "open --json"],
 };
 
 /** What a verb takes there: what a thread would tell must be typed. */

@@ -2,8 +2,8 @@ import { type Cell, includesRole, type Role } from "../cells/cell.ts";
 import { hasQuiet } from "../cells/quiet.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { Asker } from "../protocol/asker.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
-import type { Asker } from "../protocol/shapes.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { confirm, confirmed } from "./access/confirm-repository.ts";
@@ -15,6 +15,7 @@ import { lostRight, standingIn } from "./access/standing-in.ts";
 import { type Answer, type Deps, type Origin, refuse } from "./command.ts";
 import { verbNamed } from "./index.ts";
 import { type AnswerDeps, answerRefusal, answerWith } from "./posting/answer.ts";
+import { askerName, auditCommand, auditFailure, whereOf } from "./posting/audit-command.ts";
 import { editedProposal } from "./proposals/edited-proposal.ts";
 import { nameOf } from "./rights.ts";
 import { replies } from "./words/replies.ts";
@@ -76,6 +77,7 @@ async function runCommand(job: Job<"command">, context: JobContext, deps: Dispat
     if (answer.kind === "done") answerWith(payload.asker, answer, deps, answering);
     if (role === "director") wake(origin, answer, deps);
     sayAnswered(payload, answer, deps);
+    if (!verb.isReadOnly || answer.kind === "refused") auditCommand(payload, answer, deps);
   };
 }
 
@@ -88,7 +90,9 @@ async function roleOf(
   answer: Answer,
   deps: Pick<DispatchDeps, "rights" | "registry" | "clock">,
 ): Promise<Role | null> {
-  if (isOperator || thread === null) return "director";
+  if (isOperator) return "director";
+  // A page that asks for a new cell: nothing is quiet there.
+  if (thread === null) return null;
   const isAnswered = answer.kind === "refused" || (answer.kind === "done" && answer.reply !== undefined);
   if (!isAnswered && !hasQuiet(thread, deps.registry)) return null;
   return roleOnThread(person, thread, deps);
@@ -112,10 +116,7 @@ function sayAnswered(
   answer: Answer,
   { log }: Pick<DispatchDeps, "log">,
 ): void {
-  const from =
-    asker.via === "cli"
-      ? { who: asker.operator, where: "command line" }
-      : { who: asker.person.login, where: `${asker.repository.fullName}#${asker.number}` };
+  const from = { who: askerName(asker), where: whereOf(asker) };
   const facts = { verb, ...(words.length === 0 ? {} : { words }), ...from };
   if (answer.kind === "refused") {
     log.info({ ...facts, outcome: "refused", why: answer.reply.text }, "command refused");
@@ -129,6 +130,10 @@ function sayAnswered(
 function originOf(job: Job<"command">, context: JobContext): Origin {
   const { asker, issueHash } = job.payload;
   const common = { asker, issueHash, notes: job.notes, note: context.note };
+  if (asker.via === "web") {
+    const { person, thread } = asker;
+    return { ...common, person, isOperator: person.id === null, thread, commentId: null };
+  }
   if (asker.via === "cli") {
     return {
       ...common,
@@ -208,6 +213,7 @@ export interface DeathDeps extends AnswerDeps {
 
 /** Called in the transaction that gives a command up: whoever typed it hears why. */
 export function commandDied(job: Job<"command">, error: unknown, deps: DeathDeps): void {
+  auditFailure(job.payload, deps.redact(explainToPeople(error)), deps);
   const isForge = error instanceof LazarusError && error.code.startsWith("forge-");
   answerRefusal(
     job.payload.asker,

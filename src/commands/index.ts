@@ -5,6 +5,7 @@ import { decline } from "./decline.ts";
 import { destroy } from "./destroy.ts";
 import { extend } from "./extend.ts";
 import { makeHelp } from "./help.ts";
+import { hold, resume } from "./hold.ts";
 import { invite } from "./invite.ts";
 import { items } from "./items.ts";
 import { logs } from "./logs.ts";
@@ -36,6 +37,8 @@ export const VERBS: readonly Verb[] = [
   close,
   destroy,
   why,
+  hold,
+  resume,
   makeHelp(() => VERBS),
 ];
 

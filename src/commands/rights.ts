@@ -16,6 +16,11 @@ export interface Rights {
   /** By user id: a login that now belongs to somebody else has no rights. */
   standing(person: { id: number | null; login: string }, repository: RepositoryRef): Promise<Standing>;
   /**
+   * Whether somebody is an operator of this Lazarus: an entry of `directors`, by user id. A repository's
+   * admin is none.
+   */
+  isOperator(person: { id: number | null; login: string }): Promise<boolean>;
+  /**
    * Logins of at most 20 people who may do what `needed` allows, without the bot's; empty where the forge
    * does not tell. It is asked once a minute: these are names for a refusal, no rights.
    */
@@ -85,6 +90,12 @@ export function createRights(deps: {
           ? "director"
           : own;
       return { kind: "known", permission: answer.permission, role };
+    },
+
+    async isOperator({ id, login }) {
+      if (id === null) return true;
+      const found = await forge.person(login);
+      return found?.id === id && (await isConfiguredDirector({ id, login: found.login }));
     },
 
     peopleWho(needed, repository) {

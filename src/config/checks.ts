@@ -97,6 +97,19 @@ function checkCommand(
       fault(`${path}.set`, `${name} holds a secret of the forge, which no cell is ever given`);
 }
 
+/** Half of an application is none. */
+function checkLogin(
+  tree: Tree,
+  { isServer, fault }: { readonly isServer: boolean; readonly fault: Fault },
+): void {
+  if (!isServer) return;
+  const [id, secret] = [at(tree, "login.client_id"), at(tree, "login.client_secret")];
+  if (id !== undefined && secret === undefined)
+    fault("login.client_secret", "is missing: the forge shows it once, when the application is made");
+  if (secret !== undefined && id === undefined)
+    fault("login.client_id", "is missing: the forge shows it beside the application");
+}
+
 function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
   const isServer = needs.includes("server");
   const needed: readonly (readonly [path: string, isNeeded: boolean, what: string])[] = [
@@ -117,6 +130,7 @@ function checkForge(tree: Tree, { base, needs, fault }: Circumstances): void {
     ],
     ["forge.repositories", isServer, 'what is served, such as ["acme/*"]'],
   ];
+  checkLogin(tree, { isServer, fault });
   for (const [path, isNeeded, what] of needed) {
     const value = at(tree, path);
     if (Array.isArray(value) && value.length === 0 && isNeeded) fault(path, `is empty: ${what}`);

@@ -34,6 +34,8 @@ export interface Config {
   readonly forge: {
     /** Without a slash at its end; empty only where the command in hand needs no forge, like `token`. */
     readonly url: string;
+    /** The same for browsers, which may reach it under another address. */
+    readonly publicUrl: string;
     readonly token: string;
     /** Whose permissions are asked for with: the bot's own, unless there is a token that may only read. */
     readonly rightsToken: string;
@@ -48,6 +50,13 @@ export interface Config {
   readonly dataDir: string;
   readonly missionsDir: string;
   readonly queue: "local";
+  readonly login: {
+    /** The forge's OAuth2 application; null: nobody signs in through the forge. */
+    readonly client: { readonly id: string; readonly secret: string } | null;
+    readonly sessionMs: number;
+    readonly allowsHttp: boolean;
+  };
+  readonly audit: { readonly keepMs: number };
   /** Logins and `org/team`, as written: names compare without case. */
   readonly directors: readonly string[];
   readonly pit: {
@@ -107,7 +116,7 @@ const FROM_ENVIRONMENT: readonly (readonly [variable: string, path: string])[] =
 ];
 
 /** Keys that may be given as `<key>_file` instead. */
-const SECRETS = ["forge.token", "forge.rights_token", "forge.webhook_secret"] as const;
+const SECRETS = ["forge.token", "forge.rights_token", "forge.webhook_secret", "login.client_secret"] as const;
 
 /** Reads file and environment. Throws {@link ConfigFault} with all faults at once. */
 export function loadConfig(options: LoadOptions): Config {
@@ -153,6 +162,7 @@ export function loadConfig(options: LoadOptions): Config {
 function isNeeded(path: string, needs: readonly Need[]): boolean {
   if (/^(data|missions|pit)\b/.test(path)) return true;
   if (path.startsWith("server.") || path.startsWith("forge.webhook_secret")) return needs.includes("server");
+  if (path.startsWith("login.")) return needs.includes("server");
   if (path.startsWith("forge.")) return needs.includes("forge") || needs.includes("server");
   if (/^(agents|checks)\./.test(path)) return needs.includes("agents");
   return needs.some((need) => need !== "pit");
@@ -188,7 +198,7 @@ interface Origin {
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [];
 
 function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Config {
-  const { server, forge, pit, publish, limits } = file;
+  const { server, forge, login, audit, pit, publish, limits } = file;
   const { host, port } = server.listen;
   const notices: string[] = [];
   const agents = new Map(
@@ -202,12 +212,16 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   const checks = buildChecks(file.checks, limits.check);
   const hookSecrets =
     forge.webhook_secrets ?? (forge.webhook_secret ?? []).map((secret) => ({ pattern: EVERYTHING, secret }));
-  const forgeSecrets = [forge.token ?? "", forge.rights_token ?? "", ...hookSecrets.map((one) => one.secret)];
+  const forgeSecrets = [
+    ...[forge.token ?? "", forge.rights_token ?? "", login.client_secret ?? ""],
+    ...hookSecrets.map((one) => one.secret),
+  ];
   return freeze({
     file: path,
     server: { host, port, url: server.url ?? `http://${host.includes(":") ? `[${host}]` : host}:${port}` },
     forge: {
       url: forge.url ?? "",
+      publicUrl: forge.public_url ?? forge.url ?? "",
       token: forge.token ?? "",
       rightsToken: forge.rights_token ?? forge.token ?? "",
       webhookSecrets: hookSecrets,
@@ -218,6 +232,15 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
     dataDir: resolve(base, file.data),
     missionsDir: resolve(base, file.missions),
     queue: file.queue,
+    login: {
+      client:
+        login.client_id === undefined || login.client_secret === undefined
+          ? null
+          : { id: login.client_id, secret: login.client_secret },
+      sessionMs: login.session,
+      allowsHttp: login.allow_http,
+    },
+    audit: { keepMs: audit.keep },
     directors: file.directors,
     pit: {
       scanMs: pit.scan,

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { audit, login } from "./dashboard-keys.ts";
 import { secretsByPattern } from "./hook-secrets.ts";
 import { type KeyNote, key, notes, optional, section } from "./keys.ts";
 import {
@@ -154,6 +155,7 @@ export const fileSchema = section({
   }).prefault({}),
   forge: section({
     url: optional(url, "address of the Gitea or Forgejo, also under a sub-path (`LAZARUS_FORGE_URL`)"),
+    public_url: optional(url, "how browsers reach it, where that is another address", "forge.url"),
     token: optional(token, "the bot's own account (`LAZARUS_FORGE_TOKEN`)"),
     token_file: optional(directory, "file that holds the token, instead"),
     rights_token: optional(
@@ -183,6 +185,8 @@ export const fileSchema = section({
   data: key(directory, "/var/lib/lazarus", "`lazarus.db` and the mirrors (`LAZARUS_DATA`)"),
   missions: key(directory, "/var/missions", "the cells' directories (`LAZARUS_MISSIONS`)"),
   queue: key(later, "local", "how work reaches runners; `local` is all this version has"),
+  login,
+  audit,
   directors: key(
     lists(pattern(/^[\w.-]+(\/[\w.-]+)?$/), "a list of users and org/team"),
     [],

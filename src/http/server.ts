@@ -1,14 +1,17 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import express, { type ErrorRequestHandler } from "express";
+import express, { type ErrorRequestHandler, type RequestHandler } from "express";
 import { type App, addressOf } from "../app.ts";
+import type { Dashboard } from "../dashboard/dashboard.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import { createHeard } from "../webhooks/heard.ts";
 import { parseText } from "../webhooks/read-text.ts";
 import { createReceiver } from "../webhooks/receiver.ts";
 import { sparing } from "../webhooks/sparing.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
+import { openDashboard } from "./open-dashboard.ts";
+import { REACHED_AT } from "./reached-at.ts";
 
 /** How long a sender may take, and how often slow ones are looked for and cut off. */
 export interface SenderLimits {
@@ -72,6 +75,8 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
     }),
   );
   web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
+  const dashboard = lazily(app);
+  web.use(dashboard.handler);
   web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));
   web.use(problems);
 
@@ -108,15 +113,39 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   const { port } = server.address() as AddressInfo;
   const url = addressOf({ host: config.server.host, port });
   app.heartbeats.listensAt(url);
+  // Without `server.url` people reach it where it listens, also where it was given a free port.
+  const isSaid = config.server.url !== addressOf(config.server);
+  const reached = isSaid ? config.server.url : url;
+  app.registry.rememberText(REACHED_AT, reached);
+  dashboard.listensAt(reached);
   return {
     url,
     async close() {
+      await dashboard.close();
       server.close();
       server.closeIdleConnections();
       const hard = setTimeout(() => server.closeAllConnections(), 2_000);
       await once(server, "close");
       clearTimeout(hard);
     },
+  };
+}
+
+/** The dashboard, which is read when somebody first asks for a page. */
+function lazily(app: App) {
+  let url: string | null = null;
+  let opened: Promise<Dashboard> | null = null;
+  const handler: RequestHandler = (request, response, next) => {
+    if (url === null) return next();
+    opened ??= openDashboard(app, url);
+    opened.then((dashboard) => dashboard.handler(request, response, next)).catch(next);
+  };
+  return {
+    handler,
+    listensAt: (reached: string) => {
+      url = reached;
+    },
+    close: async () => (await opened)?.close(),
   };
 }
 

@@ -1,10 +1,10 @@
 import * as z from "zod";
+import { asker } from "./asker.ts";
 import { delivered } from "./delivered.ts";
 import { point } from "./points.ts";
 import { REPLY_JOBS } from "./reply-jobs.ts";
 import { checkRef, REPORT_JOBS, runRef } from "./report-jobs.ts";
 import {
-  asker,
   cellSpec,
   fork,
   givenSecret,

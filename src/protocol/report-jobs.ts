@@ -1,9 +1,9 @@
 import * as z from "zod";
+import { asker } from "./asker.ts";
 import { checkEnd, plannedCheck } from "./checks.ts";
 import { pointAnswer } from "./points.ts";
 import {
   agentBeat,
-  asker,
   givenPrompt,
   givenSecret,
   handle,

@@ -270,26 +270,3 @@ export const harvest = z.object({
   logTail: z.string(),
 });
 export type Harvest = z.infer<typeof harvest>;
-
-/** A command in a comment or a review on the forge. */
-export const forgeAsker = z.object({
-  via: z.literal("forge"),
-  repository,
-  number: z.number(),
-  /** A comment, a review, or a comment at a line of a diff. */
-  source: z.enum(["comment", "review", "line"]),
-  sourceId: z.number(),
-  /** Of a review: the comment that it is in the conversation, which bears reactions; absent: none does. */
-  reactTo: z.number().optional(),
-  /** Index of the command in its comment. */
-  index: z.number(),
-  person: z.object({ id: z.number(), login: z.string() }),
-});
-export type ForgeAsker = z.infer<typeof forgeAsker>;
-
-/** Who waits for an answer: a line of the command line (`request`) or a comment on the forge. */
-export const asker = z.discriminatedUnion("via", [
-  z.object({ via: z.literal("cli"), request: z.string(), operator: z.string() }),
-  forgeAsker,
-]);
-export type Asker = z.infer<typeof asker>;

@@ -4,6 +4,7 @@ import type { JobKind } from "../protocol/jobs.ts";
 import { subjectOf } from "../protocol/subject.ts";
 import type { Db } from "../store/db.ts";
 import { BACKOFF, backoffMs } from "./backoff.ts";
+import { noteAttempt } from "./job-attempts.ts";
 import type { Claimed, NamedLease } from "./job-row.ts";
 import type { JobLog } from "./joblog.ts";
 import type { Finish, Handler, Job, JobContext, WorkOptions } from "./queue.ts";
@@ -128,6 +129,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     const retryAt = clock.now() + (inOutage ? BACKOFF.capMs : backoffMs(counted, deps.random));
     const why = text(error);
     if (jobs.putOff(claim, { at: retryAt, error: why }, inOutage)) {
+      noteAttempt(db, { job: job.id, n: job.attempt, at: clock.now(), error: why });
       const facts = { ...factsOf(job), attempt: job.attempt, retry_at: toIso(retryAt), why };
       log.warn(inOutage ? { ...facts, outage: true } : facts, "job failed and will be tried again");
       tell(job, () => worker.options.onRetry?.(job, error, retryAt));
@@ -137,6 +139,7 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
   function bury({ claim, kind, job }: Buried, error: unknown, worker: Worker | undefined): void {
     const why = text(error);
     if (jobs.dead(claim, { at: clock.now(), error: why })) {
+      noteAttempt(db, { job: claim.id, n: job?.attempt ?? 0, at: clock.now(), error: why });
       const facts = job === null ? { job: claim.id, kind } : { ...factsOf(job), attempt: job.attempt };
       log.error({ ...facts, why }, "job is dead");
       if (job !== null) tell(job, () => worker?.options.onDead?.(job, error));

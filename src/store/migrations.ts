@@ -124,4 +124,36 @@ export const MIGRATIONS: readonly string[] = [
     created_at INTEGER NOT NULL, PRIMARY KEY (repository, number)) STRICT, WITHOUT ROWID;
   CREATE INDEX proposals_by_author ON proposals (author_id);
   `,
+  // 17: who is signed in to the dashboard, sign-ins under way, one-time links, every action and refusal; what
+  // finds cells that wait for a person and runs that ended last.
+  `
+  CREATE TABLE sessions (
+    id_sha256 TEXT PRIMARY KEY, user_id INTEGER, login TEXT NOT NULL, made_at INTEGER NOT NULL, seen_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL, ended_at INTEGER, theme TEXT, has_keys INTEGER NOT NULL DEFAULT 1
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_of ON sessions (user_id, login);
+  CREATE TABLE logins (
+    state_sha256 TEXT PRIMARY KEY, browser_sha256 TEXT NOT NULL, verifier TEXT NOT NULL, to_path TEXT NOT NULL, at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE login_links (sha256 TEXT PRIMARY KEY, login TEXT NOT NULL, ends_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, who_id INTEGER,
+    via TEXT NOT NULL CHECK (via IN ('comment','web','command line')), verb TEXT NOT NULL, subject TEXT NOT NULL, cell TEXT,
+    why TEXT, result TEXT NOT NULL CHECK (result IN ('done','refused','failed')), reason TEXT
+  ) STRICT;
+  CREATE INDEX audit_at ON audit (at);
+  CREATE INDEX audit_cell ON audit (cell, seq) WHERE cell IS NOT NULL;
+  CREATE TABLE audit_horizon (one INTEGER PRIMARY KEY CHECK (one = 1), before INTEGER NOT NULL) STRICT;
+  INSERT INTO audit_horizon VALUES (1, 0);
+  CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is never changed'); END;
+  CREATE TRIGGER audit_kept BEFORE DELETE ON audit WHEN OLD.at >= (SELECT before FROM audit_horizon)
+    BEGIN SELECT RAISE(ABORT, 'the audit is kept for audit.keep'); END;
+  CREATE TRIGGER audit_horizon_stays BEFORE DELETE ON audit_horizon BEGIN SELECT RAISE(ABORT, 'the audit is kept'); END;
+  CREATE TABLE job_attempts (job TEXT NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL, error TEXT NOT NULL, PRIMARY KEY (job, n)) STRICT, WITHOUT ROWID;
+  CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
+  CREATE INDEX runs_needing ON runs (cell, n) WHERE exit_class IN ('question','not-logged-in','no-credit','cannot-run');
+  CREATE INDEX cells_held ON cells (repository) WHERE state = 'idle'
+    AND (breaker IS NOT NULL OR push_refused IS NOT NULL OR json_array_length(harvest, '$.heldBack') > 0 OR json_array_length(harvest, '$.protectedPaths') > 0
+      OR json_array_length(harvest, '$.forbidden') > 0 OR json_array_length(harvest, '$.shownSecrets') > 0);
+  `,
 ];

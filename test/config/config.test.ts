@@ -47,10 +47,13 @@ describe("the example", () => {
       LAZARUS_TOKEN: "token-of-the-bot",
       HOOK_SECRET: "hook-secret",
       ANTHROPIC_API_KEY: "key-of-the-model",
+      LOGIN_ID: "id-of-the-application",
+      LOGIN_SECRET: "secret-of-the-application",
     };
     const config = load(EXAMPLE.replace("/etc/ssl/forge-ca.pem", "ca.pem"), { env });
     expect(config.forge).toEqual({
       url: "https://git.example.org",
+      publicUrl: "https://git.example.org",
       token: "token-of-the-bot",
       rightsToken: "token-of-the-bot",
       webhookSecrets: [{ pattern: "*", secret: "hook-secret" }],
@@ -69,7 +72,18 @@ describe("the example", () => {
       env: { ANTHROPIC_API_KEY: "key-of-the-model" },
     });
     expect(allegro).toMatchObject({ backend: "sandbox", isDefaultBackend: false });
-    expect(config.secrets).toEqual(["token-of-the-bot", "hook-secret", "key-of-the-model"]);
+    expect(config.secrets).toEqual([
+      "token-of-the-bot",
+      "secret-of-the-application",
+      "hook-secret",
+      "key-of-the-model",
+    ]);
+    expect(config.login).toEqual({
+      client: { id: "id-of-the-application", secret: "secret-of-the-application" },
+      sessionMs: 8 * 3_600_000,
+      allowsHttp: false,
+    });
+    expect(config.audit).toEqual({ keepMs: 400 * 86_400_000 });
     expect(config.notices.join("\n")).toMatch(/agents\.allegro\.image: /);
     expect(config.notices.join("\n")).not.toMatch(/health_url|quiet|stalled/);
     expect(() => Object.assign(allegro?.limits ?? {}, { runMs: 1 })).toThrow(TypeError);

@@ -116,6 +116,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       dataDir: data,
       missionsDir: missions,
       forge: {
+        publicUrl: "",
         url: server.url,
         token: TOKEN,
         rightsToken: TOKEN,

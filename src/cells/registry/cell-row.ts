@@ -1,5 +1,6 @@
 import * as z from "zod";
-import { agentBeat, forgeAsker, fork, givenSecret, harvest } from "../../protocol/shapes.ts";
+import { forgeAsker } from "../../protocol/asker.ts";
+import { agentBeat, fork, givenSecret, harvest } from "../../protocol/shapes.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
 import { checked } from "../check.ts";
 import { reasonOf } from "../reason.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Asker, asker } from "../../protocol/shapes.ts";
+import { type Asker, asker } from "../../protocol/asker.ts";
 import type { Db } from "../../store/db.ts";
 import type { Requester } from "../cell.ts";
 
@@ -89,8 +89,8 @@ export function createMessages({ sql }: Pick<Db, "sql">): Messages {
 
 /** What tells one typed line from every other. */
 function sourceOf(from: Asker): string {
-  return from.via === "cli"
-    ? `cli:${from.request}`
+  return from.via !== "forge"
+    ? `${from.via}:${from.request}`
     : `forge:${from.repository.id}:${from.source}:${from.sourceId}:${from.index}`;
 }
 

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { forgeAsker } from "../../protocol/shapes.ts";
+import { forgeAsker } from "../../protocol/asker.ts";
 import type { Db } from "../../store/db.ts";
 import { changeRow } from "./rows.ts";
 

@@ -1,4 +1,5 @@
 import type { Cell, Run } from "../cell.ts";
+import { holdOf, holdWords } from "../hold.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** How many runs may be in progress at the same time: in all, in one repository, for one person. */
@@ -82,7 +83,7 @@ export interface Line {
  */
 export function admissible(registry: Registry, { limits, now }: Line): Run[] {
   const waiting = registry.openRuns(["waiting"]).filter((run) => isDue(run, now));
-  if (waiting.length === 0) return [];
+  if (waiting.length === 0 || holdOf(registry) !== null) return [];
   const load = currentLoad(registry);
   const fit: Run[] = [];
   for (const run of waiting) {
@@ -110,7 +111,9 @@ export function blockingLimit(
 ): { limit: string; place: number } | null {
   const cell = registry.cell(run.cellId);
   if (run.state !== "waiting" || !isDue(run, now) || cell === null || cell.waitsForApproval) return null;
-  const limit = fullLimit(currentLoad(registry, cell.id), limits, { cell, run });
+  const hold = holdOf(registry);
+  const limit =
+    hold === null ? fullLimit(currentLoad(registry, cell.id), limits, { cell, run }) : holdWords(hold);
   if (limit === null) return null;
   const line = registry
     .openRuns(["waiting"])

@@ -1,7 +1,8 @@
 import type { Clock } from "../../clock.ts";
 import type { Markdown } from "../../gitea/markdown.ts";
 import { sha256 } from "../../hash.ts";
-import type { Asker, ForgeAsker, RepositoryRef } from "../../protocol/shapes.ts";
+import type { Asker, ForgeAsker } from "../../protocol/asker.ts";
+import type { RepositoryRef } from "../../protocol/shapes.ts";
 import type { NewJob, Queue } from "../../queue/queue.ts";
 import type { Db } from "../../store/db.ts";
 import type { Answer, RefusalCode } from "../command.ts";
@@ -42,7 +43,7 @@ export function answerWith(
   deps: AnswerDeps,
   { hasRole }: Answering = { hasRole: true },
 ): void {
-  if (asker.via === "cli") {
+  if (asker.via !== "forge") {
     store(asker.request, { exitCode: 0, text: lineOf(answer).text, data: answer.data ?? null }, deps);
     return;
   }
@@ -65,7 +66,7 @@ export function answerRefusal(
   deps: AnswerDeps,
   { hasRole, exitCode = EXIT_CODES[answer.code], isFault = false }: Answering,
 ): void {
-  if (asker.via === "cli") {
+  if (asker.via !== "forge") {
     store(
       asker.request,
       {
@@ -168,7 +169,7 @@ function store(request: string, answer: StoredAnswer, deps: AnswerDeps): void {
     });
 }
 
-/** What was answered to a request of the command line; null while it is not. */
+/** What was answered to a request of the command line or of a page; null while it is not. */
 export function readAnswer(db: Db, request: string): StoredAnswer | null {
   const row = db.sql
     .prepare("SELECT exit_code AS exitCode, text, data FROM answers WHERE request = @request")

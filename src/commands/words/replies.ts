@@ -29,6 +29,12 @@ export const replies = {
     say`A command in the text of an issue is not run. Typed in a comment, it is: ${c(line)}`,
   notMerged: (cell: Cell, why: string) =>
     say`cell ${c(shortId(cell.id))} was neither merged nor closed: ${why}.`,
+  held: (why: string) =>
+    say`No new run starts now${why === "" ? "" : `: ${why}`}. What runs goes on; ${asTyped("resume")} lets runs start again.`,
+  notHeld: () => say`Nothing is held: runs start as places come free.`,
+  resumed: () => say`Runs start again as places come free.`,
+  notOperator: (verb: string, login: string) =>
+    say`${c(verb)} was not done: it is for operators, the people whom directors names in lazarus.yaml, and ${login} is none.`,
   noItems: (cell: Cell) => say`Nobody has asked for changes in a review of cell ${c(shortId(cell.id))}.`,
   takesNoWords: (verb: string) =>
     say`${c(verb)} takes no words for the agent, so nothing was done. ${asTyped("revive CELL -- words")} gives them to the agent of a cell, ${asTyped("summon AGENT -- words")} begins a new one with them.`,
