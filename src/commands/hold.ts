@@ -1,4 +1,5 @@
 import { holdOf, setHold } from "../cells/hold.ts";
+import { toIso } from "../clock.ts";
 import { type Answer, type Deps, type Origin, refuse, refuseForRights, type Verb } from "./command.ts";
 import { replies } from "./words/replies.ts";
 
@@ -16,10 +17,12 @@ export const hold: Verb = {
     const refusal = await mustBeOperator("hold", origin, deps);
     if (refusal !== null) return refusal;
     const why = command.words.join(" ").slice(0, MOST_CHARS);
+    const [who, at] = [origin.person.login, deps.clock.now()];
     return {
       kind: "done",
       line: replies.held(why),
-      effects: () => setHold(deps.registry, { who: origin.person.login, why, at: deps.clock.now() }),
+      data: { hold: { who, why, at: toIso(at) } },
+      effects: () => setHold(deps.registry, { who, why, at }),
     };
   },
 };
@@ -38,6 +41,7 @@ export const resume: Verb = {
     return {
       kind: "done",
       line: replies.resumed(),
+      data: { hold: null },
       effects: () => {
         setHold(deps.registry, null);
         deps.steps.admitWaiting();

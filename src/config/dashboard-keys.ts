@@ -5,7 +5,7 @@ import { directory, flag, span, token } from "./kinds.ts";
 export const login = section({
   client_id: optional(
     token,
-    "of the OAuth2 application on the forge ([how](docs/dashboard.md)); without one only `lazarus open` lets anybody in",
+    "of the OAuth2 application on the forge ([how](dashboard.md)); without one only `lazarus open` lets anybody in",
   ),
   client_secret: optional(token, "its secret"),
   client_secret_file: optional(directory, "file that holds the secret, instead"),

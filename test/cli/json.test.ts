@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { setHold } from "../../src/cells/hold.ts";
 import { runJobs } from "../../src/cli/jobs.ts";
 import { printDocument } from "../../src/cli/pit-report.ts";
 import type { Answer } from "../../src/commands/command.ts";
@@ -90,6 +91,8 @@ const TYPED: Readonly<
     words: [ID],
   },
   why: { before: () => idle(), words: [ID] },
+  hold: { words: ["an", "upgrade"] },
+  resume: { before: () => setHold(rig.registry, { who: "operator", why: "", at: 0 }) },
   help: {},
 };
 
