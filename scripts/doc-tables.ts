@@ -3,16 +3,28 @@ import { followUpOf } from "../src/cells/steps/decide.ts";
 import { VERBS } from "../src/commands/index.ts";
 import { NOT_YET } from "../src/config/config.ts";
 import { CONFIG_KEYS } from "../src/config/schema.ts";
+import { FAMILIES, type Family } from "../src/metrics/families.ts";
 import { formatDuration } from "../src/units.ts";
 
 /** What of the docs is made from the code: file -> blocks by name. */
 const TABLES: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   "docs/reference.md": { commands, configuration },
   "docs/runs.md": { exits },
+  "docs/metrics.md": { metrics },
 };
 
 /** The files that hold such blocks, from the project's root. */
 export const DOCS_WITH_TABLES: readonly string[] = Object.keys(TABLES);
+
+/** Every family of metrics. */
+function metrics(): string {
+  const name = (one: Family) =>
+    `\`lazarus_${one.name}\`${one.labels.length === 0 ? "" : ` {${one.labels.join(", ")}}`}`;
+  return table(
+    ["metric", "kind", "what it is"],
+    FAMILIES.map((one) => [name(one), one.type, one.help]),
+  );
+}
 
 /** Every verb, as help lists them. */
 function commands(): string {

@@ -1,7 +1,8 @@
-import { targetOf } from "./cells/cell.ts";
+import { type Run, targetOf } from "./cells/cell.ts";
 import { EXITS } from "./cells/exit.ts";
 import type { Registry } from "./cells/registry/registry.ts";
 import type { Log } from "./log.ts";
+import { count, took } from "./meter.ts";
 import type { JobKind } from "./protocol/jobs.ts";
 import { aboutShown } from "./protocol/shown-secret.ts";
 import type { Handler, Handlers, Job } from "./queue/queue.ts";
@@ -29,6 +30,10 @@ const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
     deps.log.info({ ...ofRun(cellId, run, deps), command, source }, "cell is being set up");
   },
   "run-started"({ payload: { cellId, run } }, deps) {
+    const begun = deps.registry.run(cellId, run);
+    const cell = deps.registry.cell(cellId);
+    if (run === 1 && begun?.startedAt != null && cell !== null)
+      took("summon_start_seconds", (begun.startedAt - cell.createdAt) / 1000);
     deps.log.info(ofRun(cellId, run, deps), "run started");
   },
   "run-refused"({ payload: { cellId, run, why } }, deps) {
@@ -41,7 +46,9 @@ const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
     deps.log.info(ofRun(cellId, run, deps), "cell brought back");
   },
   collected({ payload: { cellId, run, harvest } }, deps) {
-    const { exitClass, exitWhy, exitSays, stopped } = deps.registry.run(cellId, run) ?? {};
+    const ended = deps.registry.run(cellId, run);
+    const { exitClass, exitWhy, exitSays, stopped } = ended ?? {};
+    if (ended !== null) measureRun(ended);
     const outcome = exitClass == null ? null : EXITS[exitClass].words;
     const { forbidden, heldBack, protectedPaths, shownSecrets } = harvest;
     const held = [...forbidden, ...shownSecrets.map(aboutShown), ...heldBack, ...protectedPaths];
@@ -56,18 +63,22 @@ const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
     deps.log.info({ ...ofRun(cellId, run, deps), ...facts, ...more }, "run looked at");
   },
   pushed({ payload: { cellId, run, branch, tip } }, deps) {
+    count("pushes_total", { result: "pushed" });
     deps.log.info({ ...ofRun(cellId, run, deps), branch, tip }, "branch pushed");
   },
   "push-refused"({ payload: { cellId, run, why } }, deps) {
+    count("pushes_total", { result: "refused" });
     deps.log.warn({ ...ofRun(cellId, run, deps), why }, "push refused");
   },
   draft({ payload: { cellId } }, { log, registry }) {
     const cell = registry.cell(cellId);
     if (cell?.pullRequest == null) return;
     const draft = `${cell.pullRequestRepository ?? cell.repository.fullName}#${cell.pullRequest}`;
+    count("drafts_total");
     log.info({ cell: cellId, draft }, "draft opened");
   },
   sealed({ payload: { cellId, bytes } }, deps) {
+    count("seals_total");
     deps.log.info({ ...moved(cellId, deps), bytes }, "cell archived");
   },
   scrubbed({ payload: { cellId } }, deps) {
@@ -96,6 +107,12 @@ function telling(handler: Handler<JobKind>, tell: Teller<JobKind>, deps: FactDep
       tell(job, deps);
     };
   };
+}
+
+function measureRun({ agent, exitClass, isAutomatic, startedAt, endedAt }: Run): void {
+  count("runs_total", { agent, class: exitClass ?? "unknown", automatic: String(isAutomatic) });
+  if (startedAt !== null && endedAt !== null)
+    took("run_duration_seconds", (endedAt - startedAt) / 1000, { agent });
 }
 
 function ofRun(cellId: string, run: number, { registry }: FactDeps): object {

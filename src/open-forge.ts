@@ -4,6 +4,7 @@ import { LazarusError } from "./errors.ts";
 import { createForge, type ForgeOptions } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { askingRightsAs } from "./gitea/rights-account.ts";
+import { measuredForge } from "./metrics/measured-forge.ts";
 
 type Options = Pick<ForgeOptions, "redact" | "clock" | "heard">;
 
@@ -13,7 +14,7 @@ type Options = Pick<ForgeOptions, "redact" | "clock" | "heard">;
  * @throws LazarusError `configuration` where the certificates cannot be read.
  */
 export function openForge(config: Config, options: Options): Forge {
-  const bot = openAccount(config, options);
+  const bot = measuredForge(openAccount(config, options));
   const rights = openRightsAccount(config, options);
   return rights === null ? bot : askingRightsAs(bot, rights);
 }

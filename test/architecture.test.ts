@@ -26,6 +26,7 @@ const ZONES: Zones = {
       "globs",
       "hash",
       "make-path",
+      "meter",
       "nearest",
       "redact",
       "secret-finder",
@@ -74,7 +75,7 @@ const ZONES: Zones = {
       ...["app", "control", "open-forge", "open-runner", "isolation", "readiness", "facts", "failures"].map(
         (name) => `src/${name}.ts`,
       ),
-      ...["src/cli/", "src/http/", "src/doctor/", "src/setup/", "src/unix-dgram.d.ts"],
+      ...["src/cli/", "src/http/", "src/doctor/", "src/metrics/", "src/setup/", "src/unix-dgram.d.ts"],
     ],
     may: [
       ...[...GROUND, "config", "store", "gitea", "queue", "protocol", "backends"],

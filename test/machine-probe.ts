@@ -18,7 +18,9 @@ export type Want =
   | "others"
   | "python3"
   | "ssh-keygen"
-  | "systemd-notify";
+  | "systemd-notify"
+  | "systemd-analyze"
+  | "promtool";
 /** Each want in words with why it is missing, or null where it is here. */
 export type Lacks = Readonly<Record<Want, string | null>>;
 
@@ -52,6 +54,8 @@ async function lacksHere(): Promise<Lacks> {
     "ordinary user's sandbox": others ?? nobodysSandboxLacks(),
     "ssh-keygen": findTool("ssh-keygen") !== null ? null : "ssh-keygen, which signs commits (openssh-client)",
     python3: has("python3") ? null : "python3, which plays the service manager",
+    "systemd-analyze": has("systemd-analyze") ? null : "systemd-analyze, which checks units",
+    promtool: has("promtool") ? null : "promtool, which tries alert rules (prometheus)",
     "systemd-notify": has("systemd-notify") ? null : "systemd-notify, which tells a service manager",
   };
 }

@@ -2,6 +2,7 @@ import { type Cell, includesRole, type Role } from "../cells/cell.ts";
 import { hasQuiet } from "../cells/quiet.ts";
 import { explainToPeople, LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import { count } from "../meter.ts";
 import type { Asker } from "../protocol/asker.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { Handlers, Job, JobContext } from "../queue/queue.ts";
@@ -117,6 +118,7 @@ function sayAnswered(
   { log }: Pick<DispatchDeps, "log">,
 ): void {
   const from = { who: askerName(asker), where: whereOf(asker) };
+  count("commands_total", { verb, via: asker.via, result: answer.kind });
   const facts = { verb, ...(words.length === 0 ? {} : { words }), ...from };
   if (answer.kind === "refused") {
     log.info({ ...facts, outcome: "refused", why: answer.reply.text }, "command refused");

@@ -47,6 +47,11 @@ export interface Config {
     /** 0: only at boot. */
     readonly pollMs: number;
   };
+  /** Both null: there is no `/metrics`. */
+  readonly metrics: {
+    readonly listen: { readonly host: string; readonly port: number } | null;
+    readonly token: string | null;
+  };
   readonly dataDir: string;
   readonly missionsDir: string;
   readonly queue: "local";
@@ -116,7 +121,10 @@ const FROM_ENVIRONMENT: readonly (readonly [variable: string, path: string])[] =
 ];
 
 /** Keys that may be given as `<key>_file` instead. */
-const SECRETS = ["forge.token", "forge.rights_token", "forge.webhook_secret", "login.client_secret"] as const;
+const SECRETS = [
+  ...(["forge.token", "forge.rights_token", "forge.webhook_secret"] as const),
+  ...(["login.client_secret", "metrics.token"] as const),
+] as const;
 
 /** Reads file and environment. Throws {@link ConfigFault} with all faults at once. */
 export function loadConfig(options: LoadOptions): Config {
@@ -161,8 +169,8 @@ export function loadConfig(options: LoadOptions): Config {
 
 function isNeeded(path: string, needs: readonly Need[]): boolean {
   if (/^(data|missions|pit)\b/.test(path)) return true;
-  if (path.startsWith("server.") || path.startsWith("forge.webhook_secret")) return needs.includes("server");
-  if (path.startsWith("login.")) return needs.includes("server");
+  if (/^(server|metrics|login)\./.test(path) || path.startsWith("forge.webhook_secret"))
+    return needs.includes("server");
   if (path.startsWith("forge.")) return needs.includes("forge") || needs.includes("server");
   if (/^(agents|checks)\./.test(path)) return needs.includes("agents");
   return needs.some((need) => need !== "pit");
@@ -198,7 +206,7 @@ interface Origin {
 export const NOT_YET: readonly (readonly [key: string, why: string])[] = [];
 
 function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Config {
-  const { server, forge, login, audit, pit, publish, limits } = file;
+  const { server, forge, login, audit, metrics, pit, publish, limits } = file;
   const { host, port } = server.listen;
   const notices: string[] = [];
   const agents = new Map(
@@ -213,7 +221,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   const hookSecrets =
     forge.webhook_secrets ?? (forge.webhook_secret ?? []).map((secret) => ({ pattern: EVERYTHING, secret }));
   const forgeSecrets = [
-    ...[forge.token ?? "", forge.rights_token ?? "", login.client_secret ?? ""],
+    ...[forge.token ?? "", forge.rights_token ?? "", login.client_secret ?? "", metrics.token ?? ""],
     ...hookSecrets.map((one) => one.secret),
   ];
   return freeze({
@@ -229,6 +237,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
       caFile: forge.ca_file === undefined ? null : resolve(base, forge.ca_file),
       pollMs: forge.poll,
     },
+    metrics: { listen: metrics.listen ?? null, token: metrics.token ?? null },
     dataDir: resolve(base, file.data),
     missionsDir: resolve(base, file.missions),
     queue: file.queue,

@@ -30,6 +30,7 @@ import {
   url,
   variables,
 } from "./kinds.ts";
+import { metrics } from "./metrics-keys.ts";
 import { network } from "./network.ts";
 import { AGENT_NAME, PRESET_NAMES, type PresetName } from "./preset-names.ts";
 
@@ -184,6 +185,7 @@ export const fileSchema = section({
   }).prefault({}),
   data: key(directory, "/var/lib/lazarus", "`lazarus.db` and the mirrors (`LAZARUS_DATA`)"),
   missions: key(directory, "/var/missions", "the cells' directories (`LAZARUS_MISSIONS`)"),
+  metrics,
   queue: key(later, "local", "how work reaches runners; `local` is all this version has"),
   login,
   audit,

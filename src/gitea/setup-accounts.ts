@@ -56,7 +56,7 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
         ["read:organization", () => api.user.orgListCurrentUserOrgs()],
         ["read:repository", () => api.repos.repoGet(owner, repo)],
         ["write:issue", () => api.repos.issuePostCommentReaction(owner, repo, 0, { content: "eyes" })],
-        ["write:repository", () => api.repos.repoTestHook(owner, repo, 0)],
+        ["write:repository", () => api.repos.repoEditHook(owner, repo, 0, {})],
       ];
       const lacking: string[] = [];
       for (const [scope, send] of tries) {

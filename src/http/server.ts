@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler, type RequestHandler } from "express";
 import { type App, addressOf } from "../app.ts";
+import { VERSION } from "../cli/version.ts";
 import type { Dashboard } from "../dashboard/dashboard.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import { createHeard } from "../webhooks/heard.ts";
@@ -10,6 +11,7 @@ import { parseText } from "../webhooks/read-text.ts";
 import { createReceiver } from "../webhooks/receiver.ts";
 import { sparing } from "../webhooks/sparing.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
+import { createMetricsServer } from "./metrics.ts";
 import { openDashboard } from "./open-dashboard.ts";
 import { REACHED_AT } from "./reached-at.ts";
 
@@ -75,6 +77,8 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
     }),
   );
   web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
+  const metrics = createMetricsServer(app, VERSION);
+  web.get("/metrics", metrics.handle);
   const dashboard = lazily(app);
   web.use(dashboard.handler);
   web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));
@@ -118,10 +122,14 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   const reached = isSaid ? config.server.url : url;
   app.registry.rememberText(REACHED_AT, reached);
   dashboard.listensAt(reached);
+  await metrics.begin().catch((error: unknown) => {
+    server.close();
+    throw error;
+  });
   return {
     url,
     async close() {
-      await dashboard.close();
+      await Promise.all([dashboard.close(), metrics.close()]);
       server.close();
       server.closeIdleConnections();
       const hard = setTimeout(() => server.closeAllConnections(), 2_000);

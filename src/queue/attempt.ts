@@ -1,5 +1,6 @@
 import { type Clock, toIso } from "../clock.ts";
 import { isRetryable, LazarusError, systemCode } from "../errors.ts";
+import { count, took } from "../meter.ts";
 import type { JobKind } from "../protocol/jobs.ts";
 import { subjectOf } from "../protocol/subject.ts";
 import type { Db } from "../store/db.ts";
@@ -60,6 +61,12 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     job: Job<JobKind>,
     at: { claim: NamedLease; worker: Worker; signal: AbortSignal },
   ): Promise<void> {
+    const startedAt = clock.monotonic();
+    if (job.attempt === 1) took("job_wait_seconds", (clock.now() - job.putAt) / 1000);
+    const told = (result: string) => {
+      took("job_duration_seconds", (clock.monotonic() - startedAt) / 1000, { kind: job.kind });
+      count("job_attempts_total", { kind: job.kind, result });
+    };
     try {
       const finish = await at.worker.handler(job, contextOf(at.claim, at.signal));
       const held = await db.commitTogether(() => {
@@ -73,7 +80,10 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
         return true;
       });
       if (!held) sayLost(job);
+      told(held ? "done" : "lost");
+      if (held && job.kind === "react") took("command_answer_seconds", (clock.now() - job.putAt) / 1000);
     } catch (error) {
+      told("failed");
       await writeFailure(job, { ...at, error });
     }
   }

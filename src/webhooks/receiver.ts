@@ -5,6 +5,7 @@ import { matches } from "../commands/rights.ts";
 import { explain } from "../errors.ts";
 import { issueHash, sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
+import { count, took } from "../meter.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { type Allowance, type BodyBudget, createBodyBudget } from "./body-budget.ts";
@@ -55,6 +56,7 @@ export function createReceiver(deps: ReceiverDeps): Router {
   );
   router.post("/webhooks/gitea", onlyJson, (request, response, next) => {
     const allowance = budget.open();
+    measure(request, response);
     receive(request, response, { ...deps, verifiers, allowance, sayUnsigned, sayNoRoom })
       .catch(next)
       .finally(() => allowance.close());
@@ -62,6 +64,28 @@ export function createReceiver(deps: ReceiverDeps): Router {
   router.use("/webhooks/gitea", problems(deps.log));
   return router;
 }
+
+/** Events that forges send; anybody can write others into a header. */
+const EVENTS = new Set(["push", "create", "delete", "issues", "issue_comment", "pull_request"]);
+
+/** Tells how each delivery was answered. */
+function measure(request: Request, response: Response): void {
+  const from = performance.now();
+  response.once("finish", () => {
+    took("delivery_duration_seconds", (performance.now() - from) / 1000);
+    const event = request.get("x-gitea-event") ?? "";
+    const status = response.statusCode;
+    const result: unknown = response.locals.result;
+    count("deliveries_total", {
+      event: EVENTS.has(event) ? event : "other",
+      result: typeof result === "string" ? result : (RESULTS[status] ?? "failed"),
+    });
+  });
+}
+
+const RESULTS: Readonly<Record<number, string>> = {
+  ...{ 202: "accepted", 400: "bad_request", 401: "bad_signature", 413: "too_large", 503: "no_room" },
+};
 
 const onlyJson: RequestHandler = (request, response, next) => {
   const type = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
@@ -135,6 +159,7 @@ async function receive(request: Request, response: Response, deps: Receiving): P
       { type, delivery: request.get("x-gitea-delivery") ?? "", reason: event.reason },
       "delivery ignored",
     );
+    response.locals.result = from !== null && !deps.isServed(from) ? "unserved" : "ignored";
     response.status(202).json({ ignored: event.reason });
     return;
   }

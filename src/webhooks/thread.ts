@@ -15,6 +15,7 @@ import { findMarker } from "../gitea/markdown.ts";
 import type { Forge } from "../gitea/port.ts";
 import { issueHash } from "../hash.ts";
 import type { Log } from "../log.ts";
+import { count } from "../meter.ts";
 import type { Asker } from "../protocol/asker.ts";
 import type { Delivered } from "../protocol/delivered.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
@@ -234,14 +235,10 @@ function handle(entry: Entry, reading: Heard, deps: ThreadDeps): void {
     answerMention(entry, reading, deps);
     return;
   }
-  deps.log.info(
-    {
-      thread: `${reading.repository.fullName}#${reading.number}`,
-      by: entry.author.login,
-      commands: parsed.length,
-    },
-    "commands read",
-  );
+  const thread = `${reading.repository.fullName}#${reading.number}`;
+  deps.log.info({ thread, by: entry.author.login, commands: parsed.length }, "commands read");
+  const isTold = entry.source !== "comment" || reading.delivered[String(entry.id)] !== undefined;
+  if (!isTold) count("catchup_found_total");
   const eyes = reactable(askerOf(entry, reading, 0));
   if (eyes !== null) deps.queue.put(reactJob(reading.repository, eyes, "eyes"));
   for (const [index, one] of parsed.entries()) putCommand(one, { entry, reading, index }, deps);

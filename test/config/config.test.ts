@@ -49,6 +49,7 @@ describe("the example", () => {
       ANTHROPIC_API_KEY: "key-of-the-model",
       LOGIN_ID: "id-of-the-application",
       LOGIN_SECRET: "secret-of-the-application",
+      METRICS_TOKEN: "token-of-the-metrics",
     };
     const config = load(EXAMPLE.replace("/etc/ssl/forge-ca.pem", "ca.pem"), { env });
     expect(config.forge).toEqual({
@@ -73,10 +74,8 @@ describe("the example", () => {
     });
     expect(allegro).toMatchObject({ backend: "sandbox", isDefaultBackend: false });
     expect(config.secrets).toEqual([
-      "token-of-the-bot",
-      "secret-of-the-application",
-      "hook-secret",
-      "key-of-the-model",
+      ...["token-of-the-bot", "secret-of-the-application", "token-of-the-metrics"],
+      ...["hook-secret", "key-of-the-model"],
     ]);
     expect(config.login).toEqual({
       client: { id: "id-of-the-application", secret: "secret-of-the-application" },
