@@ -3,6 +3,7 @@ import fs from "node:fs/promises";
 import { ServerResponse } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { type Adapters, openApp } from "../../src/app.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { loadConfig, readEnvironment } from "../../src/config/config.ts";
@@ -11,8 +12,9 @@ import { createLog } from "../../src/log.ts";
 
 /**
  * Where the program dies. `at`: `backend.start`, `backend.lock` (the shim has just taken its lock),
- * `forge.<call>`, `fs.<call of node:fs/promises>` or `http.202`; `match` is tested on the call's arguments as
- * JSON.
+ * `forge.<call>`, `fs.<call of node:fs/promises>`, `http.202` or `sql`: in the transaction of a statement,
+ * which is undone then (`before`), or right after it was committed (`after`). `match` is tested on the call's
+ * arguments as JSON: of a statement its text and what is bound to it.
  */
 export interface Death {
   readonly at: string;
@@ -48,9 +50,12 @@ function deadly<T extends object>(name: string, made: T): T {
       return async (...args: unknown[]) => {
         const here = isHere(`${name}.${String(key)}`, args);
         if (here && death.when === "before") die();
-        const answer = await call.apply(target, args);
-        if (here) die();
-        return answer;
+        try {
+          return await call.apply(target, args);
+        } finally {
+          // A busy machine may have done it, and answered too late.
+          if (here) die();
+        }
       };
     },
   });
@@ -94,6 +99,42 @@ if (death.at === "http.202") {
     return end.apply(this, args);
   };
   ServerResponse.prototype.end = deadlyEnd as unknown as ServerResponse["end"];
+}
+
+if (death.at === "sql") dieInRegistry();
+
+/** Every statement that writes goes by `run`, and every commit ends the outermost transaction. */
+function dieInRegistry(): void {
+  let depth = 0;
+  let isHit = false;
+  const prototype = Database.prototype as unknown as Record<"prepare" | "transaction", Call>;
+  const { prepare, transaction } = prototype;
+  prototype.prepare = function (this: unknown, ...args) {
+    const statement = prepare.apply(this, args) as { run: Call };
+    const run = statement.run;
+    statement.run = (...bound) => {
+      const answer = run.apply(statement, bound);
+      if (!isHere("sql", [args[0], ...bound])) return answer;
+      if (death.when === "before" || depth === 0) die();
+      isHit = true;
+      return answer;
+    };
+    return statement;
+  };
+  const outermost = (begin: Call): Call =>
+    function (this: unknown, ...args) {
+      depth++;
+      try {
+        return begin.apply(this, args);
+      } finally {
+        depth--;
+        if (depth === 0 && isHit) die();
+      }
+    };
+  prototype.transaction = function (this: unknown, ...args) {
+    const made = transaction.apply(this, args) as Call & { immediate: Call };
+    return Object.assign(outermost(made), { immediate: outermost(made.immediate) });
+  };
 }
 
 const adapters: Adapters = {

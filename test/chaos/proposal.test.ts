@@ -47,6 +47,35 @@ describe("a proposal", () => {
     await comesTo(rig, number, "**plan: allegro**");
   });
 
+  for (const when of ["before", "after"] as const)
+    chaos(`is planned once although it was killed ${when} its cell was written down`, {}, async (rig) => {
+      const dying = await rig.serveUntil({ at: "sql", when, match: "INSERT INTO cells" });
+      const number = await file(rig, GOOD);
+      await dying.died();
+      expect(rig.query("SELECT 1 FROM cells")).toHaveLength(when === "before" ? 0 : 1);
+      await rig.serve();
+      await comesTo(rig, number, "**plan: allegro**");
+      expect(rig.query("SELECT 1 FROM cells")).toHaveLength(1);
+      expect(rig.query("SELECT 1 FROM proposals WHERE cell IS NOT NULL")).toHaveLength(1);
+    });
+
+  chaos("that was edited between its approval and the next server waits for another one", {}, async (rig) => {
+    const dying = await rig.serveUntil({ at: "forge.react", when: "before", match: "eyes" });
+    const number = await file(rig, GOOD);
+    await until("it is planned", () => hashIn(bots(rig, number)[0] ?? "") !== "");
+    const hash = hashIn(bots(rig, number)[0] ?? "");
+    const id = await rig.standIn.people.comment("dev", { ...AT, number }, `/lazarus approve ${hash}`);
+    await dying.died();
+    await edit(rig, number, { ...GOOD, Objective: "Say something else." });
+    await rig.serve();
+    await until("it is refused", () => rig.reactions(id).includes("confused"));
+    await until("nothing is left to do", () => rig.openJobs().length === 0);
+    const text = bots(rig, number)[0] ?? "";
+    expect(text).toContain("waits for approval");
+    expect(hashIn(text)).not.toBe(hash);
+    expect(rig.exists("ran")).toBe(false);
+  });
+
   for (const word of ["eyes", "rocket"])
     chaos(
       `that was killed at the ${word} of its approval starts once, with what was approved`,

@@ -6,7 +6,7 @@ import Database from "better-sqlite3";
 import { expect, it } from "vitest";
 import { HOOK_SECRET, Lazarus } from "../e2e/lazarus.ts";
 import { git } from "../fakes/forge/git.ts";
-import { type StandIn, startStandIn } from "../fakes/forge/stand-in.ts";
+import { type StandIn, type StandInOptions, startStandIn } from "../fakes/forge/stand-in.ts";
 import { PROGRAMS } from "../fakes/programs.ts";
 import type { Needs } from "../machine.ts";
 import { layAmbush } from "./ambush.ts";
@@ -39,6 +39,8 @@ export interface RigOptions {
   readonly agent?: string;
   /** The same of an agent `kimi`, which there is only then. */
   readonly guest?: string;
+  /** Whose ways the stand-in has; Gitea's 1.23 where untold. */
+  readonly line?: StandInOptions["line"];
   /** Over the configuration's top level. */
   readonly more?: Readonly<Record<string, unknown>>;
   /** What it wants of the machine. */
@@ -150,6 +152,12 @@ export class ChaosRig {
     const before = readFileSync(path, "utf8");
     writeFileSync(path, before.replace(/free: .*/, `free: ${free}`));
     return async () => writeFileSync(path, before);
+  }
+
+  /** Puts other text into the configuration, for the next server. */
+  async changeConfig(change: (text: string) => string): Promise<void> {
+    const path = this.lazarus.configPath;
+    writeFileSync(path, change(readFileSync(path, "utf8")));
   }
 
   kill(): Promise<unknown> {
@@ -302,7 +310,10 @@ export class ChaosRig {
 
 /** A rig with nothing running yet. */
 export async function createRig(options: RigOptions = {}): Promise<ChaosRig> {
-  const standIn = await startStandIn({ deliveryTimeoutMs: 60_000 });
+  const standIn = await startStandIn({
+    deliveryTimeoutMs: 60_000,
+    ...(options.line === undefined ? {} : { line: options.line }),
+  });
   const gate = await Gate.open(Number(new URL(standIn.url).port));
   const { people, world } = standIn;
   world.url = gate.url;
