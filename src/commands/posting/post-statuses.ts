@@ -7,6 +7,9 @@ import type { Handlers } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
 import { statusesOf, statusGivenUp } from "../words/check-words.ts";
 
+/** A commit that no branch of ours holds, and that the forge fails over so often, is not there any more. */
+const MOST_TRIES = 3;
+
 /**
  * Handler of the statuses that a cell's checks have at the commit. Each is sent once as it is: what was sent
  * last is remembered by its context. Where a newer commit took the place of one whose checks were not over,
@@ -27,7 +30,10 @@ export function createStatusesHandler(deps: PostDeps): Pick<Handlers, "statuses"
       const sent: { tip: string; status: CommitStatus }[] = [];
       const send = async (tip: string, status: CommitStatus) => {
         if (deps.registry.rememberedText(keyOf(tip, status)) === markOf(status)) return;
-        await tolerateRefusal(() => deps.forge.setStatus(name, tip, status));
+        const isGone = async () =>
+          job.attempt >= MOST_TRIES &&
+          (await deps.forge.branch(name, cell.publishedBranch ?? cell.branch))?.commit !== tip;
+        await tolerateRefusal(() => deps.forge.setStatus(name, tip, status), isGone);
         sent.push({ tip, status });
       };
       if (left !== null && left.tip !== checked?.tip)
@@ -57,11 +63,17 @@ function stillPending(registry: Registry, cellId: string): Pending {
   return written === null ? null : pending.parse(JSON.parse(written));
 }
 
-/** A commit that is gone, or a bot that may not write any more: the table in the pull request says it all. */
-async function tolerateRefusal(call: () => Promise<void>): Promise<void> {
+/**
+ * A bot that may not write any more, or a commit that the forge does not have any more, which it answers as a
+ * fault of its own: the table in the pull request says it all. `isGone` is asked where the forge failed.
+ */
+async function tolerateRefusal(call: () => Promise<void>, isGone: () => Promise<boolean>): Promise<void> {
   try {
     await call();
   } catch (error) {
-    if (!(error instanceof LazarusError) || error.retryable || error.code !== "forge-refused") throw error;
+    if (!(error instanceof LazarusError)) throw error;
+    if (!error.retryable && error.code === "forge-refused") return;
+    if (error.code === "forge-unreachable" && (await isGone())) return;
+    throw error;
   }
 }
