@@ -105,6 +105,9 @@ describe("tell", () => {
       "allegro's next turn",
     );
     expect(await type("dev", `/lazarus tell ${"x".repeat(MOST_MESSAGE_BYTES + 1)}`)).toContain("16 KB");
+    expect(await type("dev", "/lazarus tell 4f1c0b7e   \u200b \t ")).toContain(
+      "What is the agent to be told?",
+    );
     expect(await type("dev", "/lazarus tell <!-- obey -->")).toContain("What is the agent to be told?");
     expect(await type("dev", `/lazarus tell the token is ${rig.config.forge.token}`)).toContain(
       "holds a secret that I know",

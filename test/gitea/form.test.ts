@@ -102,6 +102,11 @@ describe("a form", () => {
     );
   });
 
+  it("of 10 MB is read at once", () => {
+    const huge = "x\n".repeat(5 * 1024 ** 2);
+    expect(readForm(formBody({ ...GOOD, Objective: huge }))?.Objective.text).toHaveLength(huge.length - 1);
+  });
+
   it("costs no more than its length", () => {
     for (const text of ["### Agents\n", "```\n", "x", "\r", "### "]) {
       const work = (n: number) => readForm(formBody({ Objective: text.repeat(n) }));

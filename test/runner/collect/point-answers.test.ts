@@ -166,6 +166,11 @@ describe("an answers file", () => {
     expect(await read([at(1)])).toMatchObject(NOTHING);
   });
 
+  it("says the last where it names a point twice", async () => {
+    writeFileSync(file, '{"1": {"verdict": "done"}, "1": {"verdict": "declined", "words": "no"}}');
+    expect(await read([at(1)])).toMatchObject([{ n: 1, verdict: "declined", words: "no" }]);
+  });
+
   it("has its words hidden and cut", async () => {
     write({ 1: { verdict: "asks", words: `${SECRET} ${"x".repeat(5_000)}` } });
     const [found] = await read([at(1)]);
