@@ -51,6 +51,10 @@ const GUESTS = [
   "@reader executor",
   "@reader none",
 ];
+/** What makes new cells: people wait with it while so many runs are in line, or the storm would never rest. */
+const MAKES_CELLS: readonly string[] = ["summon", "several", "team", "propose", "crowd"];
+const MOST_IN_LINE = 30;
+
 export type Act = keyof typeof ACTS | "stay" | "stay elsewhere" | "flood" | "overrun";
 
 /** People of a storm: what they do next is chosen by the seed, whom it concerns by what there is. */
@@ -76,7 +80,8 @@ export class People {
   /** Acts again and again until stopped. A forge that refuses something is counted. */
   async live(gapMs: () => number): Promise<void> {
     while (!this.#isStopped) {
-      const act = this.#wish ?? this.#dice.weighted(ACTS);
+      const next = this.#dice.weighted(ACTS);
+      const act = this.#wish ?? (MAKES_CELLS.includes(next) && this.#isLineLong() ? "ask" : next);
       this.#wish = null;
       await this.act(act).catch((error: unknown) => {
         this.#count(`refused by the forge: ${String(error).slice(0, 80)}`);
@@ -89,6 +94,13 @@ export class People {
 
   stop(): void {
     this.#isStopped = true;
+  }
+
+  #isLineLong(): boolean {
+    const [line] = peek(this.#world.dataDir, (ask) =>
+      ask<{ n: number }>("SELECT count(*) AS n FROM runs WHERE state = 'waiting'"),
+    ) ?? [{ n: 0 }];
+    return (line?.n ?? 0) > MOST_IN_LINE;
   }
 
   async act(act: Act): Promise<void> {
