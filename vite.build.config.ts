@@ -35,5 +35,5 @@ export default defineConfig({
       output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
     },
   },
-  ssr: { noExternal: true, external: ["better-sqlite3", "unix-dgram"] },
+  ssr: { noExternal: true, external: ["better-sqlite3", "unix-dgram", "bullmq", "ioredis"] },
 });

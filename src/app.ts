@@ -7,6 +7,7 @@ import { type Control, openControl, openParts, REGISTRY } from "./control.ts";
 import { LazarusError, systemCode } from "./errors.ts";
 import type { Forge } from "./gitea/port.ts";
 import type { Log } from "./log.ts";
+import { type Elsewhere, openElsewhere } from "./open-elsewhere.ts";
 import { openRunner } from "./open-runner.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
 import type { Redactor } from "./redact.ts";
@@ -25,6 +26,8 @@ export interface Adapters {
 export interface App extends Omit<Control, "drain"> {
   readonly config: Config;
   readonly log: Log;
+  /** What the git gate lets through; null: there are no runners on other hosts. */
+  readonly gate: Pick<Elsewhere, "master" | "holds"> | null;
   readonly heartbeats: HeartbeatAccess & Pick<RunnerPort, "hear"> & Pick<Redactor, "redact">;
   stop(): Promise<void>;
 }
@@ -75,15 +78,26 @@ async function compose(
     throw error;
   });
   const { port, heartbeats, agents } = runner;
-  const config: Config = { ...given, agents };
+  const elsewhere = await openElsewhere({ ...given, agents }, { parts, log }).catch(
+    async (error: unknown) => {
+      await port.close();
+      db.close();
+      throw error;
+    },
+  );
+  parts.elsewhere.by = elsewhere;
+  parts.elsewhere.agents = elsewhere?.agents(agents) ?? agents;
+  const config: Config = { ...given, agents: parts.elsewhere.agents };
   if (willListen === true && config.server.port !== 0) heartbeats.listensAt(addressOf(config.server));
   const control = await openControl(config, { parts, runner: port, log }).catch(async (error: unknown) => {
+    await elsewhere?.close();
     await port.close();
     db.close();
     throw error;
   });
   return {
     ...control,
+    gate: elsewhere === null ? null : { master: elsewhere.master, holds: elsewhere.holds },
     config,
     log,
     heartbeats: { ...heartbeats, hear: port.hear, redact },

@@ -34,6 +34,11 @@ export function toIso(at: number): string {
   return new Date(at).toISOString();
 }
 
+/** `2026-11-28 14:03 UTC`: for people, where an age would make the text another one each minute. */
+export function toClockTime(at: number): string {
+  return `${toIso(at).slice(0, 16).replace("T", " ")} UTC`;
+}
+
 /** Waits `ms`; rejects with the signal's reason when aborted first. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import { adopt, watchCheckStarted, watchStarted } from "./cells/adoption.ts";
+import { lookingAt } from "./agents-elsewhere.ts";
+import { adopt } from "./cells/adoption.ts";
+import type { Cell, Run } from "./cells/cell.ts";
 import { tick } from "./cells/clock-jumps.ts";
 import { lookAtTime } from "./cells/expiry.ts";
 import { GoingOn } from "./cells/going-on.ts";
@@ -11,10 +13,8 @@ import { createDeadlines } from "./cells/registry/deadlines.ts";
 import { Registry } from "./cells/registry/registry.ts";
 import { createUids } from "./cells/registry/uids.ts";
 import { createRenames } from "./cells/renames.ts";
-import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
 import { createReportHandlers, createReports } from "./cells/reports/reports.ts";
 import { Reviewing } from "./cells/reviewing.ts";
-import { createRounds } from "./cells/rounds.ts";
 import { createRunnerHandlers, jobsElsewhere, LOCAL_RUNNER } from "./cells/runner-jobs.ts";
 import { lookAtProposals } from "./cells/steps/proposal-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
@@ -33,9 +33,11 @@ import type { Config } from "./config/config.ts";
 import { explain } from "./errors.ts";
 import { tellingFacts } from "./facts.ts";
 import { failures } from "./failures.ts";
+import { createFleet } from "./fleet.ts";
 import type { Forge } from "./gitea/port.ts";
 import { createReach, type Reach } from "./gitea/reach.ts";
 import type { Log } from "./log.ts";
+import type { Elsewhere } from "./open-elsewhere.ts";
 import { openForge } from "./open-forge.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
 import { pruneAttempts } from "./queue/job-attempts.ts";
@@ -88,20 +90,24 @@ export interface PartsOptions {
 export type Parts = ReturnType<typeof openParts>;
 
 /** The parts that a verb needs, without anything being at work: for command lines that only read. */
-export function openParts(config: Config, options: PartsOptions) {
+export function openParts(given: Config, options: PartsOptions) {
   const clock = options.clock ?? systemClock;
-  const redactor = options.redactor ?? createRedactor(config.secrets);
-  const db = openDb(join(config.dataDir, REGISTRY));
+  const redactor = options.redactor ?? createRedactor(given.secrets);
+  const db = openDb(join(given.dataDir, REGISTRY));
   const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
   const registry = new Registry(db, clock);
   const heard: { by: Reach["heard"] } = { by: () => {} };
-  const made = openForge(config, { redact: redactor.redact, clock, heard: (error) => heard.by(error) });
+  const made = openForge(given, { redact: redactor.redact, clock, heard: (error) => heard.by(error) });
   const forge = options.forge?.(made) ?? made;
   // Only root can give cells users of their own: decided here, once.
   const asRoot = process.geteuid?.() === 0;
-  const uids = createUids(db, { range: config.uids, asRoot, runner: LOCAL_RUNNER });
+  const elsewhere: { by: Elsewhere | null; agents: Config["agents"] } = { by: null, agents: given.agents };
+  const config: Config = { ...given, agents: lookingAt(() => elsewhere.agents) };
+  const isElsewhereToo = () => elsewhere.by !== null;
+  const uids = createUids(db, { range: config.uids, asRoot, runner: LOCAL_RUNNER, isElsewhereToo });
   const announce = createAnnouncer({ queue, registry });
-  const stepDeps = { registry, queue, uids, clock, config, announce };
+  const place = (cell: Cell, run: Run) => elsewhere.by?.place(cell, run) ?? { runner: cell.runner };
+  const stepDeps = { registry, queue, uids, clock, config, announce, place };
   const steps = new Steps(stepDeps);
   const reports = createReports({ ...stepDeps, steps });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
@@ -118,6 +124,8 @@ export function openParts(config: Config, options: PartsOptions) {
   };
   return {
     asRoot,
+    elsewhere,
+    stepDeps,
     clock,
     redactor,
     db,
@@ -174,16 +182,14 @@ export async function openControl(
     });
   };
   const postDeps = { ...deps, db, reports, redact: redactor.redact };
-  const runners = new Map([[runner.name, runner]]);
+  const fleet = createFleet({ local: runner, elsewhere: parts.elsewhere.by, parts, log });
   const handlers = {
     ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
     ...createCommandHandlers({ ...postDeps, log }),
-    ...createReportHandlers(reports, (what) =>
-      "check" in what ? watchCheckStarted(runner, parts, what) : watchStarted(runner, parts, what),
-    ),
+    ...createReportHandlers(reports, fleet.watchStarted),
     ...createTailHandler(postDeps),
     ...createReplyHandlers(postDeps),
-    ...createRunnerHandlers(runners, {
+    ...createRunnerHandlers(fleet, {
       ...{ registry, queue },
       onMoved: async (repository) => {
         deps.renames.doubt(repository.id);
@@ -194,7 +200,7 @@ export async function openControl(
   };
   queue.work(tellingFacts(handlers, { log, registry }), {
     ...failures({ ...postDeps, reach }),
-    isElsewhere: jobsElsewhere(runners, registry),
+    isElsewhere: jobsElsewhere(new Map([[runner.name, runner]]), registry),
   });
   const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 
@@ -209,8 +215,6 @@ export async function openControl(
     lookAtTime({ ...deps, deadlines });
   };
   const lookAtUndecided = () => db.transaction(() => lookAtProposals({ registry, queue }, clock.now()));
-  const directories = createDirectoryReports({ registry, runner: runner.name, steps, log });
-  const rounds = createRounds({ directories, runner, clock, log });
   const again = { clock, log };
   const cancels = [
     every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, steps }), again),
@@ -218,7 +222,7 @@ export async function openControl(
     every(TICK_MS, lookAtEnds, again),
     every(REPOSITORIES_MS, () => void lookAtRepositories({ ...deps, log }), again),
     ...(pollMs === 0 ? [] : [every(pollMs * UNDECIDED_POLLS, lookAtUndecided, again)]),
-    every(config.pit.scanMs, () => void rounds.look(), again),
+    every(config.pit.scanMs, fleet.look, again),
     every(HOUR_MS, () => prune(parts, config), again),
   ];
   return {
@@ -230,11 +234,12 @@ export async function openControl(
     handled,
     adopted,
     botId: readiness.botId,
-    notReady: readiness.notReady,
+    notReady: () => [...readiness.notReady(), ...(parts.elsewhere.by?.notReady() ?? [])],
     async drain() {
       for (const cancel of [...cancels, readiness.stop, reach.stop, catchUp.stop]) cancel();
-      await rounds.stop();
+      await fleet.stop();
       await queue.close(DRAIN_MS);
+      await parts.elsewhere.by?.close();
     },
   };
 }

@@ -16,6 +16,9 @@ export type ErrorCode =
   | "lease-lost"
   | "backend"
   | "runner-gone"
+  /** A runner was started anew while it was at work on a job: another attempt, which does not count. */
+  | "runner-restarted"
+  | "queue-unreachable"
   | "agent-missing"
   | "directory"
   | "disk-full"

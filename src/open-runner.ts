@@ -18,6 +18,8 @@ export interface RunnerOptions {
   readonly redact: (text: string) => string;
   /** One more secret that `redact` is to hide. */
   readonly learn: (secret: string) => void;
+  /** With what git goes to the forge, where it goes through a gate. */
+  readonly tokenFor?: (args: readonly string[]) => string;
   /** Takes what the runner sees by itself. */
   readonly report: (report: AnyReport) => void;
   /** What a test puts in place of the real backends. */
@@ -33,11 +35,24 @@ export interface OpenRunner {
   readonly heartbeats: HeartbeatAccess;
 }
 
+/** A runner that is ready to begin: what works on this machine is known. */
+export interface PreparedRunner extends Omit<OpenRunner, "port"> {
+  /** Begins, once. `policy`: what another host says holds here. */
+  begin(policy?: Partial<Pick<Config, "publish" | "checks">>): RunnerPort;
+  /** Where it has not begun. */
+  close(): void;
+}
+
 /**
  * The side that touches disk, processes and git, on this machine: its backends are tried first, and what does
  * not work here is said.
  */
 export async function openRunner(given: Config, options: RunnerOptions): Promise<OpenRunner> {
+  const { begin, agents, heartbeats } = await prepareRunner(given, options);
+  return { port: begin(), agents, heartbeats };
+}
+
+export async function prepareRunner(given: Config, options: RunnerOptions): Promise<PreparedRunner> {
   const { clock, log, report } = options;
   const groups = await findGroups(given.dataDir);
   sayGroups(groups, log);
@@ -46,26 +61,32 @@ export async function openRunner(given: Config, options: RunnerOptions): Promise
   const settled = await settleBackends(given, backends);
   const { agents, notices } = settled;
   for (const notice of notices) log.warn({}, notice);
-  const config: Config = { ...given, agents };
-  const heartbeats = openHeartbeatAccess(config.dataDir, config.server.url);
-  const runner = createRunner({
-    ...options,
-    ...{ config, heartbeats, backends, groups },
-    // Only root can give cells users of their own.
-    asRoot: process.geteuid?.() === 0,
-    report: (one) => report(structuredClone(one)),
-  });
+  const heartbeats = openHeartbeatAccess(given.dataDir, given.server.url);
   const stopLooking = keepLooking(
     settled,
     { given, backends },
     { clock, works: (agent) => log.info({ agent }, "an agent can be summoned now: its backend works") },
   );
-  const port = localPort(runner);
-  const close = async () => {
-    stopLooking();
-    await port.close();
+  return {
+    agents,
+    heartbeats,
+    begin(policy = {}) {
+      const runner = createRunner({
+        ...options,
+        ...{ config: { ...given, agents, ...policy }, heartbeats, backends, groups },
+        // Only root can give cells users of their own.
+        asRoot: process.geteuid?.() === 0,
+        report: (one) => report(structuredClone(one)),
+      });
+      const port = localPort(runner);
+      const close = async () => {
+        stopLooking();
+        await port.close();
+      };
+      return { ...port, close };
+    },
+    close: stopLooking,
   };
-  return { port: { ...port, close }, agents, heartbeats };
 }
 
 function sayGroups({ check }: CellGroups, log: Log): void {

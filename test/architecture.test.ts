@@ -25,6 +25,7 @@ const ZONES: Zones = {
       "errors",
       "globs",
       "hash",
+      "key-file",
       "make-path",
       "meter",
       "nearest",
@@ -47,12 +48,18 @@ const ZONES: Zones = {
   // What control and runners say to each other.
   protocol: { files: ["src/protocol/"], may: GROUND },
   queue: { files: ["src/queue/"], may: [...GROUND, "store", "protocol"] },
+  // How they say it where they are on different hosts.
+  transport: { files: ["src/transport/"], may: [...GROUND, "config", "protocol"] },
   // L2: the two sides. Control never touches disk, processes or git; a runner never touches the registry or
   // the forge's API.
   control: { files: ["src/cells/"], may: [...GROUND, "config", "store", "queue", "protocol"] },
   runner: {
     files: ["src/runner/"],
-    may: [...GROUND, ...["config", "backends", "protocol"], ...["src/cells/cell.ts", "src/cells/names.ts"]],
+    may: [
+      ...GROUND,
+      ...["config", "backends", "protocol", "transport"],
+      ...["src/cells/cell.ts", "src/cells/names.ts"],
+    ],
   },
   // L3: config is what a verb is told, store the transaction that an answer is written in.
   commands: {
@@ -75,11 +82,14 @@ const ZONES: Zones = {
       ...["app", "control", "open-forge", "open-runner", "isolation", "readiness", "facts", "failures"].map(
         (name) => `src/${name}.ts`,
       ),
+      ...["open-elsewhere", "open-remote-runner", "agents-elsewhere", "fleet"].map(
+        (name) => `src/${name}.ts`,
+      ),
       ...["src/cli/", "src/http/", "src/doctor/", "src/metrics/", "src/setup/", "src/unix-dgram.d.ts"],
     ],
     may: [
       ...[...GROUND, "config", "store", "gitea", "queue", "protocol", "backends"],
-      ...["control", "runner", "commands", "webhooks", "dashboard"],
+      ...["control", "runner", "commands", "webhooks", "dashboard", "transport"],
     ],
   },
 };
@@ -93,13 +103,22 @@ const PACKAGES = {
     "src/http/server.ts",
     "src/http/heartbeats.ts",
     "src/dashboard/dashboard.ts",
+    "src/http/git-gate.ts",
+    "src/http/open-git-gate.ts",
     "src/webhooks/receiver.ts",
     "src/webhooks/read-body.ts",
   ],
   // The registry, and the lock beside it, which is a database for the lock's sake only.
   "better-sqlite3": ["src/store/db.ts", "src/store/lock.ts"],
   // The command line, and the commands of it that have a file of their own.
-  commander: ["src/cli/logs.ts", "src/cli/main.ts", "src/cli/pit.ts", "src/cli/setup.ts", "src/cli/verbs.ts"],
+  commander: [
+    "src/cli/logs.ts",
+    "src/cli/main.ts",
+    "src/cli/pit.ts",
+    "src/cli/runner.ts",
+    "src/cli/setup.ts",
+    "src/cli/verbs.ts",
+  ],
   // The client, and the calls about rights, which take it as an argument.
   "gitea-js": [
     "src/gitea/client.ts",

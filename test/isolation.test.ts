@@ -28,6 +28,7 @@ function agent(more: Partial<AgentConfig>): AgentConfig {
 
     git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,
+    runsOn: [],
     backend: "sandbox",
     isDefaultBackend: true,
     unavailable: null,

@@ -15,15 +15,25 @@ export interface Started {
  * how many live.
  */
 export async function adopt(runner: RunnerPort, started: Started): Promise<number> {
+  const watched = watchedBy(runner.name, started);
+  const ids = started.registry.list().flatMap((cell) => (cell.runner === runner.name ? [cell.id] : []));
+  await runner.sweep(ids);
+  runner.adopt(watched);
+  return watched.runs.length + watched.setups.length + watched.checks.length;
+}
+
+/** What a runner has to watch. */
+export function watchedBy(runner: string, started: Started): Watched {
   const { registry } = started;
-  const cells = new Map(
-    registry.list().flatMap((cell) => (cell.runner === runner.name ? [[cell.id, cell]] : [])),
-  );
-  const watched = watchedOn(registry.openRuns(["admitted", "running"]), (id) => cells.get(id), started);
-  await runner.sweep([...cells.keys()]);
-  const checks = registry.checks.allAtWork().flatMap((one) => checking(one, cells.get(one.cellId), started));
-  runner.adopt({ ...watched, checks });
-  return watched.runs.length + watched.setups.length + checks.length;
+  const cells = new Map<string, Cell | null>();
+  const cellOf = (id: string): Cell | undefined => {
+    if (!cells.has(id)) cells.set(id, registry.cell(id));
+    const cell = cells.get(id);
+    return cell?.runner === runner ? cell : undefined;
+  };
+  const watched = watchedOn(registry.openRuns(["admitted", "running"]), cellOf, started);
+  const checks = registry.checks.allAtWork().flatMap((one) => checking(one, cellOf(one.cellId), started));
+  return { ...watched, checks };
 }
 
 /** Has a check watched that its runner has just reported. */

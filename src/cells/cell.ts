@@ -39,6 +39,7 @@ export const OUTCOMES = [
   "discarded",
   "merged",
   "rejected",
+  "lost",
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
@@ -170,8 +171,9 @@ export interface Cell {
   readonly setUpWith: string | null;
   /** What is to be run on what it pushed last; null: nobody has looked yet. */
   readonly checked: Checked | null;
-  /** On which runner its directory lies, for as long as there is one. */
+  /** On which runner its directory lies; why that one does nothing for it just now. */
   readonly runner: string;
+  readonly runnerTrouble: string | null;
   /** What directors gave it besides `limits.cost` and `limits.tokens`. */
   readonly moreUsd: number;
   readonly moreTokens: number;

@@ -10,6 +10,7 @@ export type Causes = Pick<
   | "notClosed"
   | "directoryTrouble"
   | "repositoryTrouble"
+  | "runnerTrouble"
   | "divertedFrom"
   | "publishedBranch"
   | "logCut"
@@ -33,7 +34,7 @@ export const NOTHING_IN_THE_WAY = {
  */
 export function reasonOf(causes: Causes): string | null {
   const { approval, notStarted, stuck, pushRefused, notClosed, directoryTrouble, logCut } = causes;
-  const { divertedFrom, publishedBranch, repositoryTrouble } = causes;
+  const { divertedFrom, publishedBranch, repositoryTrouble, runnerTrouble } = causes;
   const said = [
     approval,
     notStarted,
@@ -43,6 +44,7 @@ export function reasonOf(causes: Causes): string | null {
     pushRefused === null ? null : `not published: ${pushRefused}`,
     notClosed,
     repositoryTrouble,
+    runnerTrouble,
     directoryTrouble === null ? null : `its directory is ${directoryTrouble}`,
     divertedFrom === null
       ? null

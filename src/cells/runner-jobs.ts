@@ -29,14 +29,17 @@ interface RunnerJobDeps {
  * transaction that ends the job: its reports are jobs themselves.
  */
 export function createRunnerHandlers(
-  runners: ReadonlyMap<string, Pick<RunnerPort, "do">>,
+  runners: { get(name: string): Pick<RunnerPort, "do"> | undefined },
   { registry, queue, onMoved }: RunnerJobDeps,
 ): Handlers {
-  const handler: Handler<RunnerKind> = async (job, { signal }) => {
-    const { id, kind, key, payload, attempt } = job;
+  const handler: Handler<RunnerKind> = async (job, { signal, note }) => {
+    const { id, kind, key, lane, payload, attempt } = job;
     const runner = runners.get(runnerOf(payload, registry));
     if (runner === undefined) throw gone(payload, registry);
-    const { reports } = await runner.do({ id, kind, key, payload, attempt }, signal).catch(async (error) => {
+    const isSuspect = killsOf(job) >= MOST_KILLS - 1;
+    const asked = { id, kind, key, lane, payload, attempt, isSuspect };
+    const { reports } = await runner.do(asked, signal).catch(async (error) => {
+      if (isRestarted(error)) throw counted(job, error, note);
       const isMoved = error instanceof LazarusError && error.code === "repository-moved";
       const repository = isMoved ? repositoryOf(payload) : null;
       const lost = repository === null ? null : await onMoved(repository);
@@ -49,7 +52,37 @@ export function createRunnerHandlers(
   return Object.fromEntries(RUNNER_KINDS.map((kind) => [kind, handler]));
 }
 
-/** Tells the jobs that runners have which are no part of this process. */
+/** A job that its runner was killed at so often in a row is what kills it. */
+const MOST_KILLS = 3;
+
+function killsOf({ notes }: Pick<Job<JobKind>, "notes">): number {
+  return typeof notes.kills === "number" ? notes.kills : 0;
+}
+
+function isRestarted(error: unknown): error is LazarusError & { readonly wasAlone: boolean } {
+  return error instanceof LazarusError && error.code === "runner-restarted";
+}
+
+/**
+ * Another attempt, unless this job was at work alone when its runner died for the last time. Of several
+ * nobody knows which one it was.
+ */
+function counted(
+  job: Job<RunnerKind>,
+  error: LazarusError & { readonly wasAlone: boolean },
+  note: (notes: Record<string, unknown>) => void,
+): LazarusError {
+  const kills = Math.min(killsOf(job) + 1, error.wasAlone ? MOST_KILLS : MOST_KILLS - 1);
+  if (kills >= MOST_KILLS)
+    return new LazarusError(
+      "runner-gone",
+      `the runner died ${MOST_KILLS} times in a row while it was at work on this`,
+    );
+  note({ kills });
+  return error;
+}
+
+/** Tells the jobs that runners have which are no part of this process; `runners`: those that are. */
 export function jobsElsewhere(
   runners: ReadonlyMap<string, unknown>,
   registry: Pick<Registry, "cell">,

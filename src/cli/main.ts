@@ -19,9 +19,10 @@ import { addLogs } from "./logs.ts";
 import { makeLink } from "./open.ts";
 import { addPit } from "./pit.ts";
 import { postDelivery } from "./post-delivery.ts";
+import { addRunner } from "./runner.ts";
 import { createNotifier } from "./service-manager.ts";
 import { addSetup } from "./setup.ts";
-import { addVerbs, notInThisVersion } from "./verbs.ts";
+import { addVerbs } from "./verbs.ts";
 import { VERSION } from "./version.ts";
 import { whenThereIsRoom } from "./when-there-is-room.ts";
 
@@ -213,14 +214,12 @@ addSetup(program, {
   print,
 });
 
-for (const name of ["runner"]) {
-  program
-    .command(name)
-    .description("not in this version")
-    .allowUnknownOption()
-    .argument("[words...]")
-    .action(() => print(notInThisVersion(name)));
-}
+addRunner(program, {
+  load,
+  makeLog,
+  print,
+  say: (line) => void process.stdout.write(`${line}\n`),
+});
 
 /** Prints an answer for people or programs, and sets the exit code. */
 function print(answer: StoredAnswer): void {

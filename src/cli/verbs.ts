@@ -5,7 +5,7 @@ import type { StoredAnswer } from "../commands/posting/answer.ts";
 import type { Config, Need } from "../config/config.ts";
 import type { Log } from "../log.ts";
 import { type AskOptions, ask, askRegistry } from "./ask.ts";
-import { EXIT, failure } from "./exit-codes.ts";
+import { EXIT } from "./exit-codes.ts";
 import { helpAfter, terminalUsage } from "./verb-words.ts";
 import { wordsOf } from "./words.ts";
 
@@ -76,12 +76,6 @@ async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTer
   const isShown = verb.name !== "tell" || options.wait === true;
   const isFollowed = answer.exitCode === 0 && FOLLOWED.includes(verb.name) && isShown;
   terminal.print(isFollowed ? await withOutcome(config, answer) : answer);
-}
-
-/** A command of the contract that this version lacks. */
-export function notInThisVersion(what: string): StoredAnswer {
-  const text = `${what}: not in this version.`;
-  return { exitCode: EXIT.refused, text, data: failure("refused", text) };
 }
 
 /** After a summon or revive: how the cell is now. */

@@ -35,6 +35,8 @@ export interface AgentConfig {
     readonly hasCoAuthor: boolean;
   };
   readonly healthUrl: string | null;
+  /** Labels that its runner must have. */
+  readonly runsOn: readonly string[];
   readonly backend: "process" | "sandbox" | "container";
   /** The file names none: the sandbox is meant. */
   readonly isDefaultBackend: boolean;
@@ -97,6 +99,7 @@ export function buildAgent(
       hasCoAuthor: agent.git.co_author,
     },
     healthUrl: agent.health_url ?? null,
+    runsOn: agent.runs_on,
     backend: agent.backend ?? "sandbox",
     isDefaultBackend: agent.backend === undefined,
     unavailable: unavailable(home) ?? unusable(keyPath),

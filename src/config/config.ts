@@ -6,6 +6,7 @@ import { EVERYTHING, type HookSecret, readSecretsFiles } from "./hook-secrets.ts
 import { buildLimits, type Limits } from "./limits.ts";
 import { proxies } from "./proxies.ts";
 import { buildChecks, type RepositoryChecks, withLongChecks } from "./repository-checks.ts";
+import { buildRunners, checkRunners, type Runners, secretsOfRunner } from "./runners.ts";
 import type { FileConfig } from "./schema.ts";
 import { gatherSecrets } from "./secrets.ts";
 import {
@@ -23,7 +24,7 @@ import {
 export type { AgentConfig, Environment, Need };
 
 /** Everything configurable, checked and frozen. Paths are absolute, durations in ms, sizes in bytes. */
-export interface Config {
+export interface Config extends Runners {
   /** Where it was read; null: there was no file, only the environment and defaults. */
   readonly file: string | null;
   /**
@@ -54,7 +55,6 @@ export interface Config {
   };
   readonly dataDir: string;
   readonly missionsDir: string;
-  readonly queue: "local";
   readonly login: {
     /** The forge's OAuth2 application; null: nobody signs in through the forge. */
     readonly client: { readonly id: string; readonly secret: string } | null;
@@ -124,6 +124,7 @@ const FROM_ENVIRONMENT: readonly (readonly [variable: string, path: string])[] =
 const SECRETS = [
   ...(["forge.token", "forge.rights_token", "forge.webhook_secret"] as const),
   ...(["login.client_secret", "metrics.token"] as const),
+  ...(["queue_password", "runner.join"] as const),
 ] as const;
 
 /** Reads file and environment. Throws {@link ConfigFault} with all faults at once. */
@@ -157,6 +158,7 @@ export function loadConfig(options: LoadOptions): Config {
     if (isNeeded(path, needs)) tree = readSecretFile(tree, path, { base, fault });
   }
   if (needs.includes("server")) tree = readSecretsFiles(tree, { base, fault });
+  checkRunners(tree, { base, needs, fault });
   const checked = checkSchema(tree, fault);
   checkContradictions(tree, { env, base, needs, fault });
   if (checked !== null) {
@@ -173,6 +175,7 @@ function isNeeded(path: string, needs: readonly Need[]): boolean {
     return needs.includes("server");
   if (path.startsWith("forge.")) return needs.includes("forge") || needs.includes("server");
   if (/^(agents|checks)\./.test(path)) return needs.includes("agents");
+  if (/^(queue|runner\b)/.test(path)) return needs.some((need) => need !== "pit" && need !== "forge");
   return needs.some((need) => need !== "pit");
 }
 
@@ -220,8 +223,10 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   const checks = buildChecks(file.checks, limits.check);
   const hookSecrets =
     forge.webhook_secrets ?? (forge.webhook_secret ?? []).map((secret) => ({ pattern: EVERYTHING, secret }));
+  const runners = buildRunners(file, base);
   const forgeSecrets = [
     ...[forge.token ?? "", forge.rights_token ?? "", login.client_secret ?? "", metrics.token ?? ""],
+    ...secretsOfRunner(runners),
     ...hookSecrets.map((one) => one.secret),
   ];
   return freeze({
@@ -240,7 +245,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
     metrics: { listen: metrics.listen ?? null, token: metrics.token ?? null },
     dataDir: resolve(base, file.data),
     missionsDir: resolve(base, file.missions),
-    queue: file.queue,
+    ...runners,
     login: {
       client:
         login.client_id === undefined || login.client_secret === undefined

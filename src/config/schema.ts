@@ -9,7 +9,6 @@ import {
   duration,
   flag,
   globs,
-  type Kind,
   listen,
   lists,
   modelName,
@@ -33,6 +32,7 @@ import {
 import { metrics } from "./metrics-keys.ts";
 import { network } from "./network.ts";
 import { AGENT_NAME, PRESET_NAMES, type PresetName } from "./preset-names.ts";
+import { RUNNER_KEYS, RUNNER_NAME } from "./runners.ts";
 
 export { show } from "./kinds.ts";
 
@@ -62,6 +62,11 @@ const agent = section({
   home: optional(directory, "template that is copied into the cell at the agent's first run"),
   env: key(names, [], "variables passed through from Lazarus' own environment, if set: secrets, never shown"),
   pass: key(names, [], "the same for what is no secret, such as `NODE_ENV`: work and posts may show it"),
+  runs_on: key(
+    lists(pattern(RUNNER_NAME), 'a list of labels such as ["gpu"]'),
+    [],
+    "labels that its runner must have",
+  ),
   health_url: optional(url, "a gateway that answers for it: polled at each scan, 2xx is a heartbeat"),
   set: key(variables, {}, "variables set to these values"),
   git: section({
@@ -140,11 +145,6 @@ const checks = z
   )
   .catchall(check);
 
-const later: Kind<"local"> = {
-  what: "local (redis:// is not in this version: it would hold nothing)",
-  read: (input) => (input === "local" ? "local" : undefined),
-};
-
 /**
  * The file as configuration.md has it: snake_case, every default filled in, durations in ms, sizes in bytes;
  * paths as written.
@@ -186,7 +186,7 @@ export const fileSchema = section({
   data: key(directory, "/var/lib/lazarus", "`lazarus.db` and the mirrors (`LAZARUS_DATA`)"),
   missions: key(directory, "/var/missions", "the cells' directories (`LAZARUS_MISSIONS`)"),
   metrics,
-  queue: key(later, "local", "how work reaches runners; `local` is all this version has"),
+  ...RUNNER_KEYS,
   login,
   audit,
   directors: key(

@@ -7,7 +7,7 @@ import { systemCode } from "../errors.ts";
 export type Tree = Record<string, unknown>;
 
 /** What the command in hand is about; `data`, `missions` and `pit` are there for all of them. */
-export type Need = "forge" | "server" | "agents" | "pit";
+export type Need = "forge" | "server" | "agents" | "pit" | "queue" | "runner";
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const LONGEST_FILE = 1024 * 1024;

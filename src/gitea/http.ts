@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import tls from "node:tls";
 import { Agent, type Dispatcher, errors, ProxyAgent, request } from "undici";
 
@@ -82,4 +83,42 @@ function responseOf(answer: Dispatcher.ResponseData, bytes: ArrayBuffer): Respon
   const status = answer.statusCode;
   const isEmpty = status === 204 || status === 205 || status === 304;
   return new Response(isEmpty ? null : bytes, { status, headers });
+}
+
+/** An answer of the forge as it comes in. */
+export interface Streamed {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
+}
+export type Streams = (
+  url: string,
+  request: {
+    readonly method: "GET" | "POST";
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: Readable | null;
+    readonly signal: AbortSignal;
+  },
+) => Promise<Streamed>;
+
+/**
+ * Requests of any size, handed through as they come: for git. `timeoutMs`: without a byte. Follows no
+ * redirect.
+ */
+export function createStreams({ ca, proxyFor, timeoutMs: timeout }: HttpOptions): Streams {
+  const trust = { timeout: 30_000, ...(ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] }) };
+  const settings = { headersTimeout: timeout, bodyTimeout: timeout, pipelining: 0 };
+  const made = new Map<string | null, Dispatcher>();
+  return async (address, { method, headers, body, signal }) => {
+    const proxy = proxyFor?.(new URL(address)) ?? null;
+    const tunnel = { proxyTunnel: false, requestTls: trust, proxyTls: trust };
+    const dispatcher =
+      made.get(proxy) ??
+      (proxy === null
+        ? new Agent({ ...settings, connect: trust })
+        : new ProxyAgent({ ...settings, ...tunnel, uri: proxy }));
+    made.set(proxy, dispatcher);
+    const answer = await request(address, { dispatcher, method, headers, body, signal });
+    return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+  };
 }

@@ -1,4 +1,5 @@
-import { type Request, type Response, Router } from "express";
+import type { RequestListener } from "node:http";
+import express, { type Request, type Response, Router } from "express";
 import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
 import { BEAT_BYTES, readBeat } from "../runner/health/heartbeat.ts";
@@ -23,6 +24,15 @@ export function createHeartbeatRoute(heartbeats: Heartbeats, clock: Pick<Clock, 
     take(request, response, { heartbeats, paces }).catch(next);
   });
   return router;
+}
+
+/** The same as all that a server answers: for a runner, which has no other. */
+export function heartbeatServer(heartbeats: Heartbeats, clock: Pick<Clock, "monotonic">): RequestListener {
+  const web = express();
+  web.disable("x-powered-by");
+  web.use(createHeartbeatRoute(heartbeats, clock));
+  web.use((_request, response) => void response.status(404).json({ error: "there is nothing here" }));
+  return web;
 }
 
 async function take(

@@ -13,6 +13,7 @@ import { sparing } from "../webhooks/sparing.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
 import { createMetricsServer } from "./metrics.ts";
 import { openDashboard } from "./open-dashboard.ts";
+import { inTime, openGitGate } from "./open-git-gate.ts";
 import { REACHED_AT } from "./reached-at.ts";
 
 /** How long a sender may take, and how often slow ones are looked for and cut off. */
@@ -58,6 +59,7 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   const web = express();
   web.disable("x-powered-by");
   web.disable("etag");
+  if (app.gate !== null) web.use(inTime(limits.requestMs));
   web.get("/healthz", (_request, response) => void response.json({ ok: true }));
   web.get("/readyz", (request, response) => {
     const reasons = app.notReady();
@@ -76,6 +78,7 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
       heard: createHeard({ registry: app.deps.registry, clock: app.deps.clock, log: app.log }),
     }),
   );
+  if (app.gate !== null) web.use(openGitGate(app, app.gate));
   web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
   const metrics = createMetricsServer(app, VERSION);
   web.get("/metrics", metrics.handle);
@@ -87,7 +90,8 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   const server = createServer(
     {
       headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
+      // What runners push takes as long as it takes; anybody else is cut off by `inTime`.
+      requestTimeout: app.gate === null ? limits.requestMs : 0,
       connectionsCheckingInterval: limits.lookMs,
     },
     web,

@@ -11,6 +11,10 @@ export interface RunnerJob<K extends RunnerKind = RunnerKind> {
   readonly payload: JobPayload<K>;
   /** 1 on the first try. From 2 on an earlier one may have left a child at work. */
   readonly attempt: number;
+  /** Of one lane one job runs at a time. */
+  readonly lane?: string;
+  /** A runner was killed at it before: it is begun where nothing else is at work, if possible. */
+  readonly isSuspect?: boolean;
 }
 
 /** What came of a job: data alone, which control writes down in the transaction that ends the job. */
@@ -67,6 +71,11 @@ export interface Watched {
   readonly checks: readonly WatchedCheck[];
 }
 
+export interface LogEnd {
+  readonly text: string;
+  readonly cut: boolean;
+}
+
 /** What an agent says of itself in a heartbeat. */
 export type HeartbeatWords = Pick<AgentBeat, "state" | "message" | "progress">;
 
@@ -97,6 +106,11 @@ export interface RunnerPort {
    * root is an error.
    */
   inventory(how: { readonly isExpected: boolean }): Promise<DirectoriesSeen>;
+  /**
+   * The end of a log of a cell, `allegro-1.log`, redacted, as plain text: at most `maxBytes`. `cut`: there
+   * is more before it. Empty where there is none.
+   */
+  readLog(cellId: string, log: string, maxBytes: number): Promise<LogEnd>;
   /** Takes a heartbeat of a cell's agent; false where no run of it is at work here. */
   hear(cellId: string, words: HeartbeatWords): Promise<boolean>;
   /** Watches nothing any more. Agents go on. */
@@ -105,3 +119,21 @@ export interface RunnerPort {
 
 /** A job of which nothing is to be said. */
 export const NOTHING_TO_SAY: Outcome = { reports: [] };
+
+/** By what a thing that is watched is known, on both sides. */
+export function watchedKeys({ runs, setups, checks }: Watched): string[] {
+  return [
+    ...runs.map((one) => `${one.cellId}:${one.run}`),
+    ...setups.map((one) => `${one.cell.id}:setup:${one.run}`),
+    ...checks.map((one) => `${one.cell.id}:check:${one.check}`),
+  ];
+}
+
+/** What of it is not among these keys. */
+export function notWatched({ runs, setups, checks }: Watched, known: ReadonlySet<string>): Watched {
+  return {
+    runs: runs.filter((one) => !known.has(`${one.cellId}:${one.run}`)),
+    setups: setups.filter((one) => !known.has(`${one.cell.id}:setup:${one.run}`)),
+    checks: checks.filter((one) => !known.has(`${one.cell.id}:check:${one.check}`)),
+  };
+}

@@ -103,10 +103,15 @@ export function createAttempts(deps: AttemptsDeps): Attempts {
     job: Job<JobKind>,
     at: { claim: NamedLease; worker: Worker; error: unknown },
   ): Promise<void> {
-    const inOutage = await isOutage(job, at);
+    const isInterrupted = at.error instanceof LazarusError && at.error.code === "runner-restarted";
+    const inOutage = !isInterrupted && (await isOutage(job, at));
     for (;;) {
       try {
-        return await db.commitTogether(() => putOffOrBury(job, { ...at, inOutage }));
+        return await db.commitTogether(() => {
+          // Another attempt at once, which does not count.
+          if (!isInterrupted) return putOffOrBury(job, { ...at, inOutage });
+          if (!jobs.giveBack(at.claim)) sayLost(job);
+        });
       } catch (error) {
         if (deps.isClosed() || !db.sql.open) return;
         log.error({ ...factsOf(job), why: text(error) }, "could not write down a failure; trying again");

@@ -43,10 +43,14 @@ export interface JobLog {
   dead(claim: NamedLease, because: Because): boolean;
   giveBack(claim: NamedLease): boolean;
   /**
-   * Takes the leases back, but for those of jobs that `isElsewhere`. Only for the one process that works,
-   * before its first claim.
+   * Takes the leases back, but for those of jobs that `isElsewhere`, which it answers. Only for the one
+   * process that works, before its first claim.
    */
-  recover(now: number, isElsewhere?: (job: Job<JobKind>) => boolean): number;
+  recover(
+    now: number,
+    isElsewhere?: (job: Job<JobKind>) => boolean,
+  ): { readonly taken: number; readonly elsewhere: Claimed[] };
+  attemptAtWork(id: string): number | null;
   /** Answers the ids of those that waited and of those that ran. */
   end(
     match: { readonly lane: string; readonly kinds: readonly JobKind[] },
@@ -120,7 +124,8 @@ export function openJobLog(db: Db): JobLog {
          kills = max(kills, min(kills + 1, CASE WHEN kind = 'thread' THEN ${MOST_KILLS} - 1 ELSE @most END)),
          lease = NULL, lease_until = NULL WHERE id IN (SELECT value FROM json_each(@ids))`,
     ),
-    running: sql.prepare(`SELECT ${CLAIM_COLUMNS} FROM jobs WHERE state = 'running'`),
+    running: sql.prepare(`SELECT ${CLAIM_COLUMNS}, lease FROM jobs WHERE state = 'running'`),
+    attempt: sql.prepare("SELECT attempt FROM jobs WHERE id = @id AND state = 'running'").pluck(),
     open: sql.prepare(
       `SELECT id, state FROM jobs INDEXED BY jobs_open WHERE lane = @lane AND state IN ('waiting','running')
          AND kind IN (SELECT value FROM json_each(@kinds)) ORDER BY seq`,
@@ -220,16 +225,21 @@ export function openJobLog(db: Db): JobLog {
     dead: (claim, because) => statements.leave.run({ ...claim, state: "dead", ...because }).changes === 1,
     giveBack: (claim) => statements.giveBack.run(claim).changes === 1,
     recover(now, isElsewhere = () => false) {
+      const elsewhere: Claimed[] = [];
       const ours = statements.running.all().flatMap((found) => {
         const row = parseClaimRow(found);
-        const { job } = toClaimed(row, { id: row.id, lease: "" });
-        return job !== null && isElsewhere(job) ? [] : [row.id];
+        const claimed = toClaimed(row, { id: row.id, lease: (found as { lease: string }).lease });
+        if (claimed.job === null || !isElsewhere(claimed.job)) return [row.id];
+        elsewhere.push(claimed);
+        return [];
       });
       // Of several nobody knows at which one it was killed: none of them dies of that.
       const most = ours.length === 1 ? MOST_KILLS : MOST_KILLS - 1;
       // Also where there are none: a registry that cannot be written is noticed now.
-      return statements.recover.run({ ids: JSON.stringify(ours), now, most }).changes;
+      const taken = statements.recover.run({ ids: JSON.stringify(ours), now, most }).changes;
+      return { taken, elsewhere };
     },
+    attemptAtWork: (id) => (statements.attempt.get({ id }) as number | undefined) ?? null,
     end(match, because) {
       const rows = statements.open.all({ lane: match.lane, kinds: JSON.stringify(match.kinds) }) as {
         id: string;

@@ -2,9 +2,10 @@ import type { Clock } from "../clock.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { JOBS, type JobKind, QUEUES, type QueueName } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
+import { type AtWork, here, settledOrLate } from "./at-work.ts";
 import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
 import { Burst } from "./burst.ts";
-import type { Claimed, NamedLease } from "./job-row.ts";
+import type { Claimed } from "./job-row.ts";
 import { type JobLog, openJobLog } from "./joblog.ts";
 import type { LocalQueueOptions } from "./local-options.ts";
 import { MOST_ALONE_MS, type Search } from "./next-job.ts";
@@ -14,15 +15,6 @@ const DEFAULTS = { concurrency: 8, leaseMs: 60_000, pollMs: 200 } as const;
 /** A long wait is cut, so that a wall clock that was set forward is noticed. */
 const LONGEST_NAP_MS = 60_000;
 const LONGEST_ERROR = 2_000;
-
-interface Running {
-  readonly claim: NamedLease;
-  readonly queue: QueueName;
-  readonly lane: string;
-  readonly abort: AbortController;
-  readonly settled: Promise<void>;
-  readonly aloneUntil: number;
-}
 
 /** Hands rows of the job log to handlers in this process. */
 export function createLocalQueue(options: LocalQueueOptions): Queue {
@@ -39,7 +31,7 @@ class LocalQueue implements Queue {
   readonly #leaseMs: number;
   readonly #workers = new Map<JobKind, Worker>();
   /** By lease. A lane stays busy as long as its entry is here, whatever its row says by then. */
-  readonly #running = new Map<string, Running>();
+  readonly #running = new Map<string, AtWork>();
   readonly #stops: { poll?: () => void; due?: () => void; leases?: () => void } = {};
   readonly #burst = new Burst();
   #idlers: (() => void)[] = [];
@@ -96,6 +88,10 @@ class LocalQueue implements Queue {
     return this.#jobs.list(filter);
   }
 
+  attemptAtWork(id: string): number | null {
+    return this.#jobs.attemptAtWork(id);
+  }
+
   stats(): Record<JobState, number> {
     return this.#jobs.stats();
   }
@@ -119,7 +115,10 @@ class LocalQueue implements Queue {
       if (handler !== undefined) this.#workers.set(kind, { handler, options });
     }
     if (first) {
-      const taken = this.#db.transaction(() => this.#jobs.recover(this.#clock.now(), options.isElsewhere));
+      const { taken, elsewhere } = this.#db.transaction(() =>
+        this.#jobs.recover(this.#clock.now(), options.isElsewhere),
+      );
+      for (const claimed of elsewhere) this.#start(JOBS[claimed.kind as JobKind].queue, claimed);
       if (taken > 0) this.#log.info({ jobs: taken }, "took back jobs that an earlier process was at work on");
       this.#foreignVersion = this.#db.foreignVersion();
       this.#poll();
@@ -146,16 +145,9 @@ class LocalQueue implements Queue {
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
     for (const stop of [this.#stops.poll, this.#stops.due]) stop?.();
-    if (this.#running.size > 0) {
-      let cancel = () => {};
-      const late = new Promise<void>((resolve) => {
-        cancel = this.#clock.after(drainMs, resolve);
-      });
-      await Promise.race([late, Promise.allSettled([...this.#running.values()].map((one) => one.settled))]);
-      cancel();
-    }
+    await settledOrLate(here(this.#running), this.#clock, drainMs);
     this.#stops.leases?.();
-    const left = [...this.#running.values()];
+    const left = here(this.#running);
     if (left.length > 0) {
       this.#db.transaction(() => {
         for (const { claim } of left) this.#jobs.giveBack(claim);
@@ -236,14 +228,18 @@ class LocalQueue implements Queue {
     const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
     const skip = kinds.filter((kind) => !this.#workers.has(kind));
     if (skip.length === kinds.length) return;
-    const here = [...this.#running.values()].filter((one) => one.queue === queue);
-    const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - here.length;
+    const inQueue = [...this.#running.values()].filter((one) => one.queue === queue);
+    const most = this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency;
+    const free = most - inQueue.filter((one) => !one.isElsewhere).length;
     if ([...this.#running.values()].some((one) => one.aloneUntil > now)) return;
-    const isAlone = this.#running.size === 0;
-    const search: Search = { queue, now, busyLanes: here.map((one) => one.lane), skip, isAlone };
+    const isAlone = here(this.#running).length === 0;
+    const search: Search = { queue, now, busyLanes: inQueue.map((one) => one.lane), skip, isAlone };
     // Asked without a transaction first: an idle look takes no write lock.
     if (free <= 0 || !this.#jobs.hasNext(search)) return;
-    for (const claimed of this.#db.transaction(() => this.#claim(search, free))) this.#start(queue, claimed);
+    const found = this.#db.transaction(() => this.#claim(search, free));
+    for (const claimed of found) this.#start(queue, claimed);
+    // What went elsewhere leaves its place here to the next.
+    if (found.some(({ claim }) => this.#running.get(claim.lease)?.isElsewhere === true)) this.wake();
   }
 
   #claim(search: Search, free: number): Claimed[] {
@@ -272,8 +268,9 @@ class LocalQueue implements Queue {
       this.#running.delete(claim.lease);
       this.wake();
     });
+    const isElsewhere = worker.options.isElsewhere?.(job) ?? false;
     const aloneUntil = claimed.isSuspect ? this.#clock.now() + MOST_ALONE_MS : 0;
-    this.#running.set(claim.lease, { claim, queue, lane: job.lane, abort, settled, aloneUntil });
+    this.#running.set(claim.lease, { claim, queue, lane: job.lane, abort, settled, aloneUntil, isElsewhere });
     if (this.#running.size === 1) this.#watchLeases();
   }
 

@@ -48,6 +48,8 @@ export interface Queue {
   drop(id: string): boolean;
   list(filter?: { readonly states?: readonly JobState[]; readonly limit?: number }): JobRow[];
   stats(): Record<JobState, number>;
+  /** Which attempt of a job is at work just now; null: none is. */
+  attemptAtWork(id: string): number | null;
   /** Removes finished rows that ended before `at`; their keys stay. Answers how many. */
   prune(endedBefore: number): number;
   /**
@@ -97,7 +99,7 @@ export interface Job<K extends JobKind> {
   readonly attempt: number;
   /** How many of the attempts failed in an outage, and do not count. */
   readonly outages: number;
-  /** How many of them ended because Lazarus did, and do not count. */
+  /** How many of them ended because Lazarus, or the runner, did, and do not count. */
   readonly interruptions: number;
   readonly maxAttempts: number;
   readonly putAt: number;
@@ -124,8 +126,8 @@ export interface WorkOptions {
    */
   isOutage?(job: Job<JobKind>, error: unknown): Promise<boolean>;
   /**
-   * Asked at the start about each job that an earlier process was at work on: whether a runner elsewhere has
-   * it, and goes on with it. It is left as it is then.
+   * Whether a runner elsewhere does this job. Then it is not counted among those at work here; and where an
+   * earlier process had it in hand it goes on under the same lease, in the same attempt.
    */
   isElsewhere?(job: Job<JobKind>): boolean;
   /** Called in the transaction that marks a job dead. */

@@ -44,6 +44,8 @@ export interface RunnerDeps {
   readonly redact: (text: string) => string;
   /** One more secret, which is hidden from now on. */
   readonly learn: (secret: string) => void;
+  /** With what git goes to the forge, where that is not the same for all: the passes of a git gate. */
+  readonly tokenFor?: (args: readonly string[]) => string;
   /** Where agents send heartbeats to, and what with. */
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf" | "markOf">;
   /**
@@ -89,7 +91,8 @@ export function createParts(deps: RunnerDeps): Parts {
   if (deps.asRoot) chmodSync(mirrorsDir, 0o711);
   const proxy = config.proxyFor(new URL(config.forge.url));
   const proxyEnv: Record<string, string> = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
-  const remote = { url: config.forge.url, token: config.forge.token, caFile: config.forge.caFile, proxyEnv };
+  const token = deps.tokenFor ?? config.forge.token;
+  const remote = { url: config.forge.url, token, caFile: config.forge.caFile, proxyEnv };
   const workLimits = { memoryBytes: config.limits.confinedBytes, mostMs: WORK_MS };
   const git = createGit({ home: gitHome, path: config.childPath, remote, redact, limits: workLimits });
   const cellDir = (cellId: string) => join(config.missionsDir, cellId);

@@ -1,17 +1,6 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { join } from "node:path";
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { AgentConfig } from "../config/config.ts";
-import { LazarusError, systemCode } from "../errors.ts";
+import { openKeyFile } from "../key-file.ts";
 import { CELL_TOKEN_PREFIX } from "../secret-forms.ts";
 
 /**
@@ -33,14 +22,15 @@ export interface HeartbeatAccess {
 }
 
 const KEY_FILE = "heartbeat.key";
-const KEY_BYTES = 32;
+/** What it means to be without it. */
+const LOST = "agents that run meanwhile can send no more heartbeats by HTTP";
 
 /**
  * `<data>/heartbeat.key` is made where it is missing. `publicUrl`: how people reach the server.
  * @throws LazarusError `registry-unusable` where the key cannot be read or made.
  */
 export function openHeartbeatAccess(dataDir: string, publicUrl: string): HeartbeatAccess {
-  const key = readKey(dataDir) ?? makeKey(dataDir);
+  const key = openKeyFile(dataDir, KEY_FILE, LOST);
   let listening: string | null = null;
   const tokenOf = (cellId: string) =>
     `${CELL_TOKEN_PREFIX}${createHmac("sha256", key).update(`heartbeat of cell ${cellId}`).digest("hex")}`;
@@ -90,45 +80,4 @@ function fromHere(listening: string): string {
 
 function isLocal(hostname: string): boolean {
   return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\])$/.test(hostname);
-}
-
-function readKey(dataDir: string): Buffer | null {
-  const path = join(dataDir, KEY_FILE);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return null;
-    throw new LazarusError("registry-unusable", `reading ${path}`, { cause: error });
-  }
-  if (!/^[0-9a-f]{64}\n?$/.test(text)) {
-    const mend = "remove it and start again; agents that run meanwhile can send no more heartbeats by HTTP";
-    throw new LazarusError("registry-unusable", `reading ${path}: it holds no key of 64 hex digits: ${mend}`);
-  }
-  return Buffer.from(text.slice(0, 2 * KEY_BYTES), "hex");
-}
-
-/**
- * Written whole under another name: whoever is killed here leaves no half of a key. The data directory is
- * ours alone, under its lock.
- */
-function makeKey(dataDir: string): Buffer {
-  const path = join(dataDir, KEY_FILE);
-  const aside = `${path}.new`;
-  const key = randomBytes(KEY_BYTES);
-  try {
-    rmSync(aside, { force: true });
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const fd = openSync(aside, flags, 0o600);
-    try {
-      writeSync(fd, `${key.toString("hex")}\n`);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(aside, path);
-  } catch (error) {
-    throw new LazarusError("registry-unusable", `making ${path}`, { cause: error });
-  }
-  return key;
 }

@@ -11,6 +11,7 @@ export function localPort(runner: RunnerPort): RunnerPort {
     adopt: (watched) => runner.adopt(structuredClone(watched)),
     sweep: (knownIds) => runner.sweep([...knownIds]),
     inventory: async (how) => structuredClone(await runner.inventory(how)),
+    readLog: (cellId, log, maxBytes) => runner.readLog(cellId, log, maxBytes),
     hear: (cellId, words) => runner.hear(cellId, structuredClone(words)),
     close: () => runner.close(),
   };

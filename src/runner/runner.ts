@@ -12,6 +12,7 @@ import { checkAtWork } from "./checks/watch-check.ts";
 import { commandGate } from "./commands/start-command.ts";
 import { createParts, type Parts, parseHandle, type RunnerDeps } from "./context.ts";
 import { CHECKS_HOME, SETUP_HOME } from "./disk/home.ts";
+import { readLogEnd } from "./disk/log-tail.ts";
 import { check } from "./jobs/check.ts";
 import { collectRun } from "./jobs/collect.ts";
 import { deleteBranchOf } from "./jobs/delete-branch.ts";
@@ -77,6 +78,8 @@ export function createRunner(deps: RunnerDeps): RunnerPort {
     },
     sweep: (knownIds) => sweep(parts, knownIds),
     inventory: (how) => inventory.look(how),
+    readLog: (cellId, log, maxBytes) =>
+      readLogEnd(parts.cellDir(cellId), log, { maxBytes, redact: parts.redact }),
     hear: async (cellId, words) => parts.watch.hear(cellId, words),
     async close() {
       await inventory.stop();

@@ -34,7 +34,7 @@ export function takeLock(dataDir: string): Lock | null {
   }
 }
 
-const OURS = /^((lazarus|lock)\.db|heartbeat\.key)/;
+const OURS = /^((lazarus|lock)\.db|(heartbeat|runners)\.key|users\.json)/;
 
 /** Cells' users pass through to their mirrors (mode 0711); our own files there are closed to them. */
 function letPass(dataDir: string): void {

@@ -156,4 +156,14 @@ export const MIGRATIONS: readonly string[] = [
     AND (breaker IS NOT NULL OR push_refused IS NOT NULL OR json_array_length(harvest, '$.heldBack') > 0 OR json_array_length(harvest, '$.protectedPaths') > 0
       OR json_array_length(harvest, '$.forbidden') > 0 OR json_array_length(harvest, '$.shownSecrets') > 0);
   `,
+  // 18: runners on other hosts, how each was when it was heard last, and why its cells do not go on.
+  `
+  CREATE TABLE runners (
+    name TEXT PRIMARY KEY, generation INTEGER NOT NULL, created_at INTEGER NOT NULL, rotated_at INTEGER,
+    draining INTEGER NOT NULL DEFAULT 0, forgotten_at INTEGER,
+    incarnation TEXT, facts TEXT, standing TEXT, heard_at INTEGER, trouble TEXT
+  ) STRICT, WITHOUT ROWID;
+  ALTER TABLE cells ADD COLUMN runner_trouble TEXT;
+  CREATE INDEX cells_elsewhere ON cells (runner) WHERE state <> 'destroyed' AND runner <> 'local';
+  `,
 ];

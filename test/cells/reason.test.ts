@@ -8,6 +8,7 @@ const NONE: Causes = {
   ...{
     directoryTrouble: null,
     repositoryTrouble: null,
+    runnerTrouble: null,
     divertedFrom: null,
     publishedBranch: null,
     logCut: null,

@@ -4,6 +4,7 @@ import type { JobKind } from "../../src/protocol/jobs.ts";
 import { NOTHING_TO_SAY } from "../../src/protocol/runner-port.ts";
 import type { Job } from "../../src/queue/queue.ts";
 import { type ControlRig, createControl, ID } from "../fakes/control-rig.ts";
+import { until } from "../fakes/until.ts";
 
 const ELSEWHERE = "9ab24c11-1111-4222-8333-444455556666";
 
@@ -57,14 +58,27 @@ describe("the jobs of runners", () => {
     stop(ID);
     stop(ELSEWHERE);
     rig.db.sql.prepare("UPDATE jobs SET state = 'running', lease = 'killed' WHERE kind = 'stop'").run();
-    const done: string[] = [];
+    const asked: { lane: string; attempt: number }[] = [];
+    const go = new AbortController();
     rig.queue.work(
-      { stop: async ({ lane }: Job<"stop">) => void done.push(lane) },
+      {
+        stop: async ({ lane, attempt }: Job<"stop">) => {
+          asked.push({ lane, attempt });
+          // The runner elsewhere has not answered yet.
+          if (lane === `cell:${ELSEWHERE}`)
+            await new Promise((resolve) => go.signal.addEventListener("abort", resolve));
+          return undefined;
+        },
+      },
       { isElsewhere: jobsElsewhere(new Map([["local", null]]), rig.registry) },
     );
-    await rig.queue.idle();
-    expect(done).toEqual([`cell:${ID}`]);
+    await until("this one is done", () => states("stop")[`cell:${ID}`] === "done");
     expect(states("stop")).toEqual({ [`cell:${ID}`]: "done", [`cell:${ELSEWHERE}`]: "running" });
+    // The same attempt as before the kill: what goes on there has not failed.
+    expect(asked).toContainEqual({ lane: `cell:${ELSEWHERE}`, attempt: 0 });
+    go.abort();
+    await rig.queue.idle();
+    expect(states("stop")[`cell:${ELSEWHERE}`]).toBe("done");
   });
 
   it("are elsewhere only where a runner has them: cards and commands are control's", () => {

@@ -115,7 +115,9 @@ describe("the example", () => {
         .replace("checks.acme/*", "checks.REPOSITORIES")
         .replace("REPOSITORIES.test", "REPOSITORIES.NAME"),
     );
-    const keys = CONFIG_KEYS.map((each) => each.path).filter((each) => !/(token|secrets?)_file$/.test(each));
+    // What only runners on other hosts need stands in docs/runners.md, and in the table of docs/reference.md.
+    const isShown = (each: string) => !/(token|secrets?)_file$|^queue_|^runner\./.test(each);
+    const keys = CONFIG_KEYS.map((each) => each.path).filter(isShown);
     // They stand in comments: one takes another's place, one needs an account of its own.
     const others = ["rights_token", "webhook_secrets"];
     for (const other of others) expect(EXAMPLE).toContain(`  # ${other}: `);
@@ -137,7 +139,7 @@ describe("faults", () => {
   test("are all reported at once, each with its path and what would be right", () => {
     const text = [
       BASICS.replace("}", ", pol: 1m}"),
-      "queue: redis://localhost:6379/0",
+      "queue: http://localhost:6379/0",
       "limits: {cells: many, run: 90, keep: 0, ttl: 1h30m, disk: 10}",
       "pit: 30s",
       "colour: red",
@@ -146,7 +148,7 @@ describe("faults", () => {
     expect(faults(text)).toEqual(
       expect.arrayContaining([
         "forge.pol: is not a key; did you mean poll?",
-        'queue: "redis://localhost:6379/0" is not local (redis:// is not in this version: it would hold nothing)',
+        "queue: it is not local, or the address of a Redis such as redis://host:6379/0 or rediss://host:6380/0",
         'limits.cells: "many" is not a whole number from 1 on',
         "limits.run: 90 is not a duration such as 90s, 15m, 4h or 2d, longer than 0",
         'limits.ttl: "1h30m" is not a duration such as 90s, 15m, 4h or 2d, longer than 0',
@@ -605,5 +607,42 @@ describe("proxies", () => {
 
   test("agents get the absolute directories of our PATH", () => {
     expect(load("", { needs: [], env: { PATH: "/a:.:b::/c" } }).childPath).toBe("/a:/c");
+  });
+});
+
+describe("a runner on another host", () => {
+  const RUNNER: Given = { needs: ["agents", "runner"] };
+  const JOIN = "runner: {join: a-line}\n";
+
+  test("reads where its Redis is, and hides the password", () => {
+    const config = load(`queue: "redis://r1:a-pass%20word@redis.example.org/2"\n${JOIN}`, RUNNER);
+    const password = "a-pass word";
+    expect(config.queue).toEqual({
+      ...{ kind: "redis", host: "redis.example.org", port: 6379, db: 2, isTls: false, user: "r1", password },
+      ...{ ca: null, prefix: null },
+    });
+    expect(config.secrets).toEqual(expect.arrayContaining([password, "a-line"]));
+  });
+
+  test("must not have a secret of the forge, and needs a Redis and a line to join with", () => {
+    const forge = "forge: {token: a-token, webhook_secret_file: ./x}\n";
+    expect(faults(forge, { ...RUNNER, env: { LAZARUS_WEBHOOK_SECRET: "a-secret" } })).toEqual([
+      expect.stringMatching(/^LAZARUS_FORGE_TOKEN|^forge\.token: must not be on a runner, where agents run/),
+      expect.stringMatching(/webhook_secret|WEBHOOK_SECRET/i),
+      expect.stringContaining("runner.join: is missing: the line that `lazarus runner add NAME` prints"),
+      expect.stringContaining("queue: is local: a runner needs the Redis of its control"),
+    ]);
+  });
+
+  test.each([
+    ["redis://host:6379/0?x=1", "queue: it is not local, or the address of a Redis"],
+    ["redis://host/none", "queue: it is not local, or the address of a Redis"],
+  ])("takes no address such as %s", (queue, what) => {
+    expect(faults(`queue: "${queue}"\n${JOIN}`, RUNNER).join()).toContain(what);
+  });
+
+  test("says that certificates cannot be read", () => {
+    const text = `queue: rediss://host:6380/0\nqueue_ca_file: ./none.pem\n${JOIN}`;
+    expect(faults(text, RUNNER)).toEqual(["queue_ca_file: cannot be read: no such file"]);
   });
 });

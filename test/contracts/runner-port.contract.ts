@@ -8,8 +8,15 @@ import { until } from "../fakes/until.ts";
 
 const STAYS = "while [ ! -e go ]; do sleep 0.05; done; exit 7";
 
-/** What every RunnerPort keeps, wherever its runner lies. `portOf` puts one before the rig's runner. */
-export function runnerPortContract(name: string, portOf: (rig: RunnerRig) => RunnerPort): void {
+/**
+ * What every RunnerPort keeps, wherever its runner lies. `portOf` puts one before the rig's runner. `isHere`: agents
+ * of the runner are heard by control's own server; else on their own host.
+ */
+export function runnerPortContract(
+  name: string,
+  portOf: (rig: RunnerRig) => RunnerPort | Promise<RunnerPort>,
+  { isHere }: { readonly isHere: boolean },
+): void {
   describe(name, () => {
     let rig: RunnerRig;
     let port: RunnerPort;
@@ -22,7 +29,7 @@ export function runnerPortContract(name: string, portOf: (rig: RunnerRig) => Run
       rig.restart();
       rig.reports.length = 0;
       rig.agent(STAYS);
-      port = portOf(rig);
+      port = await portOf(rig);
       cell = rig.spec(await rig.commit("main", { "a.txt": `${Date.now()}\n` }));
     });
     afterAll(() => rig.remove());
@@ -100,9 +107,21 @@ export function runnerPortContract(name: string, portOf: (rig: RunnerRig) => Run
       const words = { state: "testing", message: null, progress: null };
       expect(await port.hear(cell.id, words)).toBe(false);
       watch(await start());
-      expect(await port.hear(cell.id, words)).toBe(true);
+      expect(await port.hear(cell.id, words)).toBe(isHere);
       await stop("stop");
       expect(await port.hear(cell.id, words)).toBe(false);
+    });
+
+    it("reads the end of a log, and none where there is none", async () => {
+      rig.agent("echo it works");
+      await rig.commit("main", { "a.txt": "b\n" });
+      watch(await start());
+      await until("it ended", () => existsSync(rig.cellPath(cell, "state", "exit.json")));
+      expect(await port.readLog(cell.id, "allegro-1.log", 1_000)).toMatchObject({
+        text: "it works\n",
+        cut: false,
+      });
+      expect(await port.readLog(cell.id, "allegro-2.log", 1_000)).toEqual({ text: "", cut: false });
     });
 
     it("tells what lies on its disk, and that it cannot look", async () => {
@@ -112,7 +131,7 @@ export function runnerPortContract(name: string, portOf: (rig: RunnerRig) => Run
       await stop("stop");
       const nowhere = { ...rig.deps.config, missionsDir: `${rig.missions}-gone` };
       rig.restart({ config: nowhere });
-      const other = portOf(rig);
+      const other = await portOf(rig);
       await expect(other.inventory({ isExpected: true })).rejects.toThrow(/it is missing/);
       expect((await other.inventory({ isExpected: false })).there.size).toBe(0);
     });

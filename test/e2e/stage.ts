@@ -40,6 +40,8 @@ export interface StageOptions {
   readonly agentMore?: Readonly<Record<string, unknown>>;
   /** What lies in the repository besides the README. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Merged over the top of the configuration. */
+  readonly more?: Readonly<Record<string, unknown>>;
   /** False: nothing serves yet. */
   readonly serve?: boolean;
   /** False: the forge has no hook, so nothing is ever delivered. */
@@ -109,6 +111,7 @@ export class Stage {
           ...(options.pit === undefined ? {} : { pit: options.pit }),
           ...(options.checks === undefined ? {} : { checks: options.checks }),
           ...(options.publish === undefined ? {} : { publish: options.publish }),
+          ...options.more,
         },
       });
       const stage = new Stage(server, lazarus, people);

@@ -459,5 +459,6 @@ export const NOTHING_YET = {
   setUpWith: null,
   checked: null,
   runner: "local",
+  runnerTrouble: null,
   ...{ moreUsd: 0, moreTokens: 0, turnsFrom: 0 },
 } as const satisfies Partial<Cell>;

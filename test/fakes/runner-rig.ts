@@ -390,6 +390,7 @@ function agentOf(path: string, more: Partial<AgentConfig>): AgentConfig {
     set: {},
     git: { name: null, email: null, keyPath: null, hasCoAuthor: false },
     healthUrl: null,
+    runsOn: [],
     backend: "process",
     isDefaultBackend: false,
     unavailable: null,

@@ -84,6 +84,7 @@ const CELLS = table(
     setUpWith: later(maybe(text)),
     checked: later(maybe(json(checked))),
     runner: later(text),
+    runnerTrouble: later(maybe(text)),
     moreUsd: later(int),
     moreTokens: later(int),
     turnsFrom: later(int),

@@ -34,6 +34,7 @@ import {
   rowOfRunChange,
   runFromRow,
 } from "./run-row.ts";
+import { createRunners, type Runners } from "./runners.ts";
 import { createTeam, type Team } from "./team.ts";
 import { createUnasked, type Unasked } from "./unasked.ts";
 import { createVisits, type Visits } from "./visits.ts";
@@ -51,6 +52,7 @@ export class Registry {
   readonly visits: Visits;
   readonly unasked: Unasked;
   readonly proposals: Proposals;
+  readonly runners: Runners;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -66,6 +68,7 @@ export class Registry {
     this.visits = createVisits(db);
     this.unasked = createUnasked(db, clock);
     this.proposals = createProposals(db);
+    this.runners = createRunners(db);
   }
 
   transaction<T>(fn: () => T): T {

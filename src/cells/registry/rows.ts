@@ -1,7 +1,7 @@
 import { LazarusError } from "../../errors.ts";
 import type { Db } from "../../store/db.ts";
 
-type TableName = "cells" | "runs" | "checks";
+type TableName = "cells" | "runs" | "checks" | "runners";
 type Row = Readonly<Record<string, unknown>>;
 
 /** Adds a row of these columns. */

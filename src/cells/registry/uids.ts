@@ -25,11 +25,14 @@ export interface UidsOptions {
   readonly asRoot: boolean;
   /** Whose cells may have them: `cells.runner`. */
   readonly runner: string;
+  /** Whether a cell may go to another runner: then it needs none here. */
+  readonly isElsewhereToo?: () => boolean;
 }
 
 const LAST_GIVEN = "last uid given";
 
-export function createUids(db: Db, { range, asRoot, runner }: UidsOptions): Uids {
+export function createUids(db: Db, options: UidsOptions): Uids {
+  const { range, asRoot, runner, isElsewhereToo = () => false } = options;
   const numberOf = (column: "cell" | "repository", value: string | number): number | null => {
     const row = db.sql.prepare(`SELECT number FROM uids WHERE ${column} = @value`).get({ value });
     return (row as { number: number } | undefined)?.number ?? null;
@@ -58,10 +61,11 @@ export function createUids(db: Db, { range, asRoot, runner }: UidsOptions): Uids
       .run({ name: LAST_GIVEN, value: String(number) });
   };
   return {
-    shortage,
+    shortage: (repositoryId) => (isElsewhereToo() ? null : shortage(repositoryId)),
     give(cellId, repositoryId) {
       if (!asRoot || !isOurs(cellId)) return;
       const why = shortage(repositoryId);
+      if (why !== null && isElsewhereToo()) return;
       if (why !== null) throw new LazarusError("configuration", `making cell ${cellId}: ${why}`);
       if (numberOf("repository", repositoryId) === null) take({ cell: null, repository: repositoryId });
       take({ cell: cellId, repository: null });

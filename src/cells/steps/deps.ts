@@ -2,6 +2,8 @@ import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { Queue } from "../../queue/queue.ts";
 import type { Announcement } from "../announcement.ts";
+import type { Cell, Run } from "../cell.ts";
+import type { Place } from "../placing.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
 
@@ -12,6 +14,8 @@ export interface StepDeps {
   readonly uids: Uids;
   readonly clock: Clock;
   readonly config: Pick<Config, "limits" | "agents" | "publish" | "checks">;
+  /** Where a run goes, or why it waits; absent: everything is done in this process. */
+  readonly place?: (cell: Cell, run: Run) => Place;
   /** Called in the transaction of the change that is announced. */
   announce(announcement: Announcement): void;
 }

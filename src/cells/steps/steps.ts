@@ -13,6 +13,7 @@ import { decide, hasBranchOfOurs, heldFor, isEndOfWork, isToBeReviewed, wantsDra
 import type { StepDeps } from "./deps.ts";
 import { askedOf, giveItems, turnsToAnswer } from "./give-items.ts";
 import { giveMessages } from "./give-messages.ts";
+import { givePlace, lackOfPlace } from "./give-place.ts";
 import { giveUp } from "./give-up.ts";
 import { BEFORE_SCRUB, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
@@ -40,6 +41,7 @@ export class Steps {
    */
   admitWaiting(options: { checked?: { cellId: string; n: number } } = {}): void {
     for (const run of admissible(this.#registry, this.#line())) {
+      if (!givePlace(this.#deps, run)) continue;
       this.#registry.updateRun(run.cellId, run.n, { state: "admitted" });
       const isChecked = options.checked?.cellId === run.cellId && options.checked.n === run.n;
       if (isChecked) this.start(run.cellId, run.n);
@@ -65,7 +67,7 @@ export class Steps {
 
   /** Which limit keeps a waiting run in line, and its place there; null when none does. */
   blockedBy(run: Run): { limit: string; place: number } | null {
-    return blockingLimit(this.#registry, this.#line(), run);
+    return blockingLimit(this.#registry, this.#line(), run) ?? lackOfPlace(this.#deps, run, this.#line().now);
   }
 
   /** Sends an admitted run, with what it is told and asked; an archived cell is brought back first. */

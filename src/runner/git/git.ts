@@ -21,7 +21,8 @@ import { httpRefusal, isUnreachable, movedError, refusalSentence, usefulLine } f
 export interface Remote {
   /** Root URL of the forge: the token is sent below it and nowhere else. */
   readonly url: string;
-  readonly token: string;
+  /** Or the one for a call with these arguments. */
+  readonly token: string | ((args: readonly string[]) => string);
   readonly caFile: string | null;
   /** `HTTPS_PROXY`, `NO_PROXY` and the like. */
   readonly proxyEnv: Readonly<Record<string, string>>;
@@ -230,7 +231,7 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
 
 function environment(
   options: GitOptions,
-  call: Pick<GitCall, "config" | "files" | "remote" | "user">,
+  call: Pick<GitCall, "args" | "config" | "files" | "remote" | "user">,
 ): Record<string, string> {
   const { user = null } = call;
   const config: Record<string, string> = { ...HARDENING, ...call.config };
@@ -238,7 +239,9 @@ function environment(
   if (call.remote === true) {
     config["protocol.http.allow"] = "always";
     config["protocol.https.allow"] = "always";
-    const basic = Buffer.from(`lazarus:${options.remote.token}`).toString("base64");
+    const { token } = options.remote;
+    const secret = typeof token === "string" ? token : token(call.args);
+    const basic = Buffer.from(`lazarus:${secret}`).toString("base64");
     config[`http.${options.remote.url.replace(/\/+$/, "")}/.extraHeader`] = `Authorization: Basic ${basic}`;
     if (options.remote.caFile !== null) config["http.sslCAInfo"] = options.remote.caFile;
   }

@@ -1,0 +1,54 @@
+import { LOCAL_RUNNER } from "./runner-jobs.ts";
+import type { StepDeps } from "./steps/deps.ts";
+import { dropMessages } from "./steps/give-messages.ts";
+import { BEFORE_SCRUB, laneOf } from "./steps/step-jobs.ts";
+import type { Steps } from "./steps/steps.ts";
+
+/**
+ * Gives up a cell whose runner never comes back, in the caller's transaction: what it pushed stays, and
+ * nothing of it is waited for any more.
+ */
+export function loseCell(
+  deps: StepDeps & { readonly steps: Pick<Steps, "keep" | "card" | "admitWaiting"> },
+  cellId: string,
+  { who, why }: { readonly who: string; readonly why: string },
+): void {
+  const { registry, queue, clock, steps } = deps;
+  const cell = registry.mustCell(cellId);
+  queue.end({ lane: laneOf(cellId), kinds: BEFORE_SCRUB }, why);
+  queue.end({ lane: `push:${cellId}`, kinds: ["publish", "push"] }, why);
+  dropMessages(deps, cellId, why);
+  const now = clock.now();
+  const last = registry.lastRun(cellId);
+  if (last?.state === "running" || last?.state === "admitted")
+    registry.updateRun(cellId, last.n, {
+      ...{
+        state: last.startedAt === null ? "withdrawn" : "ended",
+        endedAt: now,
+        collectedAt: now,
+        stopped: why,
+      },
+    });
+  else if (last?.state === "waiting")
+    registry.updateRun(cellId, last.n, { state: "withdrawn", endedAt: now, stopped: why });
+  for (const one of registry.checks.of(cellId))
+    if (one.endedAt === null) registry.checks.change(cellId, one.n, { state: "lost", endedAt: now, why });
+  const { state } = cell;
+  if (state === "active" || state === "idle") registry.move(cellId, { from: state, to: "closing", who, why });
+  if (state !== "archived")
+    registry.move(cellId, { from: state === "proposed" ? "proposed" : "closing", to: "archived", who, why });
+  registry.update(cellId, {
+    ...{ outcome: cell.outcome ?? "lost", sealedAt: null, closing: null, health: null, stuck: null },
+    // Nothing of it is anywhere: whoever destroys it has nothing to do.
+    ...{
+      runner: LOCAL_RUNNER,
+      runnerTrouble: null,
+      directoryTrouble: null,
+      notStarted: why,
+      waitsForApproval: false,
+    },
+  });
+  steps.keep(cellId);
+  steps.card(cellId);
+  steps.admitWaiting();
+}

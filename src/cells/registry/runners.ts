@@ -1,0 +1,105 @@
+import * as z from "zod";
+import { LazarusError } from "../../errors.ts";
+import {
+  type RunnerFacts,
+  type RunnerStanding,
+  runnerFacts,
+  runnerStanding,
+} from "../../protocol/runner-facts.ts";
+import type { Db } from "../../store/db.ts";
+import { fixed, flag, int, json, later, maybe, open, table, text } from "./columns.ts";
+import { changeRow } from "./rows.ts";
+
+const RUNNERS = table({
+  name: fixed(text),
+  generation: open(int),
+  createdAt: fixed(int),
+  rotatedAt: later(maybe(int)),
+  draining: later(flag),
+  forgottenAt: later(maybe(int)),
+  incarnation: later(maybe(text)),
+  facts: later(maybe(json(runnerFacts))),
+  standing: later(maybe(json(runnerStanding))),
+  heardAt: later(maybe(int)),
+  trouble: later(maybe(text)),
+});
+
+/** A runner on another host, as it was when it was heard last. Times are epoch ms. */
+export interface RunnerRow {
+  readonly name: string;
+  /** Of its key: the one before holds for an hour after `rotatedAt`. */
+  readonly generation: number;
+  readonly createdAt: number;
+  readonly rotatedAt: number | null;
+  /** It gets no new cells. */
+  readonly draining: boolean;
+  /** A person gave it up; its name may be given again. */
+  readonly forgottenAt: number | null;
+  readonly incarnation: string | null;
+  /** Null: it never joined. */
+  readonly facts: RunnerFacts | null;
+  readonly standing: RunnerStanding | null;
+  readonly heardAt: number | null;
+  /** Why it cannot be heard, or gets no new cells; null: it is well. */
+  readonly trouble: string | null;
+}
+
+type Change = Partial<Omit<RunnerRow, "name" | "createdAt">>;
+
+/** The runners on other hosts. All methods are synchronous and join the caller's transaction. */
+export interface Runners {
+  /** Those that were not forgotten, by name. */
+  list(): RunnerRow[];
+  one(name: string): RunnerRow | null;
+  /**
+   * A new one, or one that was forgotten: its key is another then. @throws LazarusError `usage` where it is
+   * there.
+   */
+  add(name: string, now: number): RunnerRow;
+  update(name: string, change: Change): void;
+  /** Cells that take a place there: a run of them is admitted or running. */
+  busy(): ReadonlyMap<string, number>;
+  /** Ids of the cells that lie on it and are not destroyed. */
+  cellsOf(name: string): string[];
+}
+
+export function createRunners(db: Db): Runners {
+  const read = (row: unknown): RunnerRow => RUNNERS.read(row);
+  const one = (name: string): RunnerRow | null => {
+    const row = db.sql.prepare("SELECT * FROM runners WHERE name = @name").get({ name });
+    return row === undefined ? null : read(row);
+  };
+  return {
+    one,
+    list: () =>
+      db.sql.prepare("SELECT * FROM runners WHERE forgotten_at IS NULL ORDER BY name").all().map(read),
+    add(name, now) {
+      const known = one(name);
+      if (known !== null && known.forgottenAt === null)
+        throw new LazarusError(
+          "usage",
+          `there is a runner ${name} already: lazarus runner rotate ${name} gives it another key`,
+        );
+      const generation = (known?.generation ?? 0) + 1;
+      db.sql.prepare("DELETE FROM runners WHERE name = @name").run({ name });
+      db.sql
+        .prepare("INSERT INTO runners (name, generation, created_at) VALUES (@name, @generation, @now)")
+        .run({ name, generation, now });
+      return read(db.sql.prepare("SELECT * FROM runners WHERE name = @name").get({ name }));
+    },
+    update: (name, change) => changeRow(db, "runners", RUNNERS.write(change), { name }),
+    busy: () => {
+      const rows = z.array(z.object({ runner: z.string(), n: z.number() })).parse(db.sql.prepare(BUSY).all());
+      return new Map(rows.map(({ runner, n }) => [runner, n]));
+    },
+    cellsOf: (name) =>
+      db.sql
+        .prepare("SELECT id FROM cells WHERE runner = @name AND state <> 'destroyed' ORDER BY seq")
+        .pluck()
+        .all({ name }) as string[],
+  };
+}
+
+const BUSY = `
+  SELECT cells.runner AS runner, count(*) AS n FROM runs JOIN cells ON cells.id = runs.cell
+  WHERE runs.state IN ('waiting','admitted','running') AND runs.state <> 'waiting' GROUP BY cells.runner`;

@@ -1,0 +1,90 @@
+import { watchCheckStarted, watchStarted } from "./cells/adoption.ts";
+import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
+import { createRounds, type Rounds } from "./cells/rounds.ts";
+import type { Steps } from "./cells/steps/steps.ts";
+import { toClockTime } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { Elsewhere, ElsewhereParts } from "./open-elsewhere.ts";
+import type { RunnerPort } from "./protocol/runner-port.ts";
+
+type StartedThing =
+  | { readonly cellId: string; readonly run: number }
+  | { readonly cellId: string; readonly check: number };
+
+/** All runners, the one of this process and those on other hosts. */
+export interface Fleet {
+  get(name: string): RunnerPort | undefined;
+  /** Has what a runner reported as begun watched there. */
+  watchStarted(what: StartedThing): void;
+  /** Compares what lies on each one's disk with the registry. */
+  look(): void;
+  stop(): Promise<void>;
+}
+
+export interface FleetDeps {
+  readonly local: RunnerPort;
+  readonly elsewhere: Elsewhere | null;
+  readonly parts: ElsewhereParts & { readonly steps: Steps };
+  readonly log: Log;
+}
+
+/** From here on runners elsewhere are heard. */
+export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet {
+  const { registry, steps, clock } = parts;
+  const get = (name: string) => (name === local.name ? local : elsewhere?.ports.get(name));
+  const rounds = new Map<string, Rounds>();
+  const roundsOf = (port: RunnerPort): Rounds => {
+    const known = rounds.get(port.name);
+    if (known !== undefined) return known;
+    // By its name: a runner that was forgotten and added anew has another port.
+    const runner = {
+      name: port.name,
+      inventory: (how: Parameters<RunnerPort["inventory"]>[0]) => (get(port.name) ?? port).inventory(how),
+    };
+    const directories = createDirectoryReports({ registry, runner: port.name, steps, log });
+    const made = createRounds({ directories, runner, clock, log });
+    rounds.set(port.name, made);
+    return made;
+  };
+
+  /** Tells on the cards of a runner's cells that it is away, and when that is over. */
+  const tellTrouble = (name: string): void => {
+    const row = registry.runners.one(name);
+    const isAway = elsewhere !== null && elsewhere.silence(name) !== null && row?.heardAt != null;
+    const trouble = isAway
+      ? `its runner ${name} has not been heard since ${toClockTime(row?.heardAt ?? 0)}`
+      : null;
+    for (const id of registry.runners.cellsOf(name)) {
+      const cell = registry.cell(id);
+      if (cell === null || cell.runnerTrouble === trouble) continue;
+      registry.update(id, { runnerTrouble: trouble });
+      steps.card(id);
+    }
+  };
+
+  elsewhere?.start({
+    changed: (name) =>
+      registry.transaction(() => {
+        tellTrouble(name);
+        steps.admitWaiting();
+      }),
+  });
+
+  return {
+    get,
+    watchStarted(what) {
+      const port = get(registry.mustCell(what.cellId).runner);
+      if (port === undefined) return;
+      if ("check" in what) watchCheckStarted(port, parts, what);
+      else watchStarted(port, parts, what);
+    },
+    look() {
+      void roundsOf(local).look();
+      for (const port of elsewhere?.ports.values() ?? []) void roundsOf(port).look();
+      for (const name of elsewhere?.ports.keys() ?? []) registry.transaction(() => tellTrouble(name));
+    },
+    async stop() {
+      await Promise.all([...rounds.values()].map((one) => one.stop()));
+    },
+  };
+}

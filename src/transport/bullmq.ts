@@ -1,0 +1,266 @@
+import type { Queue, RedisOptions, Worker } from "bullmq";
+import type { RedisConfig } from "../config/runners.ts";
+import { explain, LazarusError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { Post, Receiving } from "./post.ts";
+
+/** A send that Redis does not take within this is given up; the next sign of life repeats it. */
+const SEND_MS = 10_000;
+const CONNECT_MS = 5_000;
+/** A connection on which nothing comes for so long is half open. */
+const SILENT_MS = 15_000;
+const LOOK_MS = 30_000;
+/** A receiver that got nothing for so long although its queue holds something is made anew. */
+const STUCK_MS = 60_000;
+const CLOSE_MS = 2_000;
+/** What this is written for. @see docs/runners.md */
+const LEAST_VERSION = [6, 2] as const;
+
+export interface PostOptions extends RedisConfig {
+  readonly prefix: string;
+  readonly log: Log;
+}
+
+interface Receiver {
+  worker: Worker;
+  heardAt: number;
+  readonly take: (message: unknown) => void;
+}
+
+/**
+ * Messages by BullMQ's queues on a Redis. Nothing but `add` and a worker that hands over is used of it: no
+ * attempts, no delays, no events. `connect` returns at once, whether Redis answers or not.
+ * @throws LazarusError `configuration` where the packages are not installed.
+ */
+export async function connect(options: PostOptions): Promise<Post> {
+  const { Queue, Worker } = await load();
+  const { log, prefix } = options;
+  const base: RedisOptions = {
+    ...{ host: options.host, port: options.port, db: options.db },
+    ...(options.user === null ? {} : { username: options.user }),
+    ...(options.password === null ? {} : { password: options.password }),
+    ...(options.isTls ? { tls: options.ca === null ? {} : { ca: options.ca } } : {}),
+    ...{
+      connectTimeout: CONNECT_MS,
+      keepAlive: 10_000,
+      retryStrategy: (n: number) => Math.min(n * 200, 2_000),
+    },
+  };
+  const where = `Redis at ${options.host}:${options.port}`;
+  const queues = new Map<string, Queue>();
+  const receivers = new Map<string, Receiver>();
+  const hurt = createTrouble({ where, log });
+  let isClosed = false;
+
+  const queueOf = (name: string): Queue => {
+    const known = queues.get(name);
+    if (known !== undefined) return known;
+    const made = new Queue(name, {
+      connection: { ...base, enableOfflineQueue: false, maxRetriesPerRequest: 1, socketTimeout: SILENT_MS },
+      prefix,
+      skipVersionCheck: true,
+      skipMetasUpdate: true,
+      streams: { events: { maxLen: 0 } },
+      defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
+    });
+    made.on("error", (error) => hurt.failed(error));
+    queues.set(name, made);
+    return made;
+  };
+  const workerOf = (name: string, receiver: Pick<Receiver, "take" | "heardAt">): Worker => {
+    const worker = new Worker(
+      name,
+      async (job) => {
+        receiver.heardAt = performance.now();
+        hurt.worked();
+        receiver.take((job.data as { message?: unknown } | null)?.message);
+      },
+      {
+        connection: { ...base, maxRetriesPerRequest: null },
+        ...{ prefix, skipVersionCheck: true, concurrency: 1, drainDelay: 30 },
+        ...{ lockDuration: 30_000, maxStalledCount: 1_000_000_000 },
+        ...{ removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
+      },
+    );
+    worker.on("error", (error) => hurt.failed(error));
+    return worker;
+  };
+
+  const looking = setInterval(() => {
+    for (const [name, receiver] of receivers) {
+      if (performance.now() - receiver.heardAt < STUCK_MS) continue;
+      queueOf(name)
+        .getWaitingCount()
+        .then((waiting) => {
+          if (waiting === 0 || isClosed || receivers.get(name) !== receiver) return;
+          log.warn({ queue: name, waiting }, "a receiver has fallen asleep; it is made anew");
+          receiver.heardAt = performance.now();
+          void receiver.worker.close(true).catch(() => {});
+          receiver.worker = workerOf(name, receiver);
+        })
+        .catch((error: unknown) => hurt.failed(error));
+    }
+  }, LOOK_MS);
+  looking.unref();
+
+  return {
+    async send(name, message, id) {
+      try {
+        await within(SEND_MS, queueOf(name).add("m", { message }, id === undefined ? {} : { jobId: id }));
+        hurt.worked();
+      } catch (error) {
+        hurt.failed(error);
+        throw new LazarusError("queue-unreachable", `sending to ${name}`, { cause: error, retryable: true });
+      }
+    },
+    receive(name, take): Receiving {
+      const receiver = { take, heardAt: performance.now() } as Receiver;
+      receiver.worker = workerOf(name, receiver);
+      receivers.set(name, receiver);
+      return {
+        async close() {
+          if (receivers.get(name) === receiver) receivers.delete(name);
+          await orLate(receiver.worker.close());
+          await orLate(receiver.worker.close(true));
+        },
+      };
+    },
+    trouble: () => hurt.why(),
+    async close() {
+      isClosed = true;
+      clearInterval(looking);
+      await Promise.all([...receivers.values()].map(({ worker }) => orLate(worker.close(true))));
+      await Promise.all([...queues.values()].map((queue) => orLate(queue.close())));
+    },
+  };
+}
+
+async function load(): Promise<typeof import("bullmq")> {
+  try {
+    return await import("bullmq");
+  } catch (error) {
+    throw new LazarusError(
+      "configuration",
+      "queue: the packages bullmq and ioredis are not installed, which redis:// needs: run npm install without --omit=optional",
+      { cause: error },
+    );
+  }
+}
+
+/** What is wrong with the Redis, said once until it is over. */
+function createTrouble({ where, log }: { readonly where: string; readonly log: Log }) {
+  let why: string | null = null;
+  return {
+    why: () => why,
+    failed(error: unknown) {
+      const now = `${where}: ${inWords(error)}`;
+      if (now === why) return;
+      if (why === null) log.warn({ why: now }, "runners cannot be reached just now; their work waits");
+      why = now;
+    },
+    worked() {
+      if (why !== null) log.info({ where }, "Redis can be reached again");
+      why = null;
+    },
+  };
+}
+
+/** What Redis, or the way to it, means, and what to do about it. */
+function inWords(error: unknown): string {
+  const said = explain(error);
+  for (const [form, words] of MEANINGS) if (form.test(said)) return words;
+  return said.slice(0, 300);
+}
+
+const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [/WRONGPASS|invalid username-password/, "it refuses the user or the password (queue_user, queue_password)"],
+  [/NOAUTH/, "it wants a password (queue_password, or queue_password_file)"],
+  [/NOPERM/, "its user may not do what is needed: docs/runners.md has the rights"],
+  [/OOM command not allowed/, "it is full (maxmemory): give it more memory"],
+  [/READONLY/, "it is a replica, which takes no writes: name the primary"],
+  [/MISCONF/, "it cannot save to its disk, and takes no writes until it can"],
+  [/ECONNREFUSED/, "nobody listens there (connection refused): is it running?"],
+  [/ENOTFOUND|EAI_AGAIN/, "its name is not known"],
+  [/certificate|self.signed/i, "its certificate is not trusted (queue_ca_file)"],
+  [/writeable|offline queue|Connection is closed|ETIMEDOUT|timed? ?out|max retries/i, "it does not answer"],
+];
+
+/** What of a Redis' settings loses messages or holds them up, as `INFO` and `CONFIG GET` tell it. */
+export interface RedisFacts {
+  readonly version: string | null;
+  readonly policy: string | null;
+  /** `aof`, `rdb` or `none`; null where it may not be asked. */
+  readonly persistence: "aof" | "rdb" | "none" | null;
+  readonly roundTripMs: number;
+}
+
+/** Asks a Redis once. @throws LazarusError `queue-unreachable`, in words. */
+export async function askRedis(options: PostOptions): Promise<RedisFacts> {
+  const { Redis } = await import("ioredis");
+  const client = new Redis({
+    ...{ host: options.host, port: options.port, db: options.db },
+    ...(options.user === null ? {} : { username: options.user }),
+    ...(options.password === null ? {} : { password: options.password }),
+    ...(options.isTls ? { tls: options.ca === null ? {} : { ca: options.ca } } : {}),
+    ...{ connectTimeout: CONNECT_MS, maxRetriesPerRequest: 1, retryStrategy: () => null },
+  });
+  let last: unknown = null;
+  client.on("error", (error: unknown) => {
+    last = error;
+  });
+  try {
+    const info = await within(SEND_MS, client.info());
+    const asked = performance.now();
+    await within(SEND_MS, client.ping());
+    const roundTripMs = performance.now() - asked;
+    const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? null;
+    const isAof = value("aof_enabled") === "1";
+    const saves = Number(value("rdb_last_save_time") ?? 0) > 0 && value("rdb_saves") !== "0";
+    return {
+      version: value("redis_version"),
+      policy: value("maxmemory_policy"),
+      persistence: value("aof_enabled") === null ? null : isAof ? "aof" : saves ? "rdb" : "none",
+      roundTripMs,
+    };
+  } catch (error) {
+    const where = `Redis at ${options.host}:${options.port}`;
+    throw new LazarusError("queue-unreachable", `${where}: ${inWords(last ?? error)}`, { retryable: true });
+  } finally {
+    client.disconnect();
+  }
+}
+
+/** What to say of them; empty where nothing is wrong. */
+export function aboutRedis({ version, policy, persistence }: RedisFacts): string[] {
+  const [major = 0, minor = 0] = (version ?? "").split(".").map(Number);
+  const isOld =
+    version !== null &&
+    (major < LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor < LEAST_VERSION[1]));
+  return [
+    ...(isOld ? [`it is Redis ${version}: ${LEAST_VERSION.join(".")} or newer is needed`] : []),
+    ...(policy !== null && policy !== "noeviction"
+      ? [`its maxmemory-policy is ${policy}, which may throw messages away: set it to noeviction`]
+      : []),
+    ...(persistence === "none"
+      ? [
+          "it keeps nothing on disk: when it restarts, messages are sent again, which takes a moment; nothing is lost",
+        ]
+      : []),
+  ];
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("timed out")), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function orLate(work: Promise<unknown>): Promise<void> {
+  await within(CLOSE_MS, work).catch(() => {});
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import { choosePlace, type Host } from "../../src/cells/placing.ts";
+
+function host(name: string, more: Partial<Host> = {}): Host {
+  return {
+    ...{ name, closed: null, closedToNew: null, slots: 4, busy: 0, labels: [] },
+    unfit: () => null,
+    hasMirror: () => false,
+    ...more,
+  };
+}
+
+const wanted = { agent: "allegro", runsOn: [], repositoryId: 7, on: null };
+
+describe("a new cell", () => {
+  it("goes to a runner that has the mirror, then to the one with most places", () => {
+    const [a, b] = [host("a", { busy: 1 }), host("b")];
+    expect(choosePlace([a, b], wanted)).toEqual({ runner: "b" });
+    const warm = host("c", { busy: 3, hasMirror: (id) => id === 7 });
+    expect(choosePlace([a, b, warm], wanted)).toEqual({ runner: "c" });
+    expect(choosePlace([a, b, { ...warm, busy: 4 }], wanted)).toEqual({ runner: "b" });
+  });
+
+  it("goes nowhere that lacks the agent, its labels, a place or anybody to hear, and is told why by each", () => {
+    const hosts = [
+      host("full", { busy: 4 }),
+      host("away", { closed: "away has not been heard for 4m" }),
+      host("other", { unfit: (agent) => `has no agent ${agent}` }),
+      host("drained", { closedToNew: "it is being drained" }),
+    ];
+    expect(choosePlace(hosts, wanted)).toEqual({
+      why: "full: all 4 places are taken; away: away has not been heard for 4m; other: has no agent allegro; drained: it is being drained",
+    });
+    expect(choosePlace([host("plain")], { ...wanted, runsOn: ["gpu"] })).toEqual({
+      why: "plain: has no label gpu",
+    });
+    expect(
+      choosePlace([host("plain"), host("big", { labels: ["gpu"] })], { ...wanted, runsOn: ["gpu"] }),
+    ).toEqual({
+      runner: "big",
+    });
+  });
+
+  it("is told what to do where there is no runner, and this host takes none", () => {
+    expect(choosePlace([host("local", { slots: 0 })], wanted)).toEqual({
+      why: "there is no runner: lazarus runner add NAME",
+    });
+  });
+});
+
+describe("a cell that lies somewhere", () => {
+  it("goes on there, also where no new ones go, and nowhere else", () => {
+    const hosts = [host("a"), host("b", { closedToNew: "it is being drained" })];
+    expect(choosePlace(hosts, { ...wanted, on: "b" })).toEqual({ runner: "b" });
+    expect(choosePlace(hosts, { ...wanted, on: "c" })).toEqual({ why: "its runner c is not here" });
+    const away = host("b", { closed: "b has not been heard for 4m" });
+    expect(choosePlace([host("a"), away], { ...wanted, on: "b" })).toEqual({
+      why: "b has not been heard for 4m",
+    });
+    expect(choosePlace([host("b", { busy: 4 })], { ...wanted, on: "b" })).toEqual({
+      why: "all 4 places of b are taken",
+    });
+  });
+});
