@@ -22,6 +22,7 @@ COPY package.json ./
 COPY bin ./bin
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+COPY --from=build /app/src/dashboard/static ./src/dashboard/static
 ENV LAZARUS_CONFIG=/etc/lazarus/lazarus.yaml LAZARUS_LISTEN=0.0.0.0:8420 \
   LAZARUS_DATA=/var/lib/lazarus/data LAZARUS_MISSIONS=/var/lib/lazarus/missions
 RUN install -d -o node -g node -m 0700 /var/lib/lazarus

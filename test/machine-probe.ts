@@ -17,6 +17,7 @@ export type Want =
   | "control groups"
   | "others"
   | "python3"
+  | "chromium"
   | "ssh-keygen"
   | "systemd-notify"
   | "systemd-analyze"
@@ -53,6 +54,7 @@ async function lacksHere(): Promise<Lacks> {
     others,
     "ordinary user's sandbox": others ?? nobodysSandboxLacks(),
     "ssh-keygen": findTool("ssh-keygen") !== null ? null : "ssh-keygen, which signs commits (openssh-client)",
+    chromium: has("chromium") ? null : "chromium, which looks at the dashboard",
     python3: has("python3") ? null : "python3, which plays the service manager",
     "systemd-analyze": has("systemd-analyze") ? null : "systemd-analyze, which checks units",
     promtool: has("promtool") ? null : "promtool, which tries alert rules (prometheus)",

@@ -135,7 +135,8 @@ describe("setup without bubblewrap", () => {
 });
 
 it("says nothing of the system where all is there", () => {
-  for (const program of ["bwrap", "python3", "podman", "systemd-notify"]) machine.has(program, "");
+  for (const program of ["bwrap", "python3", "podman", "systemd-notify", "chromium"])
+    machine.has(program, "");
   expect(machine.setUp().said).toMatch(/^setup: installing dependencies.*\nsetup: building\nsetup: ready\n$/);
 });
 

@@ -88,8 +88,10 @@ function whyNot(error: unknown): SignedIn {
       why: `the forge says ${error.error}`,
     };
   if (error instanceof oauth.ResponseBodyError) {
-    const isOurs = ["invalid_client", "unauthorized_client"].includes(error.error);
-    return { kind: isOurs ? "refusedUs" : "strange", why: `the forge says ${error.error}` };
+    // Both forges give one code for a wrong secret and for a code that was used: only their words differ.
+    const description = error.error_description ?? "";
+    const isOurs = error.error === "invalid_client" || /client secret/i.test(description);
+    return { kind: isOurs ? "refusedUs" : "strange", why: `the forge says ${error.error}: ${description}` };
   }
   if (error instanceof oauth.WWWAuthenticateChallengeError)
     return { kind: "refusedUs", why: `the forge answered ${error.status}` };

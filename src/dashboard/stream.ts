@@ -35,7 +35,9 @@ export interface Streams {
   readonly size: number;
 }
 
-const TICK_MS = 1_000;
+const TICK_MS = 250;
+/** A page that takes long to make is made so much less often. */
+const REST_FACTOR = 10;
 /** Ages grow and rights go without anything being written. */
 const AGAIN_MS = 20_000;
 const PING_MS = 15_000;
@@ -47,6 +49,8 @@ interface Stream extends Watching {
   sent: string;
   version: string;
   renderedAt: number;
+  /** It is not made again before then, monotonic ms. */
+  restsUntil: number;
   pingedAt: number;
   isBusy: boolean;
 }
@@ -82,7 +86,7 @@ export function createStreams({ db, clock, log }: { db: Db; clock: Clock; log: L
     }
     const isDue = stream.isOfFile || stream.version !== now || at - stream.renderedAt >= AGAIN_MS;
     // Whoever reads slowly gets the newest when it is read, and not everything in between.
-    if (!isDue || stream.isBusy || stream.response.writableNeedDrain) return;
+    if (!isDue || at < stream.restsUntil || stream.isBusy || stream.response.writableNeedDrain) return;
     stream.isBusy = true;
     stream.version = now;
     stream.renderedAt = at;
@@ -102,6 +106,8 @@ export function createStreams({ db, clock, log }: { db: Db; clock: Clock; log: L
       );
     } finally {
       stream.isBusy = false;
+      const tookMs = clock.monotonic() - at;
+      stream.restsUntil = at + tookMs * REST_FACTOR;
     }
   }
 
@@ -132,6 +138,7 @@ export function createStreams({ db, clock, log }: { db: Db; clock: Clock; log: L
           sent: "",
           version: "",
           renderedAt: Number.NEGATIVE_INFINITY,
+          restsUntil: 0,
           pingedAt: at,
           isBusy: false,
         },

@@ -1,6 +1,11 @@
 import { request } from "node:http";
 import { gunzipSync } from "node:zlib";
+import { AGENTS } from "../e2e/agents.ts";
+import { Browser } from "../e2e/browser.ts";
 import type { Lazarus } from "../e2e/lazarus.ts";
+import { send } from "../e2e/request.ts";
+import type { E2eServer, E2eUser } from "../e2e/server.ts";
+import { Stage } from "../e2e/stage.ts";
 
 /** An answer as a browser sees it. */
 export interface Seen {
@@ -80,4 +85,73 @@ export async function operatorOf(lazarus: Lazarus): Promise<Visitor> {
   const seen = await visitor.follow(await visitor.ask(url));
   if (seen.status !== 200) throw new Error(`the link did not open anything: ${seen.status} ${seen.text}`);
   return visitor;
+}
+
+/** Makes the OAuth2 application of a dashboard on a server, as the bot; answers what the configuration needs. */
+export async function makeApplication(
+  server: Pick<E2eServer, "url">,
+  bot: Pick<E2eUser, "login" | "password">,
+  redirect: string,
+): Promise<{ client_id: string; client_secret: string }> {
+  const answer = await send(`${server.url}/api/v1/user/applications/oauth2`, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      Authorization: `Basic ${Buffer.from(`${bot.login}:${bot.password}`).toString("base64")}`,
+    },
+    body: JSON.stringify({ name: "Lazarus", redirect_uris: [redirect], confidential_client: true }),
+  });
+  const { client_id, client_secret } = JSON.parse(answer.text) as Record<string, string>;
+  if (client_id === undefined || client_secret === undefined)
+    throw new Error(`no application was made: ${answer.status} ${answer.text}`);
+  return { client_id, client_secret };
+}
+
+/** The forge's own pages, on the way from the dashboard and back: where its last answer leads. */
+export async function consent(forge: Browser, url: string, granted = "true"): Promise<string> {
+  const { pathname, search } = new URL(url);
+  let answer = await forge.get(`${pathname}${search}`);
+  if (answer.status === 200) {
+    const inputs = [...answer.text.matchAll(/<input type="hidden" name="([\w-]+)" value="([^"]*)"/g)];
+    const fields = inputs.map(([, name = "", value = ""]) => [name, decoded(value)] as const);
+    const form = Object.fromEntries(fields.filter(([name]) => name !== "_csrf"));
+    answer = await forge.submit("/login/oauth/grant", { ...form, granted });
+  }
+  const to = answer.headers.get("location");
+  if (to === null)
+    throw new Error(`the forge leads nowhere: ${answer.status} ${answer.text.slice(0, 2_000)}`);
+  return to;
+}
+
+function decoded(text: string): string {
+  return text
+    .replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+    .replace(/&#x([0-9a-f]+);/gi, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replaceAll("&quot;", '"')
+    .replaceAll("&amp;", "&");
+}
+
+/** Signs somebody in through the forge, as a browser goes about it. */
+export async function signIn(stage: Stage, person: E2eUser, to = "/"): Promise<Visitor> {
+  const visitor = new Visitor(stage.lazarus.url);
+  const begun = await visitor.ask(`/login/start?to=${encodeURIComponent(to)}`);
+  const forge = new Browser(stage.server.url);
+  await forge.login(person);
+  const back = await consent(forge, String(begun.headers.location));
+  const came = await visitor.ask(back);
+  if (came.headers.location !== to) throw new Error(`not signed in: ${came.status} ${came.text}`);
+  return visitor;
+}
+
+/** A stage whose dashboard people sign in to through the forge. */
+export async function stageWithLogin(more: Readonly<Record<string, unknown>> = {}): Promise<Stage> {
+  const stage = await Stage.set({ serve: false });
+  const { server, lazarus, bot } = stage;
+  const login = await makeApplication(server, bot, `http://${lazarus.listen}/login/callback`);
+  await lazarus.configure({
+    ...{ forgeUrl: server.url, token: bot.token, agents: AGENTS },
+    more: { server: { listen: lazarus.listen }, limits: { grace: "2s", revives: 0 }, login, ...more },
+  });
+  await lazarus.serve();
+  return stage;
 }

@@ -101,7 +101,7 @@ function needsTable(ask: Ask, needs: readonly Need[], at: number): Html {
     {
       caption: "Waits for a person",
       isHidden: true,
-      head: ["Cell", "Target", "Agent", "What", "Of whom", "Since", ""],
+      head: ["Cell", "Target", "Agent", "What", "Of whom", "Since", "Action"],
     },
     needs.map(({ cell, what, whom, isYours, since, verb }) => ({
       id: `waits-${shortId(cell.id)}`,

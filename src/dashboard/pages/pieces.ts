@@ -16,7 +16,7 @@ export function words(text: string, mostChars = 200): string {
 /** `12m ago`, with the moment itself for machines and for whoever points at it. */
 export function ago(at: number, now: number): Html {
   const iso = toIso(at);
-  return html`<time datetime="${iso}" title="${iso}">${at > now ? `in ${age(at - now)}` : age(now - at)}</time>`;
+  return html`<time datetime="${iso}" title="${iso}">${at > now ? `in ${age(at - now)}` : `${age(now - at)} ago`}</time>`;
 }
 
 /** `4f1c0b7e`, a link to the cell's page. */

@@ -167,7 +167,7 @@ export const me: Page = async ({ viewer, sessions, place, d }) => {
 <section aria-labelledby="look-h"><h2 id="look-h">Pages</h2><form method="post" action="${place.link("/me")}"><p><label>Colours <select name="theme">${["as the browser says", "light", "dark"].map((one) => html`<option${(theme ?? "as the browser says") === one ? html` selected` : ""}>${one}</option>`)}</select></label></p>
 <p><label><input type="checkbox" name="keys" value="on"${hasKeys ? html` checked` : ""}> Keys: <kbd>?</kbd> help, <kbd>/</kbd> find, <kbd>g</kbd> then <kbd>n</kbd> <kbd>c</kbd> <kbd>q</kbd> <kbd>a</kbd> go, <kbd>j</kbd> <kbd>k</kbd> rows, <kbd>o</kbd> on the forge. None changes anything.</label></p><button>Keep</button></form></section>
 <section aria-labelledby="se-h"><h2 id="se-h">Signed in</h2>${table(
-    { caption: "Sessions", isHidden: true, head: ["Since", "Last seen", "Until", ""] },
+    { caption: "Sessions", isHidden: true, head: ["Since", "Last seen", "Until", "Action"] },
     all.map((one, index) => ({
       id: `s-${index}`,
       cells: [

@@ -78,10 +78,10 @@ ${(shown.before > 0 || end.cut) && html`<p class="quiet">${shown.before > 0 && l
 ${
   shown.lines.length === 0
     ? html`<p class="empty">${one.state === "ended" ? "It wrote nothing." : "It has written nothing yet. It will appear here."}</p>`
-    : html`<ol class="log" id="log" role="log" aria-live="off" aria-label="Log of run ${one.n}" tabindex="0" start="${shown.before + 1}">${shown.lines.map(
+    : html`<div class="log" id="log" role="log" aria-live="off" aria-label="Log of run ${one.n}" tabindex="0"><ol start="${shown.before + 1}">${shown.lines.map(
         (line, index) =>
           html`<li id="L${shown.before + index + 1}" value="${shown.before + index + 1}"><bdi>${line}</bdi></li>`,
-      )}</ol><p id="log-end">${one.state === "ended" ? `The run is over: ${words(d.redact(endOfRun(one)), 300)}.` : ""}</p>`
+      )}</ol></div><p id="log-end">${one.state === "ended" ? `The run is over: ${words(d.redact(endOfRun(one)), 300)}.` : ""}</p>`
 }`;
 }
 

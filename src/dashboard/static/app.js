@@ -32,6 +32,14 @@
     said.textContent = text;
   }
 
+  function isTheirs(name, node) {
+    if (name === "value") return "defaultValue" in node && node.value !== node.defaultValue;
+    if (name === "checked") return "defaultChecked" in node && node.checked !== node.defaultChecked;
+    if (name === "selected") return node.selected !== node.defaultSelected;
+    if (name === "open") return node.tagName === "DETAILS";
+    return name === "class" && node.classList.contains("at");
+  }
+
   function morph(element, html) {
     window.Idiomorph.morph(element, html, {
       morphStyle: "innerHTML",
@@ -39,9 +47,7 @@
       restoreFocus: true,
       callbacks: {
         // What somebody has typed, opened or chosen is theirs.
-        beforeAttributeUpdated: (name, node) =>
-          !(name === "open" && node.tagName === "DETAILS") &&
-          !(name === "class" && node.classList.contains("at")),
+        beforeAttributeUpdated: (name, node) => !isTheirs(name, node),
       },
     });
   }

@@ -9,6 +9,7 @@ import { SETUP_ROUTES } from "./api-setup.ts";
 import type { FaultAnswer, Faults } from "./faults.ts";
 import { GitHttp, isGitPath } from "./git-http.ts";
 import { bare, type Call, html, json, matcher, Refusal, type Reply, type Route } from "./http.ts";
+import { OAUTH_API_ROUTES } from "./oauth.ts";
 import { login } from "./rights.ts";
 import type { World } from "./state.ts";
 import { WEB_ROUTES } from "./web.ts";
@@ -17,6 +18,7 @@ const API = "/api/v1";
 
 const API_ROUTES = [
   ...PEOPLE_ROUTES,
+  ...OAUTH_API_ROUTES,
   // Before those of one repository: `/repos/issues/search` is none.
   ...ISSUE_ROUTES,
   ...REPOSITORY_ROUTES,

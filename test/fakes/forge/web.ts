@@ -14,6 +14,7 @@ import {
   threadOf,
 } from "./http.ts";
 import { renderForm } from "./issue-forms.ts";
+import { authorize, grant, OAUTH_ROUTES } from "./oauth.ts";
 import { isPull, pullDiff } from "./pull-payloads.ts";
 import { threadText } from "./thread.ts";
 
@@ -161,6 +162,18 @@ async function diff(call: Call): Promise<Reply> {
   return { status: 200, headers, body: await pullDiff(repo, thread) };
 }
 
+function authorizePage(call: Call): Reply {
+  const session = sessionOf(call);
+  return authorize(call, { userId: session.userId, headers: cookies(session) });
+}
+
+function grantPage(call: Call): Reply {
+  const session = sessionOf(call);
+  const form = formOf(call, session);
+  if (!form) return BAD_CSRF;
+  return grant(call, { userId: session.userId, headers: cookies(session), form });
+}
+
 function homePage(call: Call): Reply {
   return html(200, "<!DOCTYPE html><title>stand-in</title>", cookies(sessionOf(call)));
 }
@@ -171,6 +184,9 @@ export const WEB_ROUTES: readonly (Route & { readonly match: ReturnType<typeof m
   { method: "GET", path: "/user/login", handler: loginPage },
   { method: "POST", path: "/user/login", handler: signIn },
   { method: "GET", path: "/:owner/:repo/pulls/:index.diff", handler: diff },
+  { method: "GET", path: "/login/oauth/authorize", handler: authorizePage },
+  { method: "POST", path: "/login/oauth/grant", handler: grantPage },
+  ...OAUTH_ROUTES,
   { method: "POST", path: "/:owner/:repo/issues/new", handler: newIssue },
   { method: "GET", path: "/:owner/:repo/issues/:index", handler: threadPage },
   { method: "GET", path: "/:owner/:repo/pulls/:index", handler: threadPage },
