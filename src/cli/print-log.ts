@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { isBeingSetUp } from "../cells/cell.ts";
 import { logNameOf, SETUP_LOG } from "../cells/names.ts";
+import { LOCAL_RUNNER } from "../cells/runner-jobs.ts";
 import { findCell } from "../commands/access/find-cell.ts";
 import { type LogOf, loggedIn, noLogOf } from "../commands/logs.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
@@ -53,7 +54,12 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
         ? refusedAnswer(refusal.code, refusal.reply.text)
         : refusedAnswer("failed", "");
     }
-    const { id, state } = found.cell;
+    const { id, state, runner } = found.cell;
+    if (runner !== LOCAL_RUNNER)
+      return refusedAnswer(
+        "refused",
+        `Its log lies on the runner ${runner}: type /lazarus logs ${id.slice(0, 8)} on its thread, or read it on that host.`,
+      );
     const log = loggedIn(found.cell, { deps: parts.deps, of: request.of });
     if (log === null || state === "archived")
       return refusedAnswer("failed", noLogOf(found.cell, request.of).text);

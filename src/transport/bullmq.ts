@@ -154,7 +154,8 @@ function createTrouble({ where, log }: { readonly where: string; readonly log: L
     why: () => why,
     failed(error: unknown) {
       const now = `${where}: ${inWords(error)}`;
-      if (now === why) return;
+      // Why it does not answer was told before, and says more.
+      if (now === why || (why !== null && now === `${where}: ${SILENT}`)) return;
       if (why === null) log.warn({ why: now }, "runners cannot be reached just now; their work waits");
       why = now;
     },
@@ -172,6 +173,7 @@ function inWords(error: unknown): string {
   return said.slice(0, 300);
 }
 
+const SILENT = "it does not answer";
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/WRONGPASS|invalid username-password/, "it refuses the user or the password (queue_user, queue_password)"],
   [/NOAUTH/, "it wants a password (queue_password, or queue_password_file)"],
@@ -182,7 +184,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, "nobody listens there (connection refused): is it running?"],
   [/ENOTFOUND|EAI_AGAIN/, "its name is not known"],
   [/certificate|self.signed/i, "its certificate is not trusted (queue_ca_file)"],
-  [/writeable|offline queue|Connection is closed|ETIMEDOUT|timed? ?out|max retries/i, "it does not answer"],
+  [/writeable|offline queue|Connection is closed|ETIMEDOUT|timed? ?out|max retries/i, SILENT],
 ];
 
 /** What of a Redis' settings loses messages or holds them up, as `INFO` and `CONFIG GET` tell it. */
