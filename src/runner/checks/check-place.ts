@@ -9,6 +9,7 @@ import { commandSurroundings } from "../commands/start-command.ts";
 import type { Confines } from "../confinement.ts";
 import type { Parts } from "../context.ts";
 import { type CellPaths, directoryError, pathsOf, whatIs } from "../disk/directory.ts";
+import { closeWork } from "../disk/guest-room.ts";
 import { CHECKS_HOME, ensureHome, openOneHome } from "../disk/home.ts";
 import { lendFile, lendPassage } from "../disk/owner.ts";
 import { removeTree } from "../disk/remove-tree.ts";
@@ -27,7 +28,8 @@ export async function clearChecks(cellDir: string): Promise<void> {
 
 /**
  * Makes a clean clone of a commit for a cell's checks, aside and renamed, and their home; what is there
- * already is left alone. The homes of agents are closed meanwhile.
+ * already is left alone. The homes of agents, their tree and artifacts are closed meanwhile, where the cell
+ * has a user of its own.
  * @throws LazarusError `git`, `directory`, `disk-full`, `over-limit`.
  */
 export async function makePlace(parts: Parts, what: Checked, signal: AbortSignal): Promise<string> {
@@ -44,6 +46,8 @@ export async function makePlace(parts: Parts, what: Checked, signal: AbortSignal
   if (user !== null) {
     await lendPassage(paths, user);
     await openOneHome(paths, { agent: CHECKS_HOME, user });
+    // What is pushed runs here, with the rights of its agent: whoever works in the tree next opens it again.
+    await closeWork(paths, { agent: CHECKS_HOME, user });
   }
   if ((await whatIs(place)) !== "directory") await clone(parts, { what, paths, place }, signal);
   return place;

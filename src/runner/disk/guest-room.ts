@@ -88,8 +88,8 @@ export async function removeCopy(paths: CellPaths): Promise<void> {
 }
 
 /**
- * Closes what others made to the user that they share with an observer, for which no backend does it: the
- * tree, and all of `artifacts/` but the observer's own.
+ * Closes what others made to the user that they share with an observer, or with checks, for which no backend
+ * does it: the tree, and all of `artifacts/` but the observer's own.
  * @throws LazarusError `directory`.
  */
 export async function closeWork(
