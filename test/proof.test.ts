@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 /** Tables that say which test proves what: their last two columns are a file and words of a test in it. */
-const TABLES = ["test/chaos/README.md", "test/bad-inputs.md"];
+const TABLES = ["test/chaos/README.md", "test/attack/README.md", "test/bad-inputs.md"];
 const ROOT = join(import.meta.dirname, "..");
 
 interface Row {

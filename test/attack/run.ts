@@ -5,6 +5,7 @@
 import { CASES } from "./cases.ts";
 import { armsHere, assault, assaultContainers, control, type Outcome } from "./field.ts";
 import { guestAssault } from "./guests.ts";
+import { missionAssault } from "./missions.ts";
 import { servedAssault } from "./served.ts";
 import { isDefeat, summaryOf, tableOf } from "./table.ts";
 import { weightAssault } from "./weight.ts";
@@ -15,14 +16,15 @@ for (const why of missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
 const works = await control(CASES);
 const outcomes: Outcome[] = (await Promise.all(arms.map((arm) => assault(arm, CASES, works)))).flat();
 const served = (["process", "sandbox"] as const).filter((name) => arms.some((arm) => arm.degree === name));
-const [boxed, others, guests] = await Promise.all([
+const [boxed, others, guests, missions] = await Promise.all([
   assaultContainers(CASES, works),
   servedAssault(served),
   guestAssault(served),
+  missionAssault(served),
 ]);
 for (const why of boxed.missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
 // Last and alone: how long `serve` is silent is measured.
-outcomes.push(...boxed.outcomes, ...others, ...guests, ...(await weightAssault()));
+outcomes.push(...boxed.outcomes, ...others, ...guests, ...missions, ...(await weightAssault()));
 process.stdout.write(tableOf(outcomes));
 process.stdout.write(`\n${summaryOf(outcomes)}, in ${((performance.now() - began) / 1000).toFixed(0)} s\n`);
 if (outcomes.some(isDefeat)) process.exitCode = 1;
