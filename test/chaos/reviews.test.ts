@@ -89,7 +89,19 @@ describe("a review that asks for changes", () => {
       await askForChanges(rig);
       await rig.ambushed();
       expect(itemsOf(rig).map((one) => one.answer_due)).toEqual([1, 1, 1]);
+      // As long as nobody can see the work nobody is told of it.
+      const refusing = rig.standIn.faults.add({
+        match: { path: /git-receive-pack/ },
+        times: Number.POSITIVE_INFINITY,
+        answer: { status: 503 },
+      });
       await rig.serve();
+      if (when === "instead") {
+        const isTried = "SELECT 1 FROM jobs WHERE kind = 'push' AND error IS NOT NULL";
+        await until("the push was refused", () => rig.query(isTried).length > 0);
+        expect(rig.query("SELECT 1 FROM jobs WHERE kind = 'answers'")).toEqual([]);
+      }
+      refusing();
       await isAnswered(rig);
     });
 
