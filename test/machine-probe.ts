@@ -21,7 +21,8 @@ export type Want =
   | "ssh-keygen"
   | "systemd-notify"
   | "systemd-analyze"
-  | "promtool";
+  | "promtool"
+  | "redis-server";
 /** Each want in words with why it is missing, or null where it is here. */
 export type Lacks = Readonly<Record<Want, string | null>>;
 
@@ -57,6 +58,10 @@ async function lacksHere(): Promise<Lacks> {
     chromium: has("chromium") ? null : "chromium, which looks at the dashboard",
     python3: has("python3") ? null : "python3, which plays the service manager",
     "systemd-analyze": has("systemd-analyze") ? null : "systemd-analyze, which checks units",
+    "redis-server":
+      findTool("redis-check-rdb") !== null
+        ? null
+        : "a redis-server, which carries messages to runners (redis-tools)",
     promtool: has("promtool") ? null : "promtool, which tries alert rules (prometheus)",
     "systemd-notify": has("systemd-notify") ? null : "systemd-notify, which tells a service manager",
   };

@@ -96,12 +96,15 @@ afterEach(() => rmSync(machine.dir, { recursive: true }));
 
 describe("setup without bubblewrap", () => {
   it("brings it as root with apt-get, and is quiet the next time", () => {
-    on(0).hasApt({ bubblewrap: "bwrap", python3: "python3" });
+    on(0).hasApt({ bubblewrap: "bwrap", python3: "python3", "redis-tools": "redis-check-rdb" });
     const { code, said } = machine.setUp();
-    expect([code, said]).toEqual([0, expect.stringContaining("setup: installing bubblewrap python3\n")]);
+    expect([code, said]).toEqual([
+      0,
+      expect.stringContaining("setup: installing bubblewrap python3 redis-tools\n"),
+    ]);
     expect(said).not.toContain("setup: not here: ");
     expect(machine.asked.filter((one) => one.includes(" install "))).toEqual([
-      "apt-get -qq install -y --no-install-recommends bubblewrap python3",
+      "apt-get -qq install -y --no-install-recommends bubblewrap python3 redis-tools",
     ]);
     expect(machine.setUp()).toEqual({ code: 0, said: "" });
   });
@@ -111,18 +114,18 @@ describe("setup without bubblewrap", () => {
     const { code, said } = machine.setUp();
     expect(code).toBe(0);
     expect(said).toContain("Could not resolve host\n");
-    expect(said).toContain("setup: apt-get could not install bubblewrap python3: see above\n");
+    expect(said).toContain("setup: apt-get could not install bubblewrap python3 redis-tools: see above\n");
     expect(said).toContain("agents that name no other backend cannot be summoned");
-    expect(said).toContain("type: apt-get update && apt-get install -y bubblewrap python3\n");
+    expect(said).toContain("type: apt-get update && apt-get install -y bubblewrap python3 redis-tools\n");
   });
 
   it.each([
-    ["apt-get", "sudo apt-get update && sudo apt-get install -y bubblewrap python3"],
-    ["dnf", "sudo dnf install -y bubblewrap python3"],
-    ["pacman", "sudo pacman -S --needed bubblewrap python3"],
-    ["zypper", "sudo zypper install -y bubblewrap python3"],
-    ["apk", "sudo apk add bubblewrap python3"],
-    ["no-such", "install with this system's package manager: bubblewrap python3"],
+    ["apt-get", "sudo apt-get update && sudo apt-get install -y bubblewrap python3 redis-tools"],
+    ["dnf", "sudo dnf install -y bubblewrap python3 redis-tools"],
+    ["pacman", "sudo pacman -S --needed bubblewrap python3 redis-tools"],
+    ["zypper", "sudo zypper install -y bubblewrap python3 redis-tools"],
+    ["apk", "sudo apk add bubblewrap python3 redis-tools"],
+    ["no-such", "install with this system's package manager: bubblewrap python3 redis-tools"],
   ])("ends well for an ordinary user with %s, and names the one line to type", (manager, line) => {
     machine.has(manager, "exit 1");
     const { code, said } = machine.setUp();
@@ -135,7 +138,7 @@ describe("setup without bubblewrap", () => {
 });
 
 it("says nothing of the system where all is there", () => {
-  for (const program of ["bwrap", "python3", "podman", "systemd-notify", "chromium"])
+  for (const program of ["bwrap", "python3", "redis-check-rdb", "podman", "systemd-notify", "chromium"])
     machine.has(program, "");
   expect(machine.setUp().said).toMatch(/^setup: installing dependencies.*\nsetup: building\nsetup: ready\n$/);
 });

@@ -5,6 +5,7 @@ import type { RunnerJob, RunnerPort } from "../../src/protocol/runner-port.ts";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
 import { BRIEF, createRunnerRig, type RunnerRig } from "../fakes/runner-rig.ts";
 import { until } from "../fakes/until.ts";
+import type { Needs } from "../machine.ts";
 
 const STAYS = "while [ ! -e go ]; do sleep 0.05; done; exit 7";
 
@@ -15,9 +16,9 @@ const STAYS = "while [ ! -e go ]; do sleep 0.05; done; exit 7";
 export function runnerPortContract(
   name: string,
   portOf: (rig: RunnerRig) => RunnerPort | Promise<RunnerPort>,
-  { isHere }: { readonly isHere: boolean },
+  { isHere, wants = {} }: { readonly isHere: boolean; readonly wants?: Partial<Needs> },
 ): void {
-  describe(name, () => {
+  describe(name, wants, () => {
     let rig: RunnerRig;
     let port: RunnerPort;
     let cell: CellSpec;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 import { RedisServer } from "../scale/redis.ts";
 import { RunnerProcess } from "../scale/runner-process.ts";
 import { AGENTS } from "./agents.ts";
@@ -26,7 +27,7 @@ afterAll(async () => {
   await redis?.remove();
 });
 
-describe("a cell on a runner of another host", () => {
+describe("a cell on a runner of another host", needs("redis-server"), () => {
   let issue: Thread;
   let cellId: string;
 

@@ -7,6 +7,12 @@ import { join } from "node:path";
 import { freePort } from "../e2e/stage.ts";
 import { until } from "../fakes/until.ts";
 
+/**
+ * One program does what its name says. Debian's `redis-tools` brings it under this name, and starts no service as
+ * the package `redis-server` would.
+ */
+const REDIS = "redis-check-rdb";
+
 /** A redis-server of a test's own. It keeps nothing: a restart is an empty one. */
 export class RedisServer {
   readonly port: number;
@@ -36,7 +42,7 @@ export class RedisServer {
 
   async begin(): Promise<void> {
     const words = ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--dir", this.#dir];
-    this.#child = spawn("redis-server", [...words, ...this.#settings], { stdio: "ignore" });
+    this.#child = spawn(REDIS, [...words, ...this.#settings], { argv0: "redis-server", stdio: "ignore" });
     await until("redis answers", async () => {
       try {
         return /PONG|NOAUTH/.test(await this.ask("PING"));

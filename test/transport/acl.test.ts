@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { NOTHING_TO_SAY, type RunnerPort } from "../../src/protocol/runner-port.ts";
+import { needs } from "../machine.ts";
 import { RedisServer } from "../scale/redis.ts";
 import { controlEnd, PREFIX, post, runnerEnd } from "./rig.ts";
 
@@ -30,26 +31,30 @@ const work: RunnerPort = {
   close: async () => {},
 };
 
-it("the rights of the docs are enough for a runner, and for no other's queues", async () => {
-  expect(await redis.ask(documented())).toContain("+OK");
-  const own = await post(redis, { user: "r1", password: "a-password" });
-  const ours = await post(redis);
-  const end = runnerEnd("r1", own, () => work);
-  const control = controlEnd("r1", ours, { report() {} });
-  const job = {
-    ...{ id: "a", kind: "mark" as const, key: "a", attempt: 1 },
-    payload: { cellId: "c", mission: { status: "idle", members: [], history: [] } },
-  };
-  expect(await control.do(job, new AbortController().signal)).toEqual(NOTHING_TO_SAY);
-  await expect(own.send("{to-r2}", "a message")).rejects.toThrow(/sending to/);
-  expect(own.trouble()).toMatch(/its user may not do what is needed/);
-  await control.close();
-  await end.close(0);
-  await own.close();
-  await ours.close();
-});
+it(
+  "the rights of the docs are enough for a runner, and for no other's queues",
+  needs("redis-server"),
+  async () => {
+    expect(await redis.ask(documented())).toContain("+OK");
+    const own = await post(redis, { user: "r1", password: "a-password" });
+    const ours = await post(redis);
+    const end = runnerEnd("r1", own, () => work);
+    const control = controlEnd("r1", ours, { report() {} });
+    const job = {
+      ...{ id: "a", kind: "mark" as const, key: "a", attempt: 1 },
+      payload: { cellId: "c", mission: { status: "idle", members: [], history: [] } },
+    };
+    expect(await control.do(job, new AbortController().signal)).toEqual(NOTHING_TO_SAY);
+    await expect(own.send("{to-r2}", "a message")).rejects.toThrow(/sending to/);
+    expect(own.trouble()).toMatch(/its user may not do what is needed/);
+    await control.close();
+    await end.close(0);
+    await own.close();
+    await ours.close();
+  },
+);
 
-it("says in words that the password is wrong, and that nobody is there", async () => {
+it("says in words that the password is wrong, and that nobody is there", needs("redis-server"), async () => {
   expect(await redis.ask("ACL SETUSER r9 on >right ~* +@all")).toContain("+OK");
   const wrong = await post(redis, { user: "r9", password: "wrong" });
   await expect(wrong.send("{to-r1}", "a message")).rejects.toThrow(/sending to/);

@@ -4,6 +4,7 @@ import type { Post } from "../../src/transport/post.ts";
 import { queueNames } from "../../src/transport/post.ts";
 import { seal, unseal } from "../../src/transport/sealing.ts";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 import { RedisServer } from "../scale/redis.ts";
 import { controlEnd, keysOf, post, runnerEnd } from "./rig.ts";
 
@@ -20,7 +21,7 @@ afterAll(async () => {
 
 const header = { generation: 1, epoch: 5, incarnation: "i", number: 1 };
 
-describe("a sealed message", () => {
+describe("a sealed message", needs("redis-server"), () => {
   const { to } = keysOf("r1");
   const open = (text: unknown, queue = "q") => unseal(() => to, queue, text);
   const sealed = seal(to, "q", { header, text: '{"say":"greet"}' });
@@ -71,7 +72,7 @@ const mark = (id: string, attempt = 1) => ({
   payload: { cellId: "c", mission: { status: "idle", members: [], history: [] } },
 });
 
-describe("whoever has all rights on the Redis", () => {
+describe("whoever has all rights on the Redis", needs("redis-server"), () => {
   it("does nothing by saying again what was said, by what it makes up, and by what is too large", async () => {
     const name = "hostile";
     const seen: unknown[] = [];
@@ -124,7 +125,7 @@ describe("whoever has all rights on the Redis", () => {
   });
 });
 
-describe("a runner that was taken over", () => {
+describe("a runner that was taken over", needs("redis-server"), () => {
   it("is believed nothing of another's cells, of other kinds, and under others' keys", async () => {
     const name = "liar";
     const work = worker();
@@ -165,7 +166,7 @@ describe("a runner that was taken over", () => {
   });
 });
 
-describe("a runner that is started anew", () => {
+describe("a runner that is started anew", needs("redis-server"), () => {
   it("has its jobs interrupted, and not one that was never sent", async () => {
     const name = "again";
     const stuck = { ...worker(), do: () => new Promise<never>(() => {}) };

@@ -3,6 +3,7 @@ import type { Post } from "../../src/transport/post.ts";
 import type { RunnerEnd } from "../../src/transport/runner-end.ts";
 import { runnerPortContract } from "../contracts/runner-port.contract.ts";
 import { until } from "../fakes/until.ts";
+import { needs } from "../machine.ts";
 import { RedisServer } from "../scale/redis.ts";
 import { controlEnd, once, post, runnerEnd } from "./rig.ts";
 
@@ -34,5 +35,5 @@ runnerPortContract(
     await until("the runner has joined", () => port.state().isHere);
     return port;
   },
-  { isHere: false },
+  { isHere: false, wants: needs("redis-server") },
 );
