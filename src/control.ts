@@ -16,7 +16,9 @@ import { createRenames } from "./cells/renames.ts";
 import { createReportHandlers, createReports } from "./cells/reports/reports.ts";
 import { Reviewing } from "./cells/reviewing.ts";
 import { createRunnerHandlers, jobsElsewhere, LOCAL_RUNNER } from "./cells/runner-jobs.ts";
+import { showLine } from "./cells/steps/admission.ts";
 import { lookAtProposals } from "./cells/steps/proposal-jobs.ts";
+import { CALM_MS } from "./cells/steps/step-jobs.ts";
 import { Steps } from "./cells/steps/steps.ts";
 import { Telling } from "./cells/telling.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -26,7 +28,7 @@ import { createDirectorIds } from "./commands/director-ids.ts";
 import { createCommandHandlers } from "./commands/dispatch.ts";
 import { createAnnouncer } from "./commands/posting/announce.ts";
 import { pruneAnswers } from "./commands/posting/answer.ts";
-import { createReplyHandlers, refreshCards } from "./commands/posting/post.ts";
+import { createReplyHandlers } from "./commands/posting/post.ts";
 import { createTailHandler } from "./commands/posting/tailed.ts";
 import { createRights } from "./commands/rights.ts";
 import type { Config } from "./config/config.ts";
@@ -52,7 +54,6 @@ import { createSeenEntries, type SeenEntries } from "./webhooks/seen-entries.ts"
 import { createThreadHandler } from "./webhooks/thread.ts";
 
 export const REGISTRY = "lazarus.db";
-const CARD_REFRESH_MS = 60_000;
 const TICK_MS = 15_000;
 const REPOSITORIES_MS = 10 * 60_000;
 /** That an issue was deleted is nothing that anybody waits for. */
@@ -217,7 +218,7 @@ export async function openControl(
   const lookAtUndecided = () => db.transaction(() => lookAtProposals({ registry, queue }, clock.now()));
   const again = { clock, log };
   const cancels = [
-    every(CARD_REFRESH_MS, () => refreshCards({ registry, clock, steps }), again),
+    every(CALM_MS, () => showLine({ registry, steps }), again),
     every(RETRY_LOOK_MS, lookAtRetries, again),
     every(TICK_MS, lookAtEnds, again),
     every(REPOSITORIES_MS, () => void lookAtRepositories({ ...deps, log }), again),
@@ -254,9 +255,12 @@ function takeUp({ registry, steps }: Pick<Parts, "registry" | "steps">): void {
 }
 
 /** Forgets what was done long ago. */
-function prune({ queue, db, clock }: Pick<Parts, "queue" | "db" | "clock">, config: Config): void {
+function prune(
+  { queue, db, clock, registry }: Pick<Parts, "queue" | "db" | "clock" | "registry">,
+  config: Config,
+): void {
   const before = clock.now() - FINISHED_JOBS_KEPT_MS;
-  queue.prune(before);
+  queue.prune(before, (subject) => registry.cell(subject)?.state === "destroyed");
   db.transaction(() => pruneAnswers(db, before));
   db.transaction(() => pruneAttempts(db));
   db.transaction(() => audit(db).prune(clock.now() - config.audit.keepMs));

@@ -134,6 +134,8 @@ export interface Cell {
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly cardId: number | null;
+  /** What its card was last edited to: hashes, and when (epoch ms) it last got new words of its agent. */
+  readonly cardShown: { readonly text: string; readonly calm: string; readonly wordsAt: number } | null;
   readonly pullRequest: number | null;
   readonly pullRequestRepository: string | null;
   readonly publishedBranch: string | null;

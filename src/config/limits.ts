@@ -3,6 +3,8 @@ import type { FileConfig } from "./schema.ts";
 /** `limits` of the file in our terms: times in ms, sizes in bytes. */
 export interface Limits {
   readonly cells: number;
+  /** 0: no limit. */
+  readonly perOwner: number;
   readonly perRepository: number;
   readonly perPerson: number;
   readonly runMs: number;
@@ -38,6 +40,7 @@ export interface Limits {
 export function buildLimits(limits: FileConfig["limits"]): Limits {
   return {
     cells: limits.cells,
+    perOwner: limits.per_owner,
     perRepository: limits.per_repository,
     perPerson: limits.per_person,
     runMs: limits.run,

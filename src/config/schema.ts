@@ -231,6 +231,7 @@ export const fileSchema = section({
   uids: key(uidRange, "700000-765535", "as root: each cell runs as a user of its own from this range"),
   limits: section({
     cells: key(count(1), 8, "cells active at the same time"),
+    per_owner: key(count(0), 0, "of them for one owner of repositories; 0: no limit"),
     per_repository: key(count(1), 4, "of them for one repository"),
     per_person: key(count(1), 3, "of them for one person"),
     run: key(span, "2h", "wall clock of one run"),

@@ -13,6 +13,7 @@ import {
   toClaimed,
 } from "./job-row.ts";
 import { asParameters, LOOK_AGAIN_MS, MOST_KILLS, NEXT, type Search } from "./next-job.ts";
+import { pruneStatements } from "./old-jobs.ts";
 import { JOB_STATES, type Job, type JobRow, type JobState, type NewJob } from "./queue.ts";
 
 /** How often a job is tried where `put` does not say. */
@@ -67,7 +68,7 @@ export interface JobLog {
   list(filter?: { readonly states?: readonly JobState[]; readonly limit?: number }): JobRow[];
   stats(): Record<JobState, number>;
   shift(ms: number): void;
-  prune(endedBefore: number): number;
+  prune(endedBefore: number, isOver?: (subject: string) => boolean): number;
   /** When the next job that waits for a later time is due (epoch ms), else null. */
   nextDue(now: number): number | null;
 }
@@ -146,9 +147,7 @@ export function openJobLog(db: Db): JobLog {
     shift: sql.prepare(
       "UPDATE jobs SET not_before = not_before + @ms, lease_until = lease_until + @ms WHERE state IN ('waiting','running')",
     ),
-    prune: sql.prepare(
-      "DELETE FROM jobs INDEXED BY jobs_ended WHERE state IN ('done','ended') AND ended_at < ?",
-    ),
+    ...pruneStatements(sql),
     nextDue: sql
       .prepare(
         "SELECT min(not_before) FROM jobs INDEXED BY jobs_due WHERE state = 'waiting' AND not_before > ?",
@@ -268,7 +267,12 @@ export function openJobLog(db: Db): JobLog {
       return counts;
     },
     shift: (ms) => void statements.shift.run({ ms }),
-    prune: (endedBefore) => statements.prune.run(endedBefore).changes,
+    prune(endedBefore, isOver = () => false) {
+      statements.forgetFresh.run({ endedBefore });
+      for (const subject of statements.subjects.all({ endedBefore }) as string[])
+        if (isOver(subject)) statements.forget.run({ from: `${subject}:`, to: `${subject};`, endedBefore });
+      return statements.prune.run({ endedBefore }).changes;
+    },
     nextDue(now) {
       const at = statements.nextDue.get(now);
       return typeof at === "number" ? at : null;

@@ -2,7 +2,7 @@ import type { Clock } from "../clock.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { JOBS, type JobKind, QUEUES, type QueueName } from "../protocol/jobs.ts";
 import type { Db } from "../store/db.ts";
-import { type AtWork, here, settledOrLate } from "./at-work.ts";
+import { type AtWork, createAtWork, settledOrLate } from "./at-work.ts";
 import { type Attempts, createAttempts, type QueueLog, REGISTRY_RETRY_MS, type Worker } from "./attempt.ts";
 import { Burst } from "./burst.ts";
 import type { Claimed } from "./job-row.ts";
@@ -30,8 +30,8 @@ class LocalQueue implements Queue {
   readonly #options: LocalQueueOptions;
   readonly #leaseMs: number;
   readonly #workers = new Map<JobKind, Worker>();
-  /** By lease. A lane stays busy as long as its entry is here, whatever its row says by then. */
-  readonly #running = new Map<string, AtWork>();
+  /** A lane stays busy as long as its job is here, whatever its row says by then. */
+  readonly #running: AtWork;
   readonly #stops: { poll?: () => void; due?: () => void; leases?: () => void } = {};
   readonly #burst = new Burst();
   #idlers: (() => void)[] = [];
@@ -45,7 +45,8 @@ class LocalQueue implements Queue {
     this.#log = options.log;
     this.#options = options;
     this.#leaseMs = options.leaseMs ?? DEFAULTS.leaseMs;
-    this.#jobs = openJobLog(options.db);
+    this.#running = createAtWork(openJobLog(options.db));
+    this.#jobs = this.#running.jobs;
     this.#attempts = createAttempts({
       ...options,
       jobs: this.#jobs,
@@ -62,7 +63,7 @@ class LocalQueue implements Queue {
   end(match: { readonly lane: string; readonly kinds: readonly JobKind[] }, why: string): number {
     return this.#change(() => {
       const { waiting, running } = this.#jobs.end(match, this.#because(why));
-      this.#db.afterCommit(() => this.#abort(new Set(running), why));
+      this.#db.afterCommit(() => this.#running.abort(new Set(running), why));
       return waiting.length + running.length;
     });
   }
@@ -100,8 +101,8 @@ class LocalQueue implements Queue {
     this.#change(() => this.#jobs.shift(ms));
   }
 
-  prune(endedBefore: number): number {
-    return this.#db.transaction(() => this.#jobs.prune(endedBefore));
+  prune(endedBefore: number, isOver?: (subject: string) => boolean): number {
+    return this.#db.transaction(() => this.#jobs.prune(endedBefore, isOver));
   }
 
   work(handlers: Handlers, options: WorkOptions = {}): void {
@@ -145,9 +146,9 @@ class LocalQueue implements Queue {
   async close(drainMs: number): Promise<void> {
     this.#closed = true;
     for (const stop of [this.#stops.poll, this.#stops.due]) stop?.();
-    await settledOrLate(here(this.#running), this.#clock, drainMs);
+    await settledOrLate(this.#running.here(), this.#clock, drainMs);
     this.#stops.leases?.();
-    const left = here(this.#running);
+    const left = this.#running.here();
     if (left.length > 0) {
       this.#db.transaction(() => {
         for (const { claim } of left) this.#jobs.giveBack(claim);
@@ -173,28 +174,26 @@ class LocalQueue implements Queue {
     return { at, error: this.#text(error) };
   }
 
-  #abort(ids: ReadonlySet<string>, why: string): void {
-    for (const { claim, abort } of this.#running.values()) {
-      if (ids.has(claim.id)) abort.abort(new LazarusError("lease-lost", why));
-    }
-  }
-
   #poll(): void {
     this.#stops.poll = this.#clock.after(this.#options.pollMs ?? DEFAULTS.pollMs, () => {
       if (!this.#db.sql.open) return;
       try {
-        const version = this.#db.foreignVersion();
-        if (version !== this.#foreignVersion) {
-          this.#foreignVersion = version;
-          // Somebody else may also have ended what runs here.
-          this.#extendLeases();
-          this.wake();
-        }
+        this.#noticeForeign();
       } catch (error) {
         this.#log.error({ why: this.#text(error) }, "could not look for new jobs");
       }
       this.#poll();
     });
+  }
+
+  /** Whether another process has committed since this was asked last: it may have ended what runs here. */
+  #noticeForeign(): boolean {
+    const version = this.#db.foreignVersion();
+    if (version === this.#foreignVersion) return false;
+    this.#foreignVersion = version;
+    this.#extendLeases();
+    this.wake();
+    return true;
   }
 
   /** Starts what may start, then says idle or sets the timer for what is due next. */
@@ -228,22 +227,23 @@ class LocalQueue implements Queue {
     const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
     const skip = kinds.filter((kind) => !this.#workers.has(kind));
     if (skip.length === kinds.length) return;
-    const inQueue = [...this.#running.values()].filter((one) => one.queue === queue);
-    const most = this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency;
-    const free = most - inQueue.filter((one) => !one.isElsewhere).length;
-    if ([...this.#running.values()].some((one) => one.aloneUntil > now)) return;
-    const isAlone = here(this.#running).length === 0;
-    const search: Search = { queue, now, busyLanes: inQueue.map((one) => one.lane), skip, isAlone };
+    const running = this.#running;
+    const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - running.countIn(queue);
+    if (running.isAlone(now)) return;
+    const busyLanes = running.heldByNoRow(queue);
+    const search: Search = { queue, now, busyLanes, skip, isAlone: running.isIdleHere() };
     // Asked without a transaction first: an idle look takes no write lock.
     if (free <= 0 || !this.#jobs.hasNext(search)) return;
     const found = this.#db.transaction(() => this.#claim(search, free));
     for (const claimed of found) this.#start(queue, claimed);
     // What went elsewhere leaves its place here to the next.
-    if (found.some(({ claim }) => this.#running.get(claim.lease)?.isElsewhere === true)) this.wake();
+    if (found.some(({ claim }) => this.#running.isElsewhere(claim.lease))) this.wake();
   }
 
   #claim(search: Search, free: number): Claimed[] {
     const claimed: Claimed[] = [];
+    // Another process may have ended what runs here: no row holds its lane any more, until that was noticed.
+    if (this.#noticeForeign()) return claimed;
     while (claimed.length < free) {
       const isAlone = search.isAlone && claimed.length === 0;
       const one = this.#jobs.claim(
@@ -270,7 +270,7 @@ class LocalQueue implements Queue {
     });
     const isElsewhere = worker.options.isElsewhere?.(job) ?? false;
     const aloneUntil = claimed.isSuspect ? this.#clock.now() + MOST_ALONE_MS : 0;
-    this.#running.set(claim.lease, { claim, queue, lane: job.lane, abort, settled, aloneUntil, isElsewhere });
+    this.#running.add({ claim, queue, lane: job.lane, abort, settled, aloneUntil, isElsewhere });
     if (this.#running.size === 1) this.#watchLeases();
   }
 
@@ -285,11 +285,11 @@ class LocalQueue implements Queue {
 
   #extendLeases(): void {
     const until = this.#clock.now() + this.#leaseMs;
-    const held = [...this.#running.values()].filter((one) => !one.abort.signal.aborted);
+    const held = this.#running.all().filter((one) => !one.abort.signal.aborted);
     if (held.length === 0) return;
     try {
       const lost = this.#db.transaction(() => held.filter(({ claim }) => !this.#jobs.extend(claim, until)));
-      this.#abort(new Set(lost.map(({ claim }) => claim.id)), "the job was ended or taken over");
+      this.#running.abort(new Set(lost.map(({ claim }) => claim.id)), "the job was ended or taken over");
     } catch (error) {
       this.#log.warn({ why: this.#text(error) }, "could not extend leases");
     }

@@ -5,9 +5,9 @@ import type { JobKind, JobPayload } from "../protocol/jobs.ts";
  *
  * **put** joins the caller's transaction: either both the registry change and the job are there after a
  * crash, or neither. A key is said once for ever: a second put with it answers `"duplicate"` and changes
- * nothing, also after the first job's row was pruned. With `merge`, a job whose tag a *waiting* job of the
- * same kind already bears is folded into it (payload replaced by `merge.fold(waiting, new)`), and the answer
- * is the waiting job's id.
+ * nothing, also after the first job's row was pruned (but see `prune`). With `merge`, a job whose tag a
+ * *waiting* job of the same kind already bears is folded into it (payload replaced by `merge.fold(waiting,
+ * new)`), and the answer is the waiting job's id.
  *
  * **Lanes**: jobs of one queue and lane run one at a time, in the order they were put; different lanes run in
  * parallel. A job that waits for its retry keeps its lane. `urgent` jobs go before waiting and retrying ones
@@ -50,8 +50,11 @@ export interface Queue {
   stats(): Record<JobState, number>;
   /** Which attempt of a job is at work just now; null: none is. */
   attemptAtWork(id: string): number | null;
-  /** Removes finished rows that ended before `at`; their keys stay. Answers how many. */
-  prune(endedBefore: number): number;
+  /**
+   * Removes finished rows that ended before that. Keys stay, but for fresh ones, and for those that begin
+   * with the UUID of something that `isOver`: nobody says these again. Answers how many rows.
+   */
+  prune(endedBefore: number, isOver?: (subject: string) => boolean): number;
   /**
    * The wall clock was set by `ms`: what waits for a time, and leases, move with it. Joins the caller's
    * transaction.

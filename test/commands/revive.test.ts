@@ -67,7 +67,7 @@ it("says that it waits for a place, and that it waits already", async () => {
   rig.active({ id: "9ab24c11-1111-4222-8333-444455556666", branch: "lazarus/9ab24c11", number: 999 });
   rig.clearJobs();
   expect(await type("owner", "revive")).toBe(
-    "cell 4f1c0b7e: waits for a place before it is brought back: 1st in line, 1 of 1 cells run",
+    "cell 4f1c0b7e: waits for a place before it is brought back: 1st in line; 1 of 1 cells run",
   );
   expect(await type("owner", "revive")).toBe(
     "Cell 4f1c0b7e has a run in line already: 'stop 4f1c0b7e' takes it out of the line, then type this again.",

@@ -132,7 +132,7 @@ describe("tell", () => {
     await type("owner", "/lazarus tell --to ezra look at it");
     await rig.clock.advance(120_000);
     expect(cardContent(rig.cell(), rig.deps).text).toContain(
-      "2 messages wait for allegro and ezra's next turn: dev and owner, 2 min ago. Deleting the comment takes it back; edits are not read.",
+      "2 messages wait for allegro and ezra's next turn: dev and owner, 14:02 UTC. Deleting the comment takes it back; edits are not read.",
     );
     expect(viewOf(rig.cell(), rig)).toMatchObject({
       messages: [

@@ -25,7 +25,7 @@ const go = (cellId: string) => writeFile(join(stage.lazarus.missionsDir, cellId,
 
 it("lets a second cell wait with its place on the card, and starts it when the first ends", async () => {
   const first = await summon("patient", "**patient is working**");
-  const second = await summon("lazy", "**lazy waits for a place**: 1st in line, 1 of 1 cells run for dev");
+  const second = await summon("lazy", "**lazy waits for a place**: 1st in line; 1 of 1 cells run for dev");
   const third = await summon("broken", "**broken waits for a place**: 2nd in line");
   expect(await stage.reacted(second.issue, second.comment, "eyes")).toEqual(["eyes"]);
   expect(await stage.status(second.cellId)).toMatchObject({ state: "proposed" });

@@ -437,6 +437,7 @@ export const NOTHING_YET = {
   outcome: null,
   health: null,
   cardId: null,
+  cardShown: null,
   pullRequest: null,
   pullRequestRepository: null,
   publishedBranch: null,

@@ -129,6 +129,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       checks,
       limits: {
         cells: 8,
+        perOwner: 0,
         perRepository: 4,
         perPerson: 3,
         runMs: 60_000,

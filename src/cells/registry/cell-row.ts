@@ -16,6 +16,7 @@ const closing = z.object({
   isToMerge: z.boolean().optional(),
 });
 const stuck = z.object({ job: z.string(), why: z.string(), isOver: z.boolean() });
+const cardShown = z.object({ text: z.string(), calm: z.string(), wordsAt: z.number() });
 const logCut = z.object({ run: z.number(), bytes: z.number() });
 
 /**
@@ -61,6 +62,7 @@ const CELLS = table(
     divertedFrom: later(maybe(text)),
     logCut: later(maybe(json(logCut))),
     cardId: later(maybe(int)),
+    cardShown: later(maybe(json(cardShown))),
     pullRequest: later(maybe(int)),
     pullRequestRepository: later(maybe(text)),
     publishedBranch: later(maybe(text)),

@@ -50,6 +50,8 @@ export interface Prompts {
   given(run: RunOfCell, what: { readonly sha256: string; readonly isResumed: boolean }): void;
   /** @throws LazarusError `internal` where the run has none, so that none starts without. */
   of(run: RunOfCell): Prompt;
+  /** What a destroyed cell was asked is kept no longer than its directory; its hashes stay. */
+  forget(cellId: string): void;
 }
 
 /** Prompts in the table of that name. */
@@ -71,6 +73,10 @@ export function createPrompts(db: Db): Prompts {
       const row = db.sql.prepare(SELECT).get({ cellId, n });
       if (row !== undefined) return promptFromRow(row);
       throw new LazarusError("internal", `run ${n} of cell ${cellId} has no prompt`);
+    },
+    forget(cellId) {
+      db.sql.prepare("UPDATE prompts SET text = NULL, said = NULL WHERE cell = @cellId").run({ cellId });
+      db.sql.prepare("UPDATE cells SET brief = '' WHERE id = @cellId").run({ cellId });
     },
   };
 }

@@ -22,6 +22,7 @@ import { isIn } from "./is-in.ts";
 import { createItems, type Items } from "./items.ts";
 import { ADD_MEMBER, MEMBERS, REMOVE_MEMBER } from "./member-rows.ts";
 import { createMessages, type Messages } from "./messages.ts";
+import { createPlaces, type Places } from "./places.ts";
 import { createPrompts, type Prompts } from "./prompts.ts";
 import { createProposals, type Proposals } from "./proposals.ts";
 import { addRow, changeRow } from "./rows.ts";
@@ -53,6 +54,7 @@ export class Registry {
   readonly unasked: Unasked;
   readonly proposals: Proposals;
   readonly runners: Runners;
+  readonly places: Places;
   readonly #db: Db;
   readonly #clock: Clock;
 
@@ -69,6 +71,7 @@ export class Registry {
     this.unasked = createUnasked(db, clock);
     this.proposals = createProposals(db);
     this.runners = createRunners(db);
+    this.places = createPlaces(db);
   }
 
   transaction<T>(fn: () => T): T {

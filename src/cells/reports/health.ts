@@ -1,4 +1,5 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
+import type { AgentBeat } from "../../protocol/shapes.ts";
 import type { ReportDeps } from "./deps.ts";
 
 /**
@@ -10,10 +11,19 @@ export function health(deps: ReportDeps) {
     const { cellId, run, health, reason, since, seenAt, beat } = report;
     if (!isAtWork(deps, cellId, run)) return;
     const before = registry.mustCell(cellId);
-    registry.update(cellId, { health, healthReason: reason, healthSince: since, seenAt, beat });
-    if (before.health === health) steps.cardSoon(cellId);
-    else steps.card(cellId);
+    const told = sameWords(before.beat, beat) ? before.beat : beat;
+    registry.update(cellId, { health, healthReason: reason, healthSince: since, seenAt, beat: told });
+    if (before.health !== health) steps.card(cellId);
+    else if (told !== before.beat || (health !== "healthy" && reason !== before.healthReason))
+      steps.cardSoon(cellId);
   };
+}
+
+/** What an agent says again is told with the time at which it said so first. */
+function sameWords(one: AgentBeat | null, other: AgentBeat | null): boolean {
+  if (one === null || other === null) return one === other;
+  const words = ({ at: _, ...said }: AgentBeat) => JSON.stringify(Object.entries(said).sort());
+  return words(one) === words(other);
 }
 
 /** Only of a run in progress can be said how it is. */

@@ -45,6 +45,7 @@ export function scrubbed(deps: ReportDeps) {
       ...NOTHING_IN_THE_WAY,
       ...{ closing: null, health: null, harvest: null, directoryTrouble: null },
     });
+    registry.prompts.forget(cell.id);
     steps.card(cell.id);
     steps.admitWaiting();
   };

@@ -1,73 +1,15 @@
-import type { Cell, Run } from "../cell.ts";
+import type { Run } from "../cell.ts";
 import { holdOf, holdWords } from "../hold.ts";
+import { addTo, type CellPlaces, type Load, type Waiting } from "../registry/places.ts";
 import type { Registry } from "../registry/registry.ts";
 
-/** How many runs may be in progress at the same time: in all, in one repository, for one person. */
+/** How many runs may be in progress at the same time: in all, of one owner, repository or person. */
 export interface Limits {
   readonly cells: number;
+  /** 0: no limit. */
+  readonly perOwner: number;
   readonly perRepository: number;
   readonly perPerson: number;
-}
-
-interface Load {
-  all: number;
-  readonly repositories: Map<number, number>;
-  readonly people: Map<string, number>;
-  /** Cells whose place is taken by a check, which gives way to a run of the same cell. */
-  readonly checking: Set<string>;
-}
-
-/** The operator of the command line is no person of the forge, and has no limit of his own. */
-function personKey(run: Run): string | null {
-  return run.requester.id === null ? null : String(run.requester.id);
-}
-
-function add(load: Load, cell: Cell, run: Run, by = 1): void {
-  load.all += by;
-  load.repositories.set(cell.repository.id, (load.repositories.get(cell.repository.id) ?? 0) + by);
-  const person = personKey(run);
-  if (person !== null) load.people.set(person, (load.people.get(person) ?? 0) + by);
-}
-
-/** A check takes the place of the run whose work it looks at. */
-function hold(load: Load, cell: Cell, run: Run): void {
-  load.checking.add(cell.id);
-  add(load, cell, run);
-}
-
-/** It gives way to a run of its own cell; answers whose place is free now. */
-function giveWay(load: Load, cell: Cell, registry: Registry): Run | null {
-  const run = load.checking.delete(cell.id) ? registry.lastKeptRun(cell.id) : null;
-  if (run !== null) add(load, cell, run, -1);
-  return run;
-}
-
-/** The first limit that leaves no place for one more, in words; null when there is a place. */
-function fullLimit(load: Load, limits: Limits, at: { cell: Cell; run: Run }): string | null {
-  if (load.all >= limits.cells) return `${load.all} of ${limits.cells} cells run`;
-  const here = load.repositories.get(at.cell.repository.id) ?? 0;
-  if (here >= limits.perRepository)
-    return `${here} of ${limits.perRepository} cells run in ${at.cell.repository.fullName}`;
-  const person = personKey(at.run);
-  const theirs = person === null ? 0 : (load.people.get(person) ?? 0);
-  if (theirs >= limits.perPerson)
-    return `${theirs} of ${limits.perPerson} cells run for ${at.run.requester.login}`;
-  return null;
-}
-
-/** `but`: a cell whose checks give way. */
-function currentLoad(registry: Registry, but?: string): Load {
-  const load: Load = { all: 0, repositories: new Map(), people: new Map(), checking: new Set() };
-  for (const { cellId } of registry.checks.allAtWork()) {
-    const [cell, run] = [registry.cell(cellId), registry.lastKeptRun(cellId)];
-    if (cell === null || run === null || cellId === but || load.checking.has(cellId)) continue;
-    hold(load, cell, run);
-  }
-  for (const run of registry.openRuns(["admitted", "running"])) {
-    const cell = registry.cell(run.cellId);
-    if (cell !== null) add(load, cell, run);
-  }
-  return load;
 }
 
 /** What decides whether a run that waits may start. */
@@ -77,27 +19,64 @@ export interface Line {
   readonly now: number;
 }
 
+interface Candidate {
+  readonly cell: CellPlaces;
+  readonly run: Waiting;
+}
+
+/** The first limit that leaves no place for one more, in words; null when there is a place. */
+function fullLimit(load: Load, limits: Limits, { cell, run }: Candidate): string | null {
+  if (load.all >= limits.cells) return `${load.all} of ${limits.cells} cells run`;
+  const owned = load.owners.get(cell.owner) ?? 0;
+  if (limits.perOwner > 0 && owned >= limits.perOwner)
+    return `${owned} of ${limits.perOwner} cells of ${cell.fullName.split("/")[0]} run`;
+  const here = load.repositories.get(cell.repository) ?? 0;
+  if (here >= limits.perRepository) return `${here} of ${limits.perRepository} cells run in ${cell.fullName}`;
+  const theirs = run.person === null ? 0 : (load.people.get(run.person) ?? 0);
+  if (theirs >= limits.perPerson) return `${theirs} of ${limits.perPerson} cells run for ${run.login}`;
+  return null;
+}
+
+/** The load as it is where the checks of a cell give way to its run: they take the place of one run. */
+function withoutChecks<T>(load: Load, cell: CellPlaces, look: () => T): T {
+  if (cell.checking === undefined) return look();
+  const place = { ...cell, person: cell.checking };
+  addTo(load, place, -1);
+  try {
+    return look();
+  } finally {
+    addTo(load, place, 1);
+  }
+}
+
 /**
- * Runs in line that have a place now, first come first served; one that must wait does not hold up others
- * that fit.
+ * Runs in line that have a place now, each limit kept. Whose owner has fewest running comes first, then whose
+ * repository, then whose person, then who asked first: whoever asks for much waits for it behind everybody
+ * who does not. One that must wait does not hold up others that fit.
  */
 export function admissible(registry: Registry, { limits, now }: Line): Run[] {
-  const waiting = registry.openRuns(["waiting"]).filter((run) => isDue(run, now));
-  if (waiting.length === 0 || holdOf(registry) !== null) return [];
-  const load = currentLoad(registry);
-  const fit: Run[] = [];
-  for (const run of waiting) {
-    const cell = registry.cell(run.cellId);
-    if (cell === null || cell.waitsForApproval) continue;
-    const checked = giveWay(load, cell, registry);
-    if (fullLimit(load, limits, { cell, run }) !== null) {
-      if (checked !== null) hold(load, cell, checked);
-      continue;
+  const load = registry.places.load();
+  if (holdOf(registry) !== null) return [];
+  const open = due(registry, now).filter((one) => fits(load, limits, one));
+  const taken: Candidate[] = [];
+  const gaveWay: CellPlaces[] = [];
+  for (const one of inOrder(open, load)) {
+    if (!fits(load, limits, one)) continue;
+    if (one.cell.checking !== undefined && !gaveWay.includes(one.cell)) {
+      gaveWay.push(one.cell);
+      addTo(load, { ...one.cell, person: one.cell.checking }, -1);
     }
-    add(load, cell, run);
-    fit.push(run);
+    addTo(load, { ...one.cell, person: one.run.person }, 1);
+    taken.push(one);
   }
-  return fit;
+  // What is written of them is what counts from here.
+  for (const { cell, run } of taken) addTo(load, { ...cell, person: run.person }, -1);
+  for (const cell of gaveWay) addTo(load, { ...cell, person: cell.checking ?? null }, 1);
+  return taken.map(({ run }) => registry.mustRun(run.cellId, run.n));
+}
+
+function fits(load: Load, limits: Limits, one: Candidate): boolean {
+  return withoutChecks(load, one.cell, () => fullLimit(load, limits, one)) === null;
 }
 
 /**
@@ -107,20 +86,112 @@ export function admissible(registry: Registry, { limits, now }: Line): Run[] {
 export function blockingLimit(
   registry: Registry,
   { limits, now }: Line,
-  run: Run,
+  run: Pick<Run, "cellId" | "n">,
 ): { limit: string; place: number } | null {
-  const cell = registry.cell(run.cellId);
-  if (run.state !== "waiting" || !isDue(run, now) || cell === null || cell.waitsForApproval) return null;
+  const cell = registry.places.of(run.cellId);
+  const waiting = cell?.waiting.find((one) => one.n === run.n);
+  if (cell === null || waiting === undefined || !isDue(cell, waiting, now)) return null;
+  const load = registry.places.load();
   const hold = holdOf(registry);
   const limit =
-    hold === null ? fullLimit(currentLoad(registry, cell.id), limits, { cell, run }) : holdWords(hold);
+    hold === null
+      ? withoutChecks(load, cell, () => fullLimit(load, limits, { cell, run: waiting }))
+      : holdWords(hold);
   if (limit === null) return null;
-  const line = registry
-    .openRuns(["waiting"])
-    .filter((one) => isDue(one, now) && registry.cell(one.cellId)?.waitsForApproval === false);
-  return { limit, place: line.findIndex((one) => one.cellId === run.cellId && one.n === run.n) + 1 };
+  return { limit, place: placesInLine(registry, now).get(keyOf(waiting)) ?? 1 };
 }
 
-function isDue(run: Run, now: number): boolean {
-  return run.notBefore === null || run.notBefore <= now;
+/** Brings the cards of those in line up to date: their places change with whatever starts and ends. */
+export function showLine(deps: {
+  readonly registry: Registry;
+  readonly steps: { cardSoon(cellId: string): void };
+}): void {
+  const { registry, steps } = deps;
+  const waiting = [...registry.places.inLine()];
+  if (waiting.length === 0) return;
+  registry.transaction(() => {
+    for (const { cellId } of waiting) steps.cardSoon(cellId);
+  });
 }
+
+interface Ordered {
+  readonly version: number;
+  /** Epoch ms: from this time on another run is due. */
+  readonly until: number;
+  readonly since: number;
+  readonly places: ReadonlyMap<string, number>;
+}
+const ordered = new WeakMap<Registry, Ordered>();
+
+/** Ordered anew only where something changed: many cards ask for it at once. */
+function placesInLine(registry: Registry, now: number): ReadonlyMap<string, number> {
+  const version = registry.places.version();
+  const known = ordered.get(registry);
+  if (known?.version === version && now >= known.since && now < known.until) return known.places;
+  const line = inOrder(due(registry, now), registry.places.load());
+  const places = new Map(line.map(({ run }, index) => [keyOf(run), index + 1]));
+  const later = [...registry.places.inLine()].flatMap((cell) =>
+    cell.waiting.map((one) => one.notBefore ?? 0).filter((at) => at > now),
+  );
+  const until = later.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
+  ordered.set(registry, { version, until, since: now, places });
+  return places;
+}
+
+function keyOf(run: Pick<Waiting, "cellId" | "n">): string {
+  return `${run.cellId}:${run.n}`;
+}
+
+function due(registry: Registry, now: number): Candidate[] {
+  return [...registry.places.inLine()].flatMap((cell) =>
+    cell.waiting.filter((run) => isDue(cell, run, now)).map((run) => ({ cell, run })),
+  );
+}
+
+function isDue(cell: CellPlaces, run: Waiting, now: number): boolean {
+  return !cell.waitsForApproval && (run.notBefore === null || run.notBefore <= now);
+}
+
+interface Ranked extends Candidate {
+  /** How many of the person, repository and owner would run before it. */
+  person: number;
+  repository: number;
+  owner: number;
+}
+
+/**
+ * The order in which places are given that come free one after another: each that is given counts for the
+ * next one.
+ */
+function inOrder(line: readonly Candidate[], load: Load): Candidate[] {
+  const ranked = line.map((one): Ranked => ({ ...one, person: 0, repository: 0, owner: 0 }));
+  const personOf = ({ cell, run }: Candidate) => `${cell.repository} ${run.person ?? ""}`;
+  const before = (one: Ranked, other: Ranked) =>
+    one.owner - other.owner ||
+    one.repository - other.repository ||
+    one.person - other.person ||
+    one.run.seq - other.run.seq;
+  const rank = (key: "person" | "repository" | "owner", of: (one: Ranked) => unknown, running: Running) => {
+    const given = new Map<unknown, number>();
+    for (const one of ranked.sort(before)) {
+      const group = of(one);
+      const earlier = given.get(group) ?? 0;
+      given.set(group, earlier + 1);
+      one[key] = running(one) + earlier;
+    }
+  };
+  rank("person", personOf, ({ run }) => (run.person === null ? 0 : (load.people.get(run.person) ?? 0)));
+  rank(
+    "repository",
+    ({ cell }) => cell.repository,
+    ({ cell }) => load.repositories.get(cell.repository) ?? 0,
+  );
+  rank(
+    "owner",
+    ({ cell }) => cell.owner,
+    ({ cell }) => load.owners.get(cell.owner) ?? 0,
+  );
+  return ranked.sort(before);
+}
+
+type Running = (one: Ranked) => number;

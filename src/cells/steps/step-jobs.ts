@@ -9,6 +9,9 @@ const CELL_ATTEMPTS = 100;
 /** A forge may be down for hours: at five minutes apart that is most of a day. */
 const PUBLISH_ATTEMPTS = 200;
 
+/** A card is edited no more often than this for what only its agent says. */
+export const CALM_MS = 5 * 60_000;
+
 type User = CellUserNumbers | null;
 
 /**

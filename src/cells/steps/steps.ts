@@ -15,7 +15,7 @@ import { askedOf, giveItems, turnsToAnswer } from "./give-items.ts";
 import { giveMessages } from "./give-messages.ts";
 import { givePlace, lackOfPlace } from "./give-place.ts";
 import { giveUp } from "./give-up.ts";
-import { BEFORE_SCRUB, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
+import { BEFORE_SCRUB, CALM_MS, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 /**
  * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that
@@ -245,9 +245,10 @@ export class Steps {
   /** Puts a card job; one that still waits serves as well. */
   card = (cellId: string): void => this.#put(stepJobs.card(cellId));
 
-  /** For what nobody waits for, such as a sign of life: it is on the card within half a minute. */
+  /** For what nobody waits for, such as an agent's words: they are on the card within five minutes. */
   cardSoon(cellId: string): void {
-    this.#put(stepJobs.card(cellId, this.#deps.clock.now() + CALM_MS));
+    const wordsAt = this.#registry.mustCell(cellId).cardShown?.wordsAt ?? 0;
+    this.#put(stepJobs.card(cellId, Math.max(this.#deps.clock.now() + SOON_MS, wordsAt + CALM_MS)));
   }
 
   /** Empties an archived cell of what its seal holds. */
@@ -290,5 +291,5 @@ export class Steps {
   }
 }
 
-/** A card is edited no more often than this, but for what people wait for. */
-const CALM_MS = 30_000;
+/** So many words of an agent are gathered first. */
+const SOON_MS = 30_000;

@@ -1,11 +1,10 @@
-import type { Registry } from "../../cells/registry/registry.ts";
-import type { Clock } from "../../clock.ts";
+import { CALM_MS } from "../../cells/steps/step-jobs.ts";
 import { LazarusError } from "../../errors.ts";
 import { marker, md, raw } from "../../gitea/markdown.ts";
+import { sha256 } from "../../hash.ts";
 import type { Finish, Handlers, Job, JobContext } from "../../queue/queue.ts";
 import { confirm, type PostDeps } from "../access/confirm-repository.ts";
-import type { Deps } from "../command.ts";
-import { cardMarker, renderCard } from "../words/card.ts";
+import { cardMarker, renderCalmCard, renderCard } from "../words/card.ts";
 import { proposalMarker } from "../words/proposal-words.ts";
 import { CLOCK_TOLERANCE_MS, editOwn, findByMarker, findOrPost } from "./own-comment.ts";
 import { createAnswersHandler } from "./post-answers.ts";
@@ -77,20 +76,29 @@ async function postOnce(job: Job<"comment">, context: JobContext, deps: PostDeps
 function createCardHandler(
   deps: PostDeps,
 ): (job: Job<"card">, context: JobContext) => Promise<Finish | undefined> {
-  const shown = new Map<string, string>();
   return async (job) => {
     const { cellId } = job.payload;
     const cell = deps.registry.cell(cellId);
     if (cell === null) return undefined;
-    const name = await confirm(cell.repository, deps);
-    const body = renderCard(cell, deps);
+    const calm = sha256(renderCalmCard(cell, deps).text);
     const commentId = cell.cardId;
-    if (commentId !== null) {
-      if (shown.get(cellId) === body.text && !isPlanToShow(cell, deps)) return undefined;
-      if (await editOwn(commentId, { name, body }, deps.forge)) {
-        shown.set(cellId, body.text);
-        return (await planShown(cell, { name, commentId }, deps)) ?? undefined;
-      }
+    const before = commentId === null || isPlanToShow(cell, deps) ? null : cell.cardShown;
+    const text = sha256(renderCard(cell, deps).text);
+    // Nothing is asked of the forge for a card that stays as it is.
+    if (before?.text === text) return undefined;
+    const now = deps.clock.now();
+    if (before?.calm === calm && now < before.wordsAt + CALM_MS) return () => deps.steps.cardSoon(cellId);
+    const name = await confirm(cell.repository, deps);
+    // Its repository may have been found under a new name just now.
+    const body = renderCard(deps.registry.mustCell(cellId), deps);
+    const wordsAt = text === calm ? (before?.wordsAt ?? 0) : now;
+    const cardShown = { text: sha256(body.text), calm, wordsAt };
+    if (commentId !== null && (await editOwn(commentId, { name, body }, deps.forge))) {
+      const plan = await planShown(cell, { name, commentId }, deps);
+      return () => {
+        deps.registry.update(cellId, { cardShown });
+        plan?.();
+      };
     }
     const proposal = deps.registry.proposals.ofCell(cellId);
     // Where its issue is gone there is no place for it.
@@ -99,20 +107,10 @@ function createCardHandler(
     const markers = [cardMarker(cell.id), ...(proposal === null ? [] : [proposalMarker(proposal)])];
     const since = proposal?.createdAt ?? cell.createdAt;
     const id = await findOrPost({ name, number: cell.number, since }, { body, markers }, deps.forge);
-    shown.set(cellId, body.text);
     const note = await planShown(cell, { name, commentId: id }, deps);
     return () => {
-      deps.registry.update(cellId, { cardId: id });
+      deps.registry.update(cellId, { cardId: id, cardShown });
       note?.();
     };
   };
-}
-
-/** Puts cards of cells at work up to date now and then: how long they run is on them. */
-export function refreshCards(deps: {
-  registry: Registry;
-  clock: Clock;
-  steps: Pick<Deps["steps"], "cardSoon">;
-}): void {
-  for (const cell of deps.registry.list(["active"])) deps.steps.cardSoon(cell.id);
 }

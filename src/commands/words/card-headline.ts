@@ -12,6 +12,8 @@ import { placeInTeam, teamOf } from "./team-words.ts";
 
 export type CardDeps = Pick<Deps, "registry" | "clock" | "config"> & {
   readonly steps: Pick<Deps["steps"], "blockedBy" | "checks">;
+  /** Leaves out what changes all the time. */
+  readonly isCalm?: boolean;
 };
 
 /** The first words of a card: how the cell is, what came of it. */
@@ -25,7 +27,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
       return (
         settingUp(cell, run) ??
         (isResting(cell, run) ? beingChecked(deps.steps.checks.results(cell)) : null) ??
-        ailment(cell, agent, deps.clock.now()) ??
+        ailment(cell, agent) ??
         (run !== null && isVisit(run)
           ? md`**${agent} looks at the work** on ${raw(`#${cell.number}`)}, invited by ${run.requester.login}`
           : null) ??
@@ -51,8 +53,7 @@ function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
     return md`**${agents.join(", then ")} ${agents.length === 1 ? "waits" : "wait"} for approval** by a director${people}`;
   }
   const blocked = run === null ? null : deps.steps.blockedBy(run);
-  if (blocked !== null)
-    return md`**${cell.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
+  if (blocked !== null) return md`**${cell.agent} waits for a place**: ${inLine(blocked, deps)}`;
   return md`**${cell.agent} is being started** on ${raw(`#${cell.number}`)}`;
 }
 
@@ -63,7 +64,12 @@ function comingBack(run: Run | null, deps: CardDeps): Markdown | null {
   const blocked = deps.steps.blockedBy(run);
   return blocked === null
     ? md`**about to be brought back** from its archive for ${run.agent}`
-    : md`**${run.agent} waits for a place**, to go on from the archive: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
+    : md`**${run.agent} waits for a place**, to go on from the archive: ${inLine(blocked, deps)}`;
+}
+
+/** `7th in line; 2 of 3 cells of acme run`. */
+function inLine(blocked: { readonly place: number; readonly limit: string }, { isCalm }: CardDeps): string {
+  return isCalm === true ? "" : `${ordinal(blocked.place)} in line; ${blocked.limit}`;
 }
 
 function idle(cell: Cell, last: Run | null, deps: CardDeps): Markdown {
@@ -127,7 +133,7 @@ function retrying(run: Run, before: Run | null, deps: CardDeps): Markdown {
   if (before === null || run.notBefore === null || run.notBefore <= now) {
     const blocked = steps.blockedBy(run);
     if (blocked === null) return md`**${run.agent} is about to go on**`;
-    return md`**${run.agent} waits for a place**: ${ordinal(blocked.place)} in line, ${blocked.limit}`;
+    return md`**${run.agent} waits for a place**: ${inLine(blocked, deps)}`;
   }
   const at = timeUtc(run.notBefore, now);
   if (before.exitClass === "quota") {

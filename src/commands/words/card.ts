@@ -11,7 +11,7 @@ import { guestLines } from "./guest-words.ts";
 import { lifeLine } from "./health-words.ts";
 import { messageLines } from "./message-words.ts";
 import { editedLines, proposedCard } from "./proposal-words.ts";
-import { confines, moment, span } from "./run-words.ts";
+import { confines, moment, span, timeUtc } from "./run-words.ts";
 import { usage } from "./said-words.ts";
 import { nextInTeam, teamOf } from "./team-words.ts";
 
@@ -27,12 +27,20 @@ export function renderCard(cell: Cell, deps: CardDeps): Markdown {
   return md`${cardMarker(cell.id)}\n${cardContent(cell, deps)}`;
 }
 
+/**
+ * The same without what changes all the time and nobody waits for: what the agent says and uses, and a place
+ * in line.
+ */
+export function renderCalmCard(cell: Cell, deps: CardDeps): Markdown {
+  return renderCard({ ...cell, beat: null }, { ...deps, isCalm: true });
+}
+
 /** How a cell is, what came of it, what one may do now, what happened. */
 export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const proposed = proposedCard(cell, deps);
   if (proposed !== null) return proposed;
   const run = deps.registry.lastRun(cell.id);
-  const life = lifeLine(cell, run?.agent ?? cell.agent, deps.clock.now());
+  const life = lifeLine(cell, run?.agent ?? cell.agent);
   const kept = deps.registry.lastKeptRun(cell.id) ?? run;
   const quiet = quietHead(cell, deps.registry);
   const rests = cell.state === "idle" ? restLine(cell, deps) : null;
@@ -51,7 +59,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
       ...{ last: run, now: deps.clock.now() },
     }),
     ...itemLines(cell, deps.registry.items.of(cell.id)),
-    ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }, deps.clock.now()),
+    ...messageLines(cell, { messages: deps.registry.messages.of(cell.id), last: run }),
     ...(cell.state === "destroyed" ? [] : [details("What you can do", doing(cell, run, deps))]),
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
@@ -74,12 +82,13 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
     const { startedAt, limitMs, network } = run.setup;
     const agent = deps.config.agents.get(run.agent);
     const held = confines(agent === undefined ? undefined : { ...agent, network });
-    return ` · ${span(deps.clock.now() - startedAt)} of ${span(limitMs)} · ${held}`;
+    return ` · ${during(cell, startedAt, limitMs)} · ${held}`;
   }
   if (cell.state === "active" && run?.startedAt != null && !isResting(cell, run)) {
     const agent = deps.config.agents.get(run.agent);
-    const time = `${span(deps.clock.now() - run.startedAt)} of ${span(agent?.limits.runMs ?? deps.config.limits.runMs)}`;
-    return [time, confines(agent), ...budgetWords(cell, run, deps)].map((one) => ` · ${one}`).join("");
+    const time = during(cell, run.startedAt, agent?.limits.runMs ?? deps.config.limits.runMs);
+    const used = deps.isCalm === true ? [] : budgetWords(cell, run, deps);
+    return [time, confines(agent), ...used].map((one) => ` · ${one}`).join("");
   }
   if (cell.state !== "idle" || run?.collectedAt == null) return "";
   const isSaid = cell.outcome === "failed" || run.stopped !== null;
@@ -91,6 +100,12 @@ function tail(cell: Cell, run: Run | null, deps: CardDeps): string {
   return [...took, ...(used === "" ? [] : [used]), ...budgetWords(cell, run, deps)]
     .map((one) => ` · ${one}`)
     .join("");
+}
+
+/** `since 14:02 UTC, until 16:02 at most`: times of day, as a card that tells ages is edited for nothing. */
+function during(cell: Cell, startedAt: number, mostMs: number): string {
+  const end = timeUtc(Math.min(startedAt + mostMs, cell.expiresAt), cell.createdAt);
+  return `since ${timeUtc(startedAt, cell.createdAt)}, until ${end.replace(/ UTC$/, "")} at most`;
 }
 
 function doing(cell: Cell, run: Run | null, deps: CardDeps): Markdown {

@@ -1,7 +1,7 @@
 import type { Cell } from "../../cells/cell.ts";
-import { type Markdown, md, raw } from "../../gitea/markdown.ts";
+import { join, type Markdown, md } from "../../gitea/markdown.ts";
 import type { AgentBeat } from "../../protocol/shapes.ts";
-import { span } from "./run-words.ts";
+import { timeUtc } from "./run-words.ts";
 
 /** How a running cell is, as far as anybody has looked. */
 export interface SeenHealth {
@@ -21,20 +21,19 @@ export function healthOf(cell: Cell): SeenHealth | null {
 }
 
 /**
- * What is wrong, as the first words of a card: `allegro has been stalled for 11 min: no output, no change,
+ * What is wrong, as the first words of a card: `allegro is stalled since 14:31 UTC: no output, no change,
  * process alive`. Null where it works.
  */
-export function ailment(cell: Cell, agent: string, now: number): Markdown | null {
+export function ailment(cell: Cell, agent: string): Markdown | null {
   const seen = healthOf(cell);
   if (seen === null) return null;
-  const forHow = span(now - seen.since);
   switch (seen.health) {
     case "healthy":
     case "quiet":
       return null;
     case "stalled":
     case "looping":
-      return md`**${agent} has been ${seen.health} for ${forHow}**: ${seen.reason}`;
+      return md`**${agent} is ${seen.health} since ${timeUtc(seen.since, cell.createdAt)}**: ${seen.reason}`;
     case "dead":
       return md`**${agent} is dead**: ${seen.reason}`;
     default:
@@ -42,25 +41,24 @@ export function ailment(cell: Cell, agent: string, now: number): Markdown | null
   }
 }
 
-/** The card's line of signs of life, with what the agent says of itself. */
-export function lifeLine(cell: Cell, agent: string, now: number): Markdown | null {
+/** The card's line of what the agent says of itself, and since when it is quiet; null: neither. */
+export function lifeLine(cell: Cell, agent: string): Markdown | null {
   const seen = healthOf(cell);
   if (seen === null) return null;
-  const quiet = seen.health === "quiet" ? md`Quiet: ${seen.reason} · ` : raw("");
-  const life = md`${quiet}Last sign of life ${span(now - seen.seenAt)} ago`;
-  return cell.beat === null ? life : md`${life} · ${beatWords(cell.beat, agent, now)}`;
+  const since = timeUtc(seen.since, cell.createdAt);
+  const lines = [
+    ...(seen.health === "quiet" ? [md`Quiet since ${since}: ${seen.reason}`] : []),
+    ...(cell.beat === null ? [] : [beatWords(cell.beat, { agent, cell })]),
+  ];
+  return lines.length === 0 ? null : join(lines, " · ");
 }
 
-/** `allegro says: testing, 3 of 7 suites, 43 %`. */
-function beatWords(beat: AgentBeat, agent: string, now: number): Markdown {
+/** `allegro says: testing, 3 of 7 suites, 43 % (14:12 UTC)`. */
+function beatWords(beat: AgentBeat, { agent, cell }: { agent: string; cell: Cell }): Markdown {
   const who = beat.by === "gateway" ? `${agent}'s gateway` : agent;
   const words = [beat.state, ...(beat.message === null ? [] : [beat.message]), ...progressOf(beat.progress)];
-  const ago = now - beat.at;
-  return md`${who} says: ${words.join(", ")}${ago >= OLD_MS ? ` (${span(ago)} ago)` : ""}`;
+  return md`${who} says: ${words.join(", ")} (${timeUtc(beat.at, cell.createdAt)})`;
 }
-
-/** What was said longer ago is said with its age. */
-const OLD_MS = 2 * 60_000;
 
 function progressOf(progress: AgentBeat["progress"]): string[] {
   if (progress === null) return [];

@@ -3,14 +3,13 @@ import type { Message } from "../../cells/registry/messages.ts";
 import { type Markdown, md } from "../../gitea/markdown.ts";
 import { reactable } from "../posting/answer.ts";
 import { hint } from "./card-findings.ts";
-import { span } from "./run-words.ts";
+import { timeUtc } from "./run-words.ts";
 import { list } from "./sentence.ts";
 
 /** What waits to be told to a cell's agent, and what of it never was; none where there is nothing to say. */
 export function messageLines(
   cell: Cell,
   { messages, last }: { readonly messages: readonly Message[]; readonly last: Run | null },
-  now: number,
 ): Markdown[] {
   const waiting = messages.filter(({ state }) => state === "waiting");
   const dropped = messages.filter(({ state }) => state === "dropped");
@@ -19,7 +18,7 @@ export function messageLines(
   if (first !== undefined) {
     const what = waiting.length === 1 ? "1 message waits" : `${waiting.length} messages wait`;
     const whom = [...new Set(waiting.map((one) => one.agent ?? last?.agent ?? cell.agent))];
-    const from = `${list(authors(waiting))}, ${span(now - first.at)} ago`;
+    const from = `${list(authors(waiting))}, ${timeUtc(first.at, cell.createdAt)}`;
     const isResting = cell.state === "idle" && last?.state !== "waiting" && last?.state !== "admitted";
     const how = isResting
       ? md` ${hint(cell, "revive")} gives ${waiting.length === 1 ? "it" : "them"}.`

@@ -113,7 +113,7 @@ export const replies = {
     if (cell.waitsForApproval)
       return say`cell ${c(shortId(cell.id))}: ${cell.agent} on ${at(cell)} waits for approval by a director`;
     if (place !== null)
-      return say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place on ${at(cell)}: ${ordinal(place.place)} in line, ${place.limit}`;
+      return say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place on ${at(cell)}: ${ordinal(place.place)} in line; ${place.limit}`;
     return say`cell ${c(shortId(cell.id))}: ${cell.agent} starts on ${at(cell)}`;
   },
   summonedElsewhere: (cell: Pick<Cell, "id" | "agent" | "repository" | "number">) =>
@@ -180,11 +180,11 @@ export const replies = {
   reviving: (cell: Cell, place: { limit: string; place: number } | null) =>
     place === null
       ? say`cell ${c(shortId(cell.id))}: ${cell.agent} goes on`
-      : say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place: ${ordinal(place.place)} in line, ${place.limit}`,
+      : say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place: ${ordinal(place.place)} in line; ${place.limit}`,
   bringingBack: (cell: Cell, place: { limit: string; place: number } | null) =>
     place === null
       ? say`cell ${c(shortId(cell.id))}: being brought back from its archive, then ${cell.agent} goes on`
-      : say`cell ${c(shortId(cell.id))}: waits for a place before it is brought back: ${ordinal(place.place)} in line, ${place.limit}`,
+      : say`cell ${c(shortId(cell.id))}: waits for a place before it is brought back: ${ordinal(place.place)} in line; ${place.limit}`,
   beingDestroyed: (cell: Cell) =>
     say`Cell ${c(shortId(cell.id))} is being destroyed: it can no longer be revived.`,
   /** `letGo`: what a director types to have it published; null where nobody may. */

@@ -80,28 +80,52 @@ it("of an earlier run is not that of the next", () => {
 });
 
 describe("the card", () => {
-  it("is edited at once when the health is another, and within half a minute for a sign of life", async () => {
+  it("is edited at once when the health is another, soon for words of the agent, and never for a sign of life", async () => {
     rig.active();
     rig.clearJobs();
     report({ seenAt: rig.clock.now() + 1 });
+    report({ reason: "output, heartbeats" });
+    expect(cards()).toEqual([]);
+    report({ beat: BEAT });
     expect(cards()).toEqual([30_000]);
     await rig.clock.advance(10_000);
-    report({ reason: "output, heartbeats" });
+    report({ beat: { ...BEAT, message: "4 of 7" } });
     expect(cards()).toEqual([20_000]);
     report({ health: "quiet" });
     expect(cards()).toEqual([0]);
     rig.clearJobs();
     report({ health: "quiet" });
+    expect(cards()).toEqual([]);
+    report({ health: "quiet", reason: "no output" });
     expect(cards()).toEqual([30_000]);
     report({ health: "stalled" });
     expect(cards()).toEqual([0]);
   });
 
-  it("of a sign of life is not put off by the next one", async () => {
+  it("keeps the time at which an agent said first what it says again", async () => {
+    rig.active();
+    report({ beat: BEAT });
+    rig.clearJobs();
+    report({ beat: { ...BEAT, at: 60_000 } });
+    expect(rig.cell().beat).toEqual(BEAT);
+    expect(cards()).toEqual([]);
+    report({ beat: { ...BEAT, at: 60_000, progress: 0.5 } });
+    expect(rig.cell().beat).toEqual({ ...BEAT, at: 60_000, progress: 0.5 });
+  });
+
+  it("gets an agent's words five minutes after the last ones", () => {
+    rig.active();
+    rig.registry.update(ID, { cardShown: { text: "", calm: "", wordsAt: rig.clock.now() - 60_000 } });
+    rig.clearJobs();
+    report({ beat: BEAT });
+    expect(cards()).toEqual([240_000]);
+  });
+
+  it("of an agent's words is not put off by the next ones", async () => {
     rig.active();
     rig.clearJobs();
     for (let n = 0; n < 10; n++) {
-      report();
+      report({ beat: { ...BEAT, message: `${n} of 10` } });
       await rig.clock.advance(5_000);
     }
     expect(cards()).toEqual([-20_000]);
@@ -110,7 +134,7 @@ describe("the card", () => {
   it("says the end of the run at once, whatever waits", () => {
     rig.active();
     rig.clearJobs();
-    report();
+    report({ beat: BEAT });
     rig.report("run-ended", ended(ID, 1, rig.clock.now()));
     expect(cards()).toEqual([0]);
   });

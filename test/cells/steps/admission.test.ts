@@ -5,7 +5,7 @@ import { type ControlRig, createControl, newCell } from "../../fakes/control-rig
 let rig: ControlRig;
 afterEach(() => rig.remove());
 
-const WIDE: Limits = { cells: 100, perRepository: 100, perPerson: 100 };
+const WIDE: Limits = { cells: 100, perOwner: 0, perRepository: 100, perPerson: 100 };
 let made = 0;
 
 /** A cell with one run in a state, asked by a person, in a repository. */
@@ -55,7 +55,7 @@ describe("the line", () => {
     expect(admitted({ ...WIDE, perRepository: 1 })).toEqual([there]);
     expect(blocked(here, { ...WIDE, perRepository: 1 })).toEqual({
       limit: "1 of 1 cells run in acme/app",
-      place: 1,
+      place: 2,
     });
   });
 
@@ -72,8 +72,12 @@ describe("the line", () => {
   it("never admits more than fit at once", () => {
     rig = createControl();
     const ids = [put("waiting", 1), put("waiting", 1), put("waiting", 2), put("waiting", 3)];
-    expect(admitted({ cells: 3, perRepository: 3, perPerson: 1 })).toEqual([ids[0], ids[2], ids[3]]);
-    expect(admitted({ cells: 2, perRepository: 3, perPerson: 1 })).toEqual([ids[0], ids[2]]);
+    expect(admitted({ cells: 3, perOwner: 0, perRepository: 3, perPerson: 1 })).toEqual([
+      ids[0],
+      ids[2],
+      ids[3],
+    ]);
+    expect(admitted({ cells: 2, perOwner: 0, perRepository: 3, perPerson: 1 })).toEqual([ids[0], ids[2]]);
   });
 
   it("passes over what waits for approval, also when places are counted", () => {
