@@ -26,6 +26,8 @@ app.use(
     holdsCommand: (text) => parseText(text).length > 0,
     botId: () => 0,
     heard: () => {},
+    isOfInterest: () => true,
+    unlooked: { note() {} },
   }),
 );
 const server = createServer(app).listen(0, "127.0.0.1", () => {

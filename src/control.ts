@@ -52,6 +52,7 @@ import { createCatchUp } from "./webhooks/catchup.ts";
 import { parseText } from "./webhooks/read-text.ts";
 import { createSeenEntries, type SeenEntries } from "./webhooks/seen-entries.ts";
 import { createThreadHandler } from "./webhooks/thread.ts";
+import { createUnlooked, type Unlooked } from "./webhooks/unlooked.ts";
 
 export const REGISTRY = "lazarus.db";
 const TICK_MS = 15_000;
@@ -72,6 +73,7 @@ export interface Control {
   readonly forge: Forge;
   readonly deps: Deps;
   readonly handled: SeenEntries;
+  readonly unlooked: Unlooked;
   /** How many running agents of an earlier process are watched again. */
   readonly adopted: number;
   /** Null until the forge has answered. */
@@ -151,6 +153,7 @@ export async function openControl(
   const { clock, redactor, db, queue, registry, forge, steps, reports, rights } = parts;
   const deps: Deps = { ...parts.deps, config };
   const handled = createSeenEntries(db, { clock, patterns: config.forge.repositories });
+  const unlooked = createUnlooked(clock);
   const deadlines = createDeadlines(db);
   noteTick({ ...deps, deadlines, log });
   const { repositories: patterns, pollMs } = config.forge;
@@ -185,7 +188,14 @@ export async function openControl(
   const postDeps = { ...deps, db, reports, redact: redactor.redact };
   const fleet = createFleet({ local: runner, elsewhere: parts.elsewhere.by, parts, log });
   const handlers = {
-    ...createThreadHandler({ ...postDeps, handled, log, parse: parseText, forgeNow: catchUp.forgeNow }),
+    ...createThreadHandler({
+      ...postDeps,
+      handled,
+      unlooked,
+      log,
+      parse: parseText,
+      forgeNow: catchUp.forgeNow,
+    }),
     ...createCommandHandlers({ ...postDeps, log }),
     ...createReportHandlers(reports, fleet.watchStarted),
     ...createTailHandler(postDeps),
@@ -194,6 +204,7 @@ export async function openControl(
       ...{ registry, queue },
       onMoved: async (repository) => {
         deps.renames.doubt(repository.id);
+        forge.forgetRepositories();
         const located = await locate(repository, deps);
         return located.kind === "here" ? null : located.why;
       },
@@ -233,6 +244,7 @@ export async function openControl(
     forge,
     deps,
     handled,
+    unlooked,
     adopted,
     botId: readiness.botId,
     notReady: () => [...readiness.notReady(), ...(parts.elsewhere.by?.notReady() ?? [])],

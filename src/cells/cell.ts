@@ -9,6 +9,7 @@ import type {
   SetupBegun,
   SetupEnd,
 } from "../protocol/shapes.ts";
+import type { CardShown } from "./card-shown.ts";
 import type { Checked } from "./check.ts";
 import type { ExitClass, StopCause } from "./exit.ts";
 import type { Left } from "./handoff.ts";
@@ -17,10 +18,7 @@ import type { Left } from "./handoff.ts";
 export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
 export type State = (typeof STATES)[number];
 
-/**
- * Every move there is. A move that is not here cannot happen: `registry.move` is the only writer and asks
- * this table.
- */
+/** Every move there is: `registry.move`, the only writer, asks this table. */
 export const MOVES: Readonly<Record<State, readonly State[]>> = {
   proposed: ["active", "archived"],
   active: ["idle", "closing"],
@@ -134,8 +132,8 @@ export interface Cell {
   readonly createdAt: number;
   readonly expiresAt: number;
   readonly cardId: number | null;
-  /** What its card was last edited to: hashes, and when (epoch ms) it last got new words of its agent. */
-  readonly cardShown: { readonly text: string; readonly calm: string; readonly wordsAt: number } | null;
+  /** What its card was last edited to; null: nobody has tried to post it. */
+  readonly cardShown: CardShown | null;
   readonly pullRequest: number | null;
   readonly pullRequestRepository: string | null;
   readonly publishedBranch: string | null;

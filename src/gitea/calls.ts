@@ -53,6 +53,8 @@ export interface CallsOptions {
    * reached.
    */
   readonly heard?: ((error: unknown | null) => void) | undefined;
+  /** Told where a write was led elsewhere: what it was sent to is called otherwise now. */
+  readonly onElsewhere?: (() => void) | undefined;
 }
 
 /**
@@ -98,6 +100,11 @@ export function createCalls(options: CallsOptions): Calls {
   const write = async (call: Call): Promise<ForgeAnswer> => {
     const seen = await writeOnce(call);
     if (seen.status < 300 || (seen.status === 404 && call.isDoneWhenMissing === true)) return seen;
+    if (seen.status < 400) {
+      // It was not done: it is sent again once its repository was looked for.
+      options.onElsewhere?.();
+      throw new LazarusError("forge-refused", refusal(call, seen).message, { retryable: true });
+    }
     throw refusal(call, seen);
   };
 

@@ -9,6 +9,7 @@ import { PAGE, readAll } from "./lists.ts";
 import { createMovements } from "./moved.ts";
 import { label, numbered, renamedTo, segment, segments, thread } from "./paths.ts";
 import type { Forge, PullRequest, Repository, RepositoryName } from "./port.ts";
+import { createRecentRepositories, once } from "./recent.ts";
 import { createReviewCalls } from "./review-calls.ts";
 import { createRights } from "./rights.ts";
 import { createThreadCalls } from "./thread-calls.ts";
@@ -51,6 +52,7 @@ export function createForge(options: ForgeOptions): Forge {
   const calls = createCalls({
     clock,
     heard: options.heard,
+    onElsewhere: () => recent.forget(),
     tokenKey: options.account?.key ?? "forge.token",
     redact: (text) => (token === "" ? text : redact(text).replaceAll(token, "[redacted]")),
   });
@@ -72,7 +74,8 @@ export function createForge(options: ForgeOptions): Forge {
   const write = async <S extends z.ZodType>(call: Call, schema: S): Promise<z.output<S>> =>
     check(call.doing, (await calls.write(call)).data, schema);
 
-  const repository = async (name: RepositoryName): Promise<Repository | null> => {
+  const recent = createRecentRepositories(clock);
+  const findRepository = async (name: RepositoryName): Promise<Repository | null> => {
     let [owner, repo] = segments(name);
     const doing = `reading repository ${label(name)}`;
     for (let hop = 0; ; hop++) {
@@ -84,6 +87,12 @@ export function createForge(options: ForgeOptions): Forge {
       if (next === null) throw calls.refusal(call, answer);
       [owner, repo] = next;
     }
+  };
+
+  const repository = async (name: RepositoryName): Promise<Repository | null> => {
+    const found = await findRepository(name);
+    recent.found(name, found);
+    return found;
   };
 
   const repositoryById = (id: number): Promise<Repository | null> =>
@@ -126,8 +135,9 @@ export function createForge(options: ForgeOptions): Forge {
     ...createThreadCalls({ api, calls, clock }),
     ...createReviewCalls({ api, calls, redact }),
 
-    me: () =>
+    me: once(() =>
       get({ doing: "reading the bot's own account", send: () => api.user.userGetCurrent() }, answers.person),
+    ),
 
     person: (login) =>
       find({ doing: `looking for ${login}`, send: () => api.users.userGet(segment(login)) }, answers.person),
@@ -155,6 +165,9 @@ export function createForge(options: ForgeOptions): Forge {
     },
 
     repository,
+    recentRepository: async (name) => recent.of(name) ?? repository(name),
+    tellRepository: recent.told,
+    forgetRepositories: recent.forget,
     repositoryById,
 
     issue: (name, number) =>

@@ -36,7 +36,7 @@ export type * from "./forge-data.ts";
  * whoever writes looks first (`findComment`).
  */
 export interface Forge {
-  /** The bot's own account. */
+  /** The bot's own account, asked once. */
   me(): Promise<Person>;
   /** Whose login it is now: a person's, or an organization's, which servers tell apart only elsewhere. */
   person(login: string): Promise<Person | null>;
@@ -51,6 +51,12 @@ export interface Forge {
 
   /** Follows no rename: a repository that answers under another name comes back with that other name. */
   repository(name: RepositoryName): Promise<Repository | null>;
+  /** The same, as it was found at most 30 s ago where nothing has told otherwise since. */
+  recentRepository(name: RepositoryName): Promise<Repository | null>;
+  /** A name is known to lead to this id: what is remembered otherwise is not believed any more. */
+  tellRepository(id: number, fullName: string): void;
+  /** No repository is believed to be called what it was called. */
+  forgetRepositories(): void;
   /** The same by its id, which it keeps whatever it is called and whoever owns it. */
   repositoryById(id: number): Promise<Repository | null>;
   /**

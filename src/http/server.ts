@@ -7,6 +7,7 @@ import { VERSION } from "../cli/version.ts";
 import type { Dashboard } from "../dashboard/dashboard.ts";
 import { LazarusError, systemCode } from "../errors.ts";
 import { createHeard } from "../webhooks/heard.ts";
+import { isOfInterest } from "../webhooks/of-interest.ts";
 import { parseText } from "../webhooks/read-text.ts";
 import { createReceiver } from "../webhooks/receiver.ts";
 import { sparing } from "../webhooks/sparing.ts";
@@ -75,6 +76,9 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
       isServed: app.deps.rights.isServed,
       holdsCommand: (text) => parseText(text).length > 0,
       botId: app.botId,
+      isOfInterest: (thread) => isOfInterest(thread, app.deps.registry),
+      unlooked: app.unlooked,
+      told: app.deps.forge.tellRepository,
       heard: createHeard({ registry: app.deps.registry, clock: app.deps.clock, log: app.log }),
     }),
   );

@@ -3,28 +3,6 @@ import type { Delivered } from "../protocol/delivered.ts";
 import type { Entry } from "./read-thread.ts";
 
 /**
- * What two deliveries held together. Of one comment there is one true delivery: where two do not say the
- * same, somebody forged one, and neither is believed.
- */
-export function both(one: Delivered, other: Delivered): Delivered {
-  const all = { ...one, ...other };
-  for (const [id, first] of Object.entries(one)) {
-    const second = other[id];
-    if (second === undefined) continue;
-    const isDisputed =
-      (first.isDisputed ?? false) || (second.isDisputed ?? false) || first.body !== second.body;
-    all[id] = {
-      body: first.body,
-      hadCommand: first.hadCommand || second.hadCommand,
-      // No text has this hash.
-      issue: first.issue === second.issue ? first.issue : "",
-      ...(isDisputed ? { isDisputed } : {}),
-    };
-  }
-  return all;
-}
-
-/**
  * Whether a text is another one than was typed: its second of change is not that of its making, or it is not
  * what each of its deliveries held. Nothing else than an edit changes that second.
  */

@@ -76,6 +76,12 @@ export function repositoryNameOf(payload: Payload): string | null {
   return parsed.success ? parsed.data.repository.full_name : null;
 }
 
+/** The same with its id; null where it does not tell both. */
+export function namedRepositoryOf(payload: Payload): { id: number; fullName: string } | null {
+  const parsed = z.object({ repository }).safeParse(payload);
+  return parsed.success ? repositoryOf(parsed.data.repository) : null;
+}
+
 function repositoryOf(raw: z.infer<typeof repository>) {
   return { id: raw.id, fullName: raw.full_name };
 }

@@ -11,9 +11,11 @@ import {
   type Review,
 } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
+import { both } from "../protocol/delivered.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import type { SeenThread } from "./thread-acts.ts";
+import type { Unlooked } from "./unlooked.ts";
 
 /**
  * Comments are asked for from this long before the newest one seen: the forge orders by second, and may
@@ -53,6 +55,8 @@ export interface Reading extends SeenThread {
 export type Missing = { readonly missing: "repository" | "thread" };
 
 export interface ReadingDeps {
+  /** What comments said from whose making no look followed. */
+  readonly unlooked?: Pick<Unlooked, "of">;
   readonly forge: Forge;
   readonly handled: SeenEntries;
   readonly log: Log;
@@ -68,7 +72,7 @@ export async function readThread(
   const { number, repository: told } = payload;
   const known = parseRepositoryName(told.fullName);
   if (known === null || !deps.rights.isServed(told.fullName)) return null;
-  const [found, me] = await Promise.all([deps.forge.repository(known), deps.forge.me()]);
+  const [found, me] = await Promise.all([deps.forge.recentRepository(known), deps.forge.me()]);
   if (found === null) return { missing: "repository" };
   // Only where the name leads to it: a delivery may hold any id, and was signed for its name alone.
   const located = found.id === told.id ? settle(told, found, deps) : null;
@@ -120,7 +124,7 @@ export async function readThread(
     ...bot,
     since,
     where: { name, repository: found },
-    delivered: payload.delivered,
+    delivered: both(deps.unlooked?.of(payload) ?? {}, payload.delivered),
     skipped,
   };
 }

@@ -6,16 +6,18 @@ import { explain } from "../errors.ts";
 import { issueHash, sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
 import { count, took } from "../meter.ts";
+import type { RepositoryRef } from "../protocol/shapes.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { type Allowance, type BodyBudget, createBodyBudget } from "./body-budget.ts";
 import type { Event } from "./event.ts";
-import { repositoryNameOf, senderOf } from "./parse.ts";
+import { namedRepositoryOf, repositoryNameOf, senderOf } from "./parse.ts";
 import { readBody, refuseBody } from "./read-body.ts";
 import { route } from "./route.ts";
 import { checkSignature } from "./signature.ts";
 import { sparing } from "./sparing.ts";
 import { threadTick } from "./thread.ts";
+import type { Unlooked } from "./unlooked.ts";
 
 export const MOST_BODY_BYTES = 5 * 1024 * 1024;
 
@@ -27,6 +29,12 @@ export interface ReceiverDeps {
   readonly log: Log;
   isServed(fullName: string): boolean;
   holdsCommand(text: string): boolean;
+  /** Whether something may follow from a comment there that holds no command. */
+  isOfInterest(thread: { readonly repository: RepositoryRef; readonly number: number }): boolean;
+  /** Told of comments from which nothing follows. */
+  readonly unlooked: Pick<Unlooked, "note">;
+  /** A repository was named together with its id. */
+  told?(id: number, fullName: string): void;
   /** The bot's user id, null while the forge has not told it. */
   botId(): number | null;
   /** Of all bodies together. */
@@ -149,6 +157,8 @@ async function receive(request: Request, response: Response, deps: Receiving): P
     return answer(response, 401, "that secret signs for other repositories (forge.webhook_secrets)");
   }
   if (from !== null && deps.isServed(from)) deps.heard(from);
+  const named = namedRepositoryOf(payload);
+  if (named !== null) deps.told?.(named.id, named.fullName);
   const type = request.get("x-gitea-event-type") ?? "";
   const event = keepOnlyOurs(route(type, payload), deps);
   if (event.kind === "ignored") {
@@ -161,6 +171,14 @@ async function receive(request: Request, response: Response, deps: Receiving): P
     );
     response.locals.result = from !== null && !deps.isServed(from) ? "unserved" : "ignored";
     response.status(202).json({ ignored: event.reason });
+    return;
+  }
+  if (event.kind === "comment-created" && !isToBeLookedAt(event, deps)) {
+    const { thread } = event;
+    deps.unlooked.note(thread, deliveredText(event, deps));
+    const where = `${thread.repository.fullName}#${thread.number}`;
+    deps.log.debug({ thread: where }, "nothing follows from a comment without a command");
+    response.status(202).json({ ignored: "it holds no command, and no cell lives there" });
     return;
   }
   await deps.db.commitTogether(() => deps.queue.put(threadTick(event.thread, deliveredText(event, deps))));
@@ -190,6 +208,12 @@ function keepOnlyOurs(event: Event, deps: ReceiverDeps): Event {
   return event.thread.senderId === deps.botId()
     ? { kind: "ignored", reason: "it is the bot's own doing" }
     : event;
+}
+
+/** Somebody who mentions the bot and types no command is told how; a cell's thread is always looked at. */
+function isToBeLookedAt(event: Extract<Event, { kind: "comment-created" }>, deps: ReceiverDeps): boolean {
+  const { comment, thread } = event;
+  return comment.body.includes("@") || deps.holdsCommand(comment.body) || deps.isOfInterest(thread);
 }
 
 /** What a new comment said when it was made: hashes only, payloads are not stored. */

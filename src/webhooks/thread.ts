@@ -17,7 +17,7 @@ import { issueHash } from "../hash.ts";
 import type { Log } from "../log.ts";
 import { count } from "../meter.ts";
 import type { Asker } from "../protocol/asker.ts";
-import type { Delivered } from "../protocol/delivered.ts";
+import { both, type Delivered } from "../protocol/delivered.ts";
 import type { JobPayload } from "../protocol/jobs.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
 import { backoffMs } from "../queue/backoff.ts";
@@ -25,9 +25,9 @@ import type { Finish, Handlers, NewJob, Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { answerMention, answerOpening } from "./almost.ts";
 import { type Heard, refusedWithRole } from "./askers.ts";
-import { both, wasEdited } from "./delivered.ts";
+import { wasEdited } from "./delivered.ts";
 import { type ProposedDeps, readProposal, takeProposal } from "./proposed.ts";
-import { type Entry, type Missing, type Reading, readThread } from "./read-thread.ts";
+import { type Entry, type Missing, type Reading, type ReadingDeps, readThread } from "./read-thread.ts";
 import { type PointDeps, readPoints, takePoints } from "./review-points.ts";
 import type { SeenEntries } from "./seen-entries.ts";
 import { act, readActs } from "./thread-acts.ts";
@@ -73,7 +73,7 @@ export function threadTick(
   };
 }
 
-export interface ThreadDeps {
+export interface ThreadDeps extends Pick<ReadingDeps, "unlooked"> {
   readonly forge: Forge;
   readonly db: Db;
   readonly queue: Queue;

@@ -66,7 +66,10 @@ const tokenOf = async (agent: string) => {
 describe("health", () => {
   it("of an agent that falls silent is on the card, in the table and in JSON, with the reason", async () => {
     const silent = "no output, no change, process alive";
-    await stage.card(issueOf("silent"), new RegExp(`silent has been stalled for \\d+ s\\*\\*: ${silent}`));
+    await stage.card(
+      issueOf("silent"),
+      new RegExp(`silent is stalled since \\d\\d:\\d\\d UTC\\*\\*: ${silent}`),
+    );
     await health("silent", /"health":"stalled","reason":"no output, no change, process alive"/);
     const table = await stage.lazarus.cli("status");
     expect(table.stdout).toMatch(/active {2}silent .* stalled \d+s: silent /);
@@ -135,7 +138,7 @@ describe("health", () => {
   it("of one that repeats itself says so", async () => {
     await stage.card(
       issueOf("looper"),
-      /looper has been looping for \d+ s\*\*: the same output again and again: the model is overloaded, trying again/,
+      /looper is looping since \d\d:\d\d UTC\*\*: the same output again and again: the model is overloaded, trying again/,
     );
   });
 

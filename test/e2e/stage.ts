@@ -246,6 +246,15 @@ export class Stage {
     await seen(`the request of a review of #${number}`, look, login);
   }
 
+  /** Waits until nothing has come to a list for a second: whatever was to follow has. */
+  async settled(calls: readonly unknown[]): Promise<void> {
+    let [count, since] = [calls.length, performance.now()];
+    while (performance.now() - since < 1_500) {
+      await pause(LOOK_MS);
+      if (calls.length !== count) [count, since] = [calls.length, performance.now()];
+    }
+  }
+
   /** Ids of the cells of a thread, by their cards. */
   async cellIds(at: Thread): Promise<string[]> {
     return (await this.cards(at)).map((one) => /lazarus:card:([0-9a-f-]{36})/.exec(one.body)?.[1] ?? "");

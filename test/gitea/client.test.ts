@@ -358,7 +358,7 @@ describe("a renamed repository", () => {
       );
       await expect(forge.postComment(APP, 3, md`x`)).rejects.toMatchObject({
         code: "forge-refused",
-        retryable: false,
+        retryable: true,
       });
       expect(heard).toHaveLength(2);
     },

@@ -58,6 +58,8 @@ async function look(at = number, missed?: number): Promise<void> {
 }
 /** Works off what is to be posted, cards and comments. */
 async function post(): Promise<void> {
+  // What follows within moments is one edit.
+  await rig.clock.advance(5_000);
   const handlers = createReplyHandlers(rig.deps);
   for (const kind of ["proposal", "card"] as const)
     for (const payload of rig.payloads(kind)) {

@@ -37,6 +37,8 @@ async function serve(more: Partial<ReceiverDeps> = {}): Promise<void> {
       holdsCommand: (text) => parseText(text).length > 0,
       botId: () => botId,
       heard: () => {},
+      isOfInterest: () => true,
+      unlooked: { note() {} },
       ...more,
     }),
   );

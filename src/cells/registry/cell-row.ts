@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { forgeAsker } from "../../protocol/asker.ts";
 import { agentBeat, fork, givenSecret, harvest } from "../../protocol/shapes.ts";
+import { cardShown } from "../card-shown.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
 import { checked } from "../check.ts";
 import { reasonOf } from "../reason.ts";
@@ -16,7 +17,6 @@ const closing = z.object({
   isToMerge: z.boolean().optional(),
 });
 const stuck = z.object({ job: z.string(), why: z.string(), isOver: z.boolean() });
-const cardShown = z.object({ text: z.string(), calm: z.string(), wordsAt: z.number() });
 const logCut = z.object({ run: z.number(), bytes: z.number() });
 
 /**

@@ -15,6 +15,7 @@ import { askedOf, giveItems, turnsToAnswer } from "./give-items.ts";
 import { giveMessages } from "./give-messages.ts";
 import { givePlace, lackOfPlace } from "./give-place.ts";
 import { giveUp } from "./give-up.ts";
+import { passingMs } from "./passing.ts";
 import { BEFORE_SCRUB, CALM_MS, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 /**
@@ -242,8 +243,12 @@ export class Steps {
     this.#put(stepJobs.deleteBranch(cell, { branch, tip }));
   }
 
-  /** Puts a card job; one that still waits serves as well. */
-  card = (cellId: string): void => this.#put(stepJobs.card(cellId));
+  /** Puts a card job; one that still waits serves as well. What is over in a moment can wait for that. */
+  card = (cellId: string): void => {
+    const cell = this.#registry.mustCell(cellId);
+    const waitMs = passingMs(cell, this.#registry.lastUnwithdrawnRun(cellId));
+    this.#put(stepJobs.card(cellId, waitMs === 0 ? undefined : this.#deps.clock.now() + waitMs));
+  };
 
   /** For what nobody waits for, such as an agent's words: they are on the card within five minutes. */
   cardSoon(cellId: string): void {

@@ -29,12 +29,13 @@ export type Located =
   | { readonly kind: "unserved"; readonly why: string };
 
 /**
- * Asks the forge where a repository is now. Its id decides: under its old name there may be another one, or
- * a way to the new one. A new name that is served is taken over everywhere; where it is lost, its cells say
- * so.
+ * Asks the forge where a repository is, or was half a minute ago. Its id decides: under its old name there
+ * may be another one, or a way to the new one. A new name that is served is taken over everywhere; where it
+ * is lost, its cells say so.
  */
 export async function locate(known: RepositoryRef, deps: LocateDeps): Promise<Located> {
-  const byName = await deps.forge.repository(nameOf(known));
+  const recent = await deps.forge.recentRepository(nameOf(known));
+  const byName = recent?.id === known.id ? recent : await deps.forge.repository(nameOf(known));
   const found = byName?.id === known.id ? byName : await deps.forge.repositoryById(known.id);
   if (found === null) {
     const [kind, what] =

@@ -36,22 +36,26 @@ export async function resolveTarget(
   const { name, number, fullName } = named;
   const hidden = { refusal: refuse("not-found", replies.noSuchRepository(fullName)) };
   if (!at.deps.rights.isServed(fullName)) return hidden;
-  const repository = await at.deps.forge.repository(name);
+  // The thread's own was looked at just now; rights, and what another one is, are asked for at this moment.
+  const repository = await (named.id === null
+    ? at.deps.forge.repository(name)
+    : at.deps.forge.recentRepository(name));
   // A repository that was renamed, or deleted and made again under the old name, is not the one that was
   // meant.
   if (repository === null || repository.fullName.toLowerCase() !== fullName.toLowerCase()) return hidden;
   if (named.id !== null && named.id !== repository.id) return hidden;
-  const refusal = (await checkRights(repository, what, at)) ?? (await checkPrivacy(repository, name, at));
+  const reading = number === null ? null : at.deps.forge.issue(name, number);
+  const asking = checkRights(repository, what, at);
+  const [issue, forRights] = await Promise.all([reading, asking]);
+  const refusal = forRights ?? (await checkPrivacy(repository, name, at));
   if (refusal !== null) return { refusal };
-  const [issue, pullRequest] = await Promise.all([
-    number === null ? null : at.deps.forge.issue(name, number),
-    number === null ? null : at.deps.forge.pullRequest(name, number),
-  ]);
+  const pullRequest =
+    number === null || issue?.isPullRequest !== true ? null : await at.deps.forge.pullRequest(name, number);
   if (number !== null && issue === null)
     return { refusal: refuse("not-found", replies.noSuchThread(`${fullName}#${number}`)) };
   const unfit = checkFitness(repository, pullRequest);
   if (unfit !== null) return { refusal: unfit };
-  return { name, repository, issue, pullRequest: issue?.isPullRequest ? pullRequest : null };
+  return { name, repository, issue, pullRequest };
 }
 
 interface Named {

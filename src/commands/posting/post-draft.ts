@@ -36,22 +36,19 @@ interface Place {
 
 /**
  * Where a cell's draft is to be opened: in its target, into what the cell was to be merged into, or the pull
- * request that it is about.
+ * request that it is about. A fork's pull request has its base here, whatever its own branch is called.
  */
 async function placeOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<Place> {
   const head = cell.publishedBranch ?? cell.branch;
-  return { name, fullName: cell.repository.fullName, head, base: await baseOf(cell, name, deps) };
+  const about = cell.fork !== null ? await deps.forge.pullRequest(name, cell.number) : null;
+  return { name, fullName: cell.repository.fullName, head, base: about?.base.ref ?? cell.mergeInto.branch };
 }
 
-/**
- * A fork's pull request has its base here, whatever its own branch is called; a base that is gone meanwhile
- * gives way to the default branch.
- */
-async function baseOf(cell: Cell, name: RepositoryName, deps: Pick<PostDeps, "forge">): Promise<string> {
-  const about = cell.fork !== null ? await deps.forge.pullRequest(name, cell.number) : null;
-  const base = about?.base.ref ?? cell.mergeInto.branch;
-  if ((await deps.forge.branch(name, base)) !== null) return base;
-  return (await deps.forge.repository(name))?.defaultBranch ?? base;
+/** The same where its base is gone meanwhile: the default branch takes its place; null: it is there. */
+async function withoutBase(place: Place, deps: Pick<PostDeps, "forge">): Promise<Place | null> {
+  if ((await deps.forge.branch(place.name, place.base)) !== null) return null;
+  const base = (await deps.forge.repository(place.name))?.defaultBranch ?? place.base;
+  return base === place.base ? null : { ...place, base };
 }
 
 async function openOrUpdate(
@@ -73,7 +70,7 @@ async function openOrUpdate(
     }
   }
   const place = await placeOf(cell, name, deps);
-  const lost = job.notes.attempted === true ? await findOpen(place, deps) : null;
+  const lost = job.notes.attempted === true ? await findLost(place, deps) : null;
   if (lost !== null) {
     await updateText(cell, { name, number: lost.number, body }, deps);
     return opened(cell, lost.number, place, deps);
@@ -124,6 +121,14 @@ function opened(cell: Cell, number: number, place: Place, deps: PostDeps): Finis
   return () => deps.reports.drafted(cell.id, number, place.fullName);
 }
 
+/** What an earlier attempt opened, into the default branch too where its own base was gone. */
+async function findLost(place: Place, deps: Pick<PostDeps, "forge">): Promise<PullRequest | null> {
+  const found = await findOpen(place, deps);
+  if (found !== null) return found;
+  const elsewhere = await withoutBase(place, deps);
+  return elsewhere === null ? null : findOpen(elsewhere, deps);
+}
+
 async function findOpen(place: Place, deps: Pick<PostDeps, "forge">): Promise<PullRequest | null> {
   return deps.forge.findPullRequest(place.name, place.head, place.base);
 }
@@ -150,9 +155,11 @@ async function open(
       body,
     });
   } catch (error) {
+    if (!(error instanceof LazarusError) || error.code !== "forge-refused") throw error;
+    const elsewhere = await withoutBase(place, deps);
+    if (elsewhere !== null) return open(cell, { place: elsewhere, body }, deps);
     // 409: there is one already, opened by an attempt whose answer was lost, or by somebody else.
-    const existing =
-      error instanceof LazarusError && error.code === "forge-refused" ? await findOpen(place, deps) : null;
+    const existing = await findOpen(place, deps);
     if (existing === null) throw error;
     return existing;
   }

@@ -1,4 +1,4 @@
-import { CALM_MS } from "../../cells/steps/step-jobs.ts";
+import { CALM_MS, stepJobs } from "../../cells/steps/step-jobs.ts";
 import { LazarusError } from "../../errors.ts";
 import { marker, md, raw } from "../../gitea/markdown.ts";
 import { sha256 } from "../../hash.ts";
@@ -73,6 +73,12 @@ async function postOnce(job: Job<"comment">, context: JobContext, deps: PostDeps
   return undefined;
 }
 
+/** A card is edited no more often than this, whatever happens. */
+const GATHER_MS = 1_500;
+
+/** It may be there, whatever the answer was. */
+const ATTEMPTED = { text: "", calm: "", wordsAt: 0, at: 0 };
+
 function createCardHandler(
   deps: PostDeps,
 ): (job: Job<"card">, context: JobContext) => Promise<Finish | undefined> {
@@ -87,12 +93,15 @@ function createCardHandler(
     // Nothing is asked of the forge for a card that stays as it is.
     if (before?.text === text) return undefined;
     const now = deps.clock.now();
+    // What follows from one another within moments is one edit.
+    if (before !== null && now < before.at + GATHER_MS)
+      return () => void deps.queue.put(stepJobs.card(cellId, before.at + GATHER_MS));
     if (before?.calm === calm && now < before.wordsAt + CALM_MS) return () => deps.steps.cardSoon(cellId);
     const name = await confirm(cell.repository, deps);
     // Its repository may have been found under a new name just now.
     const body = renderCard(deps.registry.mustCell(cellId), deps);
     const wordsAt = text === calm ? (before?.wordsAt ?? 0) : now;
-    const cardShown = { text: sha256(body.text), calm, wordsAt };
+    const cardShown = { text: sha256(body.text), calm, wordsAt, at: now };
     if (commentId !== null && (await editOwn(commentId, { name, body }, deps.forge))) {
       const plan = await planShown(cell, { name, commentId }, deps);
       return () => {
@@ -103,6 +112,12 @@ function createCardHandler(
     const proposal = deps.registry.proposals.ofCell(cellId);
     // Where its issue is gone there is no place for it.
     if (proposal !== null && (await deps.forge.issue(name, cell.number)) === null) return undefined;
+    // Before the first attempt nothing of it can be there.
+    if (cell.cardShown === null && proposal === null) {
+      deps.registry.update(cellId, { cardShown: ATTEMPTED });
+      const posted = await deps.forge.postComment(name, cell.number, body);
+      return () => deps.registry.update(cellId, { cardId: posted.id, cardShown });
+    }
     // The comment that told what was in the way of a proposal is its card now.
     const markers = [cardMarker(cell.id), ...(proposal === null ? [] : [proposalMarker(proposal)])];
     const since = proposal?.createdAt ?? cell.createdAt;

@@ -1,7 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { viewOf } from "../../../src/commands/words/cell-view.ts";
 import type { JobPayload } from "../../../src/protocol/jobs.ts";
-import { type ControlRig, createControl, ended, ID, NOTHING_YET, started } from "../../fakes/control-rig.ts";
+import {
+  type ControlRig,
+  createControl,
+  ended,
+  harvest,
+  ID,
+  NOTHING_YET,
+  started,
+} from "../../fakes/control-rig.ts";
 
 let rig: ControlRig;
 beforeEach(() => {
@@ -115,7 +123,7 @@ describe("the card", () => {
 
   it("gets an agent's words five minutes after the last ones", () => {
     rig.active();
-    rig.registry.update(ID, { cardShown: { text: "", calm: "", wordsAt: rig.clock.now() - 60_000 } });
+    rig.registry.update(ID, { cardShown: { text: "", calm: "", wordsAt: rig.clock.now() - 60_000, at: 0 } });
     rig.clearJobs();
     report({ beat: BEAT });
     expect(cards()).toEqual([240_000]);
@@ -131,11 +139,13 @@ describe("the card", () => {
     expect(cards()).toEqual([-20_000]);
   });
 
-  it("says the end of the run at once, whatever waits", () => {
+  it("says the end of a run together with what came of it, which takes a moment", () => {
     rig.active();
     rig.clearJobs();
     report({ beat: BEAT });
     rig.report("run-ended", ended(ID, 1, rig.clock.now()));
+    expect(cards()).toEqual([4_000]);
+    rig.report("collected", { cellId: ID, run: 1, harvest: harvest({ changed: false, tip: null }) });
     expect(cards()).toEqual([0]);
   });
 });
