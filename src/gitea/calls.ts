@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type Clock, sleep } from "../clock.ts";
 import { explain, LazarusError, systemCode } from "../errors.ts";
+import { type CallKind, createBudget } from "./budget.ts";
 import { AnswerTooLarge } from "./http.ts";
 
 /**
@@ -15,6 +16,8 @@ export interface Call {
   readonly send: () => Promise<Answered>;
   /** Asked once, whatever comes of it: only to see whether the forge answers. */
   readonly isProbe?: boolean;
+  /** A write that nobody waits for: others go before it. */
+  readonly isCard?: boolean;
   /** A write is done too when the forge says 404: there is nothing to delete. */
   readonly isDoneWhenMissing?: boolean;
 }
@@ -42,6 +45,8 @@ export interface Calls {
 
 const BACKOFF_MS = [250, 1_000, 3_000] as const;
 const MAX_RETRY_AFTER_MS = 10_000;
+/** A forge that says 429, and not for how long, is left alone for so long. */
+const TOO_MUCH_MS = 1_000;
 
 export interface CallsOptions {
   readonly clock: Clock;
@@ -64,8 +69,12 @@ export interface CallsOptions {
 export function createCalls(options: CallsOptions): Calls {
   const { clock, redact } = options;
 
-  const send = async (call: Call): Promise<ForgeAnswer | Failure> => {
-    const seen = await attemptOnce(call, redact);
+  const budget = createBudget(clock);
+  const send = async (call: Call, kind: CallKind): Promise<ForgeAnswer | Failure> => {
+    // Whether it answers is asked whatever it wants.
+    const done = call.isProbe === true ? () => {} : await budget.take(kind, call.doing);
+    const seen = await attemptOnce(call, redact).finally(done);
+    if (!("status" in seen) && seen.isTooMuch) budget.pause(kind, seen.retryAfterMs ?? TOO_MUCH_MS);
     if ("status" in seen) options.heard?.(null);
     else if (seen.error.code === "forge-unreachable") options.heard?.(seen.error);
     return seen;
@@ -82,17 +91,19 @@ export function createCalls(options: CallsOptions): Calls {
 
   const read = async (call: Call): Promise<ForgeAnswer> => {
     for (let attempt = 0; ; attempt++) {
-      const seen = await send(call);
+      const seen = await send(call, "read");
       if ("status" in seen) return seen;
       const backoffMs = call.isProbe === true ? undefined : BACKOFF_MS[attempt];
       if (backoffMs === undefined || !seen.error.retryable) throw seen.error;
+      // The budget waits for as long as the forge wants, with all that is asked of it.
+      if (seen.isTooMuch) continue;
       // Half fixed, half random, so that many callers do not come back in step.
-      await sleep(clock, seen.retryAfterMs ?? backoffMs * (0.5 + Math.random() / 2));
+      await sleep(clock, shortest(seen.retryAfterMs) ?? backoffMs * (0.5 + Math.random() / 2));
     }
   };
 
   const writeOnce = async (call: Call): Promise<ForgeAnswer> => {
-    const seen = await send(call);
+    const seen = await send(call, call.isCard === true ? "card" : "answer");
     if (!("status" in seen)) throw seen.error;
     return seen;
   };
@@ -133,7 +144,12 @@ export function check<S extends z.ZodType>(doing: string, data: unknown, schema:
   );
 }
 
-type Failure = { readonly error: LazarusError; readonly retryAfterMs: number | null };
+type Failure = {
+  readonly error: LazarusError;
+  readonly retryAfterMs: number | null;
+  /** The forge said 429. */
+  readonly isTooMuch: boolean;
+};
 
 async function attemptOnce(call: Call, redact: (text: string) => string): Promise<ForgeAnswer | Failure> {
   let answered: Answered;
@@ -141,7 +157,8 @@ async function attemptOnce(call: Call, redact: (text: string) => string): Promis
     answered = await call.send();
   } catch (thrown) {
     if (thrown instanceof LazarusError) throw thrown;
-    if (!isAnswered(thrown)) return { error: unreachable(call.doing, thrown, redact), retryAfterMs: null };
+    if (!isAnswered(thrown))
+      return { error: unreachable(call.doing, thrown, redact), retryAfterMs: null, isTooMuch: false };
     answered = thrown;
   }
   const { status, headers } = answered;
@@ -154,7 +171,7 @@ async function attemptOnce(call: Call, redact: (text: string) => string): Promis
   const error = new LazarusError("forge-unreachable", `${call.doing}: the forge answered ${status}${what}`, {
     retryable: true,
   });
-  return { error, retryAfterMs: retryAfter(headers.get("retry-after")) };
+  return { error, retryAfterMs: retryAfter(headers.get("retry-after")), isTooMuch: status === 429 };
 }
 
 /** Whether it was somebody in between who answered, or a forge that could not: such a call may work later. */
@@ -192,5 +209,10 @@ function wordsOf(data: unknown, redact: (text: string) => string): string {
 /** Seconds only; a date would have to be compared with a clock that is not ours. */
 function retryAfter(header: string | null): number | null {
   if (header === null || !/^\d{1,6}$/.test(header)) return null;
-  return Math.min(Number(header) * 1_000, MAX_RETRY_AFTER_MS);
+  return Number(header) * 1_000;
+}
+
+/** No read waits longer than this before it is sent again. */
+function shortest(retryAfterMs: number | null): number | null {
+  return retryAfterMs === null ? null : Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
 }

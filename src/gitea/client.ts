@@ -223,7 +223,7 @@ export function createForge(options: ForgeOptions): Forge {
 
     async editComment(name, id, body) {
       const send = () => api.repos.issueEditComment(...numbered(name, id), { body: redact(body.text) });
-      await calls.write({ doing: `editing comment ${id} of ${label(name)}`, send });
+      await calls.write({ doing: `editing comment ${id} of ${label(name)}`, send, isCard: true });
     },
 
     async deleteComment(name, id) {
@@ -234,7 +234,11 @@ export function createForge(options: ForgeOptions): Forge {
     async setStatus(name, commit, { context, state, description, targetUrl }) {
       const sent = { context, state, description: redact(description), target_url: targetUrl } as const;
       const send = () => api.repos.repoCreateStatus(...segments(name), commit, sent);
-      await calls.write({ doing: `setting a status of ${commit.slice(0, 10)} in ${label(name)}`, send });
+      await calls.write({
+        doing: `setting a status of ${commit.slice(0, 10)} in ${label(name)}`,
+        send,
+        isCard: true,
+      });
     },
 
     async react(name, commentId, reaction) {
@@ -262,7 +266,7 @@ export function createForge(options: ForgeOptions): Forge {
         ...(change.body === undefined ? {} : { body: redact(change.body.text) }),
       };
       const send = () => api.repos.repoEditPullRequest(...numbered(name, number), sent);
-      await calls.write({ doing: `editing pull request ${thread(name, number)}`, send });
+      await calls.write({ doing: `editing pull request ${thread(name, number)}`, send, isCard: true });
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { LazarusError } from "../errors.ts";
-import type { QueueName } from "../protocol/jobs.ts";
+import type { JobKind, QueueName } from "../protocol/jobs.ts";
 import type { NamedLease } from "./job-row.ts";
 import type { JobLog } from "./joblog.ts";
 
@@ -8,6 +8,7 @@ import type { JobLog } from "./joblog.ts";
 export interface Running {
   readonly claim: NamedLease;
   readonly queue: QueueName;
+  readonly kind: JobKind;
   readonly lane: string;
   readonly abort: AbortController;
   readonly settled: Promise<void>;
@@ -32,6 +33,7 @@ export interface AtWork {
   isElsewhere(lease: string): boolean;
   /** Nothing is done here. */
   isIdleHere(): boolean;
+  countOf(kind: JobKind): number;
   isAlone(now: number): boolean;
   /**
    * Lanes of handlers that are still at work although their row is no longer running: it was ended, or taken
@@ -43,9 +45,10 @@ export interface AtWork {
 
 export function createAtWork(log: JobLog): AtWork {
   const running = new Map<string, Running>();
-  const counts = new Map<QueueName, number>();
-  const count = ({ queue, isElsewhere }: Running, by: number) => {
-    if (!isElsewhere) counts.set(queue, (counts.get(queue) ?? 0) + by);
+  const counts = new Map<QueueName | JobKind, number>();
+  const count = ({ queue, kind, isElsewhere }: Running, by: number) => {
+    if (isElsewhere) return;
+    for (const of of [queue, kind]) counts.set(of, (counts.get(of) ?? 0) + by);
   };
   /** By lease. Few: what is here settles at once, or was aborted. */
   const left = new Map<string, Running>();
@@ -84,6 +87,7 @@ export function createAtWork(log: JobLog): AtWork {
     countIn: (queue) => counts.get(queue) ?? 0,
     isElsewhere: (lease) => running.get(lease)?.isElsewhere === true,
     isIdleHere: () => [...counts.values()].every((n) => n === 0),
+    countOf: (kind) => counts.get(kind) ?? 0,
     isAlone: (now) => [...suspects].some((one) => one.aloneUntil > now),
     heldByNoRow: (queue) => [...left.values()].filter((one) => one.queue === queue).map((one) => one.lane),
     abort(ids, why) {

@@ -9,6 +9,7 @@ import type { Claimed } from "./job-row.ts";
 import { type JobLog, openJobLog } from "./joblog.ts";
 import type { LocalQueueOptions } from "./local-options.ts";
 import { MOST_ALONE_MS, type Search } from "./next-job.ts";
+import { fullKinds } from "./places.ts";
 import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
 
 const DEFAULTS = { concurrency: 8, leaseMs: 60_000, pollMs: 200 } as const;
@@ -225,8 +226,9 @@ class LocalQueue implements Queue {
 
   #startIn(queue: QueueName, now: number): void {
     const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
-    const skip = kinds.filter((kind) => !this.#workers.has(kind));
-    if (skip.length === kinds.length) return;
+    const notOurs = kinds.filter((kind) => !this.#workers.has(kind));
+    if (notOurs.length === kinds.length) return;
+    const skip = [...notOurs, ...fullKinds((kind) => this.#running.countOf(kind))];
     const running = this.#running;
     const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - running.countIn(queue);
     if (running.isAlone(now)) return;
@@ -246,8 +248,11 @@ class LocalQueue implements Queue {
     if (this.#noticeForeign()) return claimed;
     while (claimed.length < free) {
       const isAlone = search.isAlone && claimed.length === 0;
+      const full = fullKinds(
+        (kind) => this.#running.countOf(kind) + claimed.filter((one) => one.kind === kind).length,
+      );
       const one = this.#jobs.claim(
-        { ...search, isAlone },
+        { ...search, isAlone, skip: [...search.skip, ...full] },
         { name: crypto.randomUUID(), until: search.now + this.#leaseMs },
       );
       if (one === undefined) break;
@@ -270,7 +275,8 @@ class LocalQueue implements Queue {
     });
     const isElsewhere = worker.options.isElsewhere?.(job) ?? false;
     const aloneUntil = claimed.isSuspect ? this.#clock.now() + MOST_ALONE_MS : 0;
-    this.#running.add({ claim, queue, lane: job.lane, abort, settled, aloneUntil, isElsewhere });
+    const at = { kind: job.kind, lane: job.lane, aloneUntil, isElsewhere };
+    this.#running.add({ claim, queue, abort, settled, ...at });
     if (this.#running.size === 1) this.#watchLeases();
   }
 

@@ -187,11 +187,25 @@ describe("reads", () => {
     expect(clock.waits[2]).toBeGreaterThan(clock.waits[0] ?? 0);
   });
 
-  it("wait as long as they are told, up to ten seconds", async () => {
+  it("wait as long as they are told, and are given up where that is over ten seconds", async () => {
     const asked = (after: string): Said => ({ status: 429, json: {}, headers: { "retry-after": after } });
-    const { forge, clock } = await scripted([asked("2"), asked("3600"), { json: DEV }]);
+    const { forge, clock } = await scripted([asked("2"), { json: DEV }]);
     await forge.me();
-    expect(clock.waits).toEqual([2_000, 10_000]);
+    expect(clock.waits).toEqual([2_000]);
+    const other = await scripted([asked("3600"), { json: DEV }]);
+    const wanted = { code: "forge-unreachable", retryable: true };
+    await expect(other.forge.me()).rejects.toMatchObject(wanted);
+    await expect(other.forge.issue(APP, 3)).rejects.toThrow(
+      "reading issue acme/app#3: the forge asked to be left alone for 300 s more (429)",
+    );
+    expect(other.heard).toHaveLength(1);
+  });
+
+  it("wait a moment where nobody told how long", async () => {
+    const { forge, clock, heard } = await scripted([{ status: 429, json: {} }, { json: DEV }]);
+    await forge.me();
+    expect(clock.waits).toEqual([1_000]);
+    expect(heard).toHaveLength(2);
   });
 
   it("end when the forge is silent, while it answers too", async () => {

@@ -178,3 +178,33 @@ describe("keys of rows that are pruned", () => {
     expect(keys()).toEqual([`${CELL}:1:admit`, FROM_FORGE, `${OTHER}:1:admit`]);
   });
 });
+
+describe("places in the queue of replies", () => {
+  const put = (kind: "draft" | "card", n: number) =>
+    queue.put({ kind, key: `${CELL}:${kind}:${n}`, lane: `${kind}:${n}`, payload: { cellId: CELL } });
+  const react = (n: number) =>
+    queue.put({
+      ...{ kind: "react", key: `react:7:comment:${n}:eyes`, lane: `react:7:${n}` },
+      payload: { repository: { id: 7, fullName: "acme/app" }, commentId: n, reaction: "eyes" },
+    });
+
+  it("are shared, so that drafts that hang hold up no card, and neither holds up a reaction", async () => {
+    const started: string[] = [];
+    const hang = async (job: { readonly kind: string }) => {
+      started.push(job.kind);
+      await opened;
+      return undefined;
+    };
+    const isAtWork = (kind: string) => started.filter((one) => one === kind).length;
+    db.transaction(() => {
+      for (let n = 0; n < 20; n++) put("draft", n);
+      for (let n = 0; n < 20; n++) put("card", n);
+      for (let n = 0; n < 5; n++) react(n);
+    });
+    queue.work({ draft: hang, card: hang, react: async (job) => void started.push(job.kind) });
+    await until("all reactions are there", () => isAtWork("react") === 5);
+    expect([isAtWork("draft"), isAtWork("card")]).toEqual([3, 2]);
+    open();
+    await until("everything is done", () => isAtWork("draft") === 20 && isAtWork("card") === 20);
+  });
+});
