@@ -157,10 +157,10 @@ describe("the registry", () => {
       return { text, plan: (rows as { detail: string }[]).map((row) => row.detail) };
     });
     const scans = plans.filter(({ plan }) =>
-      plan.some((one) => /^SCAN (cells|runs)\b(?!.*cells_state)/.test(one)),
+      plan.some((one) => /^SCAN (cells|runs|job_keys)\b(?!.*cells_state)/.test(one)),
     );
     const finished = plans.filter(
-      ({ text, plan }) => text.startsWith("DELETE") && !plan.join().includes("jobs_ended"),
+      ({ text, plan }) => text.startsWith("DELETE FROM jobs") && !plan.join().includes("jobs_ended"),
     );
     expect([scans, finished, asked.length >= 8]).toEqual([[], [], true]);
   });
