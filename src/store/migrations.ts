@@ -155,6 +155,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX cells_held ON cells (repository) WHERE state = 'idle'
     AND (breaker IS NOT NULL OR push_refused IS NOT NULL OR json_array_length(harvest, '$.heldBack') > 0 OR json_array_length(harvest, '$.protectedPaths') > 0
       OR json_array_length(harvest, '$.forbidden') > 0 OR json_array_length(harvest, '$.shownSecrets') > 0);
+  `,
   // 18: what a cell's card was last edited to. Keys that nobody says again go with their rows: fresh ones,
   // and those of destroyed cells; and so does what such a cell was asked.
   `
