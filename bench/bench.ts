@@ -1,5 +1,7 @@
 import build from "../test/global-setup.ts";
 import { durableAcks } from "./acks.ts";
+import { decideAfterTurns } from "./decide.ts";
+import { fairness } from "./fairness.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
 import { idleMemory } from "./memory.ts";
@@ -24,6 +26,8 @@ const FIGURES = {
   restart,
   pit: pitScan,
   "pit-memory": pitMemory,
+  fairness,
+  decide: decideAfterTurns,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {
