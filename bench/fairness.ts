@@ -41,7 +41,11 @@ function simulate(flood: number): Waits {
     const id = `${String(++made).padStart(8, "0")}-1111-4222-8333-444455556666`;
     const requester = { id: isFlood ? 1 : 2 + (made % OWNERS), login: owner };
     const repository = { id: isFlood ? 1 : 2 + (made % OWNERS), fullName: `${owner}/app` };
-    rig.registry.insert(newCell(0, { id, requester, repository, branch: `lazarus/${id.slice(0, 8)}` }), [], "");
+    rig.registry.insert(
+      newCell(0, { id, requester, repository, branch: `lazarus/${id.slice(0, 8)}` }),
+      [],
+      "",
+    );
     rig.registry.addRun({ cellId: id, agent: "allegro", role: "executor", requester, state: "waiting" });
     asked.set(id, { at, runS: runS(), isFlood });
   };

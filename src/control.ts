@@ -154,6 +154,7 @@ export async function openControl(
   const deps: Deps = { ...parts.deps, config };
   const handled = createSeenEntries(db, { clock, patterns: config.forge.repositories });
   const unlooked = createUnlooked(clock);
+  const reading = { handled, unlooked, log };
   const deadlines = createDeadlines(db);
   noteTick({ ...deps, deadlines, log });
   const { repositories: patterns, pollMs } = config.forge;
@@ -188,14 +189,7 @@ export async function openControl(
   const postDeps = { ...deps, db, reports, redact: redactor.redact };
   const fleet = createFleet({ local: runner, elsewhere: parts.elsewhere.by, parts, log });
   const handlers = {
-    ...createThreadHandler({
-      ...postDeps,
-      handled,
-      unlooked,
-      log,
-      parse: parseText,
-      forgeNow: catchUp.forgeNow,
-    }),
+    ...createThreadHandler({ ...postDeps, ...reading, parse: parseText, forgeNow: catchUp.forgeNow }),
     ...createCommandHandlers({ ...postDeps, log }),
     ...createReportHandlers(reports, fleet.watchStarted),
     ...createTailHandler(postDeps),

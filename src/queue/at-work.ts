@@ -3,6 +3,7 @@ import { LazarusError } from "../errors.ts";
 import type { JobKind, QueueName } from "../protocol/jobs.ts";
 import type { NamedLease } from "./job-row.ts";
 import type { JobLog } from "./joblog.ts";
+import { fullKinds } from "./places.ts";
 
 /** A job whose handler has not settled yet. */
 export interface Running {
@@ -33,7 +34,8 @@ export interface AtWork {
   isElsewhere(lease: string): boolean;
   /** Nothing is done here. */
   isIdleHere(): boolean;
-  countOf(kind: JobKind): number;
+  /** Kinds of which no further one is to be begun, beside these that are about to. */
+  full(claimed?: readonly string[]): JobKind[];
   isAlone(now: number): boolean;
   /**
    * Lanes of handlers that are still at work although their row is no longer running: it was ended, or taken
@@ -87,7 +89,8 @@ export function createAtWork(log: JobLog): AtWork {
     countIn: (queue) => counts.get(queue) ?? 0,
     isElsewhere: (lease) => running.get(lease)?.isElsewhere === true,
     isIdleHere: () => [...counts.values()].every((n) => n === 0),
-    countOf: (kind) => counts.get(kind) ?? 0,
+    full: (claimed = []) =>
+      fullKinds((kind) => (counts.get(kind) ?? 0) + claimed.filter((one) => one === kind).length),
     isAlone: (now) => [...suspects].some((one) => one.aloneUntil > now),
     heldByNoRow: (queue) => [...left.values()].filter((one) => one.queue === queue).map((one) => one.lane),
     abort(ids, why) {

@@ -9,7 +9,6 @@ import type { Claimed } from "./job-row.ts";
 import { type JobLog, openJobLog } from "./joblog.ts";
 import type { LocalQueueOptions } from "./local-options.ts";
 import { MOST_ALONE_MS, type Search } from "./next-job.ts";
-import { fullKinds } from "./places.ts";
 import type { Handler, Handlers, JobRow, JobState, NewJob, Queue, WorkOptions } from "./queue.ts";
 
 const DEFAULTS = { concurrency: 8, leaseMs: 60_000, pollMs: 200 } as const;
@@ -228,7 +227,7 @@ class LocalQueue implements Queue {
     const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
     const notOurs = kinds.filter((kind) => !this.#workers.has(kind));
     if (notOurs.length === kinds.length) return;
-    const skip = [...notOurs, ...fullKinds((kind) => this.#running.countOf(kind))];
+    const skip = [...notOurs, ...this.#running.full()];
     const running = this.#running;
     const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - running.countIn(queue);
     if (running.isAlone(now)) return;
@@ -248,9 +247,7 @@ class LocalQueue implements Queue {
     if (this.#noticeForeign()) return claimed;
     while (claimed.length < free) {
       const isAlone = search.isAlone && claimed.length === 0;
-      const full = fullKinds(
-        (kind) => this.#running.countOf(kind) + claimed.filter((one) => one.kind === kind).length,
-      );
+      const full = this.#running.full(claimed.map((one) => one.kind));
       const one = this.#jobs.claim(
         { ...search, isAlone, skip: [...search.skip, ...full] },
         { name: crypto.randomUUID(), until: search.now + this.#leaseMs },

@@ -156,16 +156,6 @@ export const MIGRATIONS: readonly string[] = [
     AND (breaker IS NOT NULL OR push_refused IS NOT NULL OR json_array_length(harvest, '$.heldBack') > 0 OR json_array_length(harvest, '$.protectedPaths') > 0
       OR json_array_length(harvest, '$.forbidden') > 0 OR json_array_length(harvest, '$.shownSecrets') > 0);
   `,
-  // 18: what a cell's card was last edited to. Keys that nobody says again go with their rows: fresh ones,
-  // and those of destroyed cells; and so does what such a cell was asked.
-  `
-  ALTER TABLE cells ADD COLUMN card_shown TEXT;
-  DELETE FROM job_keys WHERE job_id NOT IN (SELECT id FROM jobs) AND (instr(key, ':') = 0
-    OR substr(key, 1, 4) IN ('cli:', 'reac') OR substr(key, 1, 36) IN (SELECT id FROM cells WHERE state = 'destroyed'));
-  CREATE INDEX job_keys_fresh ON job_keys (job_id) WHERE instr(key, ':') = 0 OR substr(key, 1, 4) IN ('cli:', 'reac');
-  UPDATE prompts SET text = NULL, said = NULL WHERE cell IN (SELECT id FROM cells WHERE state = 'destroyed');
-  UPDATE cells SET brief = '' WHERE state = 'destroyed';
-  `,
   // 18: runners on other hosts, how each was when it was heard last, and why its cells do not go on.
   `
   CREATE TABLE runners (
@@ -175,5 +165,15 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   ALTER TABLE cells ADD COLUMN runner_trouble TEXT;
   CREATE INDEX cells_elsewhere ON cells (runner) WHERE state <> 'destroyed' AND runner <> 'local';
+  `,
+  // 19: what a cell's card was last edited to. Keys that nobody says again go with their rows: fresh ones,
+  // and those of destroyed cells; and so does what such a cell was asked.
+  `
+  ALTER TABLE cells ADD COLUMN card_shown TEXT;
+  DELETE FROM job_keys WHERE job_id NOT IN (SELECT id FROM jobs) AND (instr(key, ':') = 0
+    OR substr(key, 1, 4) IN ('cli:', 'reac') OR substr(key, 1, 36) IN (SELECT id FROM cells WHERE state = 'destroyed'));
+  CREATE INDEX job_keys_fresh ON job_keys (job_id) WHERE instr(key, ':') = 0 OR substr(key, 1, 4) IN ('cli:', 'reac');
+  UPDATE prompts SET text = NULL, said = NULL WHERE cell IN (SELECT id FROM cells WHERE state = 'destroyed');
+  UPDATE cells SET brief = '' WHERE state = 'destroyed';
   `,
 ];

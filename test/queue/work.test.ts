@@ -172,7 +172,7 @@ describe("keys of rows that are pruned", () => {
     putAll();
     expect(keys()).toHaveLength(5);
     db.sql.exec("DELETE FROM jobs; DROP INDEX job_keys_fresh; ALTER TABLE cells DROP COLUMN card_shown");
-    db.sql.pragma("user_version = 17");
+    db.sql.pragma("user_version = 18");
     const again = openDb(join(dir, "registry.db"));
     again.close();
     expect(keys()).toEqual([`${CELL}:1:admit`, FROM_FORGE, `${OTHER}:1:admit`]);

@@ -1,9 +1,9 @@
 import { afterEach, expect, it } from "vitest";
-import { parseText } from "../../src/webhooks/read-text.ts";
+import { systemClock } from "../../src/clock.ts";
 import { createForge } from "../../src/gitea/client.ts";
+import { parseText } from "../../src/webhooks/read-text.ts";
 import { createSeenEntries } from "../../src/webhooks/seen-entries.ts";
 import { createThreadHandler } from "../../src/webhooks/thread.ts";
-import { systemClock } from "../../src/clock.ts";
 import { type CountingProxy, startCountingProxy } from "../e2e/counting-proxy.ts";
 import { jobOf } from "../fakes/control-rig.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
@@ -27,7 +27,11 @@ it(`looks at a pull request with ${COMMENTS} comments at lines with at most ${MO
   await people.commit("dev", "acme/app", { branch: "topic", files: { "a.txt": text } });
   const wanted = { title: "it", body: "x", head: "topic", base: "main" };
   const number = await people.openPullRequest("dev", "acme/app", wanted);
-  const lines = Array.from({ length: COMMENTS }, (_, n) => ({ path: "a.txt", at: n + 1, body: `point ${n}` }));
+  const lines = Array.from({ length: COMMENTS }, (_, n) => ({
+    path: "a.txt",
+    at: n + 1,
+    body: `point ${n}`,
+  }));
   await people.review("owner", { repo: "acme/app", number }, { state: "REQUEST_CHANGES", body: "", lines });
   const { url, token } = { url: proxy.url, token: rig.config.forge.token };
   const forge = createForge({ url, token, redact: String, clock: systemClock });
@@ -48,7 +52,10 @@ it(`looks at a pull request with ${COMMENTS} comments at lines with at most ${MO
   await forge.me();
   await forge.repository({ owner: "acme", name: "app" });
   const first = await look();
-  expect(first.some((one) => one.includes("/reviews/")), first.join("\n")).toBe(true);
+  expect(
+    first.some((one) => one.includes("/reviews/")),
+    first.join("\n"),
+  ).toBe(true);
   expect(first.length, first.join("\n")).toBeLessThanOrEqual(MOST);
   const again = await look();
   expect(again.length, again.join("\n")).toBeLessThan(first.length);
