@@ -85,7 +85,8 @@ const ZONES: Zones = {
       ...["open-elsewhere", "open-remote-runner", "agents-elsewhere", "fleet"].map(
         (name) => `src/${name}.ts`,
       ),
-      ...["src/cli/", "src/http/", "src/doctor/", "src/metrics/", "src/setup/", "src/unix-dgram.d.ts"],
+      ...["src/backup/", "src/cli/", "src/http/", "src/doctor/", "src/metrics/", "src/setup/"],
+      "src/unix-dgram.d.ts",
     ],
     may: [
       ...[...GROUND, "config", "store", "gitea", "queue", "protocol", "backends"],
@@ -112,6 +113,7 @@ const PACKAGES = {
   "better-sqlite3": ["src/store/db.ts", "src/store/lock.ts"],
   // The command line, and the commands of it that have a file of their own.
   commander: [
+    "src/cli/backup.ts",
     "src/cli/logs.ts",
     "src/cli/main.ts",
     "src/cli/pit.ts",

@@ -12,6 +12,7 @@ import { explain, LazarusError } from "../errors.ts";
 import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
+import { addBackup } from "./backup.ts";
 import { readDiff } from "./diff.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
@@ -195,6 +196,8 @@ program
     const isOk = status >= 200 && status < 300;
     print({ exitCode: isOk ? 0 : EXIT.failed, text: `${status} ${text}`, data: { status, answer: text } });
   });
+
+addBackup(program, { load: () => load([]), print });
 
 addPit(program, {
   load: () => load(["pit"]),

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { editYaml } from "../config/source.ts";
 import { sha256 } from "../hash.ts";
+import { makePath } from "../make-path.ts";
 import { type SetupRecord, write } from "./record.ts";
 import { type Step, there } from "./step.ts";
 
@@ -74,7 +75,7 @@ export function configStep(record: SetupRecord, path: string, text: string): Ste
 
 function makeFile(record: SetupRecord, path: string, text: string): undefined {
   record.keep({ kind: "file", name: path, sha256: sha256(text) });
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makePath(dirname(path), 0o700);
   write(path, text);
 }
 

@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import { LazarusError, systemCode } from "../errors.ts";
+import { copyBefore, copyInto, wayBack } from "./migration-copy.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 /** The one SQLite file: registry, history and job log share it, and so share transactions. */
@@ -68,6 +69,62 @@ export function peekFact(path: string, name: string): string | null {
 }
 
 /**
+ * Copies a registry as of one moment to a new file, while a server goes on writing; answers its schema.
+ * @throws LazarusError `registry-unusable`, `disk-full`.
+ */
+export function copyDb(path: string, to: string): number {
+  let sql: Database.Database | undefined;
+  try {
+    sql = new Database(path, { fileMustExist: true, timeout: 5_000 });
+    copyInto(sql, to);
+    return Number(sql.pragma("user_version", { simple: true }));
+  } catch (error) {
+    if (systemCode(error) === "SQLITE_FULL")
+      throw new LazarusError("disk-full", `copying ${path} to ${to}: the disk is full`, { cause: error });
+    throw registryError(path, error);
+  } finally {
+    sql?.close();
+  }
+}
+
+/** Writes one fact into a registry that another process may have open; brings no schema up to date. */
+export function putFact(path: string, name: string, value: string): void {
+  const sql = new Database(path, { fileMustExist: true, timeout: 5_000 });
+  try {
+    sql.prepare("INSERT OR REPLACE INTO facts (name, value) VALUES (@name, @value)").run({ name, value });
+  } finally {
+    sql.close();
+  }
+}
+
+/** The schema of a registry, and what `PRAGMA quick_check` says of it: `ok` where nothing is wrong. */
+export function inspectDb(path: string): { readonly schema: number; readonly check: string } {
+  let sql: Database.Database | undefined;
+  try {
+    sql = new Database(path, { readonly: true, fileMustExist: true, timeout: 5_000 });
+    const schema = Number(sql.pragma("user_version", { simple: true }));
+    return { schema, check: String(sql.pragma("quick_check(1)", { simple: true })) };
+  } catch (error) {
+    throw registryError(path, error);
+  } finally {
+    sql?.close();
+  }
+}
+
+/** After a restore, what is older than `now` (epoch ms) on the forge is never acted upon. */
+export function forgetPast(path: string, now: number): void {
+  const sql = new Database(path, { fileMustExist: true, timeout: 5_000 });
+  try {
+    sql.exec("BEGIN IMMEDIATE");
+    sql.prepare("UPDATE served SET since = max(since, @now)").run({ now });
+    sql.prepare("UPDATE catchup_marks SET at = max(at, @now), saved_at = max(saved_at, @now)").run({ now });
+    sql.exec("COMMIT");
+  } finally {
+    sql.close();
+  }
+}
+
+/**
  * What kept us from opening the registry, or from the first write to it, as LazarusError `registry-unusable`;
  * our own errors as they are.
  */
@@ -91,10 +148,11 @@ function migrate(sql: Database.Database, path: string): void {
   if (found > MIGRATIONS.length) {
     throw new LazarusError(
       "registry-newer",
-      `opening the registry ${path}: it was written by a newer Lazarus (schema ${found}, this one knows ${MIGRATIONS.length}); install that version, or restore a backup`,
+      `opening the registry ${path}: it was written by a newer Lazarus (schema ${found}, this one knows ${MIGRATIONS.length}); install that version, or restore a backup${wayBack(path, MIGRATIONS.length)}`,
     );
   }
   if (found === MIGRATIONS.length) return;
+  if (found > 0) copyBefore(sql, path, found);
   sql
     .transaction(() => {
       for (let version = found; version < MIGRATIONS.length; version++) sql.exec(MIGRATIONS[version] ?? "");
