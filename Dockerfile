@@ -20,6 +20,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends git ca-certific
 WORKDIR /app
 COPY package.json ./
 COPY bin ./bin
+COPY .gitea ./.gitea
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY --from=build /app/src/dashboard/static ./src/dashboard/static

@@ -48,11 +48,11 @@ export function addRunner(program: Command, terminal: RunnerTerminal): void {
       "after",
       [
         "\nExamples:",
-        "  lazarus runner add r1                  prints the line that r1 joins with",
-        "  lazarus --config runner.yaml runner    on the other host",
+        "  lazarus runner add r1",
+        "  lazarus --config runner.yaml runner",
         "  lazarus runner list",
-        "  lazarus runner drain r1 --empty        no new cells; which ones still lie there",
-        "  lazarus runner forget r1 --yes         it never comes back: its cells are given up",
+        "  lazarus runner drain r1 --empty",
+        "  lazarus runner forget r1 --yes",
       ].join("\n"),
     )
     .action(
