@@ -11,6 +11,8 @@ import { operatorOf, signIn, stageWithLogin, Visitor } from "./visitor.ts";
 const SLOW_MS = 240_000;
 const NARROW = { width: 320, height: 640 };
 const WIDE = { width: 1280, height: 800 };
+/** Where pictures for the README go, made by this test: `LAZARUS_SCREENSHOTS=docs/images`. */
+const PICTURES = process.env.LAZARUS_SCREENSHOTS;
 
 let stage: Stage;
 let browser: Browser;
@@ -92,6 +94,9 @@ describe("in a real browser", needs("chromium"), () => {
           faults.push(...(await violations(page)).map((one) => `${who} ${path} ${scheme} ${one}`));
           const wide = Number(await page.evaluate("document.documentElement.scrollWidth - innerWidth"));
           if (wide > 0) faults.push(`${who} ${path}: ${wide} px wider than the screen`);
+          const name = { "/": "now", [`/cells/${cell}`]: "cell", "/queue": "queue" }[path];
+          if (PICTURES !== undefined && name !== undefined && scheme === "light")
+            await page.screenshot({ path: join(PICTURES, `${name}.png`) });
         }
         await context.close();
       }
