@@ -73,7 +73,7 @@ describe("a forge that", () => {
     await rig.gate.shut();
     rig.go();
     await until("the push waits", () =>
-      rig.openJobs().some((job) => job.kind === "publish" && job.error !== null),
+      rig.openJobs().some((job) => job.kind === "push" && job.error !== null),
     );
     expect(rig.cell().state).toBe("idle");
     await rig.gate.reopen();
@@ -116,7 +116,7 @@ describe("a forge that", () => {
           "SELECT kind, attempt - outages AS counted, not_before - put_at AS ms FROM jobs WHERE in_outage = 1",
         );
       await until("the work and the card wait", () =>
-        ["publish", "card"].every((kind) => waiting().some((job) => job.kind === kind)),
+        ["push", "card"].every((kind) => waiting().some((job) => job.kind === kind)),
       );
       expect(waiting().map((job) => job.counted)).toEqual(waiting().map(() => 0));
       // By themselves they would be tried again in five minutes: longer than this test may take.

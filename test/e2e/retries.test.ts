@@ -134,7 +134,8 @@ describe("a run that goes on by itself", () => {
       await stage.card(issue, /never tries again in 30 s\*\* \(1 of 2\)/);
       await type(issue, "/lazarus revive");
       await seen("its fifth run", () => stage.lazarus.readCell(cellId, "artifacts/n"), "5");
-      await stage.card(issue, /never tries again in 30 s\*\* \(1 of 2\)/);
+      const waits = async () => String((await stage.status(cellId)).next_run_at !== null);
+      await seen("the retry after it", waits, "true");
       await type(issue, "/lazarus stop");
       await stage.card(issue, /never stopped\*\* \(exit 3.*→ draft #\d+/);
       expect(await stage.lazarus.readCell(cellId, "artifacts/n")).toBe("5\n");
