@@ -26,6 +26,15 @@ export function placeOf(address: string): Place {
   };
 }
 
+/** Where the forge sends people back to after they signed in. */
+export const SIGN_IN_PATH = "/login/callback";
+
+/** The redirect URI of the dashboard at an address: what the OAuth2 application on the forge must list. */
+export function redirectOf(address: string): string {
+  const place = placeOf(address);
+  return `${place.origin}${place.link(SIGN_IN_PATH)}`;
+}
+
 /** A path of this dashboard that somebody may be sent back to; `/` for anything else. */
 export function pathBack(text: unknown): string {
   if (typeof text !== "string" || text.length > 500) return "/";

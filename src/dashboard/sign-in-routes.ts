@@ -4,7 +4,7 @@ import { cookie, readCookie } from "./cookies.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { beginSignIn, endSignIn, type LoginSettings } from "./login.ts";
 import type { Door } from "./pages/sign-in.ts";
-import { type Place, pathBack } from "./place.ts";
+import { type Place, pathBack, SIGN_IN_PATH } from "./place.ts";
 import { LOGIN_MS, newSecret, type Sessions } from "./sessions.ts";
 
 /** What is answered: a way on with cookies, or the door and why. */
@@ -88,7 +88,7 @@ export function once(query: URLSearchParams, { d, place, sessions }: Deps): Ente
 function settingsOf({ config, fetch }: DashboardDeps, place: Place): LoginSettings | null {
   const { client } = config.login;
   if (client === null) return null;
-  return { forge: config.forge, client, fetch, redirect: `${place.origin}${place.link("/login/callback")}` };
+  return { forge: config.forge, client, fetch, redirect: `${place.origin}${place.link(SIGN_IN_PATH)}` };
 }
 
 function note(

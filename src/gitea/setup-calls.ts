@@ -10,7 +10,7 @@ import { label, segment, segments } from "./paths.ts";
 import type { Repository, RepositoryName } from "./port.ts";
 import { createAccountCalls, plainCalls } from "./setup-accounts.ts";
 
-export type { SetupAccount } from "./setup-accounts.ts";
+export type { OAuthApplication, SetupAccount } from "./setup-accounts.ts";
 
 /** Who asks: a token, or a login with its password (for what forges give to passwords alone). */
 export type SetupAuth =

@@ -66,6 +66,11 @@ export function secretFileStep(record: SetupRecord, path: string, text: string):
   return { what, state: "make", detail: "mode 0600", run: async () => makeFile(record, path, `${text}\n`) };
 }
 
+/** Writes a secret that the forge told just now, in the place of one that holds no more. */
+export function replaceSecret(record: SetupRecord, path: string, text: string): void {
+  makeFile(record, path, `${text}\n`);
+}
+
 export function configStep(record: SetupRecord, path: string, text: string): Step {
   return {
     ...{ what: `file ${path}`, state: "make", detail: "mode 0600" },

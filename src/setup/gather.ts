@@ -19,7 +19,8 @@ export interface Wanted {
   readonly file: string;
   /** The file as it is; null: it is still to be made. */
   readonly config: Config | null;
-  readonly hasLogin: boolean;
+  /** `login.client_id` as it stands in the file; null: there is none. */
+  readonly clientId: string | null;
   readonly forgeUrl: string;
   /** Where browsers reach the forge. */
   readonly publicUrl: string;
@@ -57,7 +58,7 @@ const SKEW_MS = 1_000;
 /** Finds out what it can, and asks for the rest. */
 export async function gather(given: Given): Promise<Wanted> {
   const { file, answers, terminal } = given;
-  const { config, publicUrl: knownPublic, hasLogin } = readExisting(given);
+  const { config, publicUrl: knownPublic, clientId } = readExisting(given);
   const forgeUrl = await chooseForge(given, config);
   const open = (auth: Parameters<typeof createSetupForge>[0]["auth"]) => {
     const { caFile } = config?.forge ?? { caFile: null };
@@ -88,7 +89,7 @@ export async function gather(given: Given): Promise<Wanted> {
   const reach = await chooseAddress(given, { config, forgeUrl });
   const base = dirname(file);
   return {
-    ...{ file, config, hasLogin, forgeUrl, publicUrl, forge, account, agents, repositories },
+    ...{ file, config, clientId, forgeUrl, publicUrl, forge, account, agents, repositories },
     ...{ token: bot.token, tokenFile: bot.file, madeAccount: bot.made, patterns: chosen.patterns },
     ...reach,
     dataDir: config?.dataDir ?? resolve(base, answers.data ?? "./data"),
@@ -98,12 +99,12 @@ export async function gather(given: Given): Promise<Wanted> {
 
 /** The file as it stands; a fault in it is the operator's to mend, by its own sentences. */
 function readExisting({ file, env, cwd }: Given) {
-  if (!existsSync(file)) return { config: null, publicUrl: null, hasLogin: false };
+  if (!existsSync(file)) return { config: null, publicUrl: null, clientId: null };
   const config = loadConfig({ file, env, cwd, needs: ["server", "forge", "agents"] });
   const { tree } = readSource({ file, env, cwd });
   const open = at(tree, "forge.public_url");
-  const hasLogin = at(tree, "login.client_id") !== undefined;
-  return { config, publicUrl: typeof open === "string" ? open : null, hasLogin };
+  const clientId = config.login.client?.id ?? null;
+  return { config, publicUrl: typeof open === "string" ? open : null, clientId };
 }
 
 /** Without a slash at its end. */

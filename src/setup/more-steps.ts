@@ -1,9 +1,11 @@
 import { CONFIG_KEYS } from "../config/schema.ts";
+import { redirectOf } from "../dashboard/place.ts";
+import type { OAuthApplication } from "../gitea/setup-calls.ts";
 import type { ForgeSteps } from "./forge-steps.ts";
 import { nameOf } from "./forge-steps.ts";
+import type { Made } from "./record.ts";
 import { making, type Step, there, yours } from "./step.ts";
 
-export const REDIRECT_PATH = "/login/callback";
 const APPLICATION = "Lazarus";
 
 /** Whether this version has a login through the forge. */
@@ -17,41 +19,53 @@ export interface LoginFound {
 }
 
 /**
- * The OAuth2 application that people sign in with. `isConfigured`: the file has its id and secret. `take` is
- * told of both where one is made.
+ * The OAuth2 application that people sign in with. `clientId`: the one in the file, with its secret; null:
+ * none is. `take` is told of both where one is made.
  */
 export async function loginStep(
   at: Pick<ForgeSteps, "forge" | "record" | "publicUrl">,
-  to: { serverUrl: string; isConfigured: boolean; take(found: LoginFound): void },
+  to: { serverUrl: string; clientId: string | null; take(found: LoginFound): void },
 ): Promise<Step> {
   const { forge, record } = at;
-  const redirect = `${to.serverUrl}${REDIRECT_PATH}`;
+  const redirect = redirectOf(to.serverUrl);
   const what = `OAuth2 application ${APPLICATION}`;
   const all = await forge.applications();
   const page = `${at.publicUrl}/user/settings/applications`;
   if (all === null) {
-    if (to.isConfigured) return there(what, "in the file; the token may not look at it");
+    if (to.clientId !== null) return there(what, "in the file; the token may not look at it");
     const how = `as the bot, make a confidential one at ${page} with the redirect URI ${redirect}`;
     return yours(
       what,
       `the token lacks write:user. Either give it that scope, or ${how}, and write login.client_id and login.client_secret_file`,
     );
   }
-  const own = all.find((one) => one.name === APPLICATION && one.redirects.includes(redirect));
-  if (own !== undefined && to.isConfigured) return there(what, redirect);
+  const used = all.find((one) => one.clientId === to.clientId);
+  if (used?.redirects.includes(redirect)) return there(what, redirect);
   const like = { kind: "application" as const, name: APPLICATION };
   const kept = record.find(like);
-  const isOurs = own !== undefined && kept !== null;
-  if (own !== undefined && !isOurs)
+  const own = ownOf(all, { kept, redirect });
+  if (used !== undefined && used !== own)
     return yours(
       what,
-      `one is there (${own.clientId}), and its secret is told once: remove it at ${page}, and run setup again`,
+      `${used.name} (${used.clientId}) lacks the redirect URI ${redirect}: add it at ${page}`,
+    );
+  // Somebody signs in through another account's application, which nobody but that account sees.
+  if (to.clientId !== null && kept === null)
+    return there(what, `${to.clientId} of the file; it is not the bot's, so its redirect URI is not seen`);
+  const stranger = all.find(
+    (one) => one !== own && one.name === APPLICATION && one.redirects.includes(redirect),
+  );
+  if (stranger !== undefined)
+    return yours(
+      what,
+      `one is there (${stranger.clientId}), and its secret is told once: remove it at ${page}, and run setup again`,
     );
   return {
-    ...{ what, state: isOurs ? "change" : "make", detail: redirect },
+    ...{ what, state: own === undefined ? "make" : "change", detail: redirect },
     async run() {
-      // Made by a run that was killed before it wrote the secret down, which nobody tells again.
-      if (isOurs) await forge.deleteApplication(own.id);
+      // It leads elsewhere now, or was made by a run that was killed before it wrote the secret down, which
+      // nobody tells again.
+      if (own !== undefined) await forge.deleteApplication(own.id);
       await making(record, { ...like, id: null }, async () => {
         const made = await forge.createApplication(APPLICATION, redirect);
         if (made === null) return null;
@@ -61,6 +75,17 @@ export async function loginStep(
       return undefined;
     },
   };
+}
+
+/** The one that set-up made; where it was killed before it knew the number, the one that looks like it. */
+export function ownOf(
+  all: readonly OAuthApplication[],
+  by: { readonly kept: Made | null; readonly redirect: string },
+): OAuthApplication | undefined {
+  if (by.kept?.kind !== "application") return undefined;
+  const { id, name } = by.kept;
+  if (id !== null) return all.find((one) => one.id === id);
+  return all.find((one) => one.name === name && one.redirects.includes(by.redirect));
 }
 
 const ISSUE_TITLE = "Lazarus is here";

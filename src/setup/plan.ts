@@ -10,6 +10,7 @@ import {
   configStep,
   configText,
   newSecret,
+  replaceSecret,
   secretFileStep,
   secretPath,
 } from "./files.ts";
@@ -62,7 +63,7 @@ export async function plan(wanted: Wanted, record: SetupRecord, wishes: Wishes):
   }
   let login: LoginFound | null = null;
   if (wishes.login && knowsLogin()) {
-    const to = { serverUrl: wanted.serverUrl, isConfigured: wanted.hasLogin };
+    const to = { serverUrl: wanted.serverUrl, clientId: wanted.clientId };
     const made = await loginStep({ ...wanted, record }, { ...to, take: (found) => (login = found) });
     steps.push(made);
     if (made.run !== undefined) steps.push(loginFileStep(wanted, record, () => login));
@@ -148,7 +149,7 @@ function loginFileStep(wanted: Wanted, record: SetupRecord, found: () => LoginFo
     async run() {
       const made = found();
       if (made === null) return "the forge made no application: the token may not (write:user)";
-      await secretFileStep(record, path, made.clientSecret).run?.();
+      replaceSecret(record, path, made.clientSecret);
       const section = { client_id: made.clientId, client_secret_file: asWritten(path, wanted.file) };
       await changeStep(record, wanted.file, [[["login"], section]]).run?.();
       return undefined;

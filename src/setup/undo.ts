@@ -4,11 +4,13 @@ import { systemClock } from "../clock.ts";
 import { type Environment, loadConfig } from "../config/config.ts";
 import { proxies } from "../config/proxies.ts";
 import { readLimited } from "../config/source.ts";
+import { redirectOf } from "../dashboard/place.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
 import { createSetupForge, type SetupForge } from "../gitea/setup-calls.ts";
 import { sha256 } from "../hash.ts";
 import { FORM_PATH, formText } from "./form.ts";
+import { ownOf } from "./more-steps.ts";
 import { type Made, openRecord } from "./record.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -63,7 +65,7 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
       continue;
     }
     try {
-      const why = await remove(one, forge);
+      const why = await remove(one, forge, config.server.url);
       if (why === null) record.drop(one);
       (why === null ? removed : kept).push(why === null ? what : `${what}: ${why}`);
       terminal.say(why === null ? `- removed     ${what}` : `! yours to do ${what}: ${why}`);
@@ -88,13 +90,10 @@ function words(one: Made): string {
 }
 
 /** Null where it is gone; else why it stays, and what to do. */
-async function remove(one: Made, forge: SetupForge): Promise<string | null> {
+async function remove(one: Made, forge: SetupForge, serverUrl: string): Promise<string | null> {
   if (one.kind === "file") return removeFile(one);
   if (one.kind === "account") return "accounts are never removed: an administrator of the forge can";
-  if (one.kind === "application") {
-    if (one.id !== null) await forge.deleteApplication(one.id);
-    return null;
-  }
+  if (one.kind === "application") return removeApplication(one, forge, redirectOf(serverUrl));
   const name = parseRepositoryName(one.repository);
   if (name === null) return "that is no repository";
   // Killed before its number was known: looked for by its name.
@@ -109,6 +108,14 @@ async function remove(one: Made, forge: SetupForge): Promise<string | null> {
   if (one.kind === "hook") await forge.deleteHook(name, id);
   if (one.kind === "label") await forge.deleteLabel(name, id);
   if (one.kind === "issue") await forge.closeIssue(name, id);
+  return null;
+}
+
+async function removeApplication(one: Made, forge: SetupForge, redirect: string): Promise<string | null> {
+  const all = await forge.applications();
+  if (all === null) return "the token may not remove it (write:user): remove it in the bot's settings";
+  const found = ownOf(all, { kept: one, redirect });
+  if (found !== undefined) await forge.deleteApplication(found.id);
   return null;
 }
 

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { until } from "../fakes/until.ts";
+import { runIn as lazarus } from "./run-in.ts";
 import { type E2eServer, type E2eUser, serverFromEnvironment } from "./servers.ts";
 import { freePort } from "./stage.ts";
 
@@ -41,17 +42,6 @@ async function place(name: string, token = bot.token) {
   await writeFile(join(dir, "token"), `${token}\n`, { mode: 0o600 });
   port = await freePort();
   return dir;
-}
-
-async function lazarus(dir: string, words: readonly string[], path = "/usr/bin:/bin") {
-  const env = { PATH: path, HOME: dir, LAZARUS_CONFIG: join(dir, "lazarus.yaml") };
-  const node = process.execPath;
-  const child = spawn(node, [BIN, ...words], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
-  let [out, err] = ["", ""];
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
-  const [code] = (await once(child, "close")) as [number | null];
-  return { code, out, err };
 }
 
 const words = (repo: string, ...more: string[]) => [

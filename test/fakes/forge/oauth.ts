@@ -1,5 +1,16 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { bare, type Call, fields, html, json, mustUser, needText, type Reply, type Route } from "./http.ts";
+import {
+  bare,
+  type Call,
+  fields,
+  html,
+  json,
+  mustUser,
+  needText,
+  notFound,
+  type Reply,
+  type Route,
+} from "./http.ts";
 import type { User, World } from "./state.ts";
 
 /** An OAuth2 application, as its owner made it. */
@@ -73,6 +84,16 @@ function listApplications(call: Call): Reply {
       .applications.filter((one) => one.ownerId === owner.id)
       .map(shown),
   );
+}
+
+/** Those of others are as if they were not there. */
+function removeApplication(call: Call): Reply {
+  const owner = mustUser(call);
+  const all = of(call).applications;
+  const at = all.findIndex((one) => one.id === Number(call.params.id) && one.ownerId === owner.id);
+  if (at < 0) throw notFound(call);
+  all.splice(at, 1);
+  return bare(204);
 }
 
 function same(a: string, b: string): boolean {
@@ -211,6 +232,7 @@ function userinfo(call: Call): Reply {
 export const OAUTH_API_ROUTES: readonly Route[] = [
   { method: "POST", path: "/user/applications/oauth2", handler: makeApplication },
   { method: "GET", path: "/user/applications/oauth2", handler: listApplications },
+  { method: "DELETE", path: "/user/applications/oauth2/:id", handler: removeApplication },
 ];
 
 /** What programs ask for; the pages stand with the others. */
