@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
+import { systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
 import { LazarusError } from "./errors.ts";
 import { createForge, type ForgeOptions } from "./gitea/client.ts";
 import type { Forge } from "./gitea/port.ts";
 import { askingRightsAs } from "./gitea/rights-account.ts";
+import { createSetupForge, type SetupForge } from "./gitea/setup-calls.ts";
 import { measuredForge } from "./metrics/measured-forge.ts";
 
 type Options = Pick<ForgeOptions, "redact" | "clock" | "heard">;
@@ -19,6 +21,21 @@ export function openForge(config: Config, options: Options): Forge {
   return rights === null ? bot : askingRightsAs(bot, rights);
 }
 
+/**
+ * The forge as set-up and the doctor use it, with the bot's token.
+ * @throws LazarusError `configuration` where the certificates cannot be read.
+ */
+export function openSetupForge(config: Config): SetupForge {
+  const { url, token } = config.forge;
+  return createSetupForge({ url, auth: { token }, ...wayTo(config), clock: systemClock });
+}
+
+/** By which certificates and proxy the forge is reached. */
+export function wayTo({ forge, proxyFor }: Config) {
+  const ca = forge.caFile === null ? undefined : readCertificates(forge.caFile);
+  return { ca, proxyFor: (to: URL) => proxyFor(to) };
+}
+
 /** Null where the bot asks with its own account. */
 export function openRightsAccount(config: Config, options: Options): Forge | null {
   const { token, rightsToken } = config.forge;
@@ -31,12 +48,8 @@ function openAccount(
   config: Config,
   options: Options & Partial<Pick<ForgeOptions, "account" | "token">>,
 ): Forge {
-  const { url, token, caFile } = config.forge;
-  return createForge({
-    ...{ url, token, ...options },
-    ca: caFile === null ? undefined : readCertificates(caFile),
-    proxyFor: (to) => config.proxyFor(to),
-  });
+  const { url, token } = config.forge;
+  return createForge({ ...{ url, token, ...options }, ...wayTo(config) });
 }
 
 /** @throws LazarusError `configuration` where they cannot be read. */

@@ -114,6 +114,7 @@ const PACKAGES = {
   // The command line, and the commands of it that have a file of their own.
   commander: [
     "src/cli/backup.ts",
+    "src/cli/doctor.ts",
     "src/cli/logs.ts",
     "src/cli/main.ts",
     "src/cli/pit.ts",

@@ -6,14 +6,13 @@ import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { type Config, loadConfig, type Need, readEnvironment } from "../config/config.ts";
 import { ConfigFault } from "../config/config-fault.ts";
 import { warnOfAgents } from "../doctor/agents.ts";
-import { examine } from "../doctor/doctor.ts";
-import { lineOfFinding } from "../doctor/finding.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
 import { addBackup } from "./backup.ts";
 import { readDiff } from "./diff.ts";
+import { addDoctor } from "./doctor.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
 import { runJobs } from "./jobs.ts";
 import { addLogs } from "./logs.ts";
@@ -155,22 +154,12 @@ program
   .addHelpText("after", "\nExamples:\n  lazarus jobs\n  lazarus jobs retry 3e9a")
   .action((action: string, id: string | undefined) => print(runJobs(load([]), action, id)));
 
-program
-  .command("doctor")
-  .description(
-    "looks for what is missing on this machine and on the forge, and lets an agent try to get out of its cell",
-  )
-  .addHelpText(
-    "after",
-    "\nExamples:\n  lazarus doctor\n  lazarus --config /etc/lazarus/lazarus.yaml doctor --json",
-  )
-  .action(async () => {
-    const findings = await examine(() => load(["server", "forge", "agents"]));
-    const isWell = findings.every((one) => one.level !== "FAIL");
-    if (globals().json) return print({ exitCode: isWell ? 0 : EXIT.failed, text: "", data: { findings } });
-    process.stdout.write(findings.map(lineOfFinding).join(""));
-    process.exitCode = isWell ? 0 : EXIT.failed;
-  });
+addDoctor(program, {
+  load: () => load(["server", "forge", "agents"]),
+  isJson: () => globals().json === true,
+  write: (text) => void process.stdout.write(text),
+  print,
+});
 
 program
   .command("hook")

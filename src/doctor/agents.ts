@@ -11,6 +11,7 @@ import type { AgentConfig, Config } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { plain } from "../visible.ts";
+import { aboutLogin } from "./agent-login.ts";
 import { aboutValues } from "./agent-values.ts";
 import { type Finding, finding } from "./finding.ts";
 import { childOn, onScene, type Scene } from "./scene.ts";
@@ -50,9 +51,12 @@ async function examineAgent(
   const what = `agent ${agent.name}`;
   const faults = faultsOf(agent, { path: scene.config.childPath, user: scene.user, root: scene.root });
   if (faults.length > 0 || backend === undefined) return faults.map((one) => finding("FAIL", what, one));
-  const lacks = [...unset(agent), ...aboutValues(agent), ...(await aboutNetwork(agent))].map((one) =>
-    finding("warn", what, one),
-  );
+  const lacks = [
+    ...unset(agent),
+    ...aboutValues(agent),
+    ...aboutLogin(agent),
+    ...(await aboutNetwork(agent)),
+  ].map((one) => finding("warn", what, one));
   const version = await versionOf(agent, backend, scene);
   return [version, ...lacks];
 }

@@ -14,8 +14,12 @@ import { openDb } from "../store/db.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { examineAgents } from "./agents.ts";
 import { tryToGetOut } from "./attack.ts";
+import { examineConnected } from "./connected.ts";
+import { examineDisk } from "./disk.ts";
 import { type Finding, finding } from "./finding.ts";
-import { examineForge } from "./forge.ts";
+import { examineModes } from "./modes.ts";
+import { examineRedis } from "./redis.ts";
+import { examineRegistry } from "./registry.ts";
 
 const OLDEST_NODE = [20, 19] as const;
 /** The first that takes its configuration from the environment, which keeps tokens off command lines. */
@@ -46,7 +50,11 @@ async function examineAll(load: () => Config): Promise<Finding[]> {
     finding("ok", "configuration", config.file ?? "from the environment alone"),
     ...config.notices.map((notice) => finding("warn", "configuration", notice)),
     ...isThere,
-    ...(await examineForge(config)),
+    ...(await examineDisk(config)),
+    ...examineModes(config.file, config.dataDir),
+    ...examineRegistry(config),
+    ...(await examineRedis(config)),
+    ...(await examineConnected(config)),
     ...(await examineBackends(config, isThere)),
   ];
   const { redact } = createRedactor(config.secrets);

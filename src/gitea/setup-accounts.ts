@@ -65,6 +65,17 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
       }
       return lacking;
     },
+    /** The forge lets this account do nothing before a person has changed its password. */
+    async mustChangePassword(): Promise<boolean> {
+      const call = { doing: "reading whose token it is", send: () => api.user.userGetCurrent() };
+      const answer = await calls.writeOnce(call);
+      return answer.status === 403 && /must change your password/i.test(saidIn(answer));
+    },
+    /** Whether the token reads what Lazarus never asks for: it has more scopes than it needs. */
+    async hasMoreScopes(): Promise<boolean> {
+      const send = () => api.notifications.notifyNewAvailable();
+      return (await calls.writeOnce({ doing: "trying the scope read:notification", send })).status === 200;
+    },
     /** Null where the token may not: that needs the scope `write:user`, or the account's password. */
     async applications(): Promise<OAuthApplication[] | null> {
       const page = (query: object) => api.user.userGetOauth2Application(query);
@@ -120,9 +131,12 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
 }
 
 /** Whether a refusal is about the token's scope, and not about the account's rights: both are 403. */
-function saysScope({ data }: ForgeAnswer): boolean {
-  const said = typeof data === "object" && data !== null && "message" in data ? String(data.message) : "";
-  return /required scope/.test(said);
+function saysScope(answer: ForgeAnswer): boolean {
+  return /required scope/.test(saidIn(answer));
+}
+
+function saidIn({ data }: ForgeAnswer): string {
+  return typeof data === "object" && data !== null && "message" in data ? String(data.message) : "";
 }
 
 /** Calls that want one status, or nothing where there is none. */

@@ -104,6 +104,18 @@ function exitsWell(program: string, words: readonly string[], env: Environment):
   });
 }
 
+/**
+ * What a known agent logs in by: variables, or a file below its home. Null: it needs nothing, or is not
+ * known.
+ */
+export function loginWays(
+  preset: PresetName,
+): { readonly keys: readonly string[]; readonly file: string | null } | null {
+  if (preset === "demo") return null;
+  const { keys, file } = KNOWN[preset];
+  return { keys, file: file ?? null };
+}
+
 /** How the list of agents shows it. */
 export function describe({ name, login, keys }: AgentHere): string {
   const words = {

@@ -9,7 +9,7 @@ import { making, type Step, there, yours } from "./step.ts";
 export const HOOK_PATH = "/webhooks/gitea";
 
 /** The labels that people and the form give issues. */
-const LABELS = [
+export const LABELS = [
   { name: "lazarus", color: "#5319e7", description: "A mission proposal, or an issue with a cell" },
   { name: "lazarus/waiting", color: "#fbca04", description: "A person is waited for" },
 ] as const;
@@ -64,7 +64,8 @@ export async function hookStep(at: ForgeSteps, to: { url: string; secret: string
   };
 }
 
-function lackOf({ isActive, events }: HookThere): string {
+/** What a hook lacks, in words; empty: nothing. */
+export function lackOf({ isActive, events }: HookThere): string {
   const missing = NEEDED_EVENTS.filter((event) => !events.includes(event));
   const active = isActive ? [] : ["it was switched off"];
   const lacks = missing.length === 0 ? [] : [`events ${missing.join(", ")} were missing`];

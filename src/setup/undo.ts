@@ -1,14 +1,12 @@
 import { existsSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { systemClock } from "../clock.ts";
 import { type Environment, loadConfig } from "../config/config.ts";
-import { proxies } from "../config/proxies.ts";
-import { readLimited } from "../config/source.ts";
 import { redirectOf } from "../dashboard/place.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
-import { createSetupForge, type SetupForge } from "../gitea/setup-calls.ts";
+import type { SetupForge } from "../gitea/setup-calls.ts";
 import { sha256 } from "../hash.ts";
+import { openSetupForge } from "../open-forge.ts";
 import { FORM_PATH, formText } from "./form.ts";
 import { ownOf } from "./more-steps.ts";
 import { type Made, openRecord } from "./record.ts";
@@ -40,10 +38,7 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
     throw new LazarusError("usage", "nothing was removed: say --yes, or --dry-run to only see what would be");
   const config = loadConfig({ file, env, cwd, needs: ["forge"] });
   const record = openRecord(config.dataDir);
-  const ca = config.forge.caFile === null ? undefined : readLimited(config.forge.caFile);
-  const auth = { token: config.forge.token };
-  const proxyFor = proxies({ ...env });
-  const forge = createSetupForge({ url: config.forge.url, auth, ca, proxyFor, clock: systemClock });
+  const forge = openSetupForge(config);
   const removed: string[] = [];
   const kept: string[] = [];
   // Files last: the token to remove the rest with is in them; and at the end the one that leads to them.

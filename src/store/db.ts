@@ -111,6 +111,27 @@ export function inspectDb(path: string): { readonly schema: number; readonly che
   }
 }
 
+/**
+ * The dead jobs of a registry, and since when (epoch ms) the oldest is due; nothing is brought up to date.
+ */
+export function peekJobs(
+  path: string,
+  now: number,
+): { readonly dead: number; readonly dueSince: number | null } {
+  const sql = new Database(path, { readonly: true, fileMustExist: true, timeout: 5_000 });
+  try {
+    const [row] = sql
+      .prepare(
+        `SELECT (SELECT count(*) FROM jobs WHERE state = 'dead') AS dead,
+           (SELECT min(max(put_at, not_before)) FROM jobs WHERE state = 'waiting' AND not_before <= @now) AS dueSince`,
+      )
+      .all({ now }) as { dead: number; dueSince: number | null }[];
+    return row ?? { dead: 0, dueSince: null };
+  } finally {
+    sql.close();
+  }
+}
+
 /** After a restore, what is older than `now` (epoch ms) on the forge is never acted upon. */
 export function forgetPast(path: string, now: number): void {
   const sql = new Database(path, { fileMustExist: true, timeout: 5_000 });

@@ -173,7 +173,7 @@ describe("the doctor", () => {
             env: ["LAZARUS_TEST_UNSET"],
             network: ["127.0.0.1:9999", "no.invalid"],
           },
-          failing: { ...sandboxed, preset: "codex", command: [failing], paths: [bin] },
+          failing: { ...sandboxed, preset: "codex", command: [failing], paths: [bin], set: { KEY: "set" } },
           lists: { command: ["true"], backend: "container", image: "x", network: ["a.org"] },
         },
       });

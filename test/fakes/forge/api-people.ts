@@ -67,6 +67,28 @@ function createUser(call: Call): Reply {
   return json(201, userJson(call.world, user, mustUser(call)));
 }
 
+function editUser(call: Call): Reply {
+  mustAdmin(call);
+  const user = named(call, "username");
+  const { must_change_password: mustChange, admin } = fields(call);
+  if (typeof mustChange === "boolean") user.mustChangePassword = mustChange;
+  if (typeof admin === "boolean") user.isAdmin = admin;
+  return json(200, userJson(call.world, user, mustUser(call)));
+}
+
+/** Nobody is ever told of anything here; what counts is who may ask. */
+function newNotifications(call: Call): Reply {
+  mustUser(call);
+  const scopes = call.login.kind === "user" ? (call.login.scopes ?? ["all"]) : [];
+  if (!scopes.some((scope) => scope === "all" || scope.endsWith(":notification")))
+    throw refuse(
+      call,
+      403,
+      "token does not have at least one of required scope(s), required=[read:notification]",
+    );
+  return json(200, { new: 0 });
+}
+
 function createToken(call: Call): Reply {
   const user = mustUser(call);
   const owner = named(call, "username");
@@ -170,6 +192,8 @@ export const PEOPLE_ROUTES: readonly Route[] = [
   },
   { method: "POST", path: "/users/:username/tokens", handler: createToken },
   { method: "POST", path: "/admin/users", handler: createUser },
+  { method: "PATCH", path: "/admin/users/:username", handler: editUser },
+  { method: "GET", path: "/notifications/new", handler: newNotifications },
   { method: "POST", path: "/orgs", handler: createOrganization },
   {
     method: "GET",

@@ -104,6 +104,8 @@ export function mustUser(call: Call): User {
 export function userOf(call: Call): User | null {
   if (call.login.kind === "bad") throw refuse(call, 401, "user does not exist [uid: 0, name: ]");
   if (call.login.kind === "nobody") return null;
+  if (call.login.user.mustChangePassword === true)
+    throw refuse(call, 403, "You must change your password. Change it at: /user/change_password");
   if (!call.login.mayWrite && call.method !== "GET")
     throw refuse(call, 403, "token does not have at least one of required scope(s), required=[write:…]");
   const sudo = call.headers.sudo ?? call.url.searchParams.get("sudo");

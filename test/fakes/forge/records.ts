@@ -9,6 +9,8 @@ export interface User {
   /** Restricted people see public repositories only where they were let in. */
   isRestricted: boolean;
   isActive: boolean;
+  /** Until it has, its tokens are refused. */
+  mustChangePassword?: boolean;
   readonly createdAt: number;
 }
 

@@ -42,7 +42,13 @@ export function isOrganizationOwner(world: World, organizationId: number, user: 
 export type Login =
   | { readonly kind: "nobody" }
   | { readonly kind: "bad" }
-  | { readonly kind: "user"; readonly user: User; readonly byPassword: boolean; readonly mayWrite: boolean };
+  | {
+      readonly kind: "user";
+      readonly user: User;
+      readonly byPassword: boolean;
+      readonly mayWrite: boolean /** Null: whatever the person may. */;
+      readonly scopes?: readonly string[];
+    };
 
 /**
  * Reads `Authorization`: `token X`, `Bearer X`, Basic with a password, or Basic with a token on either side.
@@ -66,5 +72,5 @@ function byToken(world: World, secret: string): Login {
   const token = world.tokens.find((one) => one.secret === secret);
   if (!token) return { kind: "bad" };
   const mayWrite = token.scopes.some((scope) => scope === "all" || scope.startsWith("write:"));
-  return { kind: "user", user: world.user(token.userId), byPassword: false, mayWrite };
+  return { kind: "user", user: world.user(token.userId), byPassword: false, mayWrite, scopes: token.scopes };
 }
