@@ -26,8 +26,8 @@ export interface Adapters {
 export interface App extends Omit<Control, "drain"> {
   readonly config: Config;
   readonly log: Log;
-  /** What the git gate lets through; null: there are no runners on other hosts. */
-  readonly gate: Pick<Elsewhere, "master" | "holds"> | null;
+  /** What the git gate lets through, and who has logs elsewhere; null: no runner is on another host. */
+  readonly gate: Pick<Elsewhere, "master" | "holds" | "ports"> | null;
   readonly heartbeats: HeartbeatAccess & Pick<RunnerPort, "hear"> & Pick<Redactor, "redact">;
   stop(): Promise<void>;
 }
@@ -97,7 +97,7 @@ async function compose(
   });
   return {
     ...control,
-    gate: elsewhere === null ? null : { master: elsewhere.master, holds: elsewhere.holds },
+    gate: elsewhere === null ? null : elsewhere,
     config,
     log,
     heartbeats: { ...heartbeats, hear: port.hear, redact },

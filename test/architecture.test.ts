@@ -103,6 +103,7 @@ const PACKAGES = {
   express: [
     "src/http/server.ts",
     "src/http/heartbeats.ts",
+    "src/http/far-logs.ts",
     "src/dashboard/dashboard.ts",
     "src/http/git-gate.ts",
     "src/http/open-git-gate.ts",

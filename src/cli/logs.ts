@@ -12,6 +12,7 @@ export interface LogsTerminal {
   isJson(): boolean;
   write(text: string): void;
   print(answer: StoredAnswer): void;
+  notice(line: string): void;
   /** Aborted by Ctrl-C. */
   interruption(): AbortSignal;
 }
@@ -53,6 +54,7 @@ async function run(cell: string, flags: LogsFlags, terminal: LogsTerminal): Prom
       of: flags.check !== undefined ? { check: flags.check } : flags.setup === true ? "setup" : "agent",
     },
     signal: terminal.interruption(),
+    notice: terminal.notice,
     print: (text) => {
       if (terminal.isJson()) log += text;
       else terminal.write(text);

@@ -129,6 +129,7 @@ addLogs(program, {
   load: () => load([]),
   isJson: () => globals().json === true,
   write: (text) => void process.stdout.write(text),
+  notice: (line) => void process.stderr.write(`lazarus: ${line}\n`),
   print,
   interruption,
 });

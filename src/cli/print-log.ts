@@ -7,11 +7,13 @@ import { type LogOf, loggedIn, noLogOf } from "../commands/logs.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import type { Config } from "../config/config.ts";
 import { openParts } from "../control.ts";
+import { explain, isRetryable } from "../errors.ts";
 import { silentLog } from "../log.ts";
 import { type Excerpt, readLogEnd } from "../runner/disk/log-tail.ts";
 import { createLogRenderer, withoutHalfEvent } from "../runner/events/render-log.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { operatorOrigin, refusedAnswer } from "./ask.ts";
+import { readFarLog } from "./far-log.ts";
 import { unhidden } from "./unhidden.ts";
 import { sleepOr } from "./waiting.ts";
 
@@ -19,6 +21,8 @@ import { sleepOr } from "./waiting.ts";
 const FIRST_BYTES = 1024 * 1024;
 const WINDOW_BYTES = 128 * 1024;
 const OVERLAP_CHARS = 512;
+/** Each look crosses to another host and back. */
+const FAR_LOOK_MS = 1_000;
 
 export interface LogRequest {
   readonly cell: string;
@@ -29,6 +33,8 @@ export interface LogRequest {
   readonly of: LogOf;
   readonly signal: AbortSignal;
   print(text: string): void;
+  /** Told why nothing more comes just now. */
+  notice(line: string): void;
 }
 
 /** What was printed, for programs. */
@@ -55,15 +61,12 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
         : refusedAnswer("failed", "");
     }
     const { id, state, runner } = found.cell;
-    if (runner !== LOCAL_RUNNER)
-      return refusedAnswer(
-        "refused",
-        `Its log lies on the runner ${runner}: type /lazarus logs ${id.slice(0, 8)} on its thread, or read it on that host.`,
-      );
+    const isFar = runner !== LOCAL_RUNNER;
     const log = loggedIn(found.cell, { deps: parts.deps, of: request.of });
     if (log === null || state === "archived")
       return refusedAnswer("failed", noLogOf(found.cell, request.of).text);
-    const hidden = unhidden(parts.registry.runs(id), config);
+    // A runner hides what its agents were given; here nobody needs to know it.
+    const hidden = isFar ? null : unhidden(parts.registry.runs(id), config);
     if (hidden !== null) return refusedAnswer("failed", `The log is not shown: ${hidden}.`);
     const { owner, n } = log;
     const isWritten = () => {
@@ -72,16 +75,42 @@ export async function printLog(config: Config, request: LogRequest): Promise<Sto
       return owner === SETUP_LOG ? isBeingSetUp(now) : now?.state === "running";
     };
     const dir = join(config.missionsDir, id);
-    const read = (maxBytes: number) => readLogEnd(dir, logNameOf(owner, n), { maxBytes, redact });
+    const name = logNameOf(owner, n);
+    const read = (maxBytes: number) =>
+      isFar
+        ? readFarLog({ cellId: id, runner, log: name }, { config, registry: parts.registry, maxBytes })
+        : readLogEnd(dir, name, { maxBytes, redact });
+    let isAway = false;
+    /** What is new of a log that is followed; a runner that is away for a while is waited for. */
+    const readOn = async <Last>(last: Last, maxBytes = WINDOW_BYTES): Promise<Excerpt | Last> => {
+      try {
+        const now = await read(maxBytes);
+        isAway = false;
+        return now;
+      } catch (error) {
+        if (!isRetryable(error)) throw error;
+        if (!isAway) request.notice(`${explain(error)}; waiting for it`);
+        isAway = true;
+        return last;
+      }
+    };
     const printer = createPrinter(request, redact);
-    let shown = await read(FIRST_BYTES);
+    const begin = async (): Promise<Excerpt> => {
+      if (!request.follow) return read(FIRST_BYTES);
+      for (;;) {
+        const found = await readOn(null, FIRST_BYTES);
+        if (found !== null) return found;
+        await sleepOr(request.signal, FAR_LOOK_MS);
+      }
+    };
+    let shown = await begin();
     const truncated = printer.begin(shown);
     let isOver = !request.follow;
     while (!isOver) {
       // Asked before the log is read: what was written until then is read once more.
       isOver = !isWritten();
-      if (!isOver) await sleepOr(request.signal);
-      const now = await read(WINDOW_BYTES);
+      if (!isOver) await sleepOr(request.signal, isFar ? FAR_LOOK_MS : undefined);
+      const now = await readOn(shown);
       printer.goOn(added(shown.text, now.text), now);
       shown = now;
     }

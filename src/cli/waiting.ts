@@ -80,11 +80,11 @@ export function forgeIsAway(what: readonly string[], hasServer: boolean): string
 }
 
 /** Waits a moment; rejects when the signal is aborted. */
-export async function sleepOr(signal: AbortSignal): Promise<void> {
+export async function sleepOr(signal: AbortSignal, ms = LOOK_MS): Promise<void> {
   // The clock's timers never keep the process alive; somebody is waiting for this one.
   const held = setInterval(() => {}, 1_000);
   try {
-    await sleep(systemClock, LOOK_MS, signal);
+    await sleep(systemClock, ms, signal);
   } finally {
     clearInterval(held);
   }

@@ -1,5 +1,6 @@
 import { restOf } from "../cells/budget.ts";
 import { type Cell, isVisit, type Run, shortId, targetOf } from "../cells/cell.ts";
+import { LOCAL_RUNNER } from "../cells/runner-jobs.ts";
 import { toIso } from "../clock.ts";
 import { code, table } from "../gitea/markdown.ts";
 import { cellsHere } from "./access/cells-here.ts";
@@ -62,6 +63,7 @@ async function statusOfOne(typed: string, origin: Origin, deps: Deps): Promise<A
       : []),
     ...guestStatus(deps.registry.guests.of(found.cell.id), deps.clock.now()),
     ...(found.cell.waitsForApproval ? [`brief    ${found.cell.briefSha256.slice(0, 12)}`] : []),
+    ...(found.cell.runner === LOCAL_RUNNER ? [] : [`runner   ${found.cell.runner}`]),
     ...healthLines(found.cell),
     ...saidText(found.cell),
     ...(found.cell.reason === null ? [] : [`reason   ${found.cell.reason}`]),

@@ -11,6 +11,7 @@ import { isOfInterest } from "../webhooks/of-interest.ts";
 import { parseText } from "../webhooks/read-text.ts";
 import { createReceiver } from "../webhooks/receiver.ts";
 import { sparing } from "../webhooks/sparing.ts";
+import { createFarLogs } from "./far-logs.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
 import { createMetricsServer } from "./metrics.ts";
 import { openDashboard } from "./open-dashboard.ts";
@@ -82,7 +83,7 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
       heard: createHeard({ registry: app.deps.registry, clock: app.deps.clock, log: app.log }),
     }),
   );
-  if (app.gate !== null) web.use(openGitGate(app, app.gate));
+  if (app.gate !== null) web.use(openGitGate(app, app.gate), createFarLogs(app, app.gate));
   web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
   const metrics = createMetricsServer(app, VERSION);
   web.get("/metrics", metrics.handle);

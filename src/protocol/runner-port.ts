@@ -1,7 +1,7 @@
 import type { DirectoriesSeen } from "./directories-seen.ts";
 import type { JobPayload } from "./jobs.ts";
 import type { AnyReport, RunnerKind } from "./reports.ts";
-import type { AgentBeat, CellSpec, SetupBegun } from "./shapes.ts";
+import type { AgentBeat, CellSpec, GivenSecret, SetupBegun } from "./shapes.ts";
 
 /** What a runner is asked to do, as it gets it: a row of the job log, without what only control needs. */
 export interface RunnerJob<K extends RunnerKind = RunnerKind> {
@@ -71,6 +71,11 @@ export interface Watched {
   readonly checks: readonly WatchedCheck[];
 }
 
+export interface LogHow {
+  readonly maxBytes: number;
+  readonly secrets: readonly GivenSecret[];
+}
+
 export interface LogEnd {
   readonly text: string;
   readonly cut: boolean;
@@ -108,9 +113,10 @@ export interface RunnerPort {
   inventory(how: { readonly isExpected: boolean }): Promise<DirectoriesSeen>;
   /**
    * The end of a log of a cell, `allegro-1.log`, redacted, as plain text: at most `maxBytes`. `cut`: there
-   * is more before it. Empty where there is none.
+   * is more before it. Empty where there is none. Where one of the `secrets` that its agents were given
+   * cannot be looked for there, it is that in words.
    */
-  readLog(cellId: string, log: string, maxBytes: number): Promise<LogEnd>;
+  readLog(cellId: string, log: string, how: LogHow): Promise<LogEnd>;
   /** Takes a heartbeat of a cell's agent; false where no run of it is at work here. */
   hear(cellId: string, words: HeartbeatWords): Promise<boolean>;
   /** Watches nothing any more. Agents go on. */

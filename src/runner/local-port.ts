@@ -11,7 +11,7 @@ export function localPort(runner: RunnerPort): RunnerPort {
     adopt: (watched) => runner.adopt(structuredClone(watched)),
     sweep: (knownIds) => runner.sweep([...knownIds]),
     inventory: async (how) => structuredClone(await runner.inventory(how)),
-    readLog: (cellId, log, maxBytes) => runner.readLog(cellId, log, maxBytes),
+    readLog: (cellId, log, how) => runner.readLog(cellId, log, how),
     hear: (cellId, words) => runner.hear(cellId, structuredClone(words)),
     close: () => runner.close(),
   };

@@ -28,6 +28,7 @@ import { start } from "./jobs/start.ts";
 import { stop } from "./jobs/stop.ts";
 import { tail } from "./jobs/tail.ts";
 import { takeIn } from "./jobs/take-in.ts";
+import { unknownSecrets, whatIsMissing } from "./known-secrets.ts";
 import { createInventory } from "./pit/inventory.ts";
 import { setupAtWork } from "./setup/watch-setup.ts";
 import { sweep } from "./sweep.ts";
@@ -78,8 +79,11 @@ export function createRunner(deps: RunnerDeps): RunnerPort {
     },
     sweep: (knownIds) => sweep(parts, knownIds),
     inventory: (how) => inventory.look(how),
-    readLog: (cellId, log, maxBytes) =>
-      readLogEnd(parts.cellDir(cellId), log, { maxBytes, redact: parts.redact }),
+    readLog: async (cellId, log, { maxBytes, secrets }) => {
+      const { missing } = unknownSecrets(secrets, parts);
+      if (missing.length > 0) return { text: `[not shown: ${whatIsMissing(missing)}]\n`, cut: true };
+      return readLogEnd(parts.cellDir(cellId), log, { maxBytes, redact: parts.redact });
+    },
     hear: async (cellId, words) => parts.watch.hear(cellId, words),
     async close() {
       await inventory.stop();

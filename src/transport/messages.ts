@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { runnerFacts, runnerStanding } from "../protocol/runner-facts.ts";
+import { givenSecret } from "../protocol/shapes.ts";
 
 const anyJson = z.record(z.string(), z.unknown());
 const ref = { row: z.string().max(64), attempt: z.number().int() };
@@ -33,7 +34,12 @@ export type WireFailure = z.infer<typeof failure>;
 
 const question = z.discriminatedUnion("what", [
   z.object({ what: z.literal("inventory"), isExpected: z.boolean() }),
-  z.object({ what: z.literal("log"), cellId: z.string(), log: z.string(), maxBytes: z.number() }),
+  z.object({
+    what: z.literal("log"),
+    ...{ cellId: z.string(), log: z.string(), maxBytes: z.number() },
+    /** What agents of the cell were given. */
+    secrets: z.array(givenSecret).default([]),
+  }),
 ]);
 export type Question = z.infer<typeof question>;
 

@@ -265,9 +265,15 @@ export function remotePort(options: RemotePortOptions): RemotePort {
       const found: DirectoriesSeen = { ...seen, there: new Set(seen.there), damaged: new Map(seen.damaged) };
       return found;
     },
-    readLog: async (cellId, file, maxBytes): Promise<LogEnd> => {
+    readLog: async (cellId, file, { maxBytes, secrets }): Promise<LogEnd> => {
       if (!isHere()) throw gone();
-      const { excerpt } = await askers.ask({ what: "log", cellId, log: file, maxBytes });
+      const { excerpt } = await askers.ask({
+        what: "log",
+        cellId,
+        log: file,
+        maxBytes,
+        secrets: [...secrets],
+      });
       return excerpt ?? { text: "", cut: false };
     },
     // Its agents are heard there, and nowhere else.

@@ -197,11 +197,10 @@ export function createRunnerEnd(options: RunnerEndOptions): RunnerEnd {
         };
         return await say({ say: "answer", id, failure: null, seen: wire });
       }
-      const excerpt = await ready.readLog(
-        question.cellId,
-        question.log,
-        Math.min(question.maxBytes, MOST_LOG_BYTES),
-      );
+      const excerpt = await ready.readLog(question.cellId, question.log, {
+        maxBytes: Math.min(question.maxBytes, MOST_LOG_BYTES),
+        secrets: question.secrets,
+      });
       return await say({ say: "answer", id, failure: null, excerpt });
     } catch (error) {
       await say({ say: "answer", id, failure: toWire(error, options.redact) });
@@ -244,7 +243,7 @@ export function createRunnerEnd(options: RunnerEndOptions): RunnerEnd {
   };
 }
 
-const MOST_LOG_BYTES = 64 * 1024;
+const MOST_LOG_BYTES = 256 * 1024;
 
 function endedKeys({ kind, payload }: AnyReport): string[] {
   if (kind === "run-ended") return [`${payload.cellId}:${payload.run}`];

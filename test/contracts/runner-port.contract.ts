@@ -118,11 +118,14 @@ export function runnerPortContract(
       await rig.commit("main", { "a.txt": "b\n" });
       watch(await start());
       await until("it ended", () => existsSync(rig.cellPath(cell, "state", "exit.json")));
-      expect(await port.readLog(cell.id, "allegro-1.log", 1_000)).toMatchObject({
+      expect(await port.readLog(cell.id, "allegro-1.log", { maxBytes: 1_000, secrets: [] })).toMatchObject({
         text: "it works\n",
         cut: false,
       });
-      expect(await port.readLog(cell.id, "allegro-2.log", 1_000)).toEqual({ text: "", cut: false });
+      expect(await port.readLog(cell.id, "allegro-2.log", { maxBytes: 1_000, secrets: [] })).toEqual({
+        text: "",
+        cut: false,
+      });
     });
 
     it("tells what lies on its disk, and that it cannot look", async () => {

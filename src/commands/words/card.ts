@@ -1,6 +1,7 @@
 import { restOf } from "../../cells/budget.ts";
 import { type Cell, isBeingSetUp, isResting, type Run, shortId } from "../../cells/cell.ts";
 import type { HistoryRow } from "../../cells/history-row.ts";
+import { LOCAL_RUNNER } from "../../cells/runner-jobs.ts";
 import { code, details, join, type Markdown, marker, md, quote, table } from "../../gitea/markdown.ts";
 import { itemLines } from "./answer-words.ts";
 import { budgetWords, quietHead, restLine } from "./budget-words.ts";
@@ -46,7 +47,7 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
   const rests = cell.state === "idle" ? restLine(cell, deps) : null;
   const parts = [
     ...(quiet === null ? [] : [quiet]),
-    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${tail(cell, cell.state === "active" ? run : kept, deps)}`,
+    md`${headline(cell, run, deps)} · cell ${code(shortId(cell.id))}${where(cell)}${tail(cell, cell.state === "active" ? run : kept, deps)}`,
     quote(cell.title, 300),
     ...(life === null ? [] : [life]),
     ...(rests === null ? [] : [rests.markdown]),
@@ -64,6 +65,11 @@ export function cardContent(cell: Cell, deps: CardDeps): Markdown {
     details("History", history(cell, deps.registry.history(cell.id))),
   ];
   return join(parts, "\n\n");
+}
+
+/** On which runner of another host it lies. */
+function where({ runner }: Cell): string {
+  return runner === LOCAL_RUNNER ? "" : ` on ${runner}`;
 }
 
 /** Who comes after the run at hand; where they are held, how they go on. */

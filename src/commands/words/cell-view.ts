@@ -43,6 +43,8 @@ export interface CellView {
     readonly until?: string | null | undefined;
   }[];
   readonly outcome: string | null;
+  /** Where its directory lies; `local`: on the host of the server. */
+  readonly runner: string;
   readonly branch: string;
   readonly pull_request: number | null;
   readonly requested_by: string;
@@ -188,6 +190,7 @@ export function viewOf(
     team: teamOf(cell, registry).agents,
     members: membersAsJson(registry.members(cell.id)),
     outcome: cell.outcome,
+    runner: cell.runner,
     branch: cell.publishedBranch ?? cell.branch,
     pull_request: cell.pullRequest,
     requested_by: cell.requester.login,
