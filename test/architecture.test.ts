@@ -115,6 +115,7 @@ const PACKAGES = {
   // The command line, and the commands of it that have a file of their own.
   commander: [
     "src/cli/backup.ts",
+    "src/cli/completion.ts",
     "src/cli/doctor.ts",
     "src/cli/logs.ts",
     "src/cli/main.ts",

@@ -11,6 +11,7 @@ import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
 import { addBackup } from "./backup.ts";
+import { addCompletion } from "./completion.ts";
 import { readDiff } from "./diff.ts";
 import { addDoctor } from "./doctor.ts";
 import { EXIT, exitCodeOf, failure } from "./exit-codes.ts";
@@ -213,6 +214,8 @@ addRunner(program, {
   print,
   say: (line) => void process.stdout.write(`${line}\n`),
 });
+
+addCompletion(program, print);
 
 /** Prints an answer for people or programs, and sets the exit code. */
 function print(answer: StoredAnswer): void {
