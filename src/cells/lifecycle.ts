@@ -1,5 +1,6 @@
 import { turnsFromNow } from "./budget.ts";
 import type { Cell, Closing, Member, Outcome, Requester, Run } from "./cell.ts";
+import { canComeBack, isLost } from "./lost.ts";
 import { movedOn, mustBe, mustRest } from "./must-be.ts";
 import { briefPrompt, type NewPrompt, wordsPrompt } from "./prompt.ts";
 import { NOTHING_IN_THE_WAY } from "./reason.ts";
@@ -67,7 +68,9 @@ export class Lifecycle {
     const requester: Requester = { id: by.id, login: by.login };
     return this.#registry.transaction(() => {
       const now = mustRest(this.#registry, cell.id, ["archived"]);
-      if (now.state === "archived" && (now.sealedAt === null || now.closing !== null)) throw movedOn(cell.id);
+      if (now.state === "archived" && !canComeBack(now)) throw movedOn(cell.id);
+      if (isLost(now) && this.#deps.uids.of(cell.id) === null)
+        this.#deps.uids.give(cell.id, cell.repository.id);
       const last = this.#registry.lastRun(cell.id);
       if (last !== null && waitsByItself(last)) {
         const withdrawn = { state: "withdrawn", endedAt: this.#deps.clock.now() } as const;

@@ -1,3 +1,4 @@
+import type { Cell } from "./cell.ts";
 import { LOCAL_RUNNER } from "./runner-jobs.ts";
 import type { StepDeps } from "./steps/deps.ts";
 import { dropMessages } from "./steps/give-messages.ts";
@@ -38,17 +39,33 @@ export function loseCell(
   if (state !== "archived")
     registry.move(cellId, { from: state === "proposed" ? "proposed" : "closing", to: "archived", who, why });
   registry.update(cellId, {
-    ...{ outcome: cell.outcome ?? "lost", sealedAt: null, closing: null, health: null, stuck: null },
+    ...{
+      outcome: outcomeOf(cell),
+      sealedAt: null,
+      closing: null,
+      health: null,
+      stuck: null,
+      setUpWith: null,
+    },
+    // What was made and not pushed is gone, and whatever was said of it.
+    harvest: cell.harvest?.tip === cell.publishedTip ? cell.harvest : null,
+    ...{ pushRefused: null, releasedTip: null, divertedFrom: null, logCut: null, notClosed: null },
     // Nothing of it is anywhere: whoever destroys it has nothing to do.
     ...{
       runner: LOCAL_RUNNER,
       runnerTrouble: null,
       directoryTrouble: null,
-      notStarted: why,
+      notStarted: null,
       waitsForApproval: false,
     },
   });
   steps.keep(cellId);
   steps.card(cellId);
   steps.admitWaiting();
+}
+
+/** Of one that was never made nothing is lost, and what people made of a draft stays. */
+function outcomeOf({ state, sealedAt, outcome }: Cell): Cell["outcome"] {
+  const isUnmade = state === "archived" && sealedAt === null;
+  return isUnmade || outcome === "merged" || outcome === "rejected" ? outcome : "lost";
 }

@@ -1,5 +1,6 @@
 import { PROTOCOL } from "../protocol/runner-facts.ts";
 import type { Cell, Run } from "./cell.ts";
+import { isLost } from "./lost.ts";
 import type { RunnerRow } from "./registry/runners.ts";
 import { LOCAL_RUNNER } from "./runner-jobs.ts";
 
@@ -21,9 +22,12 @@ export interface Host {
 /** Where a run goes, or why it waits. */
 export type Place = { readonly runner: string } | { readonly why: string };
 
-/** A cell is given to a runner when its first run gets its place, and stays there for life. */
-export function isPlaced(cell: Pick<Cell, "state">, run: Pick<Run, "n">): boolean {
-  return cell.state !== "proposed" || run.n > 1;
+/** A cell is given to a runner when its first run gets its place, and stays there while that is there. */
+export function isPlaced(
+  cell: Pick<Cell, "state" | "outcome" | "sealedAt" | "closing">,
+  run: Pick<Run, "n">,
+): boolean {
+  return !isLost(cell) && (cell.state !== "proposed" || run.n > 1);
 }
 
 interface Wanted {

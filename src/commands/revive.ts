@@ -1,5 +1,6 @@
 import { restOf } from "../cells/budget.ts";
 import { type Cell, includesRole, isResting } from "../cells/cell.ts";
+import { isLost } from "../cells/lost.ts";
 import { waitsByItself } from "../cells/steps/decide.ts";
 import { restsAfterRounds } from "../cells/steps/review-turn.ts";
 import { nearest } from "../nearest.ts";
@@ -52,7 +53,8 @@ export const revive: Verb = {
 
 /** What keeps a cell from being revived; null where nothing does. */
 function whyNot(cell: Cell, deps: Pick<Deps, "registry">): Answer | null {
-  if (cell.state === "archived" && cell.sealedAt === null) return refuse("refused", replies.neverMade(cell));
+  if (cell.state === "archived" && cell.sealedAt === null && !isLost(cell))
+    return refuse("refused", replies.neverMade(cell));
   if (cell.closing?.thenDestroy) return refuse("refused", replies.beingDestroyed(cell));
   const last = deps.registry.lastRun(cell.id);
   const isInLine = last?.state === "waiting" || last?.state === "admitted";
@@ -80,7 +82,11 @@ function start(
     line: () => {
       const run = deps.registry.lastRun(cell.id);
       const place = run === null ? null : deps.steps.blockedBy(run);
-      const say = cell.state === "archived" ? replies.bringingBack : replies.reviving;
+      const say = isLost(cell)
+        ? replies.startingAnew
+        : cell.state === "archived"
+          ? replies.bringingBack
+          : replies.reviving;
       return say({ ...cell, agent: agent.name }, place);
     },
     data: { id: cell.id },

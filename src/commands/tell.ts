@@ -1,4 +1,5 @@
 import type { Cell } from "../cells/cell.ts";
+import { isLost } from "../cells/lost.ts";
 import type { Message } from "../cells/registry/messages.ts";
 import { canBeTold } from "../cells/telling.ts";
 import { nearest } from "../nearest.ts";
@@ -87,7 +88,7 @@ function splitTell(
 /** What keeps these words from being told; null where nothing does. */
 function whyNot(cell: Cell, { text, flags }: Typed, deps: TellDeps): Answer | null {
   if (cell.state === "archived" && cell.closing === null)
-    return cell.sealedAt === null
+    return cell.sealedAt === null && !isLost(cell)
       ? refuse("refused", replies.neverMade(cell))
       : refuse("refused", replies.tellsArchived(cell));
   if (!canBeTold(cell)) return refuse("refused", replies.tellsClosing(cell));

@@ -1,4 +1,5 @@
 import { type Cell, isResting, type Role, type Run, shortId } from "../cells/cell.ts";
+import { canComeBack, isLost } from "../cells/lost.ts";
 import { heldFor } from "../cells/steps/decide.ts";
 import { size } from "../commands/words/card-headline.ts";
 import { moment } from "../commands/words/run-words.ts";
@@ -90,10 +91,9 @@ export const WEB_VERBS: readonly WebVerb[] = [
     name: "revive",
     label: "Revive",
     role: ({ cell }) => (cell.state === "archived" ? "director" : "executor"),
-    fits: ({ cell, run }) =>
-      !isOpenRun(run) && (cell.state === "idle" || (cell.state === "archived" && cell.sealedAt !== null)),
+    fits: ({ cell, run }) => !isOpenRun(run) && (cell.state === "idle" || canComeBack(cell)),
     says: ({ cell, run }) =>
-      html`<p>${run?.agent ?? cell.agent} goes on from where it stands${cell.state === "archived" ? ", after the cell is brought back from its archive" : ""}.</p>`,
+      html`<p>${run?.agent ?? cell.agent} goes on from where it stands${isLost(cell) ? ", in a new directory" : cell.state === "archived" ? ", after the cell is brought back from its archive" : ""}.</p>`,
     fields: () => WORDS("Words for the agent (may be empty)", false),
     command: ({ cell }, fields) => ({
       words: [cell.id],

@@ -71,6 +71,11 @@ export const cellSpec = z.object({
   baseRef: z.string(),
   baseCommit: z.string(),
   /**
+   * What it pushed before its directory was lost with its runner: a new one begins there; null: at the base
+   * commit.
+   */
+  startsAt: z.object({ ref: z.string(), commit: z.string() }).nullable().default(null),
+  /**
    * Where `.lazarus.yml` is read; null: at the base commit. A pull request's head is never the place: anybody
    * may have written it.
    */

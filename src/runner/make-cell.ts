@@ -52,6 +52,14 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
     signal,
   );
   await deps.mirrors.keep(cell.repository, cell.id, cell.baseCommit);
+  if (cell.startsAt !== null) {
+    await deps.mirrors.provide(
+      cell.repository,
+      { ...cell.startsAt, group: cell.user?.groups[0] ?? null },
+      signal,
+    );
+    await deps.mirrors.keepTheirs(cell.repository, cell.id, cell.startsAt.commit);
+  }
   const fresh = pathsOf(join(deps.missionsDir, `.new-${cell.id}`));
   try {
     await removeTree(deps.missionsDir, `.new-${cell.id}`);
@@ -89,13 +97,14 @@ async function clone(
 ): Promise<void> {
   const { cell, mirror, fresh } = what;
   const { user } = cell;
+  const commit = cell.startsAt?.commit ?? cell.baseCommit;
   const plan = {
     mirror,
     dir: fresh.worktree,
     url: deps.mirrors.cloneUrl(cell.repository),
-    commit: cell.baseCommit,
+    commit,
     // The clone has made the mirror's own HEAD a branch already, which may be this very one.
-    at: ["--no-track", "-B", cell.branch, cell.baseCommit],
+    at: ["--no-track", "-B", cell.branch, commit],
     user,
     doing: `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`,
     given: user === null ? async () => {} : () => lendPassage(fresh, user),

@@ -238,7 +238,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
         branch: `lazarus/${id.slice(0, 8)}`,
         baseRef: "refs/heads/main",
         baseCommit: base,
-        rules: null,
+        ...{ startsAt: null, rules: null },
         brief: "# Brief\n\nDo it: äöü\n",
         briefSha256: "0".repeat(64),
         ...more,

@@ -26,6 +26,22 @@ it.each(["main", "master", "topic"])("starts on a branch that the clone has alre
   expect([git("rev-parse", "HEAD"), git("symbolic-ref", "HEAD")]).toEqual([base, `refs/heads/${branch}`]);
 });
 
+it("starts at what was pushed where its first directory was lost, and that is kept for it", async () => {
+  const base = await rig.commit("main", { "a.txt": "base\n" });
+  const cell = rig.spec(base);
+  await rig.commit(cell.branch, { "a.txt": "made\n" });
+  const tip = await rig.commit(cell.branch, { "a.txt": "made, and more\n" });
+  const again = { ...cell, startsAt: { ref: `refs/heads/${cell.branch}`, commit: tip } };
+  await rig.runToEnd(again);
+  const git = (dir: string, ...args: string[]) =>
+    execFileSync("git", ["-c", "safe.directory=*", "-C", dir, ...args], { encoding: "utf8" }).trim();
+  const tree = rig.cellPath(again, "worktree");
+  expect([git(tree, "rev-parse", "HEAD"), git(tree, "symbolic-ref", "HEAD")]).toEqual([
+    tip,
+    `refs/heads/${cell.branch}`,
+  ]);
+});
+
 it("is refused for good where its files cannot be checked out", async () => {
   const base = await rig.commit("main", {
     [`${"long".repeat(100)}.txt`]: "no file system takes this name\n",

@@ -3,6 +3,7 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import type { CellSpec, MissionUpdate, RunPrompt, Seams } from "../../protocol/shapes.ts";
 import { type BudgetConfig, budgetLeft } from "../budget.ts";
 import { type Cell, isVisit, type Member, type Run, targetOf } from "../cell.ts";
+import { isLost } from "../lost.ts";
 import { pushText } from "../prompt.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Uids } from "../registry/uids.ts";
@@ -26,10 +27,16 @@ export function specOf(
     branch: cell.branch,
     baseRef: cell.baseRef,
     baseCommit: cell.baseCommit,
+    startsAt: isLost(cell) ? publishedAt(cell) : null,
     rules: cell.rules,
     brief: cell.brief,
     briefSha256: cell.briefSha256,
   };
+}
+
+function publishedAt({ publishedTip, publishedBranch, branch }: Cell): CellSpec["startsAt"] {
+  if (publishedTip === null) return null;
+  return { ref: `refs/heads/${publishedBranch ?? branch}`, commit: publishedTip };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { JobKind } from "../../protocol/jobs.ts";
 import type { CellSpec, CellUserNumbers, MissionUpdate } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
 import type { Cell, Run } from "../cell.ts";
+import { isLost } from "../lost.ts";
 
 /** A disk may be full for hours: at five minutes apart that is about eight of them. */
 const CELL_ATTEMPTS = 100;
@@ -247,14 +248,17 @@ export const stepJobs = {
     },
   }),
 
-  /** Puts away again what was brought back for a run that came to nothing. */
-  pruneAgain: (run: Run, mission: MissionUpdate): NewJob<"prune"> => ({
-    kind: "prune",
-    key: `${run.cellId}:${run.n}:prune`,
-    maxAttempts: CELL_ATTEMPTS,
-    lane: laneOf(run.cellId),
-    payload: { cellId: run.cellId, mission, run: run.n },
-  }),
+  /** Puts away again what was brought back, or made anew, for a run that came to nothing. */
+  putAway: (
+    run: Run,
+    cell: Cell,
+    { user, mission }: { readonly user: User; readonly mission: MissionUpdate },
+  ): NewJob<"prune"> | NewJob<"scrub"> => {
+    const [cellId, lane] = [run.cellId, laneOf(run.cellId)];
+    const said = { key: `${cellId}:${run.n}:prune`, lane, maxAttempts: CELL_ATTEMPTS };
+    if (!isLost(cell)) return { ...said, kind: "prune", payload: { cellId, mission, run: run.n } };
+    return { ...said, kind: "scrub", payload: { cellId, user, repository: cell.repository, handle: null } };
+  },
 
   /** `what` tells one asking from the next. */
   scrub: (cell: Cell, last: Run | null, how: { user: User; what: string }): NewJob<"scrub"> => ({

@@ -3,6 +3,7 @@ import type { NewJob } from "../../queue/queue.ts";
 import { type Cell, isBeingSetUp, isVisit, type Run } from "../cell.ts";
 import type { StopCause } from "../exit.ts";
 import { secretsGiven } from "../given-secrets.ts";
+import { isLost } from "../lost.ts";
 import type { Registry } from "../registry/registry.ts";
 import { isGoingOnWithTeam } from "../registry/team-goes-on.ts";
 import { admissible, blockingLimit, type Line } from "./admission.ts";
@@ -80,14 +81,15 @@ export class Steps {
       giveMessages(this.#deps, run);
       giveItems(this.#deps, run);
     }
-    if (cell.state === "archived") this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
+    if (cell.state === "archived" && !isLost(cell))
+      this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
     else this.startRestored(cell, run);
   }
 
-  /** The same for a cell whose directory is there. What people pushed to its branch is taken in first. */
+  /** The same for a cell that has a directory, or gets a new one. What people pushed is taken in first. */
   startRestored(cell: Cell, run: Run): void {
     const tip = knownTip(cell);
-    if (cell.state === "proposed" || tip === null || isVisit(run)) {
+    if (cell.state === "proposed" || tip === null || isVisit(run) || isLost(cell)) {
       this.startNow(cell, run);
       return;
     }
@@ -261,16 +263,12 @@ export class Steps {
     this.#put(stepJobs.prune(cellId, this.#moves(cellId), this.#mission(cellId)));
   }
 
-  /**
-   * Puts an archived cell away again that had been, or was being, brought back for a run which came to
-   * nothing.
-   */
+  /** Puts away again what was brought back of an archived cell, for a run that came to nothing. */
   putAway(run: Run): void {
-    this.#deps.queue.end(
-      { lane: laneOf(run.cellId), kinds: ["restore", "take-in"] },
-      "the run came to nothing",
-    );
-    this.#put(stepJobs.pruneAgain(run, this.#mission(run.cellId)));
+    const lane = laneOf(run.cellId);
+    this.#deps.queue.end({ lane, kinds: ["restore", "take-in"] }, "the run came to nothing");
+    const how = { user: this.#deps.uids.of(run.cellId), mission: this.#mission(run.cellId) };
+    this.#put(stepJobs.putAway(run, this.#registry.mustCell(run.cellId), how));
   }
 
   /** Has the runner write down in the cell's directory how it stands. */

@@ -1,5 +1,6 @@
 import type { Rest } from "../../cells/budget.ts";
 import { type Cell, type Run, shortId } from "../../cells/cell.ts";
+import { canComeBack, isLost } from "../../cells/lost.ts";
 import { heldFor, isRetryInLine, secretsHeld, waitsByItself } from "../../cells/steps/decide.ts";
 import { code, details, fenced, join, type Markdown, md, quote } from "../../gitea/markdown.ts";
 import type { PeoplePush } from "../../protocol/shapes.ts";
@@ -140,10 +141,15 @@ function howToLetGo(cell: Cell): Markdown {
 
 /** What may be done about a cell's way back from its archive. */
 function revival(cell: Cell, run: Run | null): [string, string][] {
-  if (cell.sealedAt === null || cell.closing !== null) return [];
+  if (!canComeBack(cell)) return [];
   const isComing = run?.state === "waiting" || run?.state === "admitted";
   return [
-    isComing ? ["stop", "leaves it archived"] : ["revive", "brings it back and lets it go on (directors)"],
+    isComing
+      ? ["stop", "leaves it archived"]
+      : [
+          "revive",
+          isLost(cell) ? "begins anew there (directors)" : "brings it back and lets it go on (directors)",
+        ],
   ];
 }
 

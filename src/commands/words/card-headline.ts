@@ -1,4 +1,5 @@
 import { type Cell, isResting, isVisit, type Run } from "../../cells/cell.ts";
+import { isLost } from "../../cells/lost.ts";
 import { heldFor, isRetryInLine, isReviewInLine, triesOf } from "../../cells/steps/decide.ts";
 import { code, type Markdown, md, raw, threadLink } from "../../gitea/markdown.ts";
 import type { Deps } from "../command.ts";
@@ -38,7 +39,7 @@ export function headline(cell: Cell, run: Run | null, deps: CardDeps): Markdown 
     case "closing":
       return md`**being closed** by ${cell.closing?.by ?? "lazarus"}`;
     case "archived":
-      return comingBack(run, deps) ?? archived(cell, lastWho(cell, deps));
+      return comingBack(cell, run, deps) ?? archived(cell, deps);
     case "destroyed":
       return md`**destroyed** by ${lastWho(cell, deps)}`;
     default:
@@ -57,8 +58,17 @@ function waiting(cell: Cell, run: Run | null, deps: CardDeps): Markdown {
   return md`**${cell.agent} is being started** on ${raw(`#${cell.number}`)}`;
 }
 
+/** The same of one that was lost with its runner. */
+function beginningAnew(run: Run | null, deps: CardDeps): Markdown | null {
+  if (run?.state !== "admitted" && run?.state !== "waiting") return null;
+  const blocked = run.state === "waiting" ? deps.steps.blockedBy(run) : null;
+  if (blocked === null) return md`**${run.agent} is about to begin anew**`;
+  return md`**${run.agent} waits for a place**, to begin anew: ${inLine(blocked, deps)}`;
+}
+
 /** Null: nobody asked for a run of the archived cell. */
-function comingBack(run: Run | null, deps: CardDeps): Markdown | null {
+function comingBack(cell: Cell, run: Run | null, deps: CardDeps): Markdown | null {
+  if (isLost(cell)) return beginningAnew(run, deps);
   if (run?.state === "admitted") return md`**being brought back** from its archive for ${run.agent}`;
   if (run?.state !== "waiting") return null;
   const blocked = deps.steps.blockedBy(run);
@@ -181,7 +191,18 @@ export function pullRequestLink(cell: Cell): Markdown {
   );
 }
 
-function archived(cell: Cell, by: string): Markdown {
+/** Why, what is left of it, and where another run would begin. */
+function lossOf(cell: Cell, deps: CardDeps): Markdown {
+  const why = deps.registry.history(cell.id).at(-1)?.why ?? "its runner was given up";
+  if (cell.publishedTip === null)
+    return md`${why}: nothing had been pushed, so another run begins at its base`;
+  const at = cell.pullRequest === null ? code(cell.publishedBranch ?? cell.branch) : pullRequestLink(cell);
+  return md`${why}: what it pushed stays (${at}), and another run begins there`;
+}
+
+function archived(cell: Cell, deps: CardDeps): Markdown {
+  const by = lastWho(cell, deps);
+  if (isLost(cell)) return md`**lost**, ${lossOf(cell, deps)}`;
   if (cell.sealedAt === null) return cell.outcome === "declined" ? md`**declined**` : md`**not made**`;
   const kept = cell.keepUntil === null ? "" : `, kept until ${day(cell.keepUntil)}`;
   if (cell.outcome === "expired") return md`**closed, its time was up**: ${published(cell)}, archived${kept}`;

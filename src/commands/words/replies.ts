@@ -181,6 +181,11 @@ export const replies = {
     place === null
       ? say`cell ${c(shortId(cell.id))}: ${cell.agent} goes on`
       : say`cell ${c(shortId(cell.id))}: ${cell.agent} waits for a place: ${ordinal(place.place)} in line; ${place.limit}`,
+  /** Of a cell that was lost with its runner. */
+  startingAnew: (cell: Cell, place: { limit: string; place: number } | null) =>
+    place === null
+      ? say`cell ${c(shortId(cell.id))}: ${cell.agent} begins anew, from ${cell.publishedTip === null ? "its base" : "what was pushed"}`
+      : say`cell ${c(shortId(cell.id))}: waits for a place before it begins anew: ${ordinal(place.place)} in line; ${place.limit}`,
   bringingBack: (cell: Cell, place: { limit: string; place: number } | null) =>
     place === null
       ? say`cell ${c(shortId(cell.id))}: being brought back from its archive, then ${cell.agent} goes on`

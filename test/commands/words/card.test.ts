@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Cell } from "../../../src/cells/cell.ts";
 import { lookAtTime } from "../../../src/cells/expiry.ts";
+import { loseCell } from "../../../src/cells/lose.ts";
 import { renderCard } from "../../../src/commands/words/card.ts";
 import type { JobPayload } from "../../../src/protocol/jobs.ts";
 import type { AgentBeat, Signs } from "../../../src/protocol/shapes.ts";
@@ -102,6 +103,18 @@ async function archived(discard = false): Promise<void> {
   await drafted();
   rig.lifecycle.close(rig.cell(), { ...CLOSING, discard }, "closed by owner");
   rig.report("sealed", { cellId: ID, bytes: 1 });
+}
+
+const NO_UIDS = { shortage: () => null, give() {}, of: () => null, release() {} };
+
+function lose(): void {
+  rig.registry.update(ID, { runner: "r1" });
+  rig.registry.transaction(() =>
+    loseCell({ ...rig, uids: NO_UIDS, announce() {} }, ID, {
+      who: "operator",
+      why: "its runner r1 was given up",
+    }),
+  );
 }
 
 const cards: Record<string, () => void | Promise<void>> = {
@@ -405,6 +418,26 @@ const cards: Record<string, () => void | Promise<void>> = {
       why: "declined by owner: out of scope",
       outcome: "declined",
     });
+  },
+  "works-on-a-runner": () => {
+    rig.active();
+    rig.registry.update(ID, {
+      runner: "r1",
+      runnerTrouble: "its runner r1 has not been heard since 09:00 UTC",
+    });
+  },
+  "lost-with-its-runner": () => {
+    rig.active();
+    lose();
+  },
+  "lost-after-it-was-published": async () => {
+    await drafted();
+    lose();
+  },
+  "begins-anew": async () => {
+    await drafted();
+    lose();
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 1, login: "owner" });
   },
   "not-made": () => {
     rig.create();

@@ -107,6 +107,12 @@ it("says each refusal in one calm sentence", () => {
     cannotRevive: replies.cannotRevive({ ...cell, state: "closing" }),
     bringingBack: replies.bringingBack(cell, null),
     "bringingBack, waits": replies.bringingBack(cell, place),
+    startingAnew: replies.startingAnew({ ...cell, publishedTip: null }, null),
+    "startingAnew, from what was pushed": replies.startingAnew(
+      { ...cell, publishedTip: "a".repeat(40) },
+      null,
+    ),
+    "startingAnew, waits": replies.startingAnew(cell, place),
     beingDestroyed: replies.beingDestroyed(cell),
     comesBack: replies.comesBack(cell),
     takesNoWords: replies.takesNoWords("stop"),
