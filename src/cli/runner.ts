@@ -86,26 +86,30 @@ async function be(terminal: RunnerTerminal): Promise<void> {
   });
   // The clock's timers never keep a process alive.
   const held = setInterval(() => {}, 60_000);
-  const runner = await openRemoteRunner(config, {
-    ...{ clock: systemClock, log, redactor, version: VERSION },
-    policyChanged() {
-      log.warn(
-        {},
-        "what control's file says of publish or checks has changed: this runner ends and is to be started again",
-      );
-      end(START_AGAIN);
-    },
-  });
-  const ready = `runner ${runner.name}, ${formatCount(runner.agents.size, "agent")}, for the control that it joins`;
-  terminal.say(`lazarus ${ready}`);
-  await manager.ready(ready);
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => end(0));
-  const code = await ended;
-  log.info({}, "draining; agents go on");
-  await manager.stopping();
-  await runner.stop();
-  clearInterval(held);
-  process.exit(code);
+  try {
+    const runner = await openRemoteRunner(config, {
+      ...{ clock: systemClock, log, redactor, version: VERSION },
+      policyChanged() {
+        log.warn(
+          {},
+          "what control's file says of publish or checks has changed: this runner ends and is to be started again",
+        );
+        end(START_AGAIN);
+      },
+    });
+    const ready = `runner ${runner.name}, ${formatCount(runner.agents.size, "agent")}, for the control that it joins`;
+    terminal.say(`lazarus ${ready}`);
+    await manager.ready(ready);
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => end(0));
+    const code = await ended;
+    log.info({}, "draining; agents go on");
+    await manager.stopping();
+    await runner.stop();
+    process.exit(code);
+  } finally {
+    // Where it cannot begin, the process ends with what is wrong.
+    clearInterval(held);
+  }
 }
 
 interface Asked {
