@@ -23,6 +23,8 @@ export interface RestDeps {
 
 /** A forge that is away for so long is not waited for. */
 const AWAY_MS = 5_000;
+/** What only an agent says may come to its card later than this. */
+const SOON_MS = 6_000;
 
 /**
  * Follows the cell until nothing more happens to it by itself, or what is left waits for a forge that is
@@ -55,7 +57,8 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
     awaySince = waits.length === 0 || isBusy ? null : (awaySince ?? systemClock.monotonic());
     if (awaySince !== null && systemClock.monotonic() - awaySince >= AWAY_MS)
       return leftWaiting(answer, waits, own === null);
-    if (waits.length === 0 && isAtRest(id, registry) && !isPlanning(id, at.parts.queue)) {
+    const isResting = isAtRest(id, registry) && !isPlanning(id, at.parts.queue);
+    if (waits.length === 0 && isResting && (own === null || !isCardComing(id, at.parts.queue))) {
       if (own === null) return gaveUp(answer, cell);
       await own.idle();
       if (isAtRest(id, registry) && waitsForForge(jobsOf(id, at.parts.queue)).length === 0)
@@ -80,6 +83,14 @@ function isAtWork(cellId: string, queue: Pick<Queue, "list">): boolean {
 /** Whether it is being found out just now which checks there are. */
 function isPlanning(cellId: string, queue: Pick<Queue, "list">): boolean {
   return jobsOf(cellId, queue).some((row) => row.kind === "plan-checks" || row.kind === "checks-planned");
+}
+
+/** Whether its card is to be edited in a moment: nobody else would do it once this process is gone. */
+function isCardComing(cellId: string, queue: Pick<Queue, "list">): boolean {
+  const until = systemClock.now() + SOON_MS;
+  return jobsOf(cellId, queue).some(
+    (row) => row.kind === "card" && row.state === "waiting" && !row.inOutage && row.notBefore <= until,
+  );
 }
 
 function isRunning(cellId: string, registry: Registry): boolean {

@@ -83,7 +83,6 @@ describe("without a server", () => {
   it.each([
     [2, "usage", ["summon", "allegro", "acme/app#1", "--ttl", "bad"], "--ttl takes a duration"],
     [2, "usage", ["status", "--colour"], ""],
-    [3, "refused", ["runner"], "runner: not in this version."],
     [4, "not-found", ["extend", "beef1234", "4h"], "beef1234"],
     [2, "usage", ["extend", "beef1234", "soon"], "takes a duration"],
     [4, "not-found", ["summon", "alegro", "acme/app#1"], "No agent alegro here. Did you mean allegro?"],
