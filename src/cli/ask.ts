@@ -5,10 +5,11 @@ import type { Command, Origin } from "../commands/command.ts";
 import { verbNamed } from "../commands/index.ts";
 import { lineOf, readAnswer, type StoredAnswer } from "../commands/posting/answer.ts";
 import type { Config } from "../config/config.ts";
+import { ConfigFault } from "../config/config-fault.ts";
 import { openParts, type Parts } from "../control.ts";
 import { LazarusError } from "../errors.ts";
 import { type Log, silentLog } from "../log.ts";
-import { prepareDataDir } from "../store/lock.ts";
+import { isAtWork, prepareDataDir } from "../store/lock.ts";
 import { comeToRest } from "./come-to-rest.ts";
 import { createPatience, type Patience, sleepOr, whyNoAnswer } from "./waiting.ts";
 
@@ -19,7 +20,12 @@ const DRAIN_NOTICE_MS = 2_000;
 export interface AskOptions {
   /** Follow the cell to the end of its run, also where a server does the work. */
   readonly wait: boolean;
-  readonly log: Log;
+  /**
+   * Everything that a server needs, secrets too: asked for only where this process takes a server's place.
+   * @throws ConfigFault where something of it is missing.
+   */
+  whole(): Config;
+  makeLog(config: Config): Log;
   /** Told of every step while something is followed. */
   progress(line: string): void;
   /** Told what is waited for, where nothing was said for some seconds. */
@@ -76,12 +82,14 @@ export function operatorOrigin(): Origin {
 }
 
 /**
- * Puts a command into the job log and waits for its answer. With a server running, that server does the work;
- * without one, this process takes its place under the lock, and stays until what was asked for has come to
- * rest.
+ * Puts a command into the job log and waits for its answer. With a server running, that server does the work,
+ * and nothing is needed here but where its data is; without one, this process takes its place under the lock,
+ * and stays until what was asked for has come to rest.
  */
 export async function ask(config: Config, command: Command, options: AskOptions): Promise<StoredAnswer> {
   prepareDataDir(config.dataDir);
+  // What nobody could do here is said before it stands in the job log.
+  if (!isAtWork(config.dataDir)) options.whole();
   const parts = openParts(config, { log: silentLog });
   const request = crypto.randomUUID();
   try {
@@ -137,11 +145,15 @@ async function follow(request: string, at: Following): Promise<StoredAnswer> {
 }
 
 /** The App, where nobody else holds the lock; null where a server is at work. */
-async function tryToServe(at: Following): Promise<App | null> {
+async function tryToServe({ config, options }: Following): Promise<App | null> {
+  if (isAtWork(config.dataDir)) return null;
   try {
-    return await openApp(at.config, { log: at.options.log });
+    const whole = options.whole();
+    return await openApp(whole, { log: options.makeLog(whole) });
   } catch (error) {
     if (error instanceof LazarusError && error.code === "lock-held") return null;
+    if (error instanceof ConfigFault)
+      options.notice("the server ended; what you asked for waits in the job log, and the next serve does it");
     throw error;
   }
 }

@@ -63,11 +63,12 @@ async function runVerb(verb: Verb, { words, options }: Typed, terminal: VerbsTer
   const [own, said] = wordsOf(verb, words, terminal.typed());
   const text = verb.isRaw === true && said === "-" ? await terminal.input() : said;
   const command = { verb: verb.name, words: own, flags, text };
-  if (verb.isReadOnly) return terminal.print(await askRegistry(terminal.load([]), command));
-  const config = terminal.load(["forge", "agents"]);
+  const config = terminal.load([]);
+  if (verb.isReadOnly) return terminal.print(await askRegistry(config, command));
   const answer = await ask(config, command, {
     wait: options.wait === true,
-    log: terminal.makeLog(config),
+    whole: () => terminal.load(["forge", "agents"]),
+    makeLog: terminal.makeLog,
     progress: terminal.progress,
     notice: terminal.notice,
     signal: terminal.interruption(),

@@ -4,7 +4,7 @@ import type { Config } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import type { Forge, Hook, RepositoryName } from "../gitea/port.ts";
 import { peekFact } from "../store/db.ts";
-import { takeLock } from "../store/lock.ts";
+import { isAtWork } from "../store/lock.ts";
 import { heardName } from "../webhooks/heard.ts";
 import { type Finding, finding } from "./finding.ts";
 
@@ -77,9 +77,7 @@ function lastHeard(config: Config, fullName: string): number | null {
 
 function isServing(dataDir: string): boolean {
   try {
-    const lock = takeLock(dataDir);
-    lock?.release();
-    return lock === null;
+    return isAtWork(dataDir);
   } catch {
     // Said elsewhere: the directory cannot be used.
     return false;

@@ -34,6 +34,13 @@ export function takeLock(dataDir: string): Lock | null {
   }
 }
 
+/** Whether a program is at work on a data directory just now. */
+export function isAtWork(dataDir: string): boolean {
+  const lock = takeLock(dataDir);
+  lock?.release();
+  return lock === null;
+}
+
 const OURS = /^((lazarus|lock)\.db|(heartbeat|runners)\.key|users\.json)/;
 
 /** Cells' users pass through to their mirrors (mode 0711); our own files there are closed to them. */
