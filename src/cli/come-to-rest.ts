@@ -61,7 +61,9 @@ export async function comeToRest(answer: StoredAnswer, at: RestDeps): Promise<St
     if (waits.length === 0 && isResting && (own === null || !isCardComing(id, at.parts.queue))) {
       if (own === null) return gaveUp(answer, cell);
       await own.idle();
-      if (isAtRest(id, registry) && waitsForForge(jobsOf(id, at.parts.queue)).length === 0)
+      // What was at work just now may have put off the card for a moment.
+      const isOver = isAtRest(id, registry) && !isCardComing(id, at.parts.queue);
+      if (isOver && waitsForForge(jobsOf(id, at.parts.queue)).length === 0)
         return gaveUp(answer, registry.cell(id));
     }
     at.patience.wait(() => `${line}${waits.length === 0 ? "" : `; ${listed(waits)}: waiting for the forge`}`);

@@ -83,7 +83,7 @@ function keepsItsPromises(user: CellUser | null): void {
         hosts: ["127.0.0.1:11434"],
       });
       onTestFinished(() => gate.close());
-      const agent = rig.executable("agent", "#!/bin/sh\n: >ready; cat >/dev/null; exec sleep 30\n");
+      const agent = rig.executable("agent", "#!/bin/sh\ncat >/dev/null; : >ready; exec sleep 30\n");
       const handle = await backend.start(rig.run([agent, "the prompt"], { network: ["127.0.0.1:11434"] }));
       await until("it has begun", () => existsSync(rig.path("worktree/ready")));
       const found = await processesOf({ cellId: rig.cellId, leader: handle, byMarker: true, uid: user?.uid });
