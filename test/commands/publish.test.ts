@@ -38,7 +38,7 @@ const RELEASED = [{ name: "NODE_ENV", mark: "m1" }];
 describe("work that shows the value of a variable", () => {
   it("is let go by a director who names it, in this cell from then on", async () => {
     rig.idle({ ...here() }, { shownSecrets: [NODE_ENV] });
-    expect(await publish()).toContain("`/lazarus publish 4f1c0b7e --allow-secret NODE_ENV` lets it go");
+    expect(await publish()).toContain("`/lazarus publish 4f1c0b7e --allow-secret NODE_ENV` releases it");
     expect(rig.cell().releasedTip).toBe(null);
     await publish({ "--allow-secret": "NODE_ENV" });
     expect(rig.cell()).toMatchObject({ releasedTip: TIP, releasedBy: "owner", releasedSecrets: RELEASED });
