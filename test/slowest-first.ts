@@ -5,6 +5,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * earlier run.
  */
 const SLOW = [
+  "test/scale/",
+  "test/dashboard/browser",
   "test/chaos/archive",
   "test/hostile/tree",
   "test/backends/ordinary-user",
