@@ -29,6 +29,7 @@ const ZONES: Zones = {
       "make-path",
       "meter",
       "nearest",
+      "preset-names",
       "redact",
       "secret-finder",
       "secret-forms",

@@ -1,5 +1,6 @@
 import { LazarusError } from "../errors.ts";
-import { type BriefBy, type HomeFile, type LaunchContext, type PresetName, preset } from "./presets.ts";
+import type { PresetName } from "../preset-names.ts";
+import { type BriefBy, type HomeFile, type LaunchContext, preset } from "./presets.ts";
 
 /** An agent as configured, the values of its `env` already looked up. */
 export interface AgentSetup {

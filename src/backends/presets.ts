@@ -1,16 +1,5 @@
 import { join } from "node:path";
-
-export const PRESET_NAMES = [
-  "hermes",
-  "claude",
-  "codex",
-  "opencode",
-  "gemini",
-  "qwen",
-  "aider",
-  "demo",
-] as const;
-export type PresetName = (typeof PRESET_NAMES)[number];
+import type { PresetName } from "../preset-names.ts";
 
 /** How an agent is given what a run starts with; its path is always in `LAZARUS_BRIEF`. */
 export type BriefBy = "stdin" | "argument" | "file";

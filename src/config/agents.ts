@@ -1,6 +1,7 @@
 import { accessSync, constants, readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
-import type { FileAgent, FileConfig, PresetName } from "./schema.ts";
+import type { PresetName } from "../preset-names.ts";
+import type { FileAgent, FileConfig } from "./schema.ts";
 import { type Environment, why } from "./source.ts";
 
 /** How to start one agent, and within which limits. Paths are absolute. */

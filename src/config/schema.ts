@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { PRESET_NAMES } from "../preset-names.ts";
 import { audit, login } from "./dashboard-keys.ts";
 import { secretsByPattern } from "./hook-secrets.ts";
 import { type KeyNote, key, notes, optional, section } from "./keys.ts";
@@ -31,12 +32,11 @@ import {
 } from "./kinds.ts";
 import { metrics } from "./metrics-keys.ts";
 import { network } from "./network.ts";
-import { AGENT_NAME, PRESET_NAMES, type PresetName } from "./preset-names.ts";
 import { RUNNER_KEYS, RUNNER_NAME } from "./runners.ts";
 
 export { show } from "./kinds.ts";
 
-export { AGENT_NAME, PRESET_NAMES, type PresetName };
+export const AGENT_NAME = /^[a-z][a-z0-9-]{0,31}$/;
 
 const agent = section({
   preset: optional(oneOf(PRESET_NAMES), "how a known agent is started; needed unless there is a `command`"),

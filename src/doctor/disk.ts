@@ -1,5 +1,7 @@
+import type { StatsFs } from "node:fs";
 import { statfs } from "node:fs/promises";
 import type { Config } from "../config/config.ts";
+import { explain, systemCode } from "../errors.ts";
 import { formatSize } from "../units.ts";
 import { type Finding, finding } from "./finding.ts";
 
@@ -16,8 +18,15 @@ export async function examineDisk({ dataDir, missionsDir, limits }: Config): Pro
     ["missions", missionsDir],
   ] as const) {
     const what = `disk at ${name}`;
-    const seen = await statfs(dir).catch(() => null);
-    if (seen === null) continue;
+    let seen: StatsFs;
+    try {
+      seen = await statfs(dir);
+    } catch (error) {
+      // A directory that is missing is said elsewhere.
+      if (systemCode(error) !== "ENOENT")
+        findings.push(finding("warn", what, `how much is free at ${dir} cannot be told: ${explain(error)}`));
+      continue;
+    }
     const free = seen.bavail * seen.bsize;
     const said = `${formatSize(free)} free at ${dir}, limits.free is ${formatSize(limits.freeBytes)}`;
     const cure = "lazarus status --all shows cells to destroy; limits.keep says how long archives stay";

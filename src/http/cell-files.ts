@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { constants } from "node:fs";
 import { type FileHandle, open, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -119,11 +120,12 @@ async function read(
   }
 }
 
-/** Text without the secrets it shows; other bytes as they are, since nothing is found in them. */
+/** Without the secrets it shows; what is no text is read byte by byte. */
 function hidden(bytes: Buffer, redact: (text: string) => string): Buffer {
-  const text = bytes.toString("latin1");
+  const encoding = isUtf8(bytes) ? "utf8" : "latin1";
+  const text = bytes.toString(encoding);
   const shown = redact(text);
-  return shown === text ? bytes : Buffer.from(shown, "latin1");
+  return shown === text ? bytes : Buffer.from(shown, encoding);
 }
 
 async function list(directory: FileHandle, prefix: string, files: Artifact[]): Promise<void> {

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { accessSync, constants, realpathSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import type { Environment } from "../config/config.ts";
-import { PRESET_NAMES, type PresetName } from "../config/schema.ts";
+import { PRESET_NAMES, type PresetName } from "../preset-names.ts";
 
 /** An agent whose program is on this machine. */
 export interface AgentHere {

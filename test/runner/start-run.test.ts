@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import type { PresetName } from "../../src/backends/presets.ts";
 import { sessionIdOf } from "../../src/cells/names.ts";
+import type { PresetName } from "../../src/preset-names.ts";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
 import { createRunnerRig, type RunnerRig } from "../fakes/runner-rig.ts";
 

@@ -1,7 +1,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { type PresetName, preset, type Session, type SessionTrace } from "../../backends/presets.ts";
+import { preset, type Session, type SessionTrace } from "../../backends/presets.ts";
 import { logNameOf, sessionIdOf } from "../../cells/names.ts";
+import type { PresetName } from "../../preset-names.ts";
 import { entriesOf } from "./entries-of.ts";
 import { below, inDirectory, isAbsent, readInside } from "./safe-files.ts";
 

@@ -1,8 +1,8 @@
 import type { Backend, BackendName, Handle } from "../../backends/backend.ts";
 import type { CellGroups } from "../../backends/os/groups/cell-groups.ts";
-import type { PresetName } from "../../backends/presets.ts";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
+import type { PresetName } from "../../preset-names.ts";
 import type { AnyReport } from "../../protocol/reports.ts";
 import type { HealthBefore } from "../../protocol/runner-port.ts";
 

@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { StringDecoder } from "node:string_decoder";
-import type { PresetName } from "../../backends/presets.ts";
 import { logNameOf } from "../../cells/names.ts";
+import type { PresetName } from "../../preset-names.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import { mostOf, type Usage } from "../../protocol/usage.ts";
 import { below, inDirectory, isAbsent, readInside } from "../disk/safe-files.ts";

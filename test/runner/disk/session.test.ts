@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { PresetName } from "../../../src/backends/presets.ts";
 import { logNameOf, sessionIdOf } from "../../../src/cells/names.ts";
+import type { PresetName } from "../../../src/preset-names.ts";
 import { findSession } from "../../../src/runner/disk/session.ts";
 
 const CELL_ID = "4f1c0b7e-1111-4222-a333-444455556666";

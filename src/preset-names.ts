@@ -1,4 +1,4 @@
-/** The agents Lazarus knows how to start (backends/agents.ts). */
+/** The agents that Lazarus knows how to start: `backends/presets.ts` has a command for each. */
 export const PRESET_NAMES = [
   "hermes",
   "claude",
@@ -10,5 +10,3 @@ export const PRESET_NAMES = [
   "demo",
 ] as const;
 export type PresetName = (typeof PRESET_NAMES)[number];
-
-export const AGENT_NAME = /^[a-z][a-z0-9-]{0,31}$/;
