@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { CellFiles } from "../../src/dashboard/deps.ts";
 import { createCellFiles } from "../../src/http/cell-files.ts";
 import { createRedactor } from "../../src/redact.ts";
@@ -20,6 +20,8 @@ beforeEach(() => {
   const { config, registry } = rig;
   files = createCellFiles({ config, registry, redact: createRedactor([SECRET]).redact });
 });
+
+afterEach(() => rig.remove());
 
 const dirOf = () => join(rig.config.missionsDir, rig.cell().id);
 
