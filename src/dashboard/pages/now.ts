@@ -37,6 +37,7 @@ export const now: Page = async (ask) => {
   );
   const yours = needs.filter((one) => one.isYours).length;
   const main = html`<h1 class="unseen">Now</h1>${await strip(ask, { active: active.length, inLine: inLine.length })}${hidden(ask)}
+${needs.length === 0 && active.length + inLine.length + ended.length > 0 && html`<p class="empty">Nothing waits for a person.</p>`}
 ${block("waits", "Waits for a person", needs.length, needs.length > 0 && needsTable(ask, needs.slice(0, MOST_ROWS), at))}
 ${block("unwell", "Unwell", unwell.length, unwell.length > 0 && workTable(ask, unwell.slice(0, MOST_ROWS), { at, caption: "Unwell" }))}
 ${block("work", "At work", working.length, working.length > 0 && workTable(ask, working.slice(0, MOST_ROWS), { at, caption: "At work" }))}
