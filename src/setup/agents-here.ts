@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { accessSync, constants, realpathSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { findProgram } from "../backends/os/tools.ts";
 import type { Environment } from "../config/config.ts";
 import { PRESET_NAMES, type PresetName } from "../preset-names.ts";
 
@@ -58,26 +59,13 @@ export async function findAgents(env: Environment): Promise<AgentHere[]> {
       found.push({ name, program: null, login: "not-needed", keys: [] });
       continue;
     }
-    const program = onPath(name, env);
+    const program = findProgram(name, (env.PATH ?? "").split(delimiter).filter(isAbsolute));
     if (program === null) continue;
     const keys = KNOWN[name].keys.filter((key) => (env[key] ?? "") !== "");
     const login = keys.length > 0 ? "key" : (await isLoggedIn(name, program, env)) ? "login" : "none";
     found.push({ name, program, login, keys });
   }
   return found;
-}
-
-function onPath(name: string, env: Environment): string | null {
-  for (const dir of (env.PATH ?? "").split(delimiter).filter(isAbsolute)) {
-    const path = join(dir, name);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // The next one.
-    }
-  }
-  return null;
 }
 
 async function isLoggedIn(

@@ -72,49 +72,42 @@ describe("a claim", () => {
     expect(started.filter((n) => n === 0)).toHaveLength(1);
   });
 
-  it("leaves the lane of an ended job alone until its handler has settled", async () => {
-    const started: string[] = [];
-    queue.work({
-      admit: async (job) => {
-        started.push(job.key);
-        if (job.key === "first") await opened;
-        return undefined;
+  /** The first job is ended while its handler is at work. */
+  const ENDS: readonly [string, () => void][] = [
+    ["here", () => void queue.end({ lane: "cell:1", kinds: ["admit"] }, "nobody needs it")],
+    [
+      "by another process",
+      () => {
+        const other = openDb(join(dir, "registry.db"));
+        other.sql
+          .prepare("UPDATE jobs SET state = 'ended', lease = NULL, ended_at = 1 WHERE key = 'first'")
+          .run();
+        other.close();
       },
-    });
-    queue.put(admit(1, { key: "first" }));
-    await until("it is at work", () => started.length === 1);
-    queue.end({ lane: "cell:1", kinds: ["admit"] }, "nobody needs it");
-    queue.put(admit(1, { key: "second" }));
-    queue.put(admit(2, { key: "elsewhere" }));
-    await until("another lane is", () => started.includes("elsewhere"));
-    expect(started).toEqual(["first", "elsewhere"]);
-    open();
-    await until("the lane is free", () => started.includes("second"));
-  });
-
-  it("leaves it alone also where another process has ended the job", async () => {
-    const started: string[] = [];
-    queue.work({
-      admit: async (job) => {
-        started.push(job.key);
-        if (job.key === "first") await opened;
-        return undefined;
-      },
-    });
-    queue.put(admit(1, { key: "first" }));
-    await until("it is at work", () => started.length === 1);
-    const other = openDb(join(dir, "registry.db"));
-    other.sql
-      .prepare("UPDATE jobs SET state = 'ended', lease = NULL, ended_at = 1 WHERE key = 'first'")
-      .run();
-    other.close();
-    queue.put(admit(1, { key: "second" }));
-    queue.put(admit(2, { key: "elsewhere" }));
-    await until("another lane is", () => started.includes("elsewhere"));
-    expect(started).toEqual(["first", "elsewhere"]);
-    open();
-    await until("the lane is free", () => started.includes("second"));
-  });
+    ],
+  ];
+  it.each(ENDS)(
+    "leaves the lane of a job that was ended %s alone until its handler has settled",
+    async (_, end) => {
+      const started: string[] = [];
+      queue.work({
+        admit: async (job) => {
+          started.push(job.key);
+          if (job.key === "first") await opened;
+          return undefined;
+        },
+      });
+      queue.put(admit(1, { key: "first" }));
+      await until("it is at work", () => started.length === 1);
+      end();
+      queue.put(admit(1, { key: "second" }));
+      queue.put(admit(2, { key: "elsewhere" }));
+      await until("another lane is", () => started.includes("elsewhere"));
+      expect(started).toEqual(["first", "elsewhere"]);
+      open();
+      await until("the lane is free", () => started.includes("second"));
+    },
+  );
 });
 
 it("looks a step up by its key, whatever is dead", () => {

@@ -13,7 +13,12 @@ const SYSTEM_DIRS = [
 
 /** Absolute path of a program of the system's; null where it is not installed. */
 export function findTool(name: string): string | null {
-  for (const dir of SYSTEM_DIRS) {
+  return findProgram(name, SYSTEM_DIRS);
+}
+
+/** Absolute path of a program in the first of some directories that has it; null where none has. */
+export function findProgram(name: string, dirs: readonly string[]): string | null {
+  for (const dir of dirs) {
     const path = join(dir, name);
     try {
       accessSync(path, constants.X_OK);
