@@ -1,5 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, expect, it } from "vitest";
 import { askGateway } from "../../../src/runner/health/hermes-status.ts";
 
@@ -16,8 +18,12 @@ async function serve(listener: RequestListener): Promise<string> {
   await new Promise<void>((resolve) => made.listen(0, "127.0.0.1", resolve));
   return `http://127.0.0.1:${(made.address() as AddressInfo).port}/health`;
 }
-const ask = (url: string, signal = new AbortController().signal) =>
-  askGateway(url, { redact: (text) => text.replaceAll("sekrit", "[redacted]"), signal });
+const ask = (url: string, signal = new AbortController().signal, mostMs?: number) =>
+  askGateway(url, {
+    redact: (text) => text.replaceAll("sekrit", "[redacted]"),
+    signal,
+    ...(mostMs === undefined ? {} : { mostMs }),
+  });
 
 it.each([
   ["Hermes' own answer", '{"status":"ok"}', { state: "ok" }],
@@ -55,4 +61,16 @@ it("is ended by who asked", async () => {
   const stop = new AbortController();
   const url = await serve(() => stop.abort());
   expect(await ask(url, stop.signal)).toBeNull();
+});
+
+it("waits no longer than its limit, also for the rest of an answer", async () => {
+  const url = await serve((_request, response) => void response.writeHead(200).write("{"));
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const busy = setInterval(collect, 10);
+  try {
+    expect(await ask(url, undefined, 100)).toEqual({ fault: "not in time" });
+  } finally {
+    clearInterval(busy);
+  }
 });
