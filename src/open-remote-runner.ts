@@ -134,7 +134,9 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       localizeWatched: (watched) => users.watched(watched),
       ended: (job, isOk) => {
         const { cellId } = subjectOf(job.payload);
-        if (isOk && job.kind === "scrub" && cellId !== null) users.release(cellId);
+        if (!isOk || cellId === null) return;
+        if (job.kind === "scrub") users.release(cellId);
+        if (job.kind === "spare") users.spareIsMade(cellId);
       },
       maySweep: async (knownIds) => {
         const known = new Set(knownIds);

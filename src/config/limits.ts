@@ -35,6 +35,8 @@ export interface Limits {
   readonly diskBytes: number;
   readonly freeBytes: number;
   readonly confinedBytes: number;
+  /** Trees that wait for the next summon; 0: none. */
+  readonly spares: number;
 }
 
 export function buildLimits(limits: FileConfig["limits"]): Limits {
@@ -61,5 +63,6 @@ export function buildLimits(limits: FileConfig["limits"]): Limits {
     diskBytes: limits.disk,
     freeBytes: limits.free,
     confinedBytes: limits.confined,
+    spares: limits.spares,
   };
 }

@@ -184,6 +184,11 @@ export const JOBS = {
     queue: "cells",
     payload: z.object({ cellId: z.string(), repository, branch: z.string(), tip: z.string() }),
   },
+  /** Makes a tree that waits for the next cell of this one's repository, as that cell's user. */
+  spare: {
+    queue: "cells",
+    payload: z.object({ cellId: z.string(), repository, user, ref: z.string(), commit: z.string() }),
+  },
   seal: {
     queue: "cells",
     payload: z.object({

@@ -112,6 +112,8 @@ export const REPORT_JOBS = {
     }),
   },
   "push-refused": { queue: "reports", payload: z.object({ ...runRef, why: z.string() }) },
+  /** Nothing is at work any more at the spare tree that follows this cell: its user may be a cell's now. */
+  "spare-made": { queue: "reports", payload: z.object({ cellId: z.string() }) },
   sealed: { queue: "reports", payload: z.object({ cellId: z.string(), bytes: z.number() }) },
   restored: { queue: "reports", payload: z.object(runRef) },
   /** Its archive is damaged, or what it needs is gone: nothing was changed. */

@@ -52,6 +52,7 @@ const KEYS: { readonly [K in ReportKind]: KeyOf<K> } = {
   collected: ofJob("collected"),
   pushed: ofJob("pushed"),
   "push-refused": ofJob("refused"),
+  "spare-made": ofJob("made"),
   sealed: ofJob("sealed"),
   restored: ofJob("restored"),
   "restore-refused": ofJob("refused"),

@@ -12,6 +12,11 @@ const book = z.object({
   /** By cell: its number, and its repository. */
   cells: z.record(z.string(), z.object({ number: z.number(), repository: z.number() })),
   repositories: z.record(z.string(), z.number()),
+  /**
+   * By repository: the number of its next cell, for which a tree waits; `askedBy`: the cell that the tree is
+   * being made after, and nobody gets the number meanwhile.
+   */
+  spares: z.record(z.string(), z.object({ number: z.number(), askedBy: z.string().nullable() })).default({}),
 });
 type Book = z.infer<typeof book>;
 
@@ -25,6 +30,8 @@ export interface CellUsers {
   watched(watched: Watched): Watched;
   /** Its cell is gone. */
   release(cellId: string): void;
+  /** Nothing is at work any more at the tree that waits for the cell after this one. */
+  spareIsMade(cellId: string): void;
   /** Why a further cell cannot have a user; null: it can. */
   shortage(): string | null;
 }
@@ -40,10 +47,14 @@ export function createCellUsers({ dataDir, range, asRoot }: CellUsersOptions): C
   const path = join(dataDir, FILE);
   let known = read(path, range.first - 1);
   const taken = () =>
-    new Set([...Object.values(known.cells).map((one) => one.number), ...Object.values(known.repositories)]);
+    new Set([
+      ...[...Object.values(known.cells), ...Object.values(known.spares)].map((one) => one.number),
+      ...Object.values(known.repositories),
+    ]);
+  const ready = () => Object.entries(known.spares).filter(([, { askedBy }]) => askedBy === null);
   const size = range.last - range.first + 1;
   const shortage = () =>
-    !asRoot || taken().size + 2 <= size
+    !asRoot || taken().size - ready().length + 2 <= size
       ? null
       : `no user is left for another cell, all of ${range.first}-${range.last} are taken (uids in its configuration)`;
   /** Round and round: what a cell left in /tmp becomes another's as late as possible. */
@@ -54,7 +65,12 @@ export function createCellUsers({ dataDir, range, asRoot }: CellUsersOptions): C
       const number = range.first + ((start + step) % size);
       if (!used.has(number)) return number;
     }
-    throw new LazarusError("configuration", shortage() ?? "no user is left", { retryable: true });
+    // Of all numbers those of trees that wait are missed least: nobody runs as them.
+    const [key, spare] = ready()[0] ?? [];
+    if (key === undefined || spare === undefined)
+      throw new LazarusError("configuration", shortage() ?? "no user is left", { retryable: true });
+    keep({ ...known, spares: without(known.spares, key) });
+    return spare.number;
   };
   const keep = (changed: Book) => {
     write(path, changed);
@@ -68,10 +84,12 @@ export function createCellUsers({ dataDir, range, asRoot }: CellUsersOptions): C
         const number = next(known);
         keep({ ...known, last: number, repositories: { ...known.repositories, [key]: number } });
       }
-      const number = next(known);
+      const spare = known.spares[String(repositoryId)];
+      const isReady = spare?.askedBy === null;
+      const number = isReady ? spare.number : next(known);
       keep({
         ...known,
-        last: number,
+        ...(isReady ? { spares: without(known.spares, String(repositoryId)) } : { last: number }),
         cells: { ...known.cells, [cellId]: { number, repository: repositoryId } },
       });
     }
@@ -80,12 +98,25 @@ export function createCellUsers({ dataDir, range, asRoot }: CellUsersOptions): C
     const group = known.repositories[String(own.repository)];
     return { uid: own.number, gid: own.number, groups: group === undefined ? [] : [group] };
   };
+  const forSpare = (askedBy: string, repositoryId: number): CellUserNumbers | null => {
+    const [key, group] = [String(repositoryId), known.repositories[String(repositoryId)]];
+    if (!asRoot || group === undefined) return null;
+    const number = known.spares[key]?.number ?? next(known);
+    const last = known.spares[key] === undefined ? { last: number } : {};
+    keep({ ...known, ...last, spares: { ...known.spares, [key]: { number, askedBy } } });
+    return { uid: number, gid: number, groups: [group] };
+  };
   return {
     shortage,
     give(job) {
       const { payload } = job;
       const { cellId } = subjectOf(payload);
       if (cellId === null) return job;
+      if (job.kind === "spare") {
+        const spare = job as RunnerJob<"spare">;
+        const user = forSpare(cellId, spare.payload.repository.id);
+        return { ...spare, payload: { ...spare.payload, user } };
+      }
       if ("cell" in payload) {
         const { cell } = payload;
         return {
@@ -104,17 +135,26 @@ export function createCellUsers({ dataDir, range, asRoot }: CellUsersOptions): C
     }),
     release(cellId) {
       if (known.cells[cellId] === undefined) return;
-      const { [cellId]: _, ...cells } = known.cells;
-      keep({ ...known, cells });
+      keep({ ...known, cells: without(known.cells, cellId) });
+    },
+    spareIsMade(cellId) {
+      const [key, spare] = Object.entries(known.spares).find(([, { askedBy }]) => askedBy === cellId) ?? [];
+      if (key === undefined || spare === undefined) return;
+      keep({ ...known, spares: { ...known.spares, [key]: { ...spare, askedBy: null } } });
     },
   };
+}
+
+function without<T>(record: Readonly<Record<string, T>>, key: string): Record<string, T> {
+  const { [key]: _, ...rest } = record;
+  return rest;
 }
 
 function read(path: string, last: number): Book {
   try {
     return book.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return { last, cells: {}, repositories: {} };
+    if (systemCode(error) === "ENOENT") return { last, cells: {}, repositories: {}, spares: {} };
     throw new LazarusError("registry-unusable", `reading ${path}, which says whose user each cell has`, {
       cause: error,
     });

@@ -16,6 +16,7 @@ import { createMirrors, type Mirrors } from "./git/mirror.ts";
 import { createQuarantine, type Quarantine } from "./git/quarantine.ts";
 import { type Say, Watch } from "./health/watch.ts";
 import type { HeartbeatAccess } from "./heartbeat-tokens.ts";
+import { createSpares, type Spares } from "./spares.ts";
 
 export interface RunnerDeps {
   /** Whose cells are meant: `cells.runner`. */
@@ -65,6 +66,7 @@ export interface Parts extends RunnerDeps {
   /** A directory of ours where git finds no configuration. */
   readonly gitHome: string;
   readonly mirrors: Mirrors;
+  readonly spares: Spares;
   readonly quarantine: Quarantine;
   readonly watch: Watch;
   /** Setups and checks at work. */
@@ -126,8 +128,14 @@ export function createParts(deps: RunnerDeps): Parts {
     }
   };
   const mirrors = createMirrors({ dir: mirrorsDir, forgeUrl: config.forge.url, git, mostMs: FETCH_MS });
+  const { missionsDir, childPath, limits } = config;
+  const spares = createSpares({
+    ...{ git, childPath, missionsDir, mirrors, clock, log },
+    ...{ diskBytes: limits.diskBytes, limits: workLimits, room: limits },
+  });
   return {
     ...deps,
+    spares,
     workLimits,
     git,
     gitHome,

@@ -1,7 +1,8 @@
 import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, toIso } from "../clock.ts";
-import { LazarusError } from "../errors.ts";
+import { explain, LazarusError } from "../errors.ts";
+import type { Log } from "../log.ts";
 import type { CellSpec } from "../protocol/shapes.ts";
 import {
   type CellPaths,
@@ -16,13 +17,16 @@ import {
 } from "./disk/directory.ts";
 import { giveAway, lendCell, lendPassage } from "./disk/owner.ts";
 import { removeTree } from "./disk/remove-tree.ts";
-import { type CloneDeps, cloneTree } from "./git/clone-tree.ts";
+import { type CloneDeps, cloneTree, type SpareTree } from "./git/clone-tree.ts";
 import type { Mirrors } from "./git/mirror.ts";
+import type { Spare, Spares } from "./spares.ts";
 
 export interface WorkspaceDeps extends CloneDeps {
   readonly missionsDir: string;
   readonly mirrors: Mirrors;
+  readonly spares: Pick<Spares, "take">;
   readonly clock: Clock;
+  readonly log: Pick<Log, "warn">;
 }
 
 export interface CellPlan {
@@ -62,10 +66,8 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
   }
   const fresh = pathsOf(join(deps.missionsDir, `.new-${cell.id}`));
   try {
-    await removeTree(deps.missionsDir, `.new-${cell.id}`);
-    await makeScaffold(fresh);
-    await clone(deps, { cell, mirror, fresh }, signal);
-    await writeContract(deps, plan, fresh);
+    const isSpare = await makeTree(deps, { cell, mirror, fresh }, signal);
+    await writeContract(deps, { ...plan, isSpare }, fresh);
     if (cell.user !== null) {
       const { home, artifacts } = fresh;
       await giveAway([home, artifacts], { user: cell.user, path: deps.childPath });
@@ -83,6 +85,49 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
   return paths;
 }
 
+interface TreePlan {
+  readonly cell: CellSpec;
+  readonly mirror: string;
+  readonly fresh: CellPaths;
+}
+
+/** With a tree that waits, where there is one that can be used; else by a whole checkout. */
+async function makeTree(deps: WorkspaceDeps, what: TreePlan, signal: AbortSignal): Promise<boolean> {
+  const { cell } = what;
+  const want = { user: cell.user, commit: commitOf(cell) };
+  const spare = await deps.spares.take(cell.repository, want);
+  const isUsed = spare !== null && (await tryWith(spare));
+  if (!isUsed) await scaffoldAndClone(deps, { ...what, spare: null }, signal);
+  return isUsed;
+
+  async function tryWith(spare: Spare): Promise<boolean> {
+    try {
+      await scaffoldAndClone(deps, { ...what, spare }, signal);
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      deps.log.warn({ cell: cell.id, why: explain(error) }, "the tree that waited is of no use");
+      return false;
+    } finally {
+      await spare.remove();
+    }
+  }
+}
+
+async function scaffoldAndClone(
+  deps: WorkspaceDeps,
+  what: TreePlan & { readonly spare: SpareTree | null },
+  signal: AbortSignal,
+): Promise<void> {
+  await removeTree(deps.missionsDir, `.new-${what.cell.id}`);
+  await makeScaffold(what.fresh);
+  await clone(deps, what, signal);
+}
+
+function commitOf(cell: CellSpec): string {
+  return cell.startsAt?.commit ?? cell.baseCommit;
+}
+
 async function makeScaffold(fresh: CellPaths): Promise<void> {
   await mkdir(fresh.cell, { mode: 0o700 });
   for (const names of SCAFFOLD) await mkdir(join(fresh.cell, ...names), { mode: 0o700 });
@@ -92,14 +137,13 @@ async function makeScaffold(fresh: CellPaths): Promise<void> {
 
 async function clone(
   deps: WorkspaceDeps,
-  what: { readonly cell: CellSpec; readonly mirror: string; readonly fresh: CellPaths },
+  { cell, mirror, fresh, spare }: TreePlan & { readonly spare: SpareTree | null },
   signal: AbortSignal,
 ): Promise<void> {
-  const { cell, mirror, fresh } = what;
   const { user } = cell;
-  const commit = cell.startsAt?.commit ?? cell.baseCommit;
+  const commit = commitOf(cell);
   const plan = {
-    mirror,
+    ...{ mirror, spare },
     dir: fresh.worktree,
     url: deps.mirrors.cloneUrl(cell.repository),
     commit,
@@ -112,8 +156,12 @@ async function clone(
   await cloneTree(deps, plan, signal);
 }
 
-async function writeContract(deps: WorkspaceDeps, plan: CellPlan, fresh: CellPaths): Promise<void> {
-  const { cell } = plan;
+async function writeContract(
+  deps: WorkspaceDeps,
+  plan: CellPlan & { readonly isSpare: boolean },
+  fresh: CellPaths,
+): Promise<void> {
+  const { cell, isSpare } = plan;
   const final = pathsOf(join(deps.missionsDir, cell.id));
   await writeJson(fresh.cell, ["meta"], "mission.json", {
     mission_id: cell.id,
@@ -142,7 +190,10 @@ async function writeContract(deps: WorkspaceDeps, plan: CellPlan, fresh: CellPat
   await writeFileInside(fresh.cell, ["config"], "brief.md", cell.brief);
   const at = toIso(deps.clock.now());
   await writeHeartbeat(fresh.cell, { at, state: "starting", by: "runner" });
-  await noteInDaemonLog(fresh.cell, { at, what: "cell made", branch: cell.branch, base: cell.baseCommit });
+  await noteInDaemonLog(fresh.cell, {
+    ...{ at, what: "cell made", branch: cell.branch, base: cell.baseCommit },
+    ...(isSpare ? { from: "a tree that waited" } : {}),
+  });
 }
 
 async function syncDirectories(fresh: CellPaths): Promise<void> {

@@ -24,6 +24,7 @@ import { push } from "./jobs/push.ts";
 import { restore } from "./jobs/restore.ts";
 import { scrub } from "./jobs/scrub.ts";
 import { seal } from "./jobs/seal.ts";
+import { spare } from "./jobs/spare.ts";
 import { start } from "./jobs/start.ts";
 import { stop } from "./jobs/stop.ts";
 import { tail } from "./jobs/tail.ts";
@@ -47,6 +48,7 @@ const ACTS: { readonly [K in RunnerKind]: Act<K> } = {
   check,
   "end-check": endCheck,
   mark,
+  spare,
   tail,
   "delete-branch": deleteBranchOf,
   seal,

@@ -176,4 +176,19 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE prompts SET text = NULL, said = NULL WHERE cell IN (SELECT id FROM cells WHERE state = 'destroyed');
   UPDATE cells SET brief = '' WHERE state = 'destroyed';
   `,
+  // 20: a number may be that of the next cell of a repository, for which a tree of that user's waits.
+  `
+  CREATE TABLE uids_20 (
+    number INTEGER PRIMARY KEY,
+    cell TEXT UNIQUE REFERENCES cells (id),
+    repository INTEGER UNIQUE,
+    spare_of INTEGER UNIQUE,
+    spare_asked_by TEXT,
+    CHECK ((cell IS NOT NULL) + (repository IS NOT NULL) + (spare_of IS NOT NULL) = 1),
+    CHECK (spare_asked_by IS NULL OR spare_of IS NOT NULL)
+  ) STRICT;
+  INSERT INTO uids_20 (number, cell, repository) SELECT number, cell, repository FROM uids;
+  DROP TABLE uids;
+  ALTER TABLE uids_20 RENAME TO uids;
+  `,
 ];

@@ -17,6 +17,7 @@ const OF_JOBS: { readonly [K in RunnerJob["kind"]]: readonly ReportKind[] } = {
   mark: [],
   tail: ["tailed"],
   "delete-branch": [],
+  spare: ["spare-made"],
   seal: ["sealed"],
   restore: ["restored", "restore-refused"],
   "take-in": ["taken-in"],

@@ -93,6 +93,7 @@ export function testConfig(dir: string, options: ControlOptions = {}): Config {
         ["allegro", "ezra", "kimi"].map((name) => [name, { command: ["true"], backend: "process" }]),
       ),
       ...options.config,
+      limits: { spares: 0, ...Object(options.config?.limits) },
     }),
   );
   return loadConfig({ file, env: { PATH: "/usr/bin:/bin" }, cwd: dir, needs: ["forge", "server", "agents"] });

@@ -130,6 +130,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
       limits: {
         cells: 8,
         perOwner: 0,
+        spares: 2,
         perRepository: 4,
         perPerson: 3,
         runMs: 60_000,

@@ -13,6 +13,14 @@ export interface Uids {
   shortage(repositoryId: number): string | null;
   /** Writes down a user for a new cell. @throws LazarusError `configuration` where the range is used up. */
   give(cellId: string, repositoryId: number): void;
+  /**
+   * Writes down who the next cell of that repository will run as, so that a tree of that user's can wait for
+   * it. No cell gets that user before `spareIsMade` says so of the cell that asked last. A null user: as its
+   * runner does. Null: no number is left for that.
+   */
+  forSpare(cellId: string, repositoryId: number): { readonly user: CellUserNumbers | null } | null;
+  /** Nothing is at work any more at the tree that `cellId` asked for. */
+  spareIsMade(cellId: string): void;
   /** Null: the cell runs as its runner does. */
   of(cellId: string): CellUserNumbers | null;
   /** Harmless where it has none. */
@@ -29,11 +37,14 @@ export interface UidsOptions {
   readonly isElsewhereToo?: () => boolean;
 }
 
+/** Whose a number is; `spare_of`: the next cell's of that repository. */
+type Owner = "cell" | "repository" | "spare_of";
+
 const LAST_GIVEN = "last uid given";
 
 export function createUids(db: Db, options: UidsOptions): Uids {
   const { range, asRoot, runner, isElsewhereToo = () => false } = options;
-  const numberOf = (column: "cell" | "repository", value: string | number): number | null => {
+  const numberOf = (column: Owner, value: string | number): number | null => {
     const row = db.sql.prepare(`SELECT number FROM uids WHERE ${column} = @value`).get({ value });
     return (row as { number: number } | undefined)?.number ?? null;
   };
@@ -42,7 +53,9 @@ export function createUids(db: Db, options: UidsOptions): Uids {
     undefined;
   const free = (): number => {
     const row = db.sql
-      .prepare("SELECT COUNT(*) AS taken FROM uids WHERE number BETWEEN @first AND @last")
+      .prepare(
+        "SELECT COUNT(*) AS taken FROM uids WHERE number BETWEEN @first AND @last AND (spare_of IS NULL OR spare_asked_by IS NOT NULL)",
+      )
       .get(range);
     return range.last - range.first + 1 - (row as { taken: number }).taken;
   };
@@ -51,11 +64,9 @@ export function createUids(db: Db, options: UidsOptions): Uids {
     const said = `${range.first}-${range.last}`;
     return `no user is left for another cell, all of ${said} are taken (uids in lazarus.yaml): destroy cells that are done, or widen the range`;
   };
-  const take = (owner: { cell: string | null; repository: number | null }): void => {
+  const take = (owner: Owner, value: string | number): void => {
     const number = nextFree(db, range);
-    db.sql
-      .prepare("INSERT INTO uids (number, cell, repository) VALUES (@number, @cell, @repository)")
-      .run({ number, ...owner });
+    db.sql.prepare(`INSERT INTO uids (number, ${owner}) VALUES (@number, @value)`).run({ number, value });
     db.sql
       .prepare("INSERT OR REPLACE INTO facts (name, value) VALUES (@name, @value)")
       .run({ name: LAST_GIVEN, value: String(number) });
@@ -67,8 +78,30 @@ export function createUids(db: Db, options: UidsOptions): Uids {
       const why = shortage(repositoryId);
       if (why !== null && isElsewhereToo()) return;
       if (why !== null) throw new LazarusError("configuration", `making cell ${cellId}: ${why}`);
-      if (numberOf("repository", repositoryId) === null) take({ cell: null, repository: repositoryId });
-      take({ cell: cellId, repository: null });
+      if (numberOf("repository", repositoryId) === null) take("repository", repositoryId);
+      const { changes } = db.sql
+        .prepare(
+          "UPDATE uids SET cell = @cellId, spare_of = NULL WHERE spare_of = @repositoryId AND spare_asked_by IS NULL",
+        )
+        .run({ cellId, repositoryId });
+      if (changes === 0) take("cell", cellId);
+    },
+    forSpare(cellId, repositoryId) {
+      if (!asRoot) return { user: null };
+      const group = numberOf("repository", repositoryId);
+      if (group === null) return null;
+      if (numberOf("spare_of", repositoryId) === null) {
+        if (free() < 1) return null;
+        take("spare_of", repositoryId);
+      }
+      db.sql
+        .prepare("UPDATE uids SET spare_asked_by = @cellId WHERE spare_of = @repositoryId")
+        .run({ cellId, repositoryId });
+      const uid = numberOf("spare_of", repositoryId) ?? 0;
+      return { user: { uid, gid: uid, groups: [group] } };
+    },
+    spareIsMade(cellId) {
+      db.sql.prepare("UPDATE uids SET spare_asked_by = NULL WHERE spare_asked_by = @cellId").run({ cellId });
     },
     of(cellId) {
       const uid = numberOf("cell", cellId);
@@ -102,5 +135,12 @@ function nextFree(db: Db, range: UidsOptions["range"]): number {
     const number = range.first + ((start + step) % size);
     if (!taken.has(number)) return number;
   }
+  // Of all numbers those of spare trees are missed least: nobody runs as them.
+  const spare = db.sql
+    .prepare(
+      "DELETE FROM uids WHERE number = (SELECT MIN(number) FROM uids WHERE spare_of IS NOT NULL AND spare_asked_by IS NULL) RETURNING number",
+    )
+    .get() as { number: number } | undefined;
+  if (spare !== undefined) return spare.number;
   throw new LazarusError("internal", `all numbers of ${range.first}-${range.last} are taken`);
 }

@@ -22,6 +22,7 @@ import { scrubbed } from "./scrubbed.ts";
 import { sealed } from "./sealed.ts";
 import { setupEnded } from "./setup-ended.ts";
 import { setupStarted } from "./setup-started.ts";
+import { spareMade } from "./spare-made.ts";
 import { type StuckJob, stuck } from "./stuck.ts";
 import { takenIn } from "./taken-in.ts";
 import { used } from "./used.ts";
@@ -68,6 +69,7 @@ const FOLLOWS: {
   pushed,
   "push-refused": pushRefused,
   sealed,
+  "spare-made": spareMade,
   restored,
   "taken-in": takenIn,
   "restore-refused": restoreRefused,

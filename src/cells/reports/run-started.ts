@@ -1,5 +1,6 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { putSpare } from "../steps/put-spare.ts";
 import type { ReportDeps } from "./deps.ts";
 import { healthBegun } from "./health.ts";
 import { wake, workingOn } from "./wake.ts";
@@ -34,6 +35,7 @@ export function runStarted(deps: ReportDeps) {
     }
     steps.advance(cell.id);
     steps.card(cell.id);
+    if (run.n === 1) putSpare(deps, cell);
     healthBegun(deps, report);
   };
 }

@@ -37,7 +37,8 @@ export function stuck(deps: ReportDeps) {
   };
   return (job: StuckJob): void => {
     const cell = registry.mustCell(job.cellId);
-    if (cell.state === "destroyed") return;
+    // A tree that waits is for another cell.
+    if (cell.state === "destroyed" || job.kind === "spare") return;
     if (job.retryAt === null && ["start", "admit", "take-in"].includes(job.kind) && job.run !== null) {
       refused({ cellId: cell.id, run: job.run, why: job.why });
       return;

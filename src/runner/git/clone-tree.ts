@@ -15,6 +15,16 @@ export interface CloneDeps {
   readonly limits: WorkLimits;
 }
 
+/** The files of one commit, checked out as one user, and where nobody but us has been since. */
+export interface SpareTree {
+  readonly commit: string;
+  /**
+   * Makes them the files of the fresh clone at `dir`, which has none yet, with the index that knows them.
+   * Throws the system's error; the clone is of no use then.
+   */
+  moveTo(dir: string): Promise<void>;
+}
+
 export interface ClonePlan {
   readonly mirror: string;
   /** An empty directory, or none; its parent exists. */
@@ -22,6 +32,8 @@ export interface ClonePlan {
   /** What `origin` is called there. */
   readonly url: string;
   readonly commit: string;
+  /** To begin from: only what differs is written; null: from nothing. */
+  readonly spare: SpareTree | null;
   /** The words of `git checkout` that say what is checked out, and how. */
   readonly at: readonly string[];
   readonly user: CellUser | null;
@@ -41,19 +53,19 @@ const CHECKOUT_MS = 60 * 60_000;
  * @throws LazarusError `git`, `directory`, `disk-full`, `over-limit`.
  */
 export async function cloneTree(deps: CloneDeps, plan: ClonePlan, signal: AbortSignal): Promise<void> {
-  const { mirror, dir, user, doing, commit } = plan;
+  const { mirror, dir, user, doing, commit, spare } = plan;
   const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, dir];
-  await deps.git({ dir: dirname(dir), args: cloning, doing, signal, files: true });
   const { diskBytes: mostBytes, limits } = deps;
   const tree = { repository: mirror, commit, mostFiles: MOST_FILES, mostBytes };
-  await mustFit(deps.git, { ...tree, doing, limits });
+  // What waits has been counted.
+  if (spare?.commit !== commit) await mustFit(deps.git, { ...tree, doing, limits });
+  await deps.git({ dir: dirname(dir), args: cloning, doing, signal, files: true });
   await deps.git({ dir, args: ["remote", "set-url", "origin", plan.url], doing, signal });
-  if (user !== null) {
-    // The last that we do in there.
-    await giveAway([dir], { user, path: deps.childPath });
-    await plan.given();
-  }
-  const checkout = ["checkout", "--quiet", ...plan.at];
+  if (user !== null) await giveAway([dir], { user, path: deps.childPath });
+  // The last that we do in there.
+  await spare?.moveTo(dir);
+  if (user !== null) await plan.given();
+  const checkout = ["checkout", "--quiet", ...(spare === null ? [] : ["--force"]), ...plan.at];
   // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
   // ones stay with one.
   const config = { "checkout.workers": "4" };

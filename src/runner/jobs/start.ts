@@ -25,7 +25,7 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
     return refused(`${name} cannot be started: there is no backend ${agent.backend} here`);
   const callOff = parts.watch.expect(cell.id);
   try {
-    await prepareRoot(parts.config.missionsDir, parts.config.limits.freeBytes);
+    await prepare(parts);
     const backend = backendNamed(parts, agent.backend);
     const { missionsDir, childPath, limits } = parts.config;
     const room = { diskBytes: limits.diskBytes, limits: parts.workLimits };
@@ -57,6 +57,14 @@ export async function start(parts: Parts, job: RunnerJob<"start">, signal: Abort
     if (isRetryable(error)) throw error;
     return refused(explainToPeople(error));
   }
+}
+
+/** A disk that is as good as full gets the trees back that wait for later cells. */
+async function prepare({ config: { missionsDir, limits }, spares }: Parts): Promise<void> {
+  await prepareRoot(missionsDir, limits.freeBytes).catch(async (error: unknown) => {
+    if ((await spares.clear()) === 0) throw error;
+    await prepareRoot(missionsDir, limits.freeBytes);
+  });
 }
 
 /** Its cell is being set up: the run is asked for again when that has ended well. */

@@ -97,3 +97,62 @@ describe("users of cells", () => {
     expect(uids(false).shortage(99)).toBeNull();
   });
 });
+
+describe("the user of a repository's next cell", () => {
+  beforeEach(() => {
+    rig.remove();
+    rig = createControl({ asRoot: true, config: { uids: "700000-700004", limits: { spares: 2 } } });
+  });
+  const end = (n: number) => rig.report("run-started", started(n));
+  const started = (n: number) => ({
+    ...{ cellId: idOf(n), run: 1, handle: { pid: 1 }, startedAt: 1, logPath: "/x" },
+    ...{ prompt: null, secrets: [] },
+  });
+
+  it("is known before it is made, and becomes its own once nothing is at work for it any more", () => {
+    create(1);
+    end(1);
+    const [asked] = rig.payloads("spare");
+    expect(asked).toMatchObject({ cellId: idOf(1), user: { uid: 700_002, groups: [700_000] } });
+    create(2);
+    expect(uids().of(idOf(2))?.uid).toBe(700_003);
+    rig.report("spare-made", { cellId: idOf(1) });
+    create(3);
+    expect(uids().of(idOf(3))?.uid).toBe(700_002);
+  });
+
+  it("waits for the tree that was asked for last", () => {
+    create(1);
+    create(2);
+    end(1);
+    end(2);
+    expect(rig.payloads("spare").map(({ user }) => user?.uid)).toEqual([700_003, 700_003]);
+    rig.report("spare-made", { cellId: idOf(1) });
+    create(3);
+    expect(uids().of(idOf(3))?.uid).toBe(700_004);
+    rig.report("spare-made", { cellId: idOf(2) });
+    rig.lifecycle.destroy(rig.cell(idOf(1)), "dev");
+    rig.report("scrubbed", { cellId: idOf(1) });
+    expect(uids().of(create(4).id)?.uid).toBe(700_003);
+  });
+
+  it("is given to a cell of another repository where no other number is left", () => {
+    create(1);
+    end(1);
+    rig.report("spare-made", { cellId: idOf(1) });
+    expect(uids().shortage(7)).toBeNull();
+    create(2, { repository: other });
+    expect(uids().of(idOf(2))).toEqual({ uid: 700_004, gid: 700_004, groups: [700_003] });
+    expect(uids().shortage(other.id)).toBeNull();
+    create(3, { repository: other });
+    expect(uids().of(idOf(3))?.uid).toBe(700_002);
+    expect(uids().shortage(7)).toMatch(/no user is left/);
+  });
+
+  it("is asked for no second run, no pull request's head, and no runner elsewhere", () => {
+    create(1, { baseRef: "refs/pull/7/head" });
+    end(1);
+    expect(rig.payloads("spare")).toEqual([]);
+    expect(uids(false).forSpare(idOf(1), 7)).toEqual({ user: null });
+  });
+});

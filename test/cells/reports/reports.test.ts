@@ -226,6 +226,7 @@ it("each kind of report changes the registry only in its finish", async () => {
     "sealed",
     "setup-ended",
     "setup-started",
+    "spare-made",
     "taken-in",
     "used",
   ]);

@@ -105,7 +105,10 @@ async function archived(discard = false): Promise<void> {
   rig.report("sealed", { cellId: ID, bytes: 1 });
 }
 
-const NO_UIDS = { shortage: () => null, give() {}, of: () => null, release() {} };
+const NO_UIDS = {
+  ...{ shortage: () => null, give() {}, of: () => null, release() {} },
+  ...{ forSpare: () => null, spareIsMade() {} },
+};
 
 function lose(): void {
   rig.registry.update(ID, { runner: "r1" });
