@@ -9,7 +9,7 @@ import { pitMemory, pitScan } from "./pit.ts";
 import { restart } from "./restart.ts";
 import { sandboxStart } from "./sandbox.ts";
 import { statusOfOne } from "./status.ts";
-import { warmSummon } from "./summon.ts";
+import { largeSummon, spareSummon, warmSummon } from "./summon.ts";
 
 /*
  * What docs/proof.md says of speed, measured anew: each figure as a ratio against something real in the same
@@ -19,6 +19,8 @@ import { warmSummon } from "./summon.ts";
 
 const FIGURES = {
   summon: warmSummon,
+  "summon-spare": spareSummon,
+  "summon-large": largeSummon,
   acks: durableAcks,
   memory: idleMemory,
   sandbox: sandboxStart,

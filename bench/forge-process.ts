@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { gitEnvironment } from "../test/fakes/forge/git.ts";
 import { type StandIn, startStandIn } from "../test/fakes/forge/stand-in.ts";
-import { FILE_COUNT, type FromForge, REPOSITORY, SECRET, type ToForge } from "./forge.ts";
+import { type FromForge, REPOSITORY, SECRET, type ToForge } from "./forge.ts";
 
 /*
  * The stand-in in a process of its own: what it computes must not be counted as Lazarus' time. It is told
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   const bot = people.createUser("lazarus");
   people.createOrganization("acme", "root1");
   const made = await people.createRepository(REPOSITORY);
-  await importTree(made.dir);
+  await importTree(made.dir, Number(process.argv[2]));
   people.addCollaborator(REPOSITORY, "dev", "write");
   people.addCollaborator(REPOSITORY, "lazarus", "admin");
   // Nobody listens there: a delivery is made and signed all the same.
@@ -45,11 +45,11 @@ async function typeComment(forge: StandIn, text: string): Promise<FromForge> {
   return { kind: "typed", headers: { ...delivery.headers }, body: delivery.body };
 }
 
-/** Commits the tree that is worked on, as one pack: 6,000 files of 2 to 3 KB. */
-function importTree(dir: string): Promise<void> {
+/** Commits the tree that is worked on, as one pack: so many files of 2 to 3 KB. */
+function importTree(dir: string, files: number): Promise<void> {
   const parts = ["commit refs/heads/main\ncommitter dev <dev@example.org> 1700000000 +0000\ndata 4\ntree\n"];
   parts.push("from refs/heads/main^0\n");
-  for (let index = 0; index < FILE_COUNT; index++) {
+  for (let index = 0; index < files; index++) {
     const place = `packages/p${Math.floor(index / FILES_PER_DIRECTORY)}/src/file-${index}.ts`;
     const lines = Array.from(
       { length: LINES_PER_FILE },

@@ -31,9 +31,10 @@ export interface ForgeProcess {
   stop(): Promise<void>;
 }
 
-/** Starts it with its repositories below `dir`; `acme/app` there has 6,000 files. */
-export async function startForge(dir: string): Promise<ForgeProcess> {
-  const child = fork(join(import.meta.dirname, "forge-process.ts"), { env: { ...process.env, TMPDIR: dir } });
+/** Starts it with its repositories below `dir`; `acme/app` there has so many files. */
+export async function startForge(dir: string, files = FILE_COUNT): Promise<ForgeProcess> {
+  const program = join(import.meta.dirname, "forge-process.ts");
+  const child = fork(program, [String(files)], { env: { ...process.env, TMPDIR: dir } });
   const ready = await next(child, "ready");
   return {
     url: ready.url,

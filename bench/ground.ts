@@ -62,8 +62,13 @@ export function writeBenchConfig(
 }
 
 /** Starts it against the stand-in; its one agent is `stamp`, which runs `command`. */
-export async function serve(dir: string, forge: ForgeProcess, command: readonly string[]): Promise<Serving> {
-  const configPath = writeBenchConfig(dir, forge, command);
+export async function serve(
+  dir: string,
+  forge: ForgeProcess,
+  command: readonly string[],
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<Serving> {
+  const configPath = writeBenchConfig(dir, forge, command, more);
   const process = await startServe(configPath, join(dir, "serve.log"));
   const dataDir = join(dir, "data");
   const registry = new Database(join(dataDir, "lazarus.db"), { readonly: true });

@@ -38,7 +38,6 @@ it(`makes a draft of a comment with at most ${MOST} calls`, async () => {
   // old: each of that is a call more.
   const late = Math.floor((performance.now() - beganAt) / 10_000);
   expect(proxy.calls.length, proxy.calls.join("\n")).toBeLessThanOrEqual(MOST + late);
-  expect(proxy.calls.filter((one) => !one.startsWith("PATCH")).length).toBeLessThanOrEqual(12 + late);
   // Rights are asked for now, whatever is remembered.
   expect(proxy.calls.filter((one) => one.includes("/permission"))).toHaveLength(1);
 });
