@@ -1,4 +1,4 @@
-import { mkdir, open, rename } from "node:fs/promises";
+import { lchown, mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, toIso } from "../clock.ts";
 import { explain, LazarusError } from "../errors.ts";
@@ -15,11 +15,11 @@ import {
   writeHeartbeat,
   writeJson,
 } from "./disk/directory.ts";
-import { giveAway, lendCell, lendPassage } from "./disk/owner.ts";
+import { lendCell, lendPassage } from "./disk/owner.ts";
 import { removeTree } from "./disk/remove-tree.ts";
 import { type CloneDeps, cloneTree, type SpareTree } from "./git/clone-tree.ts";
 import type { Mirrors } from "./git/mirror.ts";
-import type { Spare, Spares } from "./spares.ts";
+import type { Spares } from "./spares.ts";
 
 export interface WorkspaceDeps extends CloneDeps {
   readonly missionsDir: string;
@@ -50,29 +50,23 @@ export async function makeCell(deps: WorkspaceDeps, plan: CellPlan, signal: Abor
     await deps.mirrors.keep(cell.repository, cell.id, cell.baseCommit).catch(() => {});
     return paths;
   }
-  const mirror = await deps.mirrors.provide(
-    cell.repository,
-    { commit: cell.baseCommit, ref: cell.baseRef, group: cell.user?.groups[0] ?? null },
-    signal,
-  );
-  await deps.mirrors.keep(cell.repository, cell.id, cell.baseCommit);
+  const group = cell.user?.groups[0] ?? null;
+  const base = { commit: cell.baseCommit, ref: cell.baseRef, group, cellId: cell.id };
+  const mirror = await deps.mirrors.provideBase(cell.repository, base, signal);
   if (cell.startsAt !== null) {
-    await deps.mirrors.provide(
-      cell.repository,
-      { ...cell.startsAt, group: cell.user?.groups[0] ?? null },
-      signal,
-    );
+    await deps.mirrors.provide(cell.repository, { ...cell.startsAt, group }, signal);
     await deps.mirrors.keepTheirs(cell.repository, cell.id, cell.startsAt.commit);
   }
   const fresh = pathsOf(join(deps.missionsDir, `.new-${cell.id}`));
   try {
-    const isSpare = await makeTree(deps, { cell, mirror, fresh }, signal);
-    await writeContract(deps, { ...plan, isSpare }, fresh);
-    if (cell.user !== null) {
-      const { home, artifacts } = fresh;
-      await giveAway([home, artifacts], { user: cell.user, path: deps.childPath });
-      await lendCell(fresh, cell.user);
-    }
+    await removeTree(deps.missionsDir, `.new-${cell.id}`);
+    await makeScaffold(fresh, cell.user);
+    const [isSpare] = await bothOf(
+      makeTree(deps, { cell, mirror, fresh }, signal),
+      writeContract(deps, plan, fresh),
+    );
+    await noteMade(deps, { cell, isSpare }, fresh);
+    if (cell.user !== null) await lendCell(fresh, cell.user);
     signal.throwIfAborted();
     await syncDirectories(fresh);
     await rename(fresh.cell, paths.cell);
@@ -93,44 +87,47 @@ interface TreePlan {
 
 /** With a tree that waits, where there is one that can be used; else by a whole checkout. */
 async function makeTree(deps: WorkspaceDeps, what: TreePlan, signal: AbortSignal): Promise<boolean> {
-  const { cell } = what;
-  const want = { user: cell.user, commit: commitOf(cell) };
-  const spare = await deps.spares.take(cell.repository, want);
-  const isUsed = spare !== null && (await tryWith(spare));
-  if (!isUsed) await scaffoldAndClone(deps, { ...what, spare: null }, signal);
-  return isUsed;
-
-  async function tryWith(spare: Spare): Promise<boolean> {
-    try {
-      await scaffoldAndClone(deps, { ...what, spare }, signal);
-      return true;
-    } catch (error) {
-      signal.throwIfAborted();
-      deps.log.warn({ cell: cell.id, why: explain(error) }, "the tree that waited is of no use");
-      return false;
-    } finally {
-      await spare.remove();
-    }
+  const { cell, fresh } = what;
+  const spare = await deps.spares.take(cell.repository, { user: cell.user, commit: commitOf(cell) });
+  if (spare === null) {
+    await clone(deps, { ...what, spare }, signal);
+    return false;
+  }
+  try {
+    await clone(deps, { ...what, spare }, signal);
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    deps.log.warn({ cell: cell.id, why: explain(error) }, "the tree that waited is of no use");
+    await removeTree(fresh.cell, "worktree");
+    await mkdir(fresh.worktree, { mode: 0o700 });
+    await clone(deps, { ...what, spare: null }, signal);
+    return false;
+  } finally {
+    await spare.remove();
   }
 }
 
-async function scaffoldAndClone(
-  deps: WorkspaceDeps,
-  what: TreePlan & { readonly spare: SpareTree | null },
-  signal: AbortSignal,
-): Promise<void> {
-  await removeTree(deps.missionsDir, `.new-${what.cell.id}`);
-  await makeScaffold(what.fresh);
-  await clone(deps, what, signal);
+/** Neither is at work any more when it answers, or throws. */
+async function bothOf<A, B>(one: Promise<A>, other: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([one, other]);
+  return [await one, await other];
 }
+
+const ITS_USERS: readonly string[] = ["home", "artifacts"];
 
 function commitOf(cell: CellSpec): string {
   return cell.startsAt?.commit ?? cell.baseCommit;
 }
 
-async function makeScaffold(fresh: CellPaths): Promise<void> {
+/** `home`, `artifacts` and what is in them are the cell's user's. */
+async function makeScaffold(fresh: CellPaths, user: CellSpec["user"]): Promise<void> {
   await mkdir(fresh.cell, { mode: 0o700 });
-  for (const names of SCAFFOLD) await mkdir(join(fresh.cell, ...names), { mode: 0o700 });
+  for (const names of SCAFFOLD) {
+    const dir = join(fresh.cell, ...names);
+    await mkdir(dir, { mode: 0o700 });
+    if (user !== null && ITS_USERS.includes(names[0])) await lchown(dir, user.uid, user.gid);
+  }
   // git would make it for everybody to read.
   await mkdir(fresh.worktree, { mode: 0o700 });
 }
@@ -156,12 +153,8 @@ async function clone(
   await cloneTree(deps, plan, signal);
 }
 
-async function writeContract(
-  deps: WorkspaceDeps,
-  plan: CellPlan & { readonly isSpare: boolean },
-  fresh: CellPaths,
-): Promise<void> {
-  const { cell, isSpare } = plan;
+async function writeContract(deps: WorkspaceDeps, plan: CellPlan, fresh: CellPaths): Promise<void> {
+  const { cell } = plan;
   const final = pathsOf(join(deps.missionsDir, cell.id));
   await writeJson(fresh.cell, ["meta"], "mission.json", {
     mission_id: cell.id,
@@ -188,16 +181,23 @@ async function writeContract(
     base_commit: cell.baseCommit,
   });
   await writeFileInside(fresh.cell, ["config"], "brief.md", cell.brief);
-  const at = toIso(deps.clock.now());
-  await writeHeartbeat(fresh.cell, { at, state: "starting", by: "runner" });
+  await writeHeartbeat(fresh.cell, { at: toIso(deps.clock.now()), state: "starting", by: "runner" });
+}
+
+async function noteMade(
+  { clock }: WorkspaceDeps,
+  { cell, isSpare }: { readonly cell: CellSpec; readonly isSpare: boolean },
+  fresh: CellPaths,
+): Promise<void> {
   await noteInDaemonLog(fresh.cell, {
-    ...{ at, what: "cell made", branch: cell.branch, base: cell.baseCommit },
+    ...{ at: toIso(clock.now()), what: "cell made", branch: cell.branch, base: cell.baseCommit },
     ...(isSpare ? { from: "a tree that waited" } : {}),
   });
 }
 
 async function syncDirectories(fresh: CellPaths): Promise<void> {
-  for (const names of SCAFFOLD) await syncDirectory(join(fresh.cell, ...names));
+  const all = SCAFFOLD.map((names) => syncDirectory(join(fresh.cell, ...names)));
+  await Promise.all(all);
   await syncDirectory(fresh.cell);
 }
 

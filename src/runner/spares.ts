@@ -56,8 +56,14 @@ export interface Spares {
   clear(): Promise<number>;
 }
 
-interface Waiting extends Spare {
+interface Waiting {
+  readonly commit: string;
+  /** Below the missions root. */
+  readonly name: string;
   readonly uid: number | null;
+  /** Of the mirror, when it was made; and what its `origin` is called. */
+  readonly fetches: number;
+  readonly url: string;
   readonly madeAt: number;
 }
 
@@ -72,7 +78,7 @@ export function createSpares(deps: SpareDeps): Spares {
   const drop = async (id: number): Promise<void> => {
     const spare = waiting.get(id);
     waiting.delete(id);
-    await spare?.remove();
+    if (spare !== undefined) await remove(deps, spare.name);
   };
 
   const make = async (plan: SparePlan, signal: AbortSignal): Promise<void> => {
@@ -86,9 +92,10 @@ export function createSpares(deps: SpareDeps): Spares {
     await prepareRoot(missionsDir, deps.room.freeBytes);
     const name = `.new-${randomUUID()}`;
     try {
-      const spare = await build(deps, { ...plan, name }, signal);
+      const { fetches, url } = await build(deps, { ...plan, name }, signal);
       await prepareRoot(missionsDir, deps.room.freeBytes);
-      waiting.set(repository.id, { ...spare, uid: user?.uid ?? null, madeAt: clock.monotonic() });
+      const uid = user?.uid ?? null;
+      waiting.set(repository.id, { commit, name, uid, fetches, url, madeAt: clock.monotonic() });
     } catch (error) {
       await removeTree(missionsDir, name).catch(() => {});
       throw error;
@@ -117,8 +124,8 @@ export function createSpares(deps: SpareDeps): Spares {
       waiting.delete(repository.id);
       // Where git fails, the clone that comes next fails in its own words.
       const isNear = () => haveSameAttributes(deps, repository, [spare.commit, commit]).catch(() => false);
-      if (spare.commit === commit || (await isNear())) return spare;
-      await spare.remove();
+      if (spare.commit === commit || (await isNear())) return toTake(deps, repository, spare);
+      await remove(deps, spare.name);
       return null;
     },
   };
@@ -139,22 +146,21 @@ async function haveSameAttributes(
   return stdout === "";
 }
 
+/** Answers what its clone was made from. */
 async function build(
-  deps: SpareDeps,
+  { missionsDir, mirrors, ...deps }: SpareDeps,
   { repository, user, ref, commit, name }: SparePlan & { readonly name: string },
   signal: AbortSignal,
-): Promise<Spare> {
-  const { missionsDir, mirrors, log } = deps;
+): Promise<Pick<Waiting, "fetches" | "url">> {
   const want = { commit, ref, group: user?.groups[0] ?? null };
   const mirror = await mirrors.provide(repository, want, signal);
+  const from = { fetches: mirrors.fetches(repository), url: mirrors.cloneUrl(repository) };
   const cell = join(missionsDir, name);
-  const tree = join(cell, "worktree");
+  const dir = join(cell, TREE);
   await mkdir(cell, { mode: 0o700 });
-  await mkdir(tree, { mode: 0o700 });
+  await mkdir(dir, { mode: 0o700 });
   const plan = {
-    ...{ mirror, commit, user },
-    dir: tree,
-    url: mirrors.cloneUrl(repository),
+    ...{ mirror, commit, user, dir, url: from.url },
     at: ["--detach", commit],
     spare: null,
     doing: `making a tree of ${repository.fullName} that waits`,
@@ -162,24 +168,39 @@ async function build(
   };
   await cloneTree(deps, plan, signal);
   await close(cell);
+  return from;
+}
+
+const TREE = "worktree";
+
+function toTake(deps: SpareDeps, repository: RepositoryRef, { commit, name, ...from }: Waiting): Spare {
+  const { missionsDir, mirrors } = deps;
+  const isWhole = from.fetches === mirrors.fetches(repository) && from.url === mirrors.cloneUrl(repository);
+  const tree = join(missionsDir, name, TREE);
+  const own = join(tree, ".git");
   return {
-    commit,
+    ...{ commit, isWhole },
     async moveTo(dir) {
-      const index = join(dir, ".git", "index");
-      await rename(join(tree, ".git", "index"), index);
       // Files as young as their index count as changed until they are read again: nobody changed one since.
       const now = Date.now() / 1_000;
-      await utimes(index, now, now);
-      await rename(join(tree, ".git"), join(cell, "git"));
-      await rename(join(dir, ".git"), join(tree, ".git"));
+      await utimes(join(own, "index"), now, now);
+      if (!isWhole) {
+        const fresh = join(dir, ".git");
+        await rename(join(own, "index"), join(fresh, "index"));
+        await rename(own, join(missionsDir, name, "git"));
+        await rename(fresh, own);
+      }
       await rmdir(dir);
       await rename(tree, dir);
     },
-    remove: () =>
-      removeTree(missionsDir, name).catch((error: unknown) =>
-        log.warn({ what: name, why: explain(error) }, "a tree that waited is removed at the next start"),
-      ),
+    remove: () => remove(deps, name),
   };
+}
+
+async function remove({ missionsDir, log }: SpareDeps, name: string): Promise<void> {
+  await removeTree(missionsDir, name).catch((error: unknown) =>
+    log.warn({ what: name, why: explain(error) }, "a tree that waited is removed at the next start"),
+  );
 }
 
 /** From now on nobody but us passes. */

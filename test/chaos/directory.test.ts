@@ -57,6 +57,26 @@ describe("half a directory", () => {
   }
 });
 
+describe("a tree that waits", () => {
+  chaos("is made anew after a kill while it is made", { more: { limits: { spares: 2 } } }, async (rig) => {
+    const trees = () => inMissions(rig).filter((name) => name.startsWith(".new-"));
+    rig.ambush("git", "--detach", "instead");
+    await rig.serve();
+    await rig.say(SUMMON);
+    await rig.ambushed();
+    const half = trees();
+    expect(half).toHaveLength(1);
+    await rig.serve();
+    await rig.cellIs("idle");
+    await until("nothing is left to do", () => rig.openJobs().length === 0);
+    expect(trees()).toHaveLength(1);
+    expect(trees()).not.toEqual(half);
+    expect(await rig.lazarus.end()).toBe(0);
+    await rig.serve();
+    expect(trees()).toEqual([]);
+  });
+});
+
 describe("what was being taken out of a cell", () => {
   for (const when of ["late", "hang"] as const) {
     chaos(`is taken out once after a kill in the bundle (${when})`, {}, async (rig) => {

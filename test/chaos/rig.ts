@@ -342,7 +342,7 @@ export async function createRig(options: RigOptions = {}): Promise<ChaosRig> {
     more: {
       server: { listen: `127.0.0.1:${port}` },
       ...options.more,
-      limits: { free: "1KB", grace: "1s", revives: 0, ...(options.more?.limits as object | undefined) },
+      limits: { free: "1KB", grace: "1s", revives: 0, spares: 0, ...Object(options.more?.limits) },
     },
   });
   layAmbush(out);

@@ -18,9 +18,12 @@ export interface CloneDeps {
 /** The files of one commit, checked out as one user, and where nobody but us has been since. */
 export interface SpareTree {
   readonly commit: string;
+  /** Their own repository is as a clone that is made now would be. */
+  readonly isWhole: boolean;
   /**
-   * Makes them the files of the fresh clone at `dir`, which has none yet, with the index that knows them.
-   * Throws the system's error; the clone is of no use then.
+   * Makes them the files of the fresh clone at `dir`, which has none yet, with the index that knows them; or,
+   * where they are whole, of the empty directory there. Throws the system's error; what is at `dir` is of no
+   * use then.
    */
   moveTo(dir: string): Promise<void>;
 }
@@ -54,14 +57,16 @@ const CHECKOUT_MS = 60 * 60_000;
  */
 export async function cloneTree(deps: CloneDeps, plan: ClonePlan, signal: AbortSignal): Promise<void> {
   const { mirror, dir, user, doing, commit, spare } = plan;
-  const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, dir];
   const { diskBytes: mostBytes, limits } = deps;
   const tree = { repository: mirror, commit, mostFiles: MOST_FILES, mostBytes };
   // What waits has been counted.
   if (spare?.commit !== commit) await mustFit(deps.git, { ...tree, doing, limits });
-  await deps.git({ dir: dirname(dir), args: cloning, doing, signal, files: true });
-  await deps.git({ dir, args: ["remote", "set-url", "origin", plan.url], doing, signal });
-  if (user !== null) await giveAway([dir], { user, path: deps.childPath });
+  if (spare?.isWhole !== true) {
+    const cloning = ["clone", "--quiet", "--shared", "--no-checkout", "--template=", mirror, dir];
+    await deps.git({ dir: dirname(dir), args: cloning, doing, signal, files: true });
+    await deps.git({ dir, args: ["remote", "set-url", "origin", plan.url], doing, signal });
+    if (user !== null) await giveAway([dir], { user, path: deps.childPath });
+  }
   // The last that we do in there.
   await spare?.moveTo(dir);
   if (user !== null) await plan.given();

@@ -1,17 +1,11 @@
-import { constants } from "node:fs";
-import { access, mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isRetryable, LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
 import { whatIs } from "../disk/directory.ts";
-import { isLent, lendMirror } from "../disk/owner.ts";
-import type { Git } from "./git.ts";
+import { type MirrorPlace, openMirror, share } from "./open-mirror.ts";
 
-export interface MirrorOptions {
-  /** `<data>/mirrors` */
-  readonly dir: string;
+export interface MirrorOptions extends MirrorPlace {
   readonly forgeUrl: string;
-  readonly git: Git;
   /** How long one fetch of what anybody may have made takes at most. */
   readonly mostMs: number;
 }
@@ -22,15 +16,19 @@ export interface MirrorOptions {
  */
 export interface Mirrors {
   path(repository: RepositoryRef): string;
+  /** Grows with each fetch of that mirror: what was cloned since holds the same branches and tags. */
+  fetches(repository: RepositoryRef): number;
   cloneUrl(repository: RepositoryRef): string;
   /**
    * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not
    * yet. `group` may read it from then on (null: nobody but us).
    * @throws LazarusError `git`; not retryable if the forge refuses, or no longer has the commit.
    */
-  provide(
+  provide(repository: RepositoryRef, want: Wanted, signal: AbortSignal): Promise<string>;
+  /** The same for what a cell borrows, and keeps it. */
+  provideBase(
     repository: RepositoryRef,
-    want: { readonly commit: string; readonly ref: string; readonly group: number | null },
+    want: Wanted & { readonly cellId: string },
     signal: AbortSignal,
   ): Promise<string>;
   /** Keeps what a cell borrows. */
@@ -41,6 +39,12 @@ export interface Mirrors {
   release(repository: RepositoryRef, cellId: string): Promise<void>;
   /** Every reference that is kept for a cell; none where there is no mirror. */
   keptFor(repository: RepositoryRef, cellId: string): Promise<string[]>;
+}
+
+interface Wanted {
+  readonly commit: string;
+  readonly ref: string;
+  readonly group: number | null;
 }
 
 /** The fetches of one mirror: one at a time, and whoever asks before the next one begins shares it. */
@@ -82,14 +86,6 @@ class FetchLine {
     return this.#next.done;
   }
 }
-
-const SETTINGS: Readonly<Record<string, string>> = {
-  "gc.auto": "0",
-  "gc.pruneExpire": "never",
-  "maintenance.auto": "false",
-  "core.hooksPath": "/dev/null",
-  "fetch.writeCommitGraph": "false",
-};
 
 /** Mirrors below one directory; exactly one program may use it. */
 export function createMirrors(options: MirrorOptions): Mirrors {
@@ -179,27 +175,50 @@ export function createMirrors(options: MirrorOptions): Mirrors {
     await options.git({ dir: path(repository), args, doing });
   };
 
+  /** Keeping a commit finds out whether it is there. */
+  const keepsAtOnce = async (repository: RepositoryRef, cellId: string, commit: string): Promise<boolean> => {
+    const args = ["update-ref", `refs/lazarus/${cellId}/base`, commit];
+    const { code } = await options.git({
+      ...{ dir: path(repository), args, tolerant: true },
+      doing: `keeping ${commit.slice(0, 10)} of ${repository.fullName}`,
+    });
+    return (
+      code === 0 ||
+      ((await has(repository, commit)) && keep(repository, `${cellId}/base`, commit).then(() => true))
+    );
+  };
+
+  /** `has`: looks for the commit, once the mirror may be used. */
+  const provideBy = async (
+    has: () => Promise<boolean>,
+    { repository, want, signal }: { repository: RepositoryRef; want: Wanted; signal: AbortSignal },
+  ): Promise<string> => {
+    if (!/^[0-9a-f]{40,64}$/.test(want.commit) || !isRefName(want.ref)) {
+      throw new LazarusError("internal", `${want.ref} at ${want.commit} is no ref and commit`);
+    }
+    const line = lineOf(repository);
+    const since = line.begun;
+    await open(repository);
+    await lend(repository, want.group);
+    if (await has()) return path(repository);
+    await orAborted(line.soon(want.ref, since), signal);
+    if (await has()) return path(repository);
+    const why = refused.get(`${repository.id} ${want.ref}`);
+    if (why instanceof LazarusError && why.code === "over-limit") throw why;
+    throw new LazarusError(
+      "git",
+      `fetching ${repository.fullName}: the forge no longer sends commit ${want.commit.slice(0, 10)} with ${want.ref}; was it rewritten or deleted?`,
+    );
+  };
+
   return {
     path,
+    fetches: (repository) => lines.get(repository.id)?.begun ?? 0,
     cloneUrl,
-    async provide(repository, want, signal) {
-      if (!/^[0-9a-f]{40,64}$/.test(want.commit) || !isRefName(want.ref)) {
-        throw new LazarusError("internal", `${want.ref} at ${want.commit} is no ref and commit`);
-      }
-      const line = lineOf(repository);
-      const since = line.begun;
-      await open(repository);
-      await lend(repository, want.group);
-      if (await has(repository, want.commit)) return path(repository);
-      await orAborted(line.soon(want.ref, since), signal);
-      if (await has(repository, want.commit)) return path(repository);
-      const why = refused.get(`${repository.id} ${want.ref}`);
-      if (why instanceof LazarusError && why.code === "over-limit") throw why;
-      throw new LazarusError(
-        "git",
-        `fetching ${repository.fullName}: the forge no longer sends commit ${want.commit.slice(0, 10)} with ${want.ref}; was it rewritten or deleted?`,
-      );
-    },
+    provide: (repository, want, signal) =>
+      provideBy(() => has(repository, want.commit), { repository, want, signal }),
+    provideBase: (repository, { cellId, ...want }, signal) =>
+      provideBy(() => keepsAtOnce(repository, cellId, want.commit), { repository, want, signal }),
     keep: (repository, cellId, commit) => keep(repository, `${cellId}/base`, commit),
     keepTheirs: (repository, cellId, commit) => keep(repository, `${cellId}/people`, commit),
     async release(repository, cellId) {
@@ -233,45 +252,4 @@ function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", stop, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
-}
-
-async function openMirror(options: MirrorOptions, path: string): Promise<void> {
-  const exists = await access(join(path, "HEAD"), constants.R_OK).then(
-    () => true,
-    () => false,
-  );
-  if (exists) return removeStale(path);
-  await mkdir(options.dir, { recursive: true, mode: 0o700 });
-  const fresh = `${path}.new`;
-  await rm(fresh, { recursive: true, force: true });
-  const doing = `making the mirror ${path}`;
-  await options.git({ dir: options.dir, args: ["init", "--bare", "--quiet", "--template=", fresh], doing });
-  for (const [key, value] of Object.entries(SETTINGS)) {
-    await options.git({ dir: fresh, args: ["config", key, value], doing });
-  }
-  await rename(fresh, path);
-}
-
-/**
- * Readable for the group, and not writable: git's own word `group` would let every cell change what all the
- * others borrow. Set first, so that a fetch that is under way leaves what we have not seen readable as well.
- * @see git-config(1), core.sharedRepository
- */
-async function share(options: MirrorOptions, path: string, gid: number): Promise<void> {
-  if (await isLent(path, gid)) return;
-  const args = ["config", "core.sharedRepository", "0640"];
-  await options.git({ dir: path, args, doing: `sharing the mirror ${path}` });
-  await lendMirror(path, gid);
-}
-
-/**
- * What a fetch that was killed left behind: nobody else uses this repository, so no lock in it is anybody's.
- */
-async function removeStale(path: string): Promise<void> {
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
-  for (const entry of entries) {
-    if (entry.isFile() && (entry.name.endsWith(".lock") || /^(tmp_|\.tmp-)/.test(entry.name))) {
-      await unlink(join(entry.parentPath, entry.name));
-    }
-  }
 }
