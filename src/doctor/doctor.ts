@@ -104,7 +104,11 @@ function examineSqlite(): Finding {
     openDb(":memory:").close();
     return finding("ok", "better-sqlite3", "opens a database");
   } catch (error) {
-    return finding("FAIL", "better-sqlite3", `${explain(error)}; run: bash scripts/setup`);
+    return finding(
+      "FAIL",
+      "better-sqlite3",
+      `${explain(error)}; run bash scripts/setup in a checkout, else npm rebuild better-sqlite3 where it was installed`,
+    );
   }
 }
 

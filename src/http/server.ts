@@ -5,7 +5,7 @@ import express, { type ErrorRequestHandler, type RequestHandler } from "express"
 import { type App, addressOf } from "../app.ts";
 import { VERSION } from "../cli/version.ts";
 import type { Dashboard } from "../dashboard/dashboard.ts";
-import { LazarusError, systemCode } from "../errors.ts";
+import { explain, LazarusError, systemCode } from "../errors.ts";
 import { createHeard } from "../webhooks/heard.ts";
 import { isOfInterest } from "../webhooks/of-interest.ts";
 import { parseText } from "../webhooks/read-text.ts";
@@ -154,7 +154,10 @@ function lazily(app: App) {
   let opened: Promise<Dashboard> | null = null;
   const handler: RequestHandler = (request, response, next) => {
     if (url === null) return next();
-    opened ??= openDashboard(app, url);
+    opened ??= openDashboard(app, url).catch((error: unknown) => {
+      app.log.error({ why: explain(error) }, "the dashboard could not be opened");
+      throw error;
+    });
     opened.then((dashboard) => dashboard.handler(request, response, next)).catch(next);
   };
   return {
@@ -162,7 +165,7 @@ function lazily(app: App) {
     listensAt: (reached: string) => {
       url = reached;
     },
-    close: async () => (await opened)?.close(),
+    close: async () => (await opened?.catch(() => null))?.close(),
   };
 }
 

@@ -23,6 +23,8 @@ export interface LazarusOptions {
   readonly forge?: Readonly<Record<string, unknown>>;
   /** Merged over the file's top level. */
   readonly more?: Readonly<Record<string, unknown>>;
+  /** The program; that of this checkout where untold. */
+  readonly bin?: string;
   /** Merged over each agent. */
   readonly agentMore?: Readonly<Record<string, unknown>>;
 }
@@ -42,18 +44,20 @@ export class Lazarus {
   url = "";
   /** `server.listen` of its configuration. */
   listen = "127.0.0.1:0";
+  readonly #bin: string;
   readonly #uids = freeUids();
   #server: ChildProcess | null = null;
   #log = "";
   #ready = "";
 
-  private constructor(dir: string) {
+  private constructor(dir: string, bin: string) {
     this.dir = dir;
+    this.#bin = bin;
     this.configPath = join(dir, "lazarus.yaml");
   }
 
   static async make(options: LazarusOptions): Promise<Lazarus> {
-    const lazarus = new Lazarus(await mkdtemp(join(tmpdir(), "lazarus e2e-")));
+    const lazarus = new Lazarus(await mkdtemp(join(tmpdir(), "lazarus e2e-")), options.bin ?? BIN);
     // Cells' own users pass through.
     await chmod(lazarus.dir, 0o711);
     await lazarus.configure(options);
@@ -114,7 +118,7 @@ export class Lazarus {
 
   /** Starts `lazarus serve` and waits until it is ready (`/readyz`, unless the forge is down). */
   async serve(options: { ready?: boolean; env?: Record<string, string> } = {}): Promise<void> {
-    const child = spawn(process.execPath, [BIN, "--config", this.configPath, "serve"], {
+    const child = spawn(process.execPath, [this.#bin, "--config", this.configPath, "serve"], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env.PATH ?? "", ...options.env },
     });
@@ -146,7 +150,7 @@ export class Lazarus {
   }
 
   async cli(...args: string[]): Promise<CliResult> {
-    const child = spawn(process.execPath, [BIN, "--config", this.configPath, ...args], {
+    const child = spawn(process.execPath, [this.#bin, "--config", this.configPath, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env.PATH ?? "" },
     });

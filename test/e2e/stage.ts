@@ -42,6 +42,8 @@ export interface StageOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Merged over the top of the configuration. */
   readonly more?: Readonly<Record<string, unknown>>;
+  /** The program that serves; that of this checkout where untold. */
+  readonly bin?: string;
   /** False: nothing serves yet. */
   readonly serve?: boolean;
   /** False: the forge has no hook, so nothing is ever delivered. */
@@ -100,6 +102,7 @@ export class Stage {
         forgeUrl: server.url,
         token: people.bot.token,
         agents: options.agents ?? AGENTS,
+        ...(options.bin === undefined ? {} : { bin: options.bin }),
         ...(options.agentMore === undefined ? {} : { agentMore: options.agentMore }),
         directors: options.directors ?? [],
         forge: { ...(options.poll === undefined ? {} : { poll: options.poll }), ...forge?.keys },
