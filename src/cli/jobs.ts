@@ -1,5 +1,4 @@
 import { audit } from "../cells/registry/audit.ts";
-import { toIso } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { age, columns } from "../commands/words/status-row.ts";
 import type { Config } from "../config/config.ts";
@@ -7,6 +6,7 @@ import { openParts } from "../control.ts";
 import { explain, LazarusError } from "../errors.ts";
 import { silentLog } from "../log.ts";
 import { changeJob } from "../queue/change-job.ts";
+import { viewOfJob } from "../queue/job-view.ts";
 import type { JobRow } from "../queue/queue.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { operatorName } from "./ask.ts";
@@ -52,18 +52,6 @@ export function runJobs(config: Config, action: string, id: string | undefined):
   } finally {
     db.close();
   }
-}
-
-/** A job as programs see it: times in RFC 3339. */
-function viewOfJob({ maxAttempts, putAt, notBefore, endedAt, inOutage, ...job }: JobRow): object {
-  return {
-    ...job,
-    max_attempts: maxAttempts,
-    in_outage: inOutage,
-    put_at: toIso(putAt),
-    not_before_at: toIso(notBefore),
-    ended_at: endedAt === null ? null : toIso(endedAt),
-  };
 }
 
 function table(jobs: readonly JobRow[], now: number): string {

@@ -21,9 +21,11 @@ import {
   pathOf,
   send,
   sendBare,
+  sendData,
   sendOn,
   sendStatus,
   takesGzip,
+  wantsJson,
 } from "./send.ts";
 import { createSessions } from "./sessions.ts";
 import { createSights } from "./sight.ts";
@@ -183,7 +185,8 @@ async function answer(request: Request, response: Response, came: Came, parts: P
 /** Null: it was sent already. */
 function show(request: Request, response: Response, shown: Shown | null, look: Ask): void {
   if (shown === null) return;
-  send(request, response, document(look, shown), shown.status ?? 200);
+  if (wantsJson(request)) sendData(response, shown, look.d.redact);
+  else send(request, response, document(look, shown), shown.status ?? 200);
 }
 
 function enter(response: Response, entered: Entered, parts: Parts): void {

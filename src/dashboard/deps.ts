@@ -87,6 +87,9 @@ export interface Ask {
   readonly path: string;
 }
 
+/** What a page tells programs. */
+export type Data = Readonly<Record<string, unknown>>;
+
 /** What a page shows. */
 export interface Shown {
   readonly status?: number;
@@ -94,6 +97,8 @@ export interface Shown {
   readonly main: Html;
   /** It goes on changing: what is open of it is brought up to date. */
   readonly isLive?: boolean;
+  /** The same for programs; absent where there is nothing but words or a form. */
+  readonly data?: () => Data;
 }
 
 export type Page = (ask: Ask) => Promise<Shown>;

@@ -3,6 +3,7 @@ import { budgetWords, restLine } from "../../commands/words/budget-words.ts";
 import { headline } from "../../commands/words/card-headline.ts";
 import { healthOf } from "../../commands/words/health-words.ts";
 import { confines, endOfRun, moment, span } from "../../commands/words/run-words.ts";
+import { cellData } from "../data.ts";
 import { type Ask, isEnough, type Page } from "../deps.ts";
 import { type Html, html } from "../html.ts";
 import { showMarkdown } from "../show-markdown.ts";
@@ -55,7 +56,17 @@ ${doing(ask, found, run)}
     ["id", html`<code>${one.id}</code>`],
   ])}</section>
 <section aria-labelledby="runs-h"><h2 id="runs-h">Runs</h2>${runTable(ask, found, d.registry.runs(one.id).slice(-5).reverse())}</section>`;
-  return { title: `${shortId(one.id)} ${targetOf(one)}`, main, isLive: true };
+  return {
+    title: `${shortId(one.id)} ${targetOf(one)}`,
+    main,
+    isLive: true,
+    data: () => ({
+      cells: [cellData(one, role, d)],
+      you_can: WEB_VERBS.filter(
+        (verb) => verb.fits({ cell: one, run }) && isEnough(role, verb.role({ cell: one, run })),
+      ).map(({ name }) => name),
+    }),
+  };
 };
 
 /** What became of what was done just now, in the words of the command's own answer. */

@@ -1,5 +1,6 @@
 import { HEALTHS, OUTCOMES, STATES, shortId } from "../../cells/cell.ts";
 import { headline } from "../../commands/words/card-headline.ts";
+import { cellData } from "../data.ts";
 import type { Page } from "../deps.ts";
 import { html } from "../html.ts";
 import { type CellSearch, findCells } from "../read-cells.ts";
@@ -58,5 +59,13 @@ ${
       )
 }
 ${found.next !== null && html`<p><a class="button" href="${link({ before: String(found.next) })}" rel="next">Older cells</a></p>`}`;
-  return { title: "Cells", main, isLive: found.cells.length > 0 };
+  return {
+    title: "Cells",
+    main,
+    isLive: found.cells.length > 0,
+    data: () => ({
+      cells: found.cells.map((cell) => cellData(cell, sight.inCell(cell), d)),
+      next: found.next === null ? null : link({ before: String(found.next) }),
+    }),
+  };
 };

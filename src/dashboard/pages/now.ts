@@ -1,7 +1,8 @@
-import { type Cell, isResting, shortId } from "../../cells/cell.ts";
+import { type Cell, isResting, shortId, targetOf } from "../../cells/cell.ts";
 import { headline } from "../../commands/words/card-headline.ts";
 import { healthOf } from "../../commands/words/health-words.ts";
 import { span } from "../../commands/words/run-words.ts";
+import { cellData, iso, runData } from "../data.ts";
 import type { Ask, Page } from "../deps.ts";
 import { type Html, html, type Piece } from "../html.ts";
 import { type Need, needFor } from "../needs.ts";
@@ -87,7 +88,32 @@ ${block(
     ),
 )}
 ${needs.length + active.length + inLine.length + ended.length === 0 && nothing(ask)}`;
-  return { title: yours > 0 ? `(${yours}) Now` : "Now", main, isLive: true };
+  const seen = (cells: readonly Cell[]) => ({
+    count: cells.length,
+    cells: cells.slice(0, MOST_ROWS).map((cell) => cellData(cell, sight.inCell(cell), d)),
+  });
+  const data = () => ({
+    waits_for_a_person: {
+      count: needs.length,
+      ...{ yours },
+      cells: needs.slice(0, MOST_ROWS).map(({ cell, what, whom, isYours, since, verb }) => ({
+        ...cellData(cell, sight.inCell(cell), d),
+        ...{ what, of_whom: whom, is_yours: isYours, waits_since: iso(since), verb },
+      })),
+    },
+    unwell: seen(unwell),
+    at_work: seen(working),
+    in_line: {
+      count: inLine.length,
+      runs: inLine.slice(0, MOST_ROWS).map(({ run, cell }) => ({
+        ...{ cell: cell.id, target: targetOf(cell), ...runData(run), not_before_at: iso(run.notBefore) },
+        waits_for: d.steps.blockedBy(run)?.limit ?? null,
+      })),
+    },
+    ended: seen(ended),
+    is_whole: sight.unknown === 0,
+  });
+  return { title: yours > 0 ? `(${yours}) Now` : "Now", main, isLive: true, data };
 };
 
 function block(id: string, title: string, count: number, body: Piece): Html {

@@ -2,6 +2,7 @@ import { audit } from "../../cells/registry/audit.ts";
 import { toIso } from "../../clock.ts";
 import { moment } from "../../commands/words/run-words.ts";
 import { explainToPeople } from "../../errors.ts";
+import { iso, runData } from "../data.ts";
 import type { Page } from "../deps.ts";
 import { html } from "../html.ts";
 import { logText } from "../log-lines.ts";
@@ -20,6 +21,7 @@ export const runs: Page = async (ask) => {
     title: "Runs",
     main: html`${tabs(ask, found)}<h1>Runs</h1>${runTable(ask, found, all)}`,
     isLive: true,
+    data: () => ({ runs: all.map(runData) }),
   };
 };
 
@@ -54,7 +56,12 @@ export const history: Page = async (ask) => {
       ],
     })),
   )}`;
-  return { title: "History", main, isLive: true };
+  return {
+    title: "History",
+    main,
+    isLive: true,
+    data: () => ({ history: rows.map(({ at, ...row }) => ({ at: iso(at), ...row })) }),
+  };
 };
 
 /** What the agent was asked. */
@@ -67,6 +74,7 @@ export const brief: Page = async (ask) => {
   return {
     title: "Brief",
     main: html`${tabs(ask, found)}<h1>Brief <code>${cell.briefSha256.slice(0, 12)}</code></h1><pre class="brief" tabindex="0" dir="auto">${logText(ask.d.redact(cell.brief))}</pre>`,
+    data: () => ({ brief: cell.brief, sha256: cell.briefSha256 }),
   };
 };
 
@@ -80,15 +88,24 @@ export const diff: Page = async (ask) => {
   const head = html`${tabs(ask, found)}<h1>Diff</h1>`;
   const { harvest } = cell;
   if (cell.state === "destroyed" || harvest === null || !harvest.changed)
-    return { title: "Diff", main: html`${head}<p class="empty">There is nothing that is not published.</p>` };
+    return {
+      title: "Diff",
+      main: html`${head}<p class="empty">There is nothing that is not published.</p>`,
+      data: () => ({ diff: null, is_cut: false, held_back: [] }),
+    };
   if (harvest.tip !== null && harvest.tip === cell.publishedTip)
     return {
       title: "Diff",
       main: html`${head}<p>All of it is published: ${harvest.commitCount} commits, ${harvest.files} files, +${harvest.added} −${harvest.removed}${cell.pullRequest === null ? "" : `, draft #${cell.pullRequest}`}.</p>`,
+      data: () => ({ diff: null, is_cut: false, held_back: [] }),
     };
   const hidden = ask.d.files.unhidden(cell);
   if (hidden !== null)
-    return { title: "Diff", main: html`${head}<p class="banner bad">The diff is not shown: ${hidden}.</p>` };
+    return {
+      status: 409,
+      title: "Diff",
+      main: html`${head}<p class="banner bad">The diff is not shown: ${hidden}.</p>`,
+    };
   try {
     const { text, cut } = await ask.d.files.diff(cell, MOST_DIFF_BYTES);
     const held = [...harvest.heldBack, ...harvest.protectedPaths, ...harvest.forbidden];
@@ -99,10 +116,11 @@ export const diff: Page = async (ask) => {
         (line) => html`<span class="${kindOf(line)}">${line}
 </span>`,
       )}</pre>`;
-    return { title: "Diff", main };
+    return { title: "Diff", main, data: () => ({ diff: text, is_cut: cut, held_back: held }) };
   } catch (error) {
     ask.d.log.warn({ cell: cell.id, why: explainToPeople(error) }, "a diff could not be shown");
     return {
+      status: 409,
       title: "Diff",
       main: html`${head}<p class="banner bad">The diff cannot be shown now: ${words(ask.d.redact(explainToPeople(error)), 300)}.</p>`,
     };
@@ -139,5 +157,9 @@ export const artifacts: Page = async (ask) => {
           })),
         )
   }`;
-  return { title: "Artifacts", main };
+  return {
+    title: "Artifacts",
+    main,
+    data: () => ({ artifacts: files.map(({ path, bytes }) => ({ path, bytes })) }),
+  };
 };

@@ -1,6 +1,7 @@
 import { shortId } from "../../cells/cell.ts";
 import { holdOf } from "../../cells/hold.ts";
 import { timeUtc } from "../../commands/words/run-words.ts";
+import { iso, jobData } from "../data.ts";
 import type { Ask, Page } from "../deps.ts";
 import { type Html, html, type Piece } from "../html.ts";
 import {
@@ -81,7 +82,13 @@ ${
       : html`<a class="button" href="${place.link("/resume")}" data-dialog>Let runs start again</a>`
   }</p></section>`
 }`;
-  return { title: "Queue", main, isLive: true };
+  const data = () => ({
+    queues: states.map(({ oldestReady, ...one }) => ({ ...one, oldest_ready_at: iso(oldestReady) })),
+    lanes: lanes.map(({ notBefore, ...one }) => ({ ...one, not_before_at: iso(notBefore) })),
+    jobs: jobs.map(jobData),
+    held: held === null ? null : { by: held.who, why: held.why, at: iso(held.at) },
+  });
+  return { title: "Queue", main, isLive: true, data };
 };
 
 function groupOf(job: SeenJob, at: number): string {
@@ -195,7 +202,11 @@ ${may && actions.length > 0 && html`<ul class="actions">${actions.map((name) => 
           })),
         )
   }`;
-  return { title: `Job ${shortId(one.id)}`, main, isLive: true };
+  const data = () => ({
+    job: jobData(one),
+    attempts: attempts.map(({ at: when, ...try_ }) => ({ ...try_, at: iso(when) })),
+  });
+  return { title: `Job ${shortId(one.id)}`, main, isLive: true, data };
 };
 
 /** Directors change jobs of their repositories' cells, operators all. */

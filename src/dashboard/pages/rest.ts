@@ -2,6 +2,7 @@ import { audit } from "../../cells/registry/audit.ts";
 import { toIso } from "../../clock.ts";
 import { VERBS } from "../../commands/index.ts";
 import { confines, moment, span } from "../../commands/words/run-words.ts";
+import { iso } from "../data.ts";
 import type { Ask, Page } from "../deps.ts";
 import { type Html, html } from "../html.ts";
 import { facts, message, state, table, words } from "./pieces.ts";
@@ -67,7 +68,17 @@ export const agents: Page = async (ask) => {
         ],
       )}</section>`,
   )}${all.length === 0 && html`<p class="empty">No agent is configured here.</p>`}`;
-  return { title: "Agents", main };
+  const data = () => ({
+    agents: all.map((one) => ({
+      ...{ name: one.name, is_available: one.unavailable === null, why_not: one.unavailable },
+      ...{ runs_in: confines(one), run_seconds: (one.limits.runMs ?? d.config.limits.runMs) / 1_000 },
+      variables: viewer.isOperator
+        ? Object.entries(one.env).map(([name, value]) => ({ name, is_set: value !== "" }))
+        : null,
+      last_7_days: ended.filter((row) => row.agent === one.name).map(({ how, count }) => ({ how, count })),
+    })),
+  });
+  return { title: "Agents", main, data };
 };
 
 /** Who asked for what, by what way, why, and what came of it. */
@@ -116,7 +127,11 @@ ${
       )
 }
 ${rows.length === 100 && html`<p><a class="button" href="${place.link(`/audit?${older}`)}" rel="next">Older</a></p>`}`;
-  return { title: "Audit", main };
+  const data = () => ({
+    audit: rows.map(({ at, whoId, ...row }) => ({ ...row, who_id: whoId, at: iso(at) })),
+    next: rows.length === 100 ? place.link(`/audit?${older}`) : null,
+  });
+  return { title: "Audit", main, data };
 };
 
 /** How Lazarus itself is. */
@@ -125,6 +140,7 @@ export const health: Page = async (ask) => {
   if (refusal !== null) return refusal;
   const { d } = ask;
   const reasons = d.notReady();
+  const free = await d.files.free();
   const { forge, login, limits, agents: configured } = d.config;
   const set = (isSet: boolean) => (isSet ? "set" : "not set");
   const main = html`<h1>Health</h1>${
@@ -139,7 +155,7 @@ export const health: Page = async (ask) => {
     ["catch-up", forge.pollMs === 0 ? "at a start alone" : `each ${span(forge.pollMs)}`],
     [
       "free disk",
-      `${((await d.files.free()) / 1024 ** 3).toFixed(1)} GB; no run starts below ${(limits.freeBytes / 1024 ** 3).toFixed(1)} GB`,
+      `${(free / 1024 ** 3).toFixed(1)} GB; no run starts below ${(limits.freeBytes / 1024 ** 3).toFixed(1)} GB`,
     ],
     [
       "places",
@@ -156,11 +172,19 @@ export const health: Page = async (ask) => {
     ["sign-in through the forge", login.client === null ? "not set up; see docs/dashboard.md" : "set up"],
     ["operators", d.config.directors.join(", ") || "nobody but whoever types lazarus open"],
   ])}<p class="quiet"><code>lazarus doctor</code> on the server looks at the machine, the forge, its hooks and each agent.</p>`;
-  return { title: "Health", main, isLive: true };
+  const data = () => ({
+    ...{ is_ready: reasons.length === 0, reasons, version: d.version, node: process.versions.node },
+    forge: { url: forge.url, public_url: forge.publicUrl, repositories: forge.repositories },
+    ...{ free_bytes: free, least_free_bytes: limits.freeBytes },
+    places: { in_all: limits.cells, of_a_repository: limits.perRepository, of_a_person: limits.perPerson },
+    is_sign_in_set_up: login.client !== null,
+    operators: d.config.directors,
+  });
+  return { title: "Health", main, isLive: true, data };
 };
 
 /** Where one is signed in, and how the pages look. */
-export const me: Page = async ({ viewer, sessions, place, d }) => {
+export const me: Page = async ({ viewer, sessions, place }) => {
   const all = sessions.of(viewer.session);
   const { theme, hasKeys } = viewer.session;
   const main = html`<h1>${viewer.person.login}</h1><p>${viewer.isOperator ? "You are an operator here." : "You see the cells of repositories that you may read on the forge."}</p>
@@ -178,8 +202,14 @@ export const me: Page = async ({ viewer, sessions, place, d }) => {
       ],
     })),
   )}</section><form method="post" action="${place.link("/logout")}"><button>Sign out</button></form>`;
-  void d;
-  return { title: "Me", main };
+  const data = () => ({
+    ...{ login: viewer.person.login, is_operator: viewer.isOperator },
+    sessions: all.map((one) => ({
+      ...{ made_at: iso(one.madeAt), seen_at: iso(one.seenAt), ends_at: iso(one.endsAt) },
+      is_this: one.id === viewer.session.id,
+    })),
+  });
+  return { title: "Me", main, data };
 };
 
 /** What can be typed and pressed, from the very table of verbs. */
@@ -191,7 +221,10 @@ export const help: Page = async () => {
       cells: [html`<code>/lazarus ${verb.usage}</code>`, verb.summary, verb.who],
     })),
   )}${keys()}`;
-  return { title: "Help", main };
+  const data = () => ({
+    verbs: VERBS.map(({ name, usage, summary, who }) => ({ name, usage, summary, who })),
+  });
+  return { title: "Help", main, data };
 };
 
 function keys(): Html {

@@ -2,7 +2,8 @@ import { isBeingSetUp, type Run } from "../../cells/cell.ts";
 import { SETUP_LOG } from "../../cells/names.ts";
 import { ordinal } from "../../commands/words/replies.ts";
 import { endOfRun, meaningOfExit, moment, span } from "../../commands/words/run-words.ts";
-import type { Ask, Page } from "../deps.ts";
+import { runData } from "../data.ts";
+import type { Ask, Data, Page } from "../deps.ts";
 import { type Html, html } from "../html.ts";
 import { lastLines, logText } from "../log-lines.ts";
 import { type Found, findOne, mustExecute, tabs } from "./find-cell.ts";
@@ -42,14 +43,21 @@ export const run: Page = async (ask) => {
   ])}`;
   const refusal = await mustExecute(ask, found);
   if (refusal !== null)
-    return found.role === "observer" ? { title: `Run ${n}`, main: html`${head}${refusal.main}` } : refusal;
+    return found.role === "observer"
+      ? {
+          title: `Run ${n}`,
+          main: html`${head}${refusal.main}`,
+          data: () => ({ run: runData(one), log: null }),
+        }
+      : refusal;
   const isRaw = query.get("view") === "raw";
   const lines = Math.min(MOST_LINES, Math.max(LINES, Number(query.get("lines")) || LINES));
-  const body = await log(ask, found, { run: one, isRaw, lines });
+  const { body, data } = await log(ask, found, { run: one, isRaw, lines });
   return {
     title: `Run ${n} of ${one.agent}`,
     main: html`${head}${body}`,
     isLive: one.state !== "ended" && one.state !== "withdrawn",
+    data: () => ({ run: runData(one), log: data }),
   };
 };
 
@@ -57,13 +65,15 @@ async function log(
   ask: Ask,
   { cell }: Found,
   { run: one, isRaw, lines }: { run: Run; isRaw: boolean; lines: number },
-): Promise<Html> {
+): Promise<{ readonly body: Html; readonly data: Data | null }> {
   const { d, place } = ask;
+  const without = (body: Html) => ({ body, data: null });
   const path = `/cells/${cell.id}/runs/${one.n}`;
-  if (one.startedAt === null && one.setup === null) return notBegun(ask, one);
-  if (cell.state === "destroyed") return html`<p class="empty">The log was destroyed with the cell.</p>`;
+  if (one.startedAt === null && one.setup === null) return without(notBegun(ask, one));
+  if (cell.state === "destroyed")
+    return without(html`<p class="empty">The log was destroyed with the cell.</p>`);
   const hidden = d.files.unhidden(cell);
-  if (hidden !== null) return html`<p class="banner bad">The log is not shown: ${hidden}.</p>`;
+  if (hidden !== null) return without(html`<p class="banner bad">The log is not shown: ${hidden}.</p>`);
   const owner = one.startedAt === null || isBeingSetUp(one) ? SETUP_LOG : one.agent;
   const end = await d.files.log(cell, { owner, n: one.n, isRaw, maxBytes: READ_BYTES });
   const shown = lastLines(logText(end.text), lines);
@@ -73,7 +83,7 @@ async function log(
     ...(isRaw ? { view: "raw" } : {}),
     lines: String(Math.min(MOST_LINES, lines + 1_000)),
   });
-  return html`<nav class="tabs" aria-label="Views of the log"><ul>${view(false, "What it did")}${view(true, "Raw")}<li><a href="${place.link(`${path}/log.txt`)}" download>Download</a></li></ul></nav>
+  const body = html`<nav class="tabs" aria-label="Views of the log"><ul>${view(false, "What it did")}${view(true, "Raw")}<li><a href="${place.link(`${path}/log.txt`)}" download>Download</a></li></ul></nav>
 ${(shown.before > 0 || end.cut) && html`<p class="quiet">${shown.before > 0 && lines < MOST_LINES ? html`<a href="${place.link(`${path}?${more}`)}">Show more before this</a>. ` : ""}${end.cut ? "This is the end of a longer log. " : ""}</p>`}
 ${
   shown.lines.length === 0
@@ -83,6 +93,7 @@ ${
           html`<li id="L${shown.before + index + 1}" value="${shown.before + index + 1}"><bdi>${line}</bdi></li>`,
       )}</ol></div><p id="log-end">${one.state === "ended" ? `The run is over: ${words(d.redact(endOfRun(one)), 300)}.` : ""}</p>`
 }`;
+  return { body, data: { first_line: shown.before + 1, lines: shown.lines, is_cut: end.cut, is_raw: isRaw } };
 }
 
 function notBegun({ d }: Ask, one: Run): Html {
