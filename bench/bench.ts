@@ -5,6 +5,7 @@ import { fairness } from "./fairness.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
 import { idleMemory } from "./memory.ts";
+import { firstPage } from "./page.ts";
 import { pitMemory, pitScan } from "./pit.ts";
 import { restart } from "./restart.ts";
 import { sandboxStart } from "./sandbox.ts";
@@ -30,6 +31,7 @@ const FIGURES = {
   "pit-memory": pitMemory,
   fairness,
   decide: decideAfterTurns,
+  page: firstPage,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {
@@ -40,7 +42,7 @@ async function main(wanted: readonly string[]): Promise<void> {
     const figures: Figure[] = [];
     for (const [name, measure] of Object.entries(FIGURES)) {
       if (wanted.length > 0 && !wanted.includes(name)) continue;
-      figures.push(await measure(ground.dir, forge));
+      figures.push(...[await measure(ground.dir, forge)].flat());
     }
     process.stdout.write(`${table(figures)}\n\n${machine(ground.dir)}\n`);
   } finally {

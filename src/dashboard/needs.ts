@@ -19,9 +19,15 @@ export interface Need {
 /** Null: it waits for nobody. */
 export function needFor(
   cell: Cell,
-  at: { readonly d: DashboardDeps; readonly viewer: Viewer; readonly role: Role | null },
+  at: {
+    readonly d: DashboardDeps;
+    readonly viewer: Viewer;
+    readonly role: Role | null;
+    /** The last run that worked, if there is one. */
+    readonly run: Run | undefined;
+  },
 ): Need | null {
-  const run = at.d.registry.lastKeptRun(cell.id) ?? at.d.registry.lastRun(cell.id);
+  const run = at.run ?? at.d.registry.lastRun(cell.id);
   const found = find(cell, run);
   if (found === null) return null;
   const { what, verb, needed } = found;

@@ -1,10 +1,13 @@
-import type { Cell } from "../cells/cell.ts";
+import type { Cell, Run } from "../cells/cell.ts";
 import { cellFromRow } from "../cells/registry/cell-row.ts";
+import { LAST_KEPT, runFromRow } from "../cells/registry/run-row.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
 import type { Db } from "../store/db.ts";
 
 /** Every query takes the repositories somebody sees as a JSON list of ids: others are as if not there. */
 const SEEN = "cells.repository IN (SELECT value FROM json_each(@ids))";
+/** The same where another way to the rows is shorter than the index of repositories. */
+const AND_SEEN = `+${SEEN}`;
 
 /** A block of a page shows no more rows; what is more is told as a number. */
 export const MOST_ROWS = 20;
@@ -27,23 +30,36 @@ const HELD = `state = 'idle'
   AND (breaker IS NOT NULL OR push_refused IS NOT NULL OR json_array_length(harvest, '$.heldBack') > 0 OR json_array_length(harvest, '$.protectedPaths') > 0
     OR json_array_length(harvest, '$.forbidden') > 0 OR json_array_length(harvest, '$.shownSecrets') > 0)`;
 const MOST_LOOKED_AT = 200;
+/** Of each reason to wait; more than any page shows. */
+const MOST_OF_REASON = 100;
 
 /** Cells that may wait for a person, oldest first: approval, work held back, a question and the like. */
 export function mayWait({ sql }: Pick<Db, "sql">, ids: string): Cell[] {
-  const queries = [
-    `SELECT cells.* FROM cells WHERE state = 'proposed' AND state <> 'destroyed' AND waits_for_approval = 1 AND ${SEEN}`,
-    `SELECT cells.* FROM cells WHERE ${HELD} AND ${SEEN}`,
-    `SELECT cells.* FROM runs JOIN cells ON cells.id = runs.cell
-     WHERE runs.exit_class IN ('question','not-logged-in','no-credit','cannot-run') AND cells.state = 'idle' AND ${SEEN}
+  const reasons = [
+    `cells WHERE state = 'proposed' AND state <> 'destroyed' AND waits_for_approval = 1 AND ${SEEN}`,
+    `cells WHERE ${HELD} AND ${SEEN}`,
+    `runs INDEXED BY runs_needing CROSS JOIN cells ON cells.id = runs.cell
+     WHERE runs.exit_class IN ('question','not-logged-in','no-credit','cannot-run') AND cells.state = 'idle' AND ${AND_SEEN}
        AND runs.n = (SELECT max(n) FROM runs AS later WHERE later.cell = runs.cell AND later.state <> 'withdrawn')`,
   ];
-  const found = new Map<string, Cell>();
-  for (const query of queries)
-    for (const row of sql.prepare(`${query} ORDER BY cells.rowid LIMIT ${MOST_LOOKED_AT}`).all({ ids })) {
-      const cell = cellFromRow(row);
-      found.set(cell.id, cell);
-    }
-  return [...found.values()];
+  // Which ones first: whole rows are large, and are read of those alone.
+  const rows = reasons.map(
+    (from) =>
+      `SELECT row FROM (SELECT cells.rowid AS row FROM ${from} ORDER BY cells.rowid LIMIT ${MOST_OF_REASON})`,
+  );
+  return sql
+    .prepare(`SELECT * FROM cells WHERE rowid IN (${rows.join(" UNION ")}) ORDER BY rowid`)
+    .all({ ids })
+    .map(cellFromRow);
+}
+
+/** The last run that worked of each of these cells, by its cell. */
+export function lastKeptRuns({ sql }: Pick<Db, "sql">, cells: readonly Cell[]): ReadonlyMap<string, Run> {
+  const ids = JSON.stringify(cells.map(({ id }) => id));
+  const query = `SELECT runs.* FROM json_each(@ids) AS wanted CROSS JOIN runs ON runs.cell = wanted.value
+     AND runs.n = (SELECT n FROM (${LAST_KEPT.replace("@cellId", "wanted.value")}))`;
+  const found = sql.prepare(query).all({ ids }).map(runFromRow);
+  return new Map(found.map((run) => [run.cellId, run]));
 }
 
 /** Cells at work, those first that began first. */
@@ -98,7 +114,7 @@ export function findCells(
   };
   const rows = sql
     .prepare(
-      `SELECT cells.rowid AS row, cells.* FROM cells WHERE cells.rowid < @before AND ${SEEN}
+      `SELECT cells.rowid AS row, cells.* FROM cells WHERE cells.rowid < @before AND ${AND_SEEN}
          AND (CASE WHEN @state IS NULL THEN state <> 'destroyed' ELSE state = @state END)
          AND (@health IS NULL OR health = @health) AND (@outcome IS NULL OR outcome = @outcome)
          AND (@repo IS NULL OR lower(full_name) = lower(@repo)) AND (@agent IS NULL OR agent = @agent)

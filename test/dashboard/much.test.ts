@@ -2,6 +2,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FILES } from "../../src/dashboard/static-files.ts";
 import { createDashboardRig, type DashboardRig } from "./dashboard-rig.ts";
+import { fillWithCells } from "./many-cells.ts";
 import type { Visitor } from "./visitor.ts";
 
 const CELLS = 10_000;
@@ -11,19 +12,7 @@ let operator: Visitor;
 beforeAll(async () => {
   rig = await createDashboardRig();
   operator = rig.visitor({ id: null, login: "operator root" });
-  const made = rig.idle({ repository: rig.repository, number: rig.at.number });
-  const columns = (rig.db.sql.pragma("table_info(cells)") as { name: string }[]).map(({ name }) => name);
-  const copied = columns.filter((name) => !["id", "seq", "branch", "title", "state"].includes(name));
-  // Half of them wait for a person, all of them have a life of their own.
-  rig.db.sql
-    .prepare(
-      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${CELLS - 1})
-       INSERT INTO cells (id, seq, branch, title, state, ${copied.join(", ")})
-       SELECT printf('%08x-1111-4222-8333-444455556666', i), i + 1, 'lazarus/' || i, 'The issue of number ' || i,
-         CASE i % 4 WHEN 0 THEN 'idle' WHEN 1 THEN 'idle' WHEN 2 THEN 'archived' ELSE 'destroyed' END, ${copied.join(", ")} FROM n, cells WHERE id = @id`,
-    )
-    .run({ id: made.id });
-  rig.db.sql.exec("UPDATE cells SET breaker = 'it crashed three times' WHERE state = 'idle'");
+  fillWithCells(rig, CELLS);
 }, 120_000);
 afterAll(async () => {
   await rig.stop();

@@ -6,7 +6,7 @@ import { cellData, iso, runData } from "../data.ts";
 import type { Ask, Page } from "../deps.ts";
 import { type Html, html, type Piece } from "../html.ts";
 import { type Need, needFor } from "../needs.ts";
-import { atWork, endedSince, MOST_ROWS, mayWait } from "../read-cells.ts";
+import { atWork, endedSince, lastKeptRuns, MOST_ROWS, mayWait } from "../read-cells.ts";
 import { queueStats } from "../read-jobs.ts";
 import { showMarkdown } from "../show-markdown.ts";
 import { ago, cellLink, onForge, state, table, targetLink, words } from "./pieces.ts";
@@ -18,8 +18,10 @@ const UNWELL = ["dead", "looping", "stalled"];
 export const now: Page = async (ask) => {
   const { d, viewer, sight } = ask;
   const at = d.clock.now();
-  const needs = mayWait(d.db, sight.ids)
-    .map((cell) => needFor(cell, { d, viewer, role: sight.inCell(cell) }))
+  const waiting = mayWait(d.db, sight.ids);
+  const runs = lastKeptRuns(d.db, waiting);
+  const needs = waiting
+    .map((cell) => needFor(cell, { d, viewer, role: sight.inCell(cell), run: runs.get(cell.id) }))
     .filter((one) => one !== null)
     .sort((a, b) => Number(b.isYours) - Number(a.isYours) || a.since - b.since);
   const active = atWork(d.db, sight.ids);
