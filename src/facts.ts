@@ -49,6 +49,8 @@ const FACTS: { readonly [K in JobKind]?: Teller<K> } = {
     const ended = deps.registry.run(cellId, run);
     const { exitClass, exitWhy, exitSays, stopped } = ended ?? {};
     if (ended !== null) measureRun(ended);
+    if (ended !== null && ended.refusedHosts.length > 0)
+      count("egress_refused_total", { agent: ended.agent }, new Set(ended.refusedHosts).size);
     const outcome = exitClass == null ? null : EXITS[exitClass].words;
     const { forbidden, heldBack, protectedPaths, shownSecrets } = harvest;
     const held = [...forbidden, ...shownSecrets.map(aboutShown), ...heldBack, ...protectedPaths];

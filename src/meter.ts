@@ -1,7 +1,10 @@
 /** Labels of one measurement: few values each, never a cell, a thread or a person. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** Told of each thing that happened: how often (counters), or how long it took in seconds (histograms). */
+/**
+ * Told of each thing that happened: how often (counters), how long it took in seconds (histograms), or how
+ * much there is now (gauges).
+ */
 export type Sink = (family: string, labels: Labels, value: number) => void;
 
 let sink: Sink | null = null;
@@ -17,6 +20,11 @@ export function count(family: string, labels: Labels = {}, by = 1): void {
 /** How long something took, in seconds. */
 export function took(family: string, seconds: number, labels: Labels = {}): void {
   sink?.(family, labels, Math.max(0, seconds));
+}
+
+/** How much there is of something now. */
+export function level(family: string, value: number, labels: Labels = {}): void {
+  sink?.(family, labels, value);
 }
 
 /** From now on `to` is told; null: nobody. */

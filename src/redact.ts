@@ -1,3 +1,4 @@
+import { count } from "./meter.ts";
 import { createFinder, differentViews, LEAST_HIDDEN, type Span } from "./secret-finder.ts";
 import { originsOf } from "./text-views.ts";
 
@@ -33,6 +34,7 @@ export function createRedactor(secrets: Iterable<string>): Redactor {
 }
 
 function hide(text: string, spans: Span[]): string {
+  count("redactions_total", {}, spans.length);
   spans.sort((a, b) => a[0] - b[0]);
   const parts: string[] = [];
   let shown = 0;

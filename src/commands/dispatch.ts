@@ -121,6 +121,7 @@ function sayAnswered(
   count("commands_total", { verb, via: asker.via, result: answer.kind });
   const facts = { verb, ...(words.length === 0 ? {} : { words }), ...from };
   if (answer.kind === "refused") {
+    count("refusals_total", { reason: answer.reason ?? answer.code });
     log.info({ ...facts, outcome: "refused", why: answer.reply.text }, "command refused");
     return;
   }

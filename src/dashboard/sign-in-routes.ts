@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { audit } from "../cells/registry/audit.ts";
+import { count } from "../meter.ts";
 import { cookie, readCookie } from "./cookies.ts";
 import type { DashboardDeps } from "./deps.ts";
 import { beginSignIn, endSignIn, type LoginSettings } from "./login.ts";
@@ -17,6 +18,11 @@ interface Deps {
   readonly place: Place;
   readonly sessions: Sessions;
 }
+
+/** As metrics name what came of it. */
+const RESULTS = {
+  ...{ denied: "denied", refusedUs: "refused_us", forgeDown: "forge_down", strange: "strange" },
+} as const;
 
 /** Sign-in begins: the browser is bound to it, and sent to the forge. */
 export async function start(query: URLSearchParams, { d, place, sessions }: Deps): Promise<Entered> {
@@ -41,6 +47,7 @@ export async function callback(
   const begun = sessions.takeLogin(state, browser);
   const settings = settingsOf(d, place);
   if (begun === null || settings === null) {
+    count("logins_total", { result: "other_window" });
     note(d, {
       who: "somebody",
       whoId: null,
@@ -51,6 +58,7 @@ export async function callback(
   }
   const came = await endSignIn(settings, { query, state, verifier: begun.verifier });
   if (came.kind !== "in") {
+    count("logins_total", { result: RESULTS[came.kind] });
     note(d, { who: "somebody", whoId: null, result: "refused", reason: d.redact(came.why) });
     if (came.kind !== "denied") d.log.warn({ why: came.why }, "sign-in through the forge failed");
     return { door: came.kind, to: begun.to };
@@ -60,6 +68,7 @@ export async function callback(
   const session = old === null ? null : sessions.find(old);
   if (session !== null) sessions.end(session.id);
   const secret = sessions.begin(came.person, d.config.login.sessionMs);
+  count("logins_total", { result: "done" });
   note(d, { who: came.person.login, whoId: came.person.id, result: "done", reason: null });
   return {
     to: place.link(begun.to),
@@ -70,6 +79,7 @@ export async function callback(
 /** The operator's one-time link. */
 export function once(query: URLSearchParams, { d, place, sessions }: Deps): Entered {
   const link = sessions.takeLink(query.get("key") ?? "");
+  count("logins_total", { result: link === null ? "link_used" : "done" });
   if (link === null) {
     note(d, {
       who: "somebody",

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import { sha256 } from "../hash.ts";
 import type { Log } from "../log.ts";
+import { level } from "../meter.ts";
 import type { Db } from "../store/db.ts";
 
 /** What an open page is brought up to date with. */
@@ -67,6 +68,8 @@ export function createStreams({ db, clock, log }: { db: Db; clock: Clock; log: L
   const version = () =>
     `${db.foreignVersion()}:${db.sql.prepare("SELECT total_changes()").pluck().get() as number}`;
 
+  const changed = () => level("streams", streams.size);
+
   function tick(): void {
     if (streams.size === 0 || !db.sql.open) {
       isTicking = false;
@@ -113,6 +116,7 @@ export function createStreams({ db, clock, log }: { db: Db; clock: Clock; log: L
 
   function end(stream: Stream, why: "signed-out" | "no-right" | "restart"): void {
     if (!streams.delete(stream)) return;
+    changed();
     send(stream, "bye", { why });
     stream.response.end();
   }
@@ -144,7 +148,11 @@ export function createStreams({ db, clock, log }: { db: Db; clock: Clock; log: L
         },
       };
       streams.add(stream);
-      response.on("close", () => streams.delete(stream));
+      changed();
+      response.on("close", () => {
+        streams.delete(stream);
+        changed();
+      });
       void look(stream, version());
       if (!isTicking) {
         isTicking = true;

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type Clock, sleep } from "../clock.ts";
 import { explain, LazarusError, systemCode } from "../errors.ts";
+import { count } from "../meter.ts";
 import { type CallKind, createBudget } from "./budget.ts";
 import { AnswerTooLarge } from "./http.ts";
 
@@ -95,6 +96,7 @@ export function createCalls(options: CallsOptions): Calls {
       if ("status" in seen) return seen;
       const backoffMs = call.isProbe === true ? undefined : BACKOFF_MS[attempt];
       if (backoffMs === undefined || !seen.error.retryable) throw seen.error;
+      count("forge_retries_total");
       // The budget waits for as long as the forge wants, with all that is asked of it.
       if (seen.isTooMuch) continue;
       // Half fixed, half random, so that many callers do not come back in step.

@@ -15,6 +15,9 @@ export type Gauges = Readonly<Record<string, readonly Value[]>>;
 
 type Measuring = Pick<App, "config" | "db" | "deps" | "notReady" | "botId">;
 
+/** As its port counts: so many signs of life were missed, and what a way takes. */
+const LATE_BEATS = 3;
+const WAY_MS = 1_000;
 const STATES = ["ready", "scheduled", "running", "retrying", "dead"] as const;
 const one = (value: number, labels: Value["labels"] = {}): Value[] => [{ labels, value }];
 
@@ -35,6 +38,7 @@ export function collect(app: Measuring, version: string): Gauges {
       labels: { for: what },
       value: since === null ? 0 : Math.max(0, (now - since) / 1000),
     })),
+    ...runners(app, now),
     places: one(config.limits.cells, { limit: "cells" }),
     catchup_lag_seconds: one(catchupLag(app, now)),
     ...disk(config),
@@ -131,6 +135,29 @@ function waitingCells({ db }: Measuring): Waiting[] {
     const row = db.sql.prepare(sql).get() as { count: number; since: number | null };
     return { what, ...row };
   });
+}
+
+/** Of runners on other hosts, as they were heard last. */
+function runners({ deps }: Measuring, now: number): Gauges {
+  const busy = deps.registry.runners.busy();
+  const all = deps.registry.runners.list().map(({ name, heardAt, facts }) => {
+    const age = heardAt === null ? null : Math.max(0, now - heardAt);
+    const used = busy.get(name) ?? 0;
+    return {
+      ...{ name, age, used, free: Math.max(0, (facts?.slots ?? 0) - used) },
+      isUp: age !== null && facts !== null && age < facts.beatMs * LATE_BEATS + WAY_MS,
+    };
+  });
+  return {
+    runner_up: all.flatMap(({ name, isUp }) => one(Number(isUp), { runner: name })),
+    runner_heartbeat_age_seconds: all.flatMap(({ name, age }) =>
+      age === null ? [] : one(age / 1_000, { runner: name }),
+    ),
+    runner_places: all.flatMap(({ name, used, free }) => [
+      ...one(used, { runner: name, state: "used" }),
+      ...one(free, { runner: name, state: "free" }),
+    ]),
+  };
 }
 
 function catchupLag({ db }: Measuring, now: number): number {

@@ -21,6 +21,7 @@ export function openMetrics(gauges: () => Gauges): Metrics {
     const metric = made.get(name);
     if (metric instanceof Counter) metric.inc({ ...labels }, value);
     else if (metric instanceof Histogram) metric.observe({ ...labels }, value);
+    else if (metric instanceof Gauge) metric.set({ ...labels }, value);
   });
   return {
     contentType: register.contentType,

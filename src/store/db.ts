@@ -1,5 +1,6 @@
 import Database from "better-sqlite3";
 import { LazarusError, systemCode } from "../errors.ts";
+import { took } from "../meter.ts";
 import { copyBefore, copyInto, wayBack } from "./migration-copy.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
@@ -204,6 +205,7 @@ class SqliteDb implements Db {
 
   transaction<T>(fn: () => T): T {
     const kept = this.#afterCommit.length;
+    const beganAt = performance.now();
     this.#depth++;
     try {
       return (this.#depth === 1 ? this.#run.immediate(fn) : this.#run(fn)) as T;
@@ -212,7 +214,10 @@ class SqliteDb implements Db {
       throw error;
     } finally {
       this.#depth--;
-      if (this.#depth === 0) this.#committed();
+      if (this.#depth === 0) {
+        took("registry_transaction_seconds", (performance.now() - beganAt) / 1_000);
+        this.#committed();
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { explain } from "../errors.ts";
 import type { Forge, Moved, MovedThread } from "../gitea/port.ts";
 import type { Log } from "../log.ts";
+import { level } from "../meter.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Db } from "../store/db.ts";
 import { createCatchupMarks, type Mark } from "./catchup-marks.ts";
@@ -58,6 +59,7 @@ export function createCatchUp(deps: CatchUpDeps): CatchUp {
 
   const hear = (forgeNow: number) => {
     skewMs = forgeNow - deps.clock.now();
+    level("forge_clock_skew_seconds", skewMs / 1_000);
   };
 
   const look = async () => {

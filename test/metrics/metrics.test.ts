@@ -83,6 +83,8 @@ describe("/metrics", () => {
     expect(value(text, "lazarus_command_answer_seconds_count")).toBeGreaterThan(1);
     expect(value(text, "lazarus_cells", 'state="idle"')).toBe(1);
     expect(value(text, "lazarus_catchup_found_total")).toBe(0);
+    expect(value(text, "lazarus_refusals_total", 'reason="permission"')).toBe(1);
+    expect(value(text, "lazarus_registry_transaction_seconds_count")).toBeGreaterThan(10);
   });
 
   it("tells what catch-up found and no delivery had told of", async () => {

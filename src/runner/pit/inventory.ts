@@ -1,4 +1,5 @@
 import type { Clock } from "../../clock.ts";
+import { took } from "../../meter.ts";
 import type { DirectoriesSeen } from "../../protocol/directories-seen.ts";
 import { inSlices } from "../../slices.ts";
 import { whatIs } from "../disk/directory.ts";
@@ -34,6 +35,7 @@ export function createInventory({ clock, config }: InventoryDeps): Inventory {
 
   const look = async (isExpected: boolean): Promise<DirectoriesSeen> => {
     const counts = noCounts();
+    const beganAt = clock.monotonic();
     const found: Found = { root, there: new Set(), damaged: new Map(), strangers: [] };
     // Before the first cell nobody has made the root.
     if (isExpected || (await whatIs(root)) !== "nothing") {
@@ -42,6 +44,7 @@ export function createInventory({ clock, config }: InventoryDeps): Inventory {
         note(one, found);
       });
     }
+    took("pit_scan_seconds", (clock.monotonic() - beganAt) / 1_000);
     await writePitHeartbeat(dataDir, { at: clock.now(), state: "running", root, counts });
     return found;
   };
