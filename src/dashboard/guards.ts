@@ -39,7 +39,10 @@ const READS = ["GET", "HEAD"];
  */
 export function refusalOf({ method = "GET", headers }: IncomingMessage, place: Place): Refusal | null {
   if ((headers.host ?? "").toLowerCase() !== place.host)
-    return { status: 421, why: `This Lazarus is reached as ${place.origin}${place.base}/ (server.url).` };
+    return {
+      status: 421,
+      why: `This Lazarus is reached as ${place.origin}${place.base}/ (server.url), and the request was for another name. Where a proxy stands before it, have that pass on the name: in nginx, proxy_set_header Host $http_host.`,
+    };
   if (READS.includes(method)) return null;
   if (method !== "POST") return { status: 405, why: "Pages are read with GET and forms sent with POST." };
   const site = headers["sec-fetch-site"];

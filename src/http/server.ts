@@ -61,6 +61,7 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   const web = express();
   web.disable("x-powered-by");
   web.disable("etag");
+  web.use(below(new URL(config.server.url).pathname));
   if (app.gate !== null) web.use(inTime(limits.requestMs));
   web.get("/healthz", (_request, response) => void response.json({ ok: true }));
   web.get("/readyz", (request, response) => {
@@ -145,6 +146,15 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
       await once(server, "close");
       clearTimeout(hard);
     },
+  };
+}
+
+/** Proxies take the path of `server.url` away before they pass a request on, or leave it: both are served. */
+function below(path: string): RequestHandler {
+  const base = path.replace(/\/+$/, "");
+  return (request, _response, next) => {
+    if (base !== "" && request.url.startsWith(`${base}/`)) request.url = request.url.slice(base.length);
+    next();
   };
 }
 

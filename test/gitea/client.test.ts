@@ -1,14 +1,11 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import net, { type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Clock } from "../../src/clock.ts";
 import { createForge, type ForgeOptions, parseRepositoryName } from "../../src/gitea/client.ts";
 import { md } from "../../src/gitea/markdown.ts";
+import { certificate } from "../fakes/certificate.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef01234567";
 const APP = { owner: "acme", name: "app" };
@@ -623,38 +620,3 @@ describe("parseRepositoryName", () => {
     expect(parseRepositoryName("Acme.io/my_app-2")).toEqual({ owner: "Acme.io", name: "my_app-2" });
   });
 });
-
-function certificate(): { key: string; cert: string } {
-  const dir = mkdtempSync(join(tmpdir(), "lazarus-ca-"));
-  try {
-    const options = [
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:prime256v1",
-      "-nodes",
-      "-days",
-      "2",
-      "-subj",
-      "/CN=localhost",
-    ];
-    execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        ...options,
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-keyout",
-        "key",
-        "-out",
-        "cert",
-      ],
-      { cwd: dir, stdio: "ignore" },
-    );
-    return { key: readFileSync(join(dir, "key"), "utf8"), cert: readFileSync(join(dir, "cert"), "utf8") };
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
