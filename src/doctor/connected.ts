@@ -8,6 +8,7 @@ import { examineHookEvents, examineLabels } from "./complete.ts";
 import { type Finding, finding } from "./finding.ts";
 import { examineForge } from "./forge.ts";
 import { examineLogin } from "./login.ts";
+import { examineRootUrl } from "./root-url.ts";
 
 /**
  * All that the forge tells: it and the token, the clocks, each repository, and the application to sign in by.
@@ -26,6 +27,8 @@ export async function examineConnected(config: Config): Promise<Finding[]> {
     // What is not there, or hidden, was said.
     if ((await forge.repository(name).catch(() => null)) === null) continue;
     const fullName = `${name.owner}/${name.name}`;
+    if (!looks.some(([what]) => what === "address"))
+      looks.push(["address", () => examineRootUrl(forge, name, config)]);
     looks.push([`hook events of ${fullName}`, () => examineHookEvents(forge, name, config)]);
     looks.push([`labels of ${fullName}`, () => examineLabels(forge, name)]);
   }

@@ -109,6 +109,15 @@ export function createSetupForge(options: SetupForgeOptions) {
         { doing: `reading repository ${label(name)}`, send: () => api.repos.repoGet(...segments(name)) },
         answers.repository,
       ),
+    /** The forge's address as it writes it itself, by a repository's; null: the repository is not seen. */
+    async calledItself(name: RepositoryName): Promise<string | null> {
+      const call = {
+        doing: `reading repository ${label(name)}`,
+        send: () => api.repos.repoGet(...segments(name)),
+      };
+      const found = await find(call, z.object({ html_url: answers.text }));
+      return found === null ? null : found.html_url.replace(/\/[^/]+\/[^/]+\/?$/, "");
+    },
     /** Null where the account may not see them: it needs to administer the repository. */
     hooks: async (name: RepositoryName): Promise<HookThere[] | null> => {
       const page = (query: object) => api.repos.repoListHooks(...segments(name), query);

@@ -65,6 +65,29 @@ const editBot = (change: object) =>
     ...change,
   });
 
+describe("the doctor looks at what the forge calls itself", () => {
+  const WHAT = "forge's own address";
+  it("is content where browsers reach it so", async () => {
+    const { url } = stage.server;
+    expect((await examined()).of(WHAT)).toEqual([["ok", `${url}, as browsers reach it`]]);
+    const other = url.replace("127.0.0.1", "localhost");
+    expect((await examined({ forge: { url: other, public_url: url } })).of(WHAT)).toEqual([
+      ["ok", `${url}, as browsers reach it`],
+    ]);
+  });
+
+  it("says what to set where links lead astray", async () => {
+    const { url } = stage.server;
+    const other = url.replace("127.0.0.1", "localhost");
+    const root = `set ROOT_URL = ${other}/ in [server] of the forge's app.ini and restart it`;
+    const says = `it calls itself ${url}, browsers reach it as ${other}: links lead astray: ${root}`;
+    expect((await examined({ forge: { public_url: other } })).of(WHAT)).toEqual([["warn", says]]);
+    expect((await examined({ forge: { url: other } })).of(WHAT)).toEqual([
+      ["warn", `${says}; or, where ${url} is right for browsers, set forge.public_url: ${url}`],
+    ]);
+  });
+});
+
 describe("the doctor looks at the bot's account and its token", () => {
   it("finds the clocks together, and a token with just what is needed", async () => {
     const token = await tokenWith("write:issue", "write:repository", "read:user", "read:organization");
