@@ -13,6 +13,11 @@ const LOOK_MS = 30_000;
 /** A receiver that got nothing for so long although its queue holds something is made anew. */
 const STUCK_MS = 60_000;
 const CLOSE_MS = 2_000;
+/**
+ * A message is handed over in milliseconds. One that a killed process had in hand stands in the way of the
+ * next of its id until its lock is over, and somebody has looked twice.
+ */
+const LOCK_MS = 5_000;
 /** What this is written for. @see docs/runners.md */
 const LEAST_VERSION = [6, 2] as const;
 
@@ -78,7 +83,7 @@ export async function connect(options: PostOptions): Promise<Post> {
       {
         connection: { ...base, maxRetriesPerRequest: null },
         ...{ prefix, skipVersionCheck: true, concurrency: 1, drainDelay: 30 },
-        ...{ lockDuration: 30_000, maxStalledCount: 1_000_000_000 },
+        ...{ lockDuration: LOCK_MS, stalledInterval: LOCK_MS, maxStalledCount: 1_000_000_000 },
         ...{ removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
       },
     );

@@ -18,7 +18,8 @@ const FIRST_BEAT_MS = 10_000;
 const GREET_MS = 1_000;
 /** Every so many beats it is compared what is watched. */
 const BEATS_A_LOOK = 3;
-const DOUBLED_MS = 60_000;
+/** A second process of the same name would have been heard within so many beats. */
+const DOUBLED_BEATS = 6;
 
 /** A runner on another host, behind the port of one in this process. */
 export function remotePort(options: RemotePortOptions): RemotePort {
@@ -230,7 +231,7 @@ export function remotePort(options: RemotePortOptions): RemotePort {
       ...{ incarnation, facts, standing, skewMs, dropped },
       silentMs: silentMs(),
       isHere: isHere(),
-      isDoubled: clock.monotonic() - doubledAt < DOUBLED_MS,
+      isDoubled: clock.monotonic() - doubledAt < beatMs() * DOUBLED_BEATS,
     };
   }
 
