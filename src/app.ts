@@ -9,6 +9,7 @@ import type { Forge } from "./gitea/port.ts";
 import type { Log } from "./log.ts";
 import { type Elsewhere, openElsewhere } from "./open-elsewhere.ts";
 import { openRunner } from "./open-runner.ts";
+import { openSeals, type Seals } from "./open-seals.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
 import type { Redactor } from "./redact.ts";
 import type { HeartbeatAccess } from "./runner/heartbeat-tokens.ts";
@@ -28,6 +29,8 @@ export interface App extends Omit<Control, "drain"> {
   readonly log: Log;
   /** What the git gate lets through, and who has logs elsewhere; null: no runner is on another host. */
   readonly gate: Pick<Elsewhere, "master" | "holds" | "ports"> | null;
+  /** The seals that it keeps besides on their runners; null: none. */
+  readonly seals: Seals | null;
   readonly heartbeats: HeartbeatAccess & Pick<RunnerPort, "hear"> & Pick<Redactor, "redact">;
   stop(): Promise<void>;
 }
@@ -70,7 +73,9 @@ async function compose(
   const parts = openParts(given, { ...adapters, log, ...(own === undefined ? {} : { redactor: own }) });
   const { clock, redactor, queue, db } = parts;
   const { redact } = redactor;
+  const seals = openSeals(parts.sealStore, { parts: { ...parts.stepDeps, steps: parts.steps, db }, log });
   const runner = await openRunner(given, {
+    seals: seals?.local ?? null,
     ...{ name: LOCAL_RUNNER, clock, log, redact, learn: redactor.add, backends: adapters.backends },
     report: (report) => void queue.put(reportJob(report)),
   }).catch((error: unknown) => {
@@ -95,13 +100,16 @@ async function compose(
     db.close();
     throw error;
   });
+  seals?.start();
   return {
     ...control,
+    seals,
     gate: elsewhere === null ? null : elsewhere,
     config,
     log,
     heartbeats: { ...heartbeats, hear: port.hear, redact },
     async stop() {
+      seals?.stop();
       await control.drain();
       await port.close();
       db.close();

@@ -41,6 +41,7 @@ import { createReach, type Reach } from "./gitea/reach.ts";
 import type { Log } from "./log.ts";
 import type { Elsewhere } from "./open-elsewhere.ts";
 import { openForge } from "./open-forge.ts";
+import { sealStoreOf, unkeeping } from "./open-seals.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
 import { pruneAttempts } from "./queue/job-attempts.ts";
 import { createLocalQueue } from "./queue/local.ts";
@@ -110,9 +111,16 @@ export function openParts(given: Config, options: PartsOptions) {
   const uids = createUids(db, { range: config.uids, asRoot, runner: LOCAL_RUNNER, isElsewhereToo });
   const announce = createAnnouncer({ queue, registry });
   const place = (cell: Cell, run: Run) => elsewhere.by?.place(cell, run) ?? { runner: cell.runner };
-  const stepDeps = { registry, queue, uids, clock, config, announce, place };
+  const sealStore = sealStoreOf(given);
+  const sealsIn = sealStore?.place;
+  const left = (cellId: string, from: string) => db.afterCommit(() => elsewhere.by?.left(cellId, from));
+  const stepDeps = { registry, queue, uids, clock, config, announce, place, left, sealsIn };
   const steps = new Steps(stepDeps);
-  const reports = createReports({ ...stepDeps, steps });
+  const reports = createReports({
+    ...stepDeps,
+    steps,
+    unkeep: unkeeping(sealStore, { db, log: options.log }),
+  });
   const lifecycle = new Lifecycle({ ...stepDeps, steps });
   const telling = new Telling({ ...stepDeps, steps, lifecycle });
   const reviewing = new Reviewing({ ...stepDeps, steps, lifecycle });
@@ -126,22 +134,8 @@ export function openParts(given: Config, options: PartsOptions) {
     ...{ steps, queue, rights, renames, clock, config },
   };
   return {
-    asRoot,
-    elsewhere,
-    stepDeps,
-    clock,
-    redactor,
-    db,
-    queue,
-    registry,
-    uids,
-    forge,
-    heard,
-    lifecycle,
-    steps,
-    reports,
-    rights,
-    deps,
+    ...{ asRoot, elsewhere, sealStore, stepDeps, clock, redactor, db, queue, registry, uids, forge },
+    ...{ heard, lifecycle, steps, reports, rights, deps },
   };
 }
 

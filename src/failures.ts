@@ -44,6 +44,7 @@ const OF_A_CELL: ReadonlySet<JobKind> = new Set([
   "publish",
   "push",
   "seal",
+  "store",
   "restore",
   "take-in",
   "prune",

@@ -1,6 +1,8 @@
 import { watchCheckStarted, watchStarted } from "./cells/adoption.ts";
 import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
 import { createRounds, type Rounds } from "./cells/rounds.ts";
+import type { StepDeps } from "./cells/steps/deps.ts";
+import { moveWaiting } from "./cells/steps/move-waiting.ts";
 import type { Steps } from "./cells/steps/steps.ts";
 import { toClockTime } from "./clock.ts";
 import type { Log } from "./log.ts";
@@ -24,7 +26,7 @@ export interface Fleet {
 export interface FleetDeps {
   readonly local: RunnerPort;
   readonly elsewhere: Elsewhere | null;
-  readonly parts: ElsewhereParts & { readonly steps: Steps };
+  readonly parts: ElsewhereParts & { readonly steps: Steps; readonly stepDeps: StepDeps };
   readonly log: Log;
 }
 
@@ -66,6 +68,7 @@ export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet 
     changed: (name) =>
       registry.transaction(() => {
         tellTrouble(name);
+        if (elsewhere.silence(name) !== null) moveWaiting(parts.stepDeps, name);
         steps.admitWaiting();
       }),
   });

@@ -6,6 +6,7 @@ import type { Registry } from "./cells/registry/registry.ts";
 import type { RunnerRow } from "./cells/registry/runners.ts";
 import type { Uids } from "./cells/registry/uids.ts";
 import { LOCAL_RUNNER, reportJob } from "./cells/runner-jobs.ts";
+import { mayMove } from "./cells/stored-seal.ts";
 import type { Clock } from "./clock.ts";
 import type { AgentConfig, Config } from "./config/config.ts";
 import { explain } from "./errors.ts";
@@ -22,6 +23,7 @@ import { runnerKey, wayKeys } from "./transport/keys.ts";
 import type { Post } from "./transport/post.ts";
 import type { RemotePort, RemoteState } from "./transport/remote-options.ts";
 import { remotePort } from "./transport/remote-port.ts";
+import { sealPassOf } from "./transport/seal-pass.ts";
 import { formatDuration } from "./units.ts";
 
 export const RUNNERS_KEY = "runners.key";
@@ -52,11 +54,13 @@ export interface Elsewhere {
   silence(name: string): string | null;
   /** Where a run goes. */
   place(cell: Cell, run: Run): Place;
+  /** Nobody waits any more for what a runner does with a cell that left it. */
+  left(cellId: string, from: string): void;
   /** The agents that can be summoned, wherever they run. */
   agents(local: ReadonlyMap<string, AgentConfig>): ReadonlyMap<string, AgentConfig>;
   /** The secret that passes of the git gate are marked with. */
   readonly master: Uint8Array;
-  holds(pass: PassRights): boolean;
+  holds(pass: Pick<PassRights, "runner" | "row" | "attempt">): boolean;
   /** Why some cannot be reached; empty where all is well. */
   notReady(): string[];
   close(): Promise<void>;
@@ -143,7 +147,10 @@ export async function openElsewhere(
       generation: () => spoken,
       lastIncarnation: row.incarnation,
       welcome: () => ({ knownIds: registry.runners.cellsOf(name), watched: watchedBy(name, parts), policy }),
-      passesFor: (job) => passesOf(master, name, job, clock.now()),
+      passesFor: (job) => ({
+        passes: passesOf(master, name, job, clock.now()),
+        sealPass: sealPassOf(master, name, job, clock.now()),
+      }),
       isAtWork: (id, attempt) => queue.attemptAtWork(id) === attempt,
       isOurs: (cellId) => registry.cell(cellId)?.runner === name,
       report: (reports: readonly AnyReport[]) =>
@@ -195,6 +202,7 @@ export async function openElsewhere(
         const known = agents.get(agent);
         return known === undefined || isOnlyNamed(known) ? `has no agent ${agent}` : known.unavailable;
       },
+      canFetch: true,
       hasMirror: () => false,
     };
   }
@@ -241,8 +249,10 @@ export async function openElsewhere(
         runsOn: agent?.runsOn ?? [],
         repositoryId: cell.repository.id,
         on: isPlaced(cell, run) ? cell.runner : null,
+        isStored: mayMove(cell),
       });
     },
+    left: (cellId, from) => ports.get(from)?.leave(cellId),
     agents: (local) =>
       agentsEverywhere(local, { rows: () => registry.runners.list(), hasLocal: localSlots > 0 }),
     holds: ({ runner, row, attempt }) => ports.has(runner) && queue.attemptAtWork(row) === attempt,

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { statfsSync } from "node:fs";
+import { readFileSync, statfsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,17 +8,20 @@ import { addressOf } from "./app.ts";
 import type { Clock } from "./clock.ts";
 import type { AgentConfig, Config } from "./config/config.ts";
 import { explain, LazarusError, systemCode } from "./errors.ts";
+import { createStreams } from "./gitea/http.ts";
 import { heartbeatServer } from "./http/heartbeats.ts";
 import type { Log } from "./log.ts";
 import { prepareRunner } from "./open-runner.ts";
 import { JOBS, type JobKind } from "./protocol/jobs.ts";
 import { PROTOCOL, type RunnerFacts, type RunnerStanding } from "./protocol/runner-facts.ts";
 import type { HeartbeatWords, RunnerPort } from "./protocol/runner-port.ts";
+import type { SealPlace } from "./protocol/seal-place.ts";
 import { subjectOf } from "./protocol/subject.ts";
 import type { Redactor } from "./redact.ts";
 import { createCellUsers } from "./runner/cell-users.ts";
-import { createPassBook } from "./runner/pass-book.ts";
+import { createPassBook, type PassBook } from "./runner/pass-book.ts";
 import { readPolicy } from "./runner/policy.ts";
+import { createSealClient } from "./seals/seal-client.ts";
 import { prepareDataDir, takeLock } from "./store/lock.ts";
 import { connect } from "./transport/bullmq.ts";
 import { readJoinLine, wayKeys } from "./transport/keys.ts";
@@ -66,7 +69,8 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       `using ${given.dataDir}: another lazarus is at work on it; is this runner started twice?`,
     );
   try {
-    const gate = `${given.runner.gate ?? line.gate}/git`;
+    const server = given.runner.gate ?? line.gate;
+    const gate = `${server}/git`;
     const users = createCellUsers({
       dataDir: given.dataDir,
       range: given.uids,
@@ -89,6 +93,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
         redact: redactor.redact,
         learn: redactor.add,
         tokenFor: passes.tokenFor,
+        seals: openSealClient(server, config, passes),
       },
       report: (report) => {
         if (end.now === null) throw new LazarusError("runner-gone", "not joined yet", { retryable: true });
@@ -135,7 +140,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       ended: (job, isOk) => {
         const { cellId } = subjectOf(job.payload);
         if (!isOk || cellId === null) return;
-        if (job.kind === "scrub") users.release(cellId);
+        if (job.kind === "scrub" || job.kind === "let-go") users.release(cellId);
         if (job.kind === "spare") users.spareIsMade(cellId);
       },
       maySweep: async (knownIds) => {
@@ -148,7 +153,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
         );
         return false;
       },
-      passes: (row, all) => passes.hold(row, all),
+      passes: passes.hold,
     });
     return {
       name: line.name,
@@ -165,6 +170,20 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
     lock.release();
     throw error;
   }
+}
+
+/** Without a byte in either direction. */
+const SEALS_SILENT_MS = 10 * 60_000;
+
+/** Control's seals, over its server. */
+function openSealClient(
+  root: string,
+  { runner, proxyFor }: Pick<Config, "runner" | "proxyFor">,
+  passes: Pick<PassBook, "sealPassOf">,
+): SealPlace {
+  const ca = runner.gateCaFile === null ? undefined : readFileSync(runner.gateCaFile, "utf8");
+  const streams = createStreams({ ca, proxyFor, timeoutMs: SEALS_SILENT_MS });
+  return createSealClient({ root, streams, passOf: passes.sealPassOf });
 }
 
 function factsOf(

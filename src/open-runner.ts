@@ -7,6 +7,7 @@ import { createBackends, keepLooking, settleBackends } from "./isolation.ts";
 import type { Log } from "./log.ts";
 import type { AnyReport } from "./protocol/reports.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
+import type { SealPlace } from "./protocol/seal-place.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "./runner/heartbeat-tokens.ts";
 import { localPort } from "./runner/local-port.ts";
 import { createRunner } from "./runner/runner.ts";
@@ -20,6 +21,8 @@ export interface RunnerOptions {
   readonly learn: (secret: string) => void;
   /** With what git goes to the forge, where it goes through a gate. */
   readonly tokenFor?: (args: readonly string[]) => string;
+  /** Where control keeps seals besides here; null: nowhere. */
+  readonly seals?: SealPlace | null;
   /** Takes what the runner sees by itself. */
   readonly report: (report: AnyReport) => void;
   /** What a test puts in place of the real backends. */

@@ -83,10 +83,10 @@ const ZONES: Zones = {
       ...["app", "control", "open-forge", "open-runner", "isolation", "readiness", "facts", "failures"].map(
         (name) => `src/${name}.ts`,
       ),
-      ...["open-elsewhere", "open-remote-runner", "agents-elsewhere", "fleet"].map(
+      ...["open-elsewhere", "open-remote-runner", "agents-elsewhere", "fleet", "open-seals"].map(
         (name) => `src/${name}.ts`,
       ),
-      ...["src/backup/", "src/cli/", "src/http/", "src/doctor/", "src/metrics/", "src/setup/"],
+      ...["src/backup/", "src/cli/", "src/http/", "src/doctor/", "src/metrics/", "src/setup/", "src/seals/"],
       "src/unix-dgram.d.ts",
     ],
     may: [
@@ -108,6 +108,8 @@ const PACKAGES = {
     "src/dashboard/dashboard.ts",
     "src/http/git-gate.ts",
     "src/http/open-git-gate.ts",
+    "src/http/open-seal-gate.ts",
+    "src/seals/seal-gate.ts",
     "src/webhooks/receiver.ts",
     "src/webhooks/read-body.ts",
   ],

@@ -13,6 +13,7 @@ import type { CardShown } from "./card-shown.ts";
 import type { Checked } from "./check.ts";
 import type { ExitClass, StopCause } from "./exit.ts";
 import type { Left } from "./handoff.ts";
+import type { Stored } from "./stored-seal.ts";
 
 /** The six words of the lifecycle; the stored state is always one of them. */
 export const STATES = ["proposed", "active", "idle", "closing", "archived", "destroyed"] as const;
@@ -103,9 +104,7 @@ export interface Cell {
   readonly title: string;
   readonly issueUrl: string;
   readonly requester: Requester;
-  /**
-   * The comment that asked, if one did; when it is deleted before the cell started, the cell is withdrawn.
-   */
+  /** The comment that asked, if one did; when it is deleted before the start, the cell is withdrawn. */
   readonly askedInComment: number | null;
   /** Where it was asked for on the forge, so that they hear there what becomes of it; null: not there. */
   readonly asked: ForgeAsker | null;
@@ -165,8 +164,7 @@ export interface Cell {
   /** When an archived cell is destroyed by itself; null: never. */
   readonly keepUntil: number | null;
   /**
-   * Digest of the setup that its tree, as it is, was set up with; null: of none, or the tree was brought back
-   * since.
+   * Digest of the setup that its tree, as it is, was set up with; null: none, or it was brought back since.
    */
   readonly setUpWith: string | null;
   /** What is to be run on what it pushed last; null: nobody has looked yet. */
@@ -174,6 +172,8 @@ export interface Cell {
   /** On which runner its directory lies; why that one does nothing for it just now. */
   readonly runner: string;
   readonly runnerTrouble: string | null;
+  /** Its seal as control keeps it, besides on its runner; null: it does not. */
+  readonly stored: Stored | null;
   /** What directors gave it besides `limits.cost` and `limits.tokens`. */
   readonly moreUsd: number;
   readonly moreTokens: number;

@@ -14,6 +14,8 @@ import { dropMessages } from "./steps/give-messages.ts";
 import { planNext } from "./steps/proposal-jobs.ts";
 import { laneOf } from "./steps/step-jobs.ts";
 import type { Steps } from "./steps/steps.ts";
+import { endStore } from "./steps/store-seal.ts";
+import { isOnlyStored } from "./stored-seal.ts";
 
 export interface LifecycleDeps extends StepDeps {
   readonly steps: Steps;
@@ -69,7 +71,7 @@ export class Lifecycle {
     return this.#registry.transaction(() => {
       const now = mustRest(this.#registry, cell.id, ["archived"]);
       if (now.state === "archived" && !canComeBack(now)) throw movedOn(cell.id);
-      if (isLost(now) && this.#deps.uids.of(cell.id) === null)
+      if ((isLost(now) || isOnlyStored(now)) && this.#deps.uids.of(cell.id) === null)
         this.#deps.uids.give(cell.id, cell.repository.id);
       const last = this.#registry.lastRun(cell.id);
       if (last !== null && waitsByItself(last)) {
@@ -249,6 +251,7 @@ export class Lifecycle {
       if (run?.state === "waiting")
         this.#registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: this.#deps.clock.now() });
       dropMessages(this.#deps, cell.id, `destroyed by ${who}`);
+      endStore(this.#deps, cell.id, "the cell is being destroyed");
       this.#registry.update(cell.id, {
         waitsForApproval: false,
         closing: { by: who, discard: true, thenDestroy: true, outcome: null, person: null },

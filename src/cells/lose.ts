@@ -1,13 +1,15 @@
 import type { Cell } from "./cell.ts";
+import { takeFromRunner } from "./leave-runner.ts";
 import { LOCAL_RUNNER } from "./runner-jobs.ts";
 import type { StepDeps } from "./steps/deps.ts";
 import { dropMessages } from "./steps/give-messages.ts";
 import { BEFORE_SCRUB, laneOf } from "./steps/step-jobs.ts";
 import type { Steps } from "./steps/steps.ts";
+import { mayMove } from "./stored-seal.ts";
 
 /**
  * Gives up a cell whose runner never comes back, in the caller's transaction: what it pushed stays, and
- * nothing of it is waited for any more.
+ * nothing of it is waited for any more. One whose seal control keeps can be brought back from that.
  */
 export function loseCell(
   deps: StepDeps & { readonly steps: Pick<Steps, "keep" | "card" | "admitWaiting"> },
@@ -35,6 +37,12 @@ export function loseCell(
   for (const one of registry.checks.of(cellId))
     if (one.endedAt === null) registry.checks.change(cellId, one.n, { state: "lost", endedAt: now, why });
   const { state } = cell;
+  if (mayMove(cell)) {
+    takeFromRunner(deps, registry.mustCell(cellId));
+    steps.card(cellId);
+    steps.admitWaiting();
+    return;
+  }
   if (state === "active" || state === "idle") registry.move(cellId, { from: state, to: "closing", who, why });
   if (state !== "archived")
     registry.move(cellId, { from: state === "proposed" ? "proposed" : "closing", to: "archived", who, why });
@@ -43,6 +51,7 @@ export function loseCell(
       outcome: outcomeOf(cell),
       sealedAt: null,
       closing: null,
+      stored: null,
       health: null,
       stuck: null,
       setUpWith: null,

@@ -3,6 +3,7 @@ import type { Cell, Run } from "./cell.ts";
 import { isLost } from "./lost.ts";
 import type { RunnerRow } from "./registry/runners.ts";
 import { LOCAL_RUNNER } from "./runner-jobs.ts";
+import { isOnlyStored } from "./stored-seal.ts";
 
 /** A host that cells may run on, as it is just now. */
 export interface Host {
@@ -14,6 +15,8 @@ export interface Host {
   readonly slots: number;
   readonly busy: number;
   readonly labels: readonly string[];
+  /** It knows how to bring back what control keeps. */
+  readonly canFetch: boolean;
   /** Why an agent cannot run there; null: it can. */
   unfit(agent: string): string | null;
   hasMirror(repositoryId: number): boolean;
@@ -24,10 +27,10 @@ export type Place = { readonly runner: string } | { readonly why: string };
 
 /** A cell is given to a runner when its first run gets its place, and stays there while that is there. */
 export function isPlaced(
-  cell: Pick<Cell, "state" | "outcome" | "sealedAt" | "closing">,
+  cell: Pick<Cell, "state" | "outcome" | "sealedAt" | "closing" | "stored">,
   run: Pick<Run, "n">,
 ): boolean {
-  return !isLost(cell) && (cell.state !== "proposed" || run.n > 1);
+  return !isLost(cell) && !isOnlyStored(cell) && (cell.state !== "proposed" || run.n > 1);
 }
 
 interface Wanted {
@@ -37,6 +40,8 @@ interface Wanted {
   readonly repositoryId: number;
   /** Where the cell lies; null: nowhere yet. */
   readonly on: string | null;
+  /** It is brought back from what control keeps: where its runner is closed, on another one. */
+  readonly isStored: boolean;
 }
 
 /**
@@ -44,8 +49,9 @@ interface Wanted {
  * one with the repository's mirror first, then the one with most places. Pure.
  */
 export function choosePlace(hosts: readonly Host[], wanted: Wanted): Place {
-  if (wanted.on !== null) {
-    const host = hosts.find((one) => one.name === wanted.on);
+  const host = hosts.find((one) => one.name === wanted.on);
+  const isOpen = host !== undefined && host.closed === null && host.closedToNew === null;
+  if (wanted.on !== null && (!wanted.isStored || isOpen)) {
     if (host === undefined) return { why: `its runner ${wanted.on} is not here` };
     const why = host.closed ?? noRoom(host);
     return why === null ? { runner: host.name } : { why };
@@ -80,7 +86,8 @@ function noRoom(host: Host): string | null {
   return host.busy < host.slots ? null : `all ${host.slots} places of ${host.name} are taken`;
 }
 
-function whyNot(host: Host, { agent, runsOn }: Wanted): string | null {
+function whyNot(host: Host, { agent, runsOn, isStored }: Wanted): string | null {
+  if (isStored && !host.canFetch) return "is too old to bring back what is stored: upgrade it";
   const closed = host.closed ?? host.closedToNew;
   if (closed !== null) return closed;
   const missing = runsOn.find((label) => !host.labels.includes(label));
@@ -99,6 +106,7 @@ export function hostOf(row: RunnerRow, at: { readonly silence: string | null; re
     slots: facts?.slots ?? 0,
     busy: at.busy,
     labels: facts?.labels ?? [],
+    canFetch: facts?.kinds.includes("store") === true,
     unfit(agent) {
       const known = facts?.agents.find((one) => one.name === agent);
       return known === undefined ? `has no agent ${agent}` : known.unavailable;

@@ -34,10 +34,14 @@ export function createRunnerHandlers(
 ): Handlers {
   const handler: Handler<RunnerKind> = async (job, { signal, note }) => {
     const { id, kind, key, lane, payload, attempt } = job;
+    // It came back there since.
+    if ("on" in payload && registry.cell(payload.cellId)?.runner === payload.on) return undefined;
     const runner = runners.get(runnerOf(payload, registry));
     if (runner === undefined) throw gone(payload, registry);
     const isSuspect = killsOf(job) >= MOST_KILLS - 1;
-    const asked = { id, kind, key, lane, payload, attempt, isSuspect };
+    // There it comes after what the runner still has in hand of the cell.
+    const thereIn = "on" in payload ? `cell:${payload.cellId}` : lane;
+    const asked = { id, kind, key, lane: thereIn, payload, attempt, isSuspect };
     const { reports } = await runner.do(asked, signal).catch(async (error) => {
       if (isRestarted(error)) throw counted(job, error, note);
       const isMoved = error instanceof LazarusError && error.code === "repository-moved";
@@ -106,6 +110,7 @@ function repositoryOf(payload: JobPayload<RunnerKind>): RepositoryRef | null {
 }
 
 function runnerOf(payload: JobPayload<JobKind>, registry: Pick<Registry, "cell">): string {
+  if ("on" in payload) return payload.on;
   const { cellId } = subjectOf(payload);
   return (cellId === null ? null : registry.cell(cellId)?.runner) ?? LOCAL_RUNNER;
 }

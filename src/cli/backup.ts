@@ -26,13 +26,20 @@ export function addBackup(program: Command, { load, print }: BackupTerminal): vo
       "\nExamples:\n  lazarus backup /var/backups/lazarus-2026-11-28.tar.gz --keep 7\n  lazarus --json backup small.tar.gz --without-cells",
     )
     .action(async (file: string, flags: { withoutCells?: boolean; keep?: string }) => {
+      const config = load();
       const result = await backup({
-        ...{ config: load(), file: resolve(file), withoutCells: flags.withoutCells === true },
+        ...{ config, file: resolve(file), withoutCells: flags.withoutCells === true },
         ...{ keep: count(flags.keep), version: VERSION, now: systemClock.now() },
       });
       const removed = result.removed.length === 0 ? "" : `, ${result.removed.length} older removed`;
       const text = `${result.file}: ${Math.ceil(result.bytes / 1024)} KB, ${result.cells} cells${removed}`;
-      print({ exitCode: 0, text, data: result });
+      const seals =
+        config.sealsDir === null ? "" : `; the seals in ${config.sealsDir} are not in it: copy them too`;
+      print({
+        exitCode: 0,
+        text: `${text}${seals}`,
+        data: { ...result, seals_not_included: config.sealsDir },
+      });
     });
   program
     .command("restore")

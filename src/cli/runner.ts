@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { shortId } from "../cells/cell.ts";
 import { loseCell } from "../cells/lose.ts";
 import type { RunnerRow } from "../cells/registry/runners.ts";
+import { mayMove } from "../cells/stored-seal.ts";
 import { systemClock, toIso } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { age, columns } from "../commands/words/status-row.ts";
@@ -18,6 +19,7 @@ import { prepareDataDir } from "../store/lock.ts";
 import { runnerKey, writeJoinLine } from "../transport/keys.ts";
 import { formatCount, formatSize } from "../units.ts";
 import { EXIT, failure } from "./exit-codes.ts";
+import { drained } from "./runner-drain.ts";
 import { createNotifier } from "./service-manager.ts";
 import { VERSION } from "./version.ts";
 
@@ -164,21 +166,12 @@ function decide(
   }
   if (action === "drain") {
     runners.update(name, { draining: true });
-    const left = runners.cellsOf(name);
-    const text =
-      left.length === 0
-        ? `${name} takes no new cells, and is empty`
-        : `${name} takes no new cells; ${formatCount(left.length, "cell")} still there: ${left.map(shortId).join(", ")}`;
-    if (!isEmpty || left.length === 0) return done(text, { name, cells: left });
-    return {
-      exitCode: EXIT.failed,
-      text: `${text}; close or destroy them, or wait until they are`,
-      data: { name, cells: left },
-    };
+    return drained(name, { isEmpty, parts });
   }
   const cells = runners.cellsOf(name);
-  if (!isSure && cells.length > 0) {
-    const text = `${formatCount(cells.length, "cell")} on ${name} would be given up: what they pushed stays, the rest is lost; say --yes (${cells.map(shortId).join(", ")})`;
+  const lost = cells.filter((id) => !mayMove(parts.registry.mustCell(id)));
+  if (!isSure && lost.length > 0) {
+    const text = `${formatCount(lost.length, "cell")} on ${name} would be given up: what they pushed stays, the rest is lost; say --yes (${lost.map(shortId).join(", ")})`;
     return { exitCode: EXIT.refused, text, data: failure("refused", text) };
   }
   runners.update(name, {
@@ -193,7 +186,12 @@ function decide(
       who: "operator",
       why: `its runner ${name} was given up`,
     });
-  return done(`${name} is forgotten; ${formatCount(cells.length, "cell")} given up`, { name, cells });
+  const kept = cells.length - lost.length;
+  const stay = kept === 0 ? "" : `, ${formatCount(kept, "archived cell")} kept in ${config.sealsDir}`;
+  return done(`${name} is forgotten; ${formatCount(lost.length, "cell")} given up${stay}`, {
+    name,
+    cells: lost,
+  });
 }
 
 function joinLine(

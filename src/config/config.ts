@@ -175,7 +175,7 @@ function isNeeded(path: string, needs: readonly Need[]): boolean {
     return needs.includes("server");
   if (path.startsWith("forge.")) return needs.includes("forge") || needs.includes("server");
   if (/^(agents|checks)\./.test(path)) return needs.includes("agents");
-  if (/^(queue|runner\b)/.test(path)) return needs.some((need) => need !== "pit" && need !== "forge");
+  if (/^(queue|seals$|runner\b)/.test(path)) return needs.some((need) => need !== "pit" && need !== "forge");
   return needs.some((need) => need !== "pit");
 }
 

@@ -53,6 +53,14 @@ const queueAddress: Kind<string> = {
   },
 };
 
+const sealsPlace: Kind<string> = {
+  what: "runner, or a directory of this host such as /var/lib/lazarus/seals (s3:// is not built in this version)",
+  read: (input) =>
+    typeof input === "string" && input !== "" && !input.includes("\0") && !/^[a-z0-9+.-]+:\/\//i.test(input)
+      ? input
+      : undefined,
+};
+
 /** Keys at the top of the file about runners on other hosts. */
 export const RUNNER_KEYS = {
   queue: key(
@@ -68,6 +76,11 @@ export const RUNNER_KEYS = {
     pattern(/^[\w:-]{1,64}$/),
     "before the names of its queues",
     "made from the registry's id",
+  ),
+  seals: key(
+    sealsPlace,
+    "runner",
+    "where the seals of archived cells are kept: `runner` (there alone), or a directory of the server as well; from it they come back on any runner ([more](runners.md#seals))",
   ),
   runner: section({
     slots: optional(count(0), "cells that may run on this host at the same time; 0: none", "limits.cells"),
@@ -167,11 +180,17 @@ function buildRunner({ runner }: Pick<FileKeys, "runner">, base: string): Runner
 export interface Runners {
   readonly queue: QueueConfig;
   readonly runner: RunnerConfig;
+  /** A directory that seals are kept in besides on their runner; null: nowhere. */
+  readonly sealsDir: string | null;
 }
 
 /** The file's keys about runners in our terms. */
 export function buildRunners(file: FileKeys, base: string): Runners {
-  return { queue: buildQueue(file, base), runner: buildRunner(file, base) };
+  return {
+    queue: buildQueue(file, base),
+    runner: buildRunner(file, base),
+    sealsDir: file.seals === "runner" ? null : resolve(base, file.seals),
+  };
 }
 
 /** What of both must never be shown. */

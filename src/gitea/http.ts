@@ -94,7 +94,7 @@ export interface Streamed {
 export type Streams = (
   url: string,
   request: {
-    readonly method: "GET" | "POST";
+    readonly method: "GET" | "POST" | "PUT";
     readonly headers: Readonly<Record<string, string>>;
     readonly body: Readable | null;
     readonly signal: AbortSignal;

@@ -18,10 +18,10 @@ export function openGitGate(app: App, gate: NonNullable<App["gate"]>): Router {
   });
 }
 
-/** Cuts off who takes longer than that to send a request, unless git does. */
+/** Cuts off who takes longer than that to send a request, unless that is git, or a seal. */
 export function inTime(ms: number): RequestHandler {
   return (request, _response, next) => {
-    if (!request.path.startsWith("/git/")) {
+    if (!/^\/(git|seals)\//.test(request.path)) {
       const timer = setTimeout(() => {
         if (!request.complete) request.socket.destroy();
       }, ms);

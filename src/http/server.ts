@@ -16,6 +16,7 @@ import { createHeartbeatRoute } from "./heartbeats.ts";
 import { createMetricsServer } from "./metrics.ts";
 import { openDashboard } from "./open-dashboard.ts";
 import { inTime, openGitGate } from "./open-git-gate.ts";
+import { openSealGate } from "./open-seal-gate.ts";
 import { REACHED_AT } from "./reached-at.ts";
 
 /** How long a sender may take, and how often slow ones are looked for and cut off. */
@@ -85,6 +86,7 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
     }),
   );
   if (app.gate !== null) web.use(openGitGate(app, app.gate), createFarLogs(app, app.gate));
+  if (app.gate !== null && app.seals !== null) web.use(openSealGate(app, app.gate, app.seals));
   web.use(createHeartbeatRoute(app.heartbeats, app.deps.clock));
   const metrics = createMetricsServer(app, VERSION);
   web.get("/metrics", metrics.handle);

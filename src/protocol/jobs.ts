@@ -204,10 +204,27 @@ export const JOBS = {
       handle: handle.nullable().default(null),
     }),
   },
+  /** Hands an archived cell's seal over to where control keeps seals. */
+  store: { queue: "cells", payload: z.object({ cellId: z.string() }) },
   /** An archived cell is brought back for a run. */
   restore: {
     queue: "cells",
-    payload: z.object({ ...runRef, repository, user, baseCommit: z.string(), baseRef: z.string() }),
+    payload: z.object({
+      ...{ ...runRef, repository, user, baseCommit: z.string(), baseRef: z.string() },
+      /**
+       * The seal that control keeps, which is fetched where another, or none, lies here; and what people
+       * pushed last, which its tree may borrow.
+       */
+      stored: z
+        .object({ digest: z.string(), theirs: z.object({ ref: z.string(), commit: z.string() }).nullable() })
+        .nullable()
+        .default(null),
+    }),
+  },
+  /** What lies on the runner `on` of a cell that left it goes, unless it is there for a run after `run`. */
+  "let-go": {
+    queue: "cells",
+    payload: z.object({ ...runRef, repository, user, on: z.string() }),
   },
   prune: {
     queue: "cells",

@@ -124,8 +124,10 @@ export function createCellUsers({ dataDir, range, asRoot }: CellUsersOptions): C
           payload: { ...payload, cell: { ...cell, user: of(cellId, cell.repository.id) } },
         } as RunnerJob;
       }
+      // It may never have been here.
+      const repository = job.kind === "restore" && "repository" in payload ? payload.repository.id : null;
       return "user" in payload
-        ? ({ ...job, payload: { ...payload, user: of(cellId, null) } } as RunnerJob)
+        ? ({ ...job, payload: { ...payload, user: of(cellId, repository) } } as RunnerJob)
         : job;
     },
     watched: ({ runs, setups, checks }) => ({

@@ -8,6 +8,7 @@ import type { Config } from "../config/config.ts";
 import { secretsOfHome } from "../config/home-secrets.ts";
 import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
+import type { SealPlace } from "../protocol/seal-place.ts";
 import { CommandWatch } from "./commands/command-watch.ts";
 import { WORK_MS, type WorkLimits } from "./confined.ts";
 import { createGates, type Gates } from "./gates.ts";
@@ -47,6 +48,8 @@ export interface RunnerDeps {
   readonly learn: (secret: string) => void;
   /** With what git goes to the forge, where that is not the same for all: the passes of a git gate. */
   readonly tokenFor?: (args: readonly string[]) => string;
+  /** Where control keeps seals besides here; absent or null: nowhere. */
+  readonly seals?: SealPlace | null;
   /** Where agents send heartbeats to, and what with. */
   readonly heartbeats: Pick<HeartbeatAccess, "environmentOf" | "markOf">;
   /**

@@ -3,7 +3,9 @@ import type { GitPass } from "../transport/messages.ts";
 /** The passes of the jobs in hand: with what git goes to control's gate. */
 export interface PassBook {
   /** Null: the job is over. */
-  hold(row: string, passes: readonly GitPass[] | null): void;
+  hold(row: string, passes: readonly GitPass[] | null, sealPass?: string | null): void;
+  /** For control's seals; null: the job has none. */
+  sealPassOf(row: string): string | null;
   /**
    * For a call of git with these arguments, which name a repository below `root`. Empty where there is
    * none.
@@ -14,8 +16,12 @@ export interface PassBook {
 /** `root`: address below which the gate's repositories are. */
 export function createPassBook(root: string): PassBook {
   const held = new Map<string, readonly GitPass[]>();
+  const sealPasses = new Map<string, string>();
   return {
-    hold(row, passes) {
+    sealPassOf: (row) => sealPasses.get(row) ?? null,
+    hold(row, passes, sealPass = null) {
+      if (sealPass === null) sealPasses.delete(row);
+      else sealPasses.set(row, sealPass);
       // The newest goes last: it holds longest.
       held.delete(row);
       if (passes !== null) held.set(row, passes);

@@ -17,6 +17,7 @@ import { check } from "./jobs/check.ts";
 import { collectRun } from "./jobs/collect.ts";
 import { deleteBranchOf } from "./jobs/delete-branch.ts";
 import { endCheck } from "./jobs/end-check.ts";
+import { letGo } from "./jobs/let-go.ts";
 import { mark } from "./jobs/mark.ts";
 import { planChecks } from "./jobs/plan-checks.ts";
 import { prune } from "./jobs/prune.ts";
@@ -27,6 +28,7 @@ import { seal } from "./jobs/seal.ts";
 import { spare } from "./jobs/spare.ts";
 import { start } from "./jobs/start.ts";
 import { stop } from "./jobs/stop.ts";
+import { store } from "./jobs/store.ts";
 import { tail } from "./jobs/tail.ts";
 import { takeIn } from "./jobs/take-in.ts";
 import { unknownSecrets, whatIsMissing } from "./known-secrets.ts";
@@ -52,7 +54,9 @@ const ACTS: { readonly [K in RunnerKind]: Act<K> } = {
   tail,
   "delete-branch": deleteBranchOf,
   seal,
+  store,
   restore,
+  "let-go": letGo,
   "take-in": takeIn,
   prune,
   scrub,

@@ -191,4 +191,8 @@ export const MIGRATIONS: readonly string[] = [
   DROP TABLE uids;
   ALTER TABLE uids_20 RENAME TO uids;
   `,
+  // 21: where the seal of an archived cell is kept besides on its runner.
+  `
+  ALTER TABLE cells ADD COLUMN stored TEXT;
+  `,
 ];

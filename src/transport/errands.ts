@@ -1,5 +1,6 @@
 import { LazarusError } from "../errors.ts";
 import type { Outcome, RunnerJob } from "../protocol/runner-port.ts";
+import { subjectOf } from "../protocol/subject.ts";
 
 /** A job that a runner is asked to do, until it has answered. */
 export interface Errand {
@@ -44,6 +45,8 @@ export interface Errands {
   /** The process that had them is gone. `all`: also what an earlier start of control may have sent there. */
   interrupted(all: boolean): void;
   giveUp(error: LazarusError): void;
+  /** The same for what is about one cell, but that the runner lets go of it. */
+  leave(cellId: string, error: LazarusError): void;
 }
 
 /** A pass is made anew while its job goes on, before it runs out. */
@@ -126,6 +129,12 @@ export function createErrands(deps: ErrandDeps): Errands {
         entries.delete(keyOf(refOf(entry)));
         if (entry.signal.aborted) entry.reject(entry.signal.reason);
         else entry.reject(new RunnerRestarted(wasAlone && entry.isThere));
+      }
+    },
+    leave(cellId, error) {
+      for (const entry of [...entries.values()]) {
+        if (entry.job.kind === "let-go" || subjectOf(entry.job.payload).cellId !== cellId) continue;
+        settle(entry, () => entry.reject(error));
       }
     },
     giveUp(error) {

@@ -23,7 +23,7 @@ interface HandsDeps {
   say(message: object, id?: string): Promise<void>;
   perform(job: RunnerJob, signal: AbortSignal): Promise<Outcome>;
   failureOf(error: unknown, isEnd: boolean): WireFailure;
-  passes(row: string, passes: readonly GitPass[] | null): void;
+  passes(row: string, passes: readonly GitPass[] | null, sealPass: string | null): void;
   ended(job: RunnerJob, isOk: boolean): void;
 }
 
@@ -55,7 +55,7 @@ export function createHands({ log, say, perform, failureOf, passes, ended }: Han
     }
     const attempt = inHand.get(row)?.attempt ?? job.attempt;
     inHand.delete(row);
-    passes(row, null);
+    passes(row, null, null);
     const id = `done-${row}-${attempt}`;
     const message = { say: "done", row, attempt, ...end };
     done.set(row, { attempt, message });
@@ -82,7 +82,7 @@ export function createHands({ log, say, perform, failureOf, passes, ended }: Han
         return;
       }
       if (before !== undefined && before.attempt > attempt) return;
-      passes(row, message.passes);
+      passes(row, message.passes, message.sealPass);
       const text = JSON.stringify([kind, payload]);
       const known = inHand.get(row);
       if (known !== undefined) {

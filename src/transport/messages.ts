@@ -61,6 +61,8 @@ export const toRunner = z.discriminatedUnion("say", [
     lane: z.string(),
     payload: anyJson,
     passes: z.array(gitPass),
+    /** A right to hand a seal over, or to fetch one; null: the job needs none. */
+    sealPass: z.string().nullable().default(null),
   }),
   z.object({ say: z.literal("end"), ...ref, why: z.string() }),
   z.object({ say: z.literal("forget"), done: refs, reports: z.array(z.string()) }),

@@ -29,7 +29,8 @@ export interface RemotePortOptions {
   /** The process that was known last, of an earlier start of control; null: none. */
   readonly lastIncarnation: string | null;
   welcome(): Welcome;
-  passesFor(job: RunnerJob): GitPass[];
+  /** Of both gates. */
+  passesFor(job: RunnerJob): { readonly passes: GitPass[]; readonly sealPass: string | null };
   /** Whether a job's row is at work in this attempt, as the job log has it. */
   isAtWork(row: string, attempt: number): boolean;
   /** Whether a cell lies on this runner: of any other it is not heard. */
@@ -58,6 +59,8 @@ export interface RemoteState {
 
 export interface RemotePort extends RunnerPort {
   state(): RemoteState;
+  /** A cell left it: what it does with it is not waited for any more, but that it lets go of it. */
+  leave(cellId: string): void;
   /** Nobody waits for it any more: its jobs fail for good. */
   giveUp(why: string): void;
 }

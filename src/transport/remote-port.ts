@@ -64,7 +64,7 @@ export function remotePort(options: RemotePortOptions): RemotePort {
     isHere,
     send: (errand) => {
       const { id: row, attempt, kind, key, lane = key, payload } = errand.job;
-      say({ say: "do", row, attempt, kind, key, lane, payload, passes: options.passesFor(errand.job) });
+      say({ say: "do", row, attempt, kind, key, lane, payload, ...options.passesFor(errand.job) });
     },
     end: ({ job }, why) => say({ say: "end", row: job.id, attempt: job.attempt, why }),
   });
@@ -280,6 +280,7 @@ export function remotePort(options: RemotePortOptions): RemotePort {
     // Its agents are heard there, and nowhere else.
     hear: async () => false,
     state,
+    leave: (cellId) => errands.leave(cellId, new LazarusError("lease-lost", `it left the runner ${name}`)),
     giveUp: (why) => errands.giveUp(new LazarusError("runner-gone", why)),
     async close() {
       isClosed = true;

@@ -44,7 +44,8 @@ export interface RunnerEndOptions {
    * should.
    */
   maySweep(knownIds: readonly string[]): Promise<boolean>;
-  passes(row: string, passes: readonly GitPass[] | null): void;
+  /** Null: the job is over. */
+  passes(row: string, passes: readonly GitPass[] | null, sealPass: string | null): void;
 }
 
 /** A runner's side of its line: takes jobs, and says what came of them until control has it. */

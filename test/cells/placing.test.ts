@@ -4,13 +4,14 @@ import { choosePlace, type Host } from "../../src/cells/placing.ts";
 function host(name: string, more: Partial<Host> = {}): Host {
   return {
     ...{ name, closed: null, closedToNew: null, slots: 4, busy: 0, labels: [] },
+    canFetch: true,
     unfit: () => null,
     hasMirror: () => false,
     ...more,
   };
 }
 
-const wanted = { agent: "allegro", runsOn: [], repositoryId: 7, on: null };
+const wanted = { agent: "allegro", runsOn: [], repositoryId: 7, on: null, isStored: false };
 
 describe("a new cell", () => {
   it("goes to a runner that has the mirror, then to the one with most places", () => {
@@ -59,6 +60,31 @@ describe("a cell that lies somewhere", () => {
     });
     expect(choosePlace([host("b", { busy: 4 })], { ...wanted, on: "b" })).toEqual({
       why: "all 4 places of b are taken",
+    });
+  });
+});
+
+describe("a cell whose seal control keeps", () => {
+  const stored = { ...wanted, on: "b", isStored: true };
+  it("goes back to its runner while that takes cells, and waits there for a place", () => {
+    expect(choosePlace([host("a"), host("b")], stored)).toEqual({ runner: "b" });
+    expect(choosePlace([host("a"), host("b", { busy: 4 })], stored)).toEqual({
+      why: "all 4 places of b are taken",
+    });
+  });
+
+  it.each([
+    ["away", [host("a"), host("b", { closed: "not heard" })]],
+    ["drained", [host("a"), host("b", { closedToNew: "it is being drained" })]],
+    ["forgotten", [host("a")]],
+  ])("goes to another one where its own is %s", (_, hosts) => {
+    expect(choosePlace(hosts, stored)).toEqual({ runner: "a" });
+  });
+
+  it("goes to none that is too old to fetch it, and waits in words", () => {
+    const hosts = [host("a", { canFetch: false }), host("b", { closed: "not heard" })];
+    expect(choosePlace(hosts, stored)).toEqual({
+      why: "a: is too old to bring back what is stored: upgrade it; b: not heard",
     });
   });
 });

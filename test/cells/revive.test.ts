@@ -49,6 +49,7 @@ describe("an archived cell that is revived", () => {
         cellId: ID,
         run: 2,
         user: null,
+        stored: null,
         repository: before.repository,
         baseCommit: before.baseCommit,
         baseRef: "refs/heads/main",

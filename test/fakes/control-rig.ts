@@ -462,5 +462,5 @@ export const NOTHING_YET = {
   checked: null,
   runner: "local",
   runnerTrouble: null,
-  ...{ moreUsd: 0, moreTokens: 0, turnsFrom: 0 },
+  ...{ moreUsd: 0, moreTokens: 0, turnsFrom: 0, stored: null },
 } as const satisfies Partial<Cell>;

@@ -323,7 +323,7 @@ export async function createRunnerRig(): Promise<RunnerRig> {
     restore: ({ id: cellId, repository, user, baseCommit, baseRef }, run, signal) =>
       rig.perform(
         "restore",
-        { cellId, run, repository, user, baseCommit, baseRef },
+        { cellId, run, repository, user, baseCommit, baseRef, stored: null },
         signal === undefined ? {} : { signal },
       ),
     said: (kind) => reports.filter((job) => job.kind === kind).map((job) => job.payload as never),

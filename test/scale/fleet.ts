@@ -43,15 +43,18 @@ export class FleetStage {
     this.line = parts.line;
   }
 
-  /** `more`: merged over the top of the server's file. */
-  static async set(more: Readonly<Record<string, unknown>> = {}): Promise<FleetStage> {
+  /** `more`: merged over the top of the server's file; `agents`: of the runner. */
+  static async set(
+    more: Readonly<Record<string, unknown>> = {},
+    agents: Readonly<Record<string, string>> = { waits: WAITS },
+  ): Promise<FleetStage> {
     const redis = await RedisServer.start();
     const stage = await Stage.set({
       more: { queue: redis.url, runner: { slots: 0 }, ...more },
       agents: {},
     });
     const line = await addRunner(stage, "r1");
-    const runner = await RunnerProcess.make({ redisUrl: redis.url, join: line, agents: { waits: WAITS } });
+    const runner = await RunnerProcess.make({ redisUrl: redis.url, join: line, agents });
     await runner.start();
     const fleet = new FleetStage({ stage, redis, runner, line });
     await fleet.heard();
@@ -62,6 +65,11 @@ export class FleetStage {
     for (const runner of [this.runner, ...this.#more]) await runner.remove();
     await this.stage.strike();
     await this.redis.remove();
+  }
+
+  /** Puts other values at the top of the server's file, for its next start. */
+  reconfigure(more: Readonly<Record<string, unknown>>): Promise<void> {
+    return this.stage.reconfigure({ queue: this.redis.url, runner: { slots: 0 }, ...more });
   }
 
   add(name: string): Promise<string> {

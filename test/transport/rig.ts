@@ -37,7 +37,7 @@ export function controlEnd(
     keyFrom: (generation) => (generation === 1 ? keys.from : null),
     lastIncarnation: null,
     welcome: () => ({ knownIds: [], watched: { runs: [], setups: [], checks: [] }, policy: {} }),
-    passesFor: () => [],
+    passesFor: () => ({ passes: [], sealPass: null }),
     isAtWork: () => true,
     isOurs: () => true,
     changed() {},

@@ -5,6 +5,7 @@ import { cardShown } from "../card-shown.ts";
 import { type Cell, HEALTHS, OUTCOMES, STATES } from "../cell.ts";
 import { checked } from "../check.ts";
 import { reasonOf } from "../reason.ts";
+import { stored } from "../stored-seal.ts";
 import { fixed, flag, int, json, type KeysOf, later, maybe, oneOf, open, table, text } from "./columns.ts";
 
 const closing = z.object({
@@ -87,6 +88,7 @@ const CELLS = table(
     checked: later(maybe(json(checked))),
     runner: later(text),
     runnerTrouble: later(maybe(text)),
+    stored: later(maybe(json(stored))),
     moreUsd: later(int),
     moreTokens: later(int),
     turnsFrom: later(int),
@@ -134,7 +136,10 @@ export function rowOfReplan(plan: Partial<NewCell>): Record<string, unknown> {
 }
 
 /** As much of a cell as tells how its directory must be. */
-export type DirectoryStanding = Pick<Cell, "id" | "state" | "directoryTrouble" | "sealedAt" | "closing"> & {
+export type DirectoryStanding = Pick<
+  Cell,
+  "id" | "state" | "directoryTrouble" | "sealedAt" | "closing" | "stored"
+> & {
   readonly row: number;
 };
 
@@ -146,13 +151,14 @@ export interface StandingOf {
 
 const { id, state, directoryTrouble, sealedAt } = CELLS.columns;
 const STANDINGS = table({
-  ...{ id, state, directoryTrouble, sealedAt, closing: CELLS.columns.closing },
+  ...{ id, state, directoryTrouble, sealedAt },
+  ...{ closing: CELLS.columns.closing, stored: CELLS.columns.stored },
   row: fixed(int),
 });
 
 /** A page of them. */
 export const STANDING = `
-  SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing FROM cells
+  SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing, stored FROM cells
   WHERE state <> 'destroyed' AND state = @state AND runner = @runner AND rowid > @after ORDER BY rowid LIMIT @limit`;
 
 /** A row of `STANDING`. */

@@ -61,6 +61,8 @@ export interface Runners {
   busy(): ReadonlyMap<string, number>;
   /** Ids of the cells that lie on it and are not destroyed. */
   cellsOf(name: string): string[];
+  /** Ids of archived cells that lie on a runner, and whose seal is not kept in that place. */
+  notKeptIn(place: string, most: number): string[];
 }
 
 export function createRunners(db: Db): Runners {
@@ -97,8 +99,14 @@ export function createRunners(db: Db): Runners {
         .prepare("SELECT id FROM cells WHERE runner = @name AND state <> 'destroyed' ORDER BY seq")
         .pluck()
         .all({ name }) as string[],
+    notKeptIn: (place, most) => db.sql.prepare(NOT_KEPT).pluck().all({ place, most }) as string[],
   };
 }
+
+const NOT_KEPT = `
+  SELECT id FROM cells WHERE state = 'archived' AND sealed_at IS NOT NULL AND closing IS NULL
+  AND (stored IS NULL OR (json_extract(stored, '$.place') <> @place AND NOT json_extract(stored, '$.isOnly')))
+  ORDER BY seq LIMIT @most`;
 
 const BUSY = `
   SELECT cells.runner AS runner, count(*) AS n FROM runs JOIN cells ON cells.id = runs.cell

@@ -11,8 +11,11 @@ import type { Db } from "../../store/db.ts";
 export interface Uids {
   /** Why a further cell of that repository cannot have a user; null: it can. */
   shortage(repositoryId: number): string | null;
-  /** Writes down a user for a new cell. @throws LazarusError `configuration` where the range is used up. */
-  give(cellId: string, repositoryId: number): void;
+  /**
+   * Writes down a user for a cell that has none; false where none is left, and it may go to another runner.
+   * @throws LazarusError `configuration` where the range is used up.
+   */
+  give(cellId: string, repositoryId: number): boolean;
   /**
    * Writes down who the next cell of that repository will run as, so that a tree of that user's can wait for
    * it. No cell gets that user before `spareIsMade` says so of the cell that asked last. A null user: as its
@@ -74,9 +77,9 @@ export function createUids(db: Db, options: UidsOptions): Uids {
   return {
     shortage: (repositoryId) => (isElsewhereToo() ? null : shortage(repositoryId)),
     give(cellId, repositoryId) {
-      if (!asRoot || !isOurs(cellId)) return;
+      if (!asRoot || !isOurs(cellId) || numberOf("cell", cellId) !== null) return true;
       const why = shortage(repositoryId);
-      if (why !== null && isElsewhereToo()) return;
+      if (why !== null && isElsewhereToo()) return false;
       if (why !== null) throw new LazarusError("configuration", `making cell ${cellId}: ${why}`);
       if (numberOf("repository", repositoryId) === null) take("repository", repositoryId);
       const { changes } = db.sql
@@ -85,6 +88,7 @@ export function createUids(db: Db, options: UidsOptions): Uids {
         )
         .run({ cellId, repositoryId });
       if (changes === 0) take("cell", cellId);
+      return true;
     },
     forSpare(cellId, repositoryId) {
       if (!asRoot) return { user: null };

@@ -4,6 +4,7 @@ import type { Cell } from "../cell.ts";
 import type { DirectoryStanding } from "../registry/cell-row.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Steps } from "../steps/steps.ts";
+import { isOnlyStored } from "../stored-seal.ts";
 
 export interface DirectoryReportDeps {
   readonly registry: Pick<Registry, "standing" | "cell" | "update" | "transaction">;
@@ -72,11 +73,11 @@ function* everyCell({ registry, runner }: DirectoryReportDeps): Generator<Direct
 
 /** Null: its directory is as it must be, or there need not be any. */
 function troubleOf(
-  cell: Pick<Cell, "id" | "state" | "sealedAt" | "closing">,
+  cell: Pick<Cell, "id" | "state" | "sealedAt" | "closing" | "stored">,
   seen: DirectoriesSeen,
 ): string | null {
   const isNeverMade = cell.state === "archived" && cell.sealedAt === null;
-  if (isNeverMade || cell.closing?.thenDestroy) return null;
+  if (isNeverMade || isOnlyStored(cell) || cell.closing?.thenDestroy) return null;
   if (!seen.there.has(cell.id)) return "gone";
   const why = seen.damaged.get(cell.id);
   return why === undefined ? null : `damaged: ${why}`;

@@ -8,7 +8,10 @@ export function restored(deps: ReportDeps) {
     const cell = registry.mustCell(report.cellId);
     const run = registry.mustRun(report.cellId, report.run);
     if (cell.state !== "archived" || cell.closing?.thenDestroy) return;
-    registry.update(cell.id, { setUpWith: null });
+    const { stored } = cell;
+    registry.update(cell.id, {
+      ...{ setUpWith: null, stored: stored === null ? null : { ...stored, isOnly: false } },
+    });
     if (run.state === "admitted") steps.startRestored(registry.mustCell(cell.id), run);
     else steps.putAway(run);
   };

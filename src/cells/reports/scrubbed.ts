@@ -43,8 +43,9 @@ export function scrubbed(deps: ReportDeps) {
     });
     registry.update(cell.id, {
       ...NOTHING_IN_THE_WAY,
-      ...{ closing: null, health: null, harvest: null, directoryTrouble: null },
+      ...{ closing: null, health: null, harvest: null, directoryTrouble: null, stored: null },
     });
+    deps.unkeep?.(cell.id);
     registry.prompts.forget(cell.id);
     steps.card(cell.id);
     steps.admitWaiting();

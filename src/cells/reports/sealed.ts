@@ -1,6 +1,7 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import type { Cell } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { endStore, putStore } from "../steps/store-seal.ts";
 import type { ReportDeps } from "./deps.ts";
 
 /** A closing cell lies in its archive, whole. */
@@ -14,7 +15,7 @@ export function sealed(deps: ReportDeps) {
     registry.update(cell.id, {
       sealedAt: clock.now(),
       outcome,
-      closing: null,
+      ...{ closing: null, stored: null },
       ...NOTHING_IN_THE_WAY,
     });
     registry.move(cell.id, {
@@ -25,6 +26,8 @@ export function sealed(deps: ReportDeps) {
     });
     steps.keep(cell.id);
     steps.putPrune(cell.id);
+    endStore(deps, cell.id, "it was sealed anew");
+    putStore(deps, registry.mustCell(cell.id));
     steps.unpublish(registry.mustCell(cell.id), "sealed");
     steps.card(cell.id);
     announce({

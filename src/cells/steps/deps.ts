@@ -16,6 +16,10 @@ export interface StepDeps {
   readonly config: Pick<Config, "limits" | "agents" | "publish" | "checks">;
   /** Where a run goes, or why it waits; absent: everything is done in this process. */
   readonly place?: (cell: Cell, run: Run) => Place;
+  /** Nothing of a cell is waited for on that runner any more; called in the transaction. */
+  readonly left?: ((cellId: string, runner: string) => void) | undefined;
+  /** Where control keeps seals besides on their runners; absent: nowhere. */
+  readonly sealsIn?: string | undefined;
   /** Called in the transaction of the change that is announced. */
   announce(announcement: Announcement): void;
 }

@@ -1,21 +1,32 @@
 import type { Run } from "../cell.ts";
+import { leaveRunner } from "../leave-runner.ts";
 import { isPlaced } from "../placing.ts";
 import { LOCAL_RUNNER } from "../runner-jobs.ts";
+import { mayMove } from "../stored-seal.ts";
 import type { StepDeps } from "./deps.ts";
+import { letGoLane } from "./seal-jobs.ts";
 
-type PlaceDeps = Pick<StepDeps, "registry" | "uids" | "place">;
+type PlaceDeps = Pick<StepDeps, "registry" | "queue" | "uids" | "place" | "left">;
 
 /** Gives a run its runner, in the caller's transaction; false where none has a place for it. */
-export function givePlace({ registry, uids, place }: PlaceDeps, run: Run): boolean {
+export function givePlace(deps: PlaceDeps, run: Run): boolean {
+  const { registry, queue, uids, place } = deps;
   if (place === undefined) return true;
   const cell = registry.mustCell(run.cellId);
   const found = place(cell, run);
   if ("why" in found) return false;
-  if (found.runner !== cell.runner && !isPlaced(cell, run)) {
-    registry.update(cell.id, { runner: found.runner });
-    // Users are of one machine: a runner gives its cells its own.
-    if (found.runner !== LOCAL_RUNNER) uids.release(cell.id);
+  const { runner } = found;
+  const isStored = mayMove(cell);
+  if (runner === cell.runner || (isPlaced(cell, run) && !isStored)) return true;
+  registry.update(cell.id, { runner, ...(isStored ? { runnerTrouble: null, directoryTrouble: null } : {}) });
+  // Users are of one machine: a runner gives its cells its own.
+  if (runner !== LOCAL_RUNNER) uids.release(cell.id);
+  else if (isStored && !uids.give(cell.id, cell.repository.id)) {
+    registry.update(cell.id, { runner: cell.runner });
+    return false;
   }
+  if (isPlaced(cell, run)) leaveRunner(deps, cell);
+  queue.end({ lane: letGoLane(cell.id, runner), kinds: ["let-go"] }, "the cell comes back there");
   return true;
 }
 
@@ -24,7 +35,7 @@ export function givePlace({ registry, uids, place }: PlaceDeps, run: Run): boole
  * that.
  */
 export function lackOfPlace(
-  { registry, place }: PlaceDeps,
+  { registry, place }: Pick<StepDeps, "registry" | "place">,
   run: Run,
   now: number,
 ): { readonly limit: string; readonly place: number } | null {

@@ -5,10 +5,10 @@ import type { Cell, Run } from "../cell.ts";
 import { isLost } from "../lost.ts";
 
 /** A disk may be full for hours: at five minutes apart that is about eight of them. */
-const CELL_ATTEMPTS = 100;
+export const CELL_ATTEMPTS = 100;
 
 /** A forge may be down for hours: at five minutes apart that is most of a day. */
-const PUBLISH_ATTEMPTS = 200;
+export const PUBLISH_ATTEMPTS = 200;
 
 /** A card is edited no more often than this for what only its agent says. */
 export const CALM_MS = 5 * 60_000;
@@ -208,44 +208,12 @@ export const stepJobs = {
     merge: { tag: `mark:${cellId}`, fold: (_waiting, fresh) => fresh },
   }),
 
-  /** `moves`: how many there were, so that a cell may be sealed again after it was revived. */
-  seal: (cell: Cell, last: Run | null, how: { user: User; moves: number }): NewJob<"seal"> => ({
-    kind: "seal",
-    key: `${cell.id}:seal:${how.moves}`,
-    maxAttempts: CELL_ATTEMPTS,
-    lane: laneOf(cell.id),
-    payload: {
-      cellId: cell.id,
-      user: how.user,
-      repository: cell.repository,
-      baseCommit: cell.baseCommit,
-      run: last?.n ?? 0,
-      agent: last?.agent ?? null,
-      handle: handleOf(last),
-    },
-  }),
-
   prune: (cellId: string, moves: number, mission: MissionUpdate): NewJob<"prune"> => ({
     kind: "prune",
     key: `${cellId}:prune:${moves}`,
     maxAttempts: CELL_ATTEMPTS,
     lane: laneOf(cellId),
     payload: { cellId, mission, run: null },
-  }),
-
-  restore: (cell: Cell, run: Run, user: User): NewJob<"restore"> => ({
-    kind: "restore",
-    key: `${cell.id}:${run.n}:restore`,
-    maxAttempts: CELL_ATTEMPTS,
-    lane: laneOf(cell.id),
-    payload: {
-      cellId: cell.id,
-      run: run.n,
-      user,
-      repository: cell.repository,
-      baseCommit: cell.baseCommit,
-      baseRef: cell.baseRef,
-    },
   }),
 
   /** Puts away again what was brought back, or made anew, for a run that came to nothing. */
@@ -256,7 +224,8 @@ export const stepJobs = {
   ): NewJob<"prune"> | NewJob<"scrub"> => {
     const [cellId, lane] = [run.cellId, laneOf(run.cellId)];
     const said = { key: `${cellId}:${run.n}:prune`, lane, maxAttempts: CELL_ATTEMPTS };
-    if (!isLost(cell)) return { ...said, kind: "prune", payload: { cellId, mission, run: run.n } };
+    if (!isLost(cell) && cell.stored?.isOnly !== true)
+      return { ...said, kind: "prune", payload: { cellId, mission, run: run.n } };
     return { ...said, kind: "scrub", payload: { cellId, user, repository: cell.repository, handle: null } };
   },
 
@@ -288,7 +257,7 @@ export function laneOf(cellId: string): string {
   return `cell:${cellId}`;
 }
 
-function handleOf(run: Run | null): Record<string, unknown> | null {
+export function handleOf(run: Run | null): Record<string, unknown> | null {
   return run?.handle == null ? null : { ...run.handle };
 }
 

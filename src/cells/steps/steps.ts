@@ -17,6 +17,7 @@ import { giveMessages } from "./give-messages.ts";
 import { givePlace, lackOfPlace } from "./give-place.ts";
 import { giveUp } from "./give-up.ts";
 import { passingMs } from "./passing.ts";
+import { sealJobs } from "./seal-jobs.ts";
 import { BEFORE_SCRUB, CALM_MS, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 /**
@@ -82,7 +83,7 @@ export class Steps {
       giveItems(this.#deps, run);
     }
     if (cell.state === "archived" && !isLost(cell))
-      this.#put(stepJobs.restore(cell, run, this.#deps.uids.of(cellId)));
+      this.#put(sealJobs.restore(cell, run, this.#deps.uids.of(cellId)));
     else this.startRestored(cell, run);
   }
 
@@ -174,7 +175,7 @@ export class Steps {
         return;
       case "seal":
         this.#putStep(
-          stepJobs.seal(cell, last, { user: this.#deps.uids.of(cellId), moves: this.#moves(cellId) }),
+          sealJobs.seal(cell, last, { user: this.#deps.uids.of(cellId), moves: this.#moves(cellId) }),
         );
         return;
       case "scrub":

@@ -103,6 +103,8 @@ const IN_WORDS: Readonly<Record<string, string>> = {
     push: "push its branch",
     draft: "open or update its draft",
     seal: "seal",
+    store: "hand its seal over",
+    "let-go": "remove what it left on a runner",
     scrub: "destroy",
   },
   ...{

@@ -3,6 +3,7 @@ import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
 import type { Parts } from "../context.ts";
 import { note } from "../journal.ts";
+import { fetchSeal, settleHere } from "../seal/fetch-seal.ts";
 import { restoreCell } from "../seal/restore.ts";
 
 export async function restore(
@@ -16,6 +17,7 @@ export async function restore(
     const want = { commit: baseCommit, ref: baseRef, group: user?.groups[0] ?? null };
     await parts.mirrors.provide(repository, want, signal);
     await parts.mirrors.keep(repository, cellId, baseCommit);
+    if (job.payload.stored !== null) await fetchSeal(parts, job, signal);
     const plan = {
       cellDir: parts.cellDir(cellId),
       run,
@@ -25,6 +27,7 @@ export async function restore(
       signal: signal,
     };
     const entries = await restoreCell(plan);
+    if (job.payload.stored !== null) await settleHere(parts, job);
     await note(parts, cellId, { what: "restored", run, entries });
   } catch (error) {
     signal.throwIfAborted();

@@ -8,11 +8,19 @@ import { endAll } from "../end-run.ts";
 import { sealingOf } from "./seal.ts";
 
 export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outcome> {
-  const { cellId, repository, user } = job.payload;
+  await removeCell(parts, job.payload);
+  return { reports: [reportOf("scrubbed", { cellId: job.payload.cellId }, job.key)] };
+}
+
+type Gone = RunnerJob<"scrub">["payload"];
+
+/** Ends what lives in a cell, and removes all of it from this machine. */
+export async function removeCell(parts: Parts, payload: Gone): Promise<void> {
+  const { cellId, repository, user } = payload;
   const release = await parts.watch.hold(cellId, "the cell was destroyed");
   const letGo = await parts.commands.hold(cellId);
   try {
-    const handle = parseHandle(job.payload.handle);
+    const handle = parseHandle(payload.handle);
     const { leftovers } = await endAll(parts, {
       cellId,
       run: handle?.run ?? parts.watch.find(cellId)?.run ?? 0,
@@ -32,10 +40,9 @@ export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outc
     await parts.quarantine.remove(cellId);
     await parts.quarantine.remove(sealingOf(cellId));
     await parts.mirrors.release(repository, cellId);
-    await proveGone(parts, job);
+    await proveGone(parts, payload);
     parts.watch.remove(cellId);
     parts.commands.remove(cellId);
-    return { reports: [reportOf("scrubbed", { cellId }, job.key)] };
   } finally {
     release();
     letGo();
@@ -43,10 +50,7 @@ export async function scrub(parts: Parts, job: RunnerJob<"scrub">): Promise<Outc
 }
 
 /** Looks again, wherever something of a cell ever lies: only what is not there was destroyed. */
-async function proveGone(
-  parts: Parts,
-  { payload: { cellId, repository } }: RunnerJob<"scrub">,
-): Promise<void> {
+async function proveGone(parts: Parts, { cellId, repository }: Gone): Promise<void> {
   const left = [
     ...(await leftOf(parts.config.missionsDir, cellId)),
     ...((await whatIs(parts.quarantine.dir(cellId))) === "nothing" ? [] : [parts.quarantine.dir(cellId)]),

@@ -53,6 +53,25 @@ export async function readManifest(archive: FileHandle, name: string = MANIFEST)
   return parsed.success ? parsed.data : null;
 }
 
+/** A manifest as it crosses to where seals are kept; null where it is none, or names a file twice. */
+export function parseManifest(text: string): Manifest | null {
+  if (Buffer.byteLength(text) > MOST_BYTES) return null;
+  const parsed = manifestShape.safeParse(parseJson(text));
+  if (!parsed.success) return null;
+  const names = parsed.data.files.map(({ name }) => name);
+  return new Set(names).size === names.length ? parsed.data : null;
+}
+
+/** As it is written. */
+export function writtenManifest(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** By what a seal is known, wherever it lies. */
+export function digestOf(manifest: Manifest): string {
+  return createHash("sha256").update(JSON.stringify(manifest)).digest("hex").slice(0, 32);
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -72,7 +91,7 @@ export function freshName(name: SealedFile): string {
  */
 export async function commitSeal(archive: FileHandle, manifest: Manifest): Promise<void> {
   await archive.sync();
-  await writeWhole(archive, COMMITTED, `${JSON.stringify(manifest, null, 2)}\n`);
+  await writeWhole(archive, COMMITTED, writtenManifest(manifest));
   await settleSeal(archive);
 }
 

@@ -106,7 +106,7 @@ async function archived(discard = false): Promise<void> {
 }
 
 const NO_UIDS = {
-  ...{ shortage: () => null, give() {}, of: () => null, release() {} },
+  ...{ shortage: () => null, give: () => true, of: () => null, release() {} },
   ...{ forSpare: () => null, spareIsMade() {} },
 };
 
