@@ -69,6 +69,14 @@ export function formatDuration(ms: number): string {
   return `${seconds}s`;
 }
 
+/** How long something took or is old, rounded down to what people would say: 185 s are `3m`. */
+export function formatAge(ms: number): string {
+  if (ms < DURATION_MS.s) return "0s";
+  const { d, h, m, s } = DURATION_MS;
+  const unit = [d, h, m].find((each) => ms >= 2 * each) ?? s;
+  return formatDuration(Math.floor(ms / unit) * unit);
+}
+
 function safe(value: number): number | null {
   return Number.isSafeInteger(value) ? value : null;
 }

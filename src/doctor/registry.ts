@@ -6,7 +6,7 @@ import { explain } from "../errors.ts";
 import { inspectDb, peekFact, peekJobs } from "../store/db.ts";
 import { LAST_BACKUP } from "../store/last-backup.ts";
 import { MIGRATIONS } from "../store/migrations.ts";
-import { formatDuration } from "../units.ts";
+import { formatAge } from "../units.ts";
 import { type Finding, finding } from "./finding.ts";
 
 const OLD_JOB_MS = 300_000;
@@ -64,7 +64,7 @@ function aboutJobs(path: string): Finding[] {
       finding(
         "warn",
         "jobs",
-        `the oldest is due for ${inWords(waits)}: is lazarus serve running? its log says why`,
+        `the oldest is due for ${formatAge(waits)}: is lazarus serve running? its log says why`,
       ),
     );
   return findings.length > 0 ? findings : [finding("ok", "jobs", "none is dead, none waits long")];
@@ -75,10 +75,6 @@ function aboutBackup(path: string): Finding {
   const cure = "lazarus backup FILE makes one under a running server (docs/backup.md)";
   if (at === null) return finding("warn", "backup", `none was made yet: ${cure}`);
   const age = systemClock.now() - Number(at);
-  const said = `the last one is ${inWords(age)} old`;
+  const said = `the last one is ${formatAge(age)} old`;
   return age > OLD_BACKUP_MS ? finding("warn", "backup", `${said}: ${cure}`) : finding("ok", "backup", said);
-}
-
-function inWords(ms: number): string {
-  return formatDuration(Math.max(1_000, Math.floor(ms / 1_000) * 1_000));
 }

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { STATES, type State } from "../../cells/cell.ts";
 import { systemCode } from "../../errors.ts";
-import { formatDuration } from "../../units.ts";
+import { formatAge, formatDuration } from "../../units.ts";
 
 /**
  * How a cell's directory looks to somebody who knows nothing of the registry: the classes of mission-cell.md.
@@ -93,12 +93,16 @@ export function createLook({ staleMs, skewMs }: Tolerance): LookAtCell {
       return { class: "healthy", reason: `${status} needs no heartbeat`, ageSeconds };
     const age = now - at;
     if (-age > skewMs) {
-      const reason = `the heartbeat is ${coarse(-age)} from the future, ${formatDuration(skewMs)} are tolerated`;
+      const reason = `the heartbeat is ${formatAge(-age)} from the future, ${formatDuration(skewMs)} are tolerated`;
       return { class: "stale", reason, ageSeconds };
     }
     if (age >= staleMs)
-      return { class: "stale", reason: `${status}, and no heartbeat for ${coarse(age)}`, ageSeconds };
-    return { class: "healthy", reason: `${status}, heartbeat ${coarse(Math.max(0, age))} ago`, ageSeconds };
+      return { class: "stale", reason: `${status}, and no heartbeat for ${formatAge(age)}`, ageSeconds };
+    return {
+      class: "healthy",
+      reason: `${status}, heartbeat ${formatAge(Math.max(0, age))} ago`,
+      ageSeconds,
+    };
   };
 }
 
@@ -249,15 +253,4 @@ function incomplete(cellDir: string, faults: Faults, ageSeconds: number | null):
   missing.sort((a, b) => order.indexOf(a) - order.indexOf(b));
   const said = [...(missing.length === 0 ? [] : [`missing: ${missing.join(", ")}`]), ...wrong];
   return { class: "incomplete", reason: said.join("; "), ageSeconds };
-}
-
-const SECOND_MS = 1_000;
-const MINUTE_MS = 60 * SECOND_MS;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
-
-/** `185 s` as `3m`: rounded down to what people would say. */
-function coarse(ms: number): string {
-  const unit = [DAY_MS, HOUR_MS, MINUTE_MS].find((each) => ms >= 2 * each) ?? SECOND_MS;
-  return ms < SECOND_MS ? "0s" : formatDuration(Math.floor(ms / unit) * unit);
 }
