@@ -4,7 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gitEnvironment } from "../test/fakes/forge/git.ts";
 import { until } from "../test/fakes/until.ts";
-import { FILE_COUNT, type ForgeProcess, startForge } from "./forge.ts";
+import { type Delivery, FILE_COUNT, type ForgeProcess, startForge } from "./forge.ts";
 import { type Figure, median, type Serving, serve, syncDisks } from "./ground.ts";
 
 const ROUNDS = 7;
@@ -60,7 +60,9 @@ async function summonsAndClones(dir: string, forge: ForgeProcess, spares: number
   const limits = { spares, cells: 64, per_repository: 64, per_person: 64 };
   const serving = await serve(dir, forge, AGENT, { limits });
   try {
-    await summonOnce(serving, forge);
+    // The look at its start may find the comment before its delivery comes.
+    await post(serving, await forge.type("/lazarus summon stamp"));
+    await serving.settled();
     const mirror = join(serving.dataDir, "mirrors", `${forge.repositoryId}.git`);
     const floor: number[] = [];
     const measured: number[] = [];
@@ -86,14 +88,12 @@ function against({ floor, measured }: Times, how: { name: string; atMost: number
 
 /** Milliseconds from posting the delivery to the time that the agent wrote. */
 async function summonOnce(serving: Serving, forge: ForgeProcess): Promise<number> {
-  const { headers, body } = await forge.type("/lazarus summon stamp");
+  const delivery = await forge.type("/lazarus summon stamp");
   await serving.settled();
   const before = new Set(readdirSync(serving.missionsDir));
   syncDisks();
   const began = Date.now();
-  const { "Accept-Encoding": _, ...sent } = headers;
-  const answer = await fetch(`${serving.url}/webhooks/gitea`, { method: "POST", headers: sent, body });
-  if (answer.status !== 202) throw new Error(`the delivery was answered ${answer.status}`);
+  await post(serving, delivery);
   let stamp: number | null = null;
   await until(
     "the agent has begun",
@@ -108,6 +108,12 @@ async function summonOnce(serving: Serving, forge: ForgeProcess): Promise<number
   );
   await serving.settled();
   return (stamp ?? Number.NaN) - began;
+}
+
+async function post(serving: Serving, { headers, body }: Delivery): Promise<void> {
+  const { "Accept-Encoding": _, ...sent } = headers;
+  const answer = await fetch(`${serving.url}/webhooks/gitea`, { method: "POST", headers: sent, body });
+  if (answer.status !== 202) throw new Error(`the delivery was answered ${answer.status}`);
 }
 
 /** The same by hand: a clone that borrows the mirror's objects, then the agent. */
