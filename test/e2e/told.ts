@@ -1,4 +1,5 @@
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
+  [/(?<=version )[\w.+-]+/g, "<version>"],
   [/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "<id>"],
   [/\b[0-9a-f]{7,64}\b/g, "<id>"],
   [/(?<=key=)[\w…-]+/g, "<key>"],
@@ -8,7 +9,6 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\b\d\d:\d\d(:\d\d)?\b/g, "<time>"],
   [/\b\d+(\.\d+)? (ms|s|min|h)\b/g, "<span>"],
   [/\b\d+[smhd]\b/g, "<span>"],
-  [/(?<=version )[\w.+-]+/g, "<version>"],
   // Tables are as wide as what stands in them.
   [/(?<=\S) {2,}/g, "  "],
 ];
