@@ -1,3 +1,4 @@
+import { rootCertificates } from "node:tls";
 import type { Queue, RedisOptions, Worker } from "bullmq";
 import type { RedisConfig } from "../config/runners.ts";
 import { explain, LazarusError } from "../errors.ts";
@@ -44,7 +45,7 @@ export async function connect(options: PostOptions): Promise<Post> {
     ...{ host: options.host, port: options.port, db: options.db },
     ...(options.user === null ? {} : { username: options.user }),
     ...(options.password === null ? {} : { password: options.password }),
-    ...(options.isTls ? { tls: options.ca === null ? {} : { ca: options.ca } } : {}),
+    ...secured(options),
     ...{
       connectTimeout: CONNECT_MS,
       keepAlive: 10_000,
@@ -140,6 +141,12 @@ export async function connect(options: PostOptions): Promise<Post> {
   };
 }
 
+/** A CA of ours is trusted besides the usual ones. */
+function secured({ isTls, ca }: PostOptions): Pick<RedisOptions, "tls"> {
+  if (!isTls) return {};
+  return { tls: ca === null ? {} : { ca: [...rootCertificates, ca] } };
+}
+
 async function load(): Promise<typeof import("bullmq")> {
   try {
     return await import("bullmq");
@@ -188,7 +195,19 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/MISCONF/, "it cannot save to its disk, and takes no writes until it can"],
   [/ECONNREFUSED/, "nobody listens there (connection refused): is it running?"],
   [/ENOTFOUND|EAI_AGAIN/, "its name is not known"],
-  [/certificate|self.signed/i, "its certificate is not trusted (queue_ca_file)"],
+  [/altnames|ALTNAME/i, "its certificate is for another name than queue says"],
+  [
+    /wrong version number|EPROTO|packet length too long/i,
+    "it speaks no TLS there: redis://, or its TLS port",
+  ],
+  [
+    /ECONNRESET|socket hang up|Protocol error/i,
+    "it ends the connection at once: does it want TLS (rediss://)?",
+  ],
+  [
+    /certificate|self.signed|unable to get (local )?issuer/i,
+    "its certificate is not trusted (queue_ca_file)",
+  ],
   [/writeable|offline queue|Connection is closed|ETIMEDOUT|timed? ?out|max retries/i, SILENT],
 ];
 
@@ -208,7 +227,7 @@ export async function askRedis(options: PostOptions): Promise<RedisFacts> {
     ...{ host: options.host, port: options.port, db: options.db },
     ...(options.user === null ? {} : { username: options.user }),
     ...(options.password === null ? {} : { password: options.password }),
-    ...(options.isTls ? { tls: options.ca === null ? {} : { ca: options.ca } } : {}),
+    ...secured(options),
     ...{ connectTimeout: CONNECT_MS, maxRetriesPerRequest: 1, retryStrategy: () => null },
   });
   let last: unknown = null;
