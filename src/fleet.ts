@@ -3,6 +3,7 @@ import { createDirectoryReports } from "./cells/reports/directory-reports.ts";
 import { createRounds, type Rounds } from "./cells/rounds.ts";
 import type { StepDeps } from "./cells/steps/deps.ts";
 import { moveWaiting } from "./cells/steps/move-waiting.ts";
+import { sealJobs } from "./cells/steps/seal-jobs.ts";
 import type { Steps } from "./cells/steps/steps.ts";
 import { toClockTime } from "./clock.ts";
 import type { Log } from "./log.ts";
@@ -43,7 +44,15 @@ export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet 
       name: port.name,
       inventory: (how: Parameters<RunnerPort["inventory"]>[0]) => (get(port.name) ?? port).inventory(how),
     };
-    const directories = createDirectoryReports({ registry, runner: port.name, steps, log });
+    // A runner that was forgotten is here again, with its old disk: what was given up on it ends, and goes.
+    const found = (id: string) => {
+      const { repository } = registry.mustCell(id);
+      const run = registry.lastRun(id)?.n ?? 0;
+      const key = `${id}:found:${port.name}:${registry.runners.one(port.name)?.generation ?? 0}`;
+      if (port.name === local.name) return;
+      parts.queue.put(sealJobs.letGo({ id, repository, runner: port.name }, run, key));
+    };
+    const directories = createDirectoryReports({ registry, runner: port.name, steps, log, found });
     const made = createRounds({ directories, runner, clock, log });
     rounds.set(port.name, made);
     return made;

@@ -17,7 +17,7 @@ import { openRemoteRunner } from "../open-remote-runner.ts";
 import { createRedactor, type Redactor } from "../redact.ts";
 import { prepareDataDir } from "../store/lock.ts";
 import { runnerKey, writeJoinLine } from "../transport/keys.ts";
-import { formatCount, formatSize } from "../units.ts";
+import { formatCount, formatDuration, formatSize } from "../units.ts";
 import { EXIT, failure } from "./exit-codes.ts";
 import { drained } from "./runner-drain.ts";
 import { createNotifier } from "./service-manager.ts";
@@ -245,11 +245,23 @@ function list({ registry, clock }: Parts): StoredAnswer {
   return done(table, { runners: rows.map(({ free: _, heard: __, ...data }) => data) });
 }
 
+/** A message takes its time, too. */
+const MOST_SKEW_MS = 30_000;
+
+function clockOf({ standing, heardAt }: RunnerRow): string[] {
+  if (standing === null || heardAt === null) return [];
+  const skewMs = standing.now - heardAt;
+  if (Math.abs(skewMs) <= MOST_SKEW_MS) return [];
+  const by = formatDuration(Math.round(Math.abs(skewMs) / MOST_SKEW_MS) * MOST_SKEW_MS);
+  return [`its clock is ${by} ${skewMs > 0 ? "ahead" : "behind"}: set it`];
+}
+
 function viewOf(row: RunnerRow, at: { readonly now: number; readonly busy: number; readonly cells: number }) {
   const { facts, standing, heardAt } = row;
   const notes = [
     ...(row.draining ? ["draining"] : []),
     ...(facts === null ? ["has not joined yet"] : []),
+    ...clockOf(row),
     ...[standing?.full, row.trouble].filter((one) => one != null),
     ...(facts?.agents ?? []).flatMap(({ name, unavailable }) =>
       unavailable === null ? [] : [`${name}: ${unavailable}`],

@@ -2,6 +2,7 @@ import { JOBS } from "../protocol/jobs.ts";
 import { type AnyReport, type ReportKind, reportOf } from "../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../protocol/runner-port.ts";
 import { subjectOf } from "../protocol/subject.ts";
+import { inOurTime } from "./clock-skew.ts";
 
 type Said = Readonly<Record<string, unknown>>;
 
@@ -27,6 +28,12 @@ const OF_JOBS: { readonly [K in RunnerJob["kind"]]: readonly ReportKind[] } = {
   scrub: ["scrubbed"],
 };
 
+interface Believing {
+  readonly isOurs: (cellId: string) => boolean;
+  /** Its clock less ours. */
+  readonly skewMs: number;
+}
+
 /** What a runner sees by itself. */
 const UNASKED: readonly ReportKind[] = [
   ...(["run-ended", "setup-ended", "check-ended", "over-limit", "log-cut", "health", "used"] as const),
@@ -39,12 +46,12 @@ const UNASKED: readonly ReportKind[] = [
 export function readOutcome(
   job: RunnerJob,
   said: readonly Said[],
-  isOurs: (cellId: string) => boolean,
+  { isOurs, skewMs }: Believing,
 ): { readonly outcome: Outcome } | { readonly refused: string } {
   const reports: AnyReport[] = [];
   const about = subjectOf(job.payload).cellId;
   for (const one of said) {
-    const read = readReport(one, OF_JOBS[job.kind], job.key);
+    const read = readReport(one, OF_JOBS[job.kind], { jobKey: job.key, skewMs });
     if ("refused" in read) return read;
     const { cellId } = read.report.payload;
     if (cellId !== about || !isOurs(cellId))
@@ -57,11 +64,11 @@ export function readOutcome(
 /** The same for what it says by itself; what cannot be so is left out, and named. */
 export function readReports(
   said: readonly Said[],
-  isOurs: (cellId: string) => boolean,
+  { isOurs, skewMs }: Believing,
 ): { readonly reports: AnyReport[]; readonly refused: string[] } {
   const [reports, refused]: [AnyReport[], string[]] = [[], []];
   for (const one of said) {
-    const read = readReport(one, UNASKED, "");
+    const read = readReport(one, UNASKED, { jobKey: "", skewMs });
     if ("refused" in read) refused.push(read.refused);
     else if (!isOurs(read.report.payload.cellId))
       refused.push(`the cell ${read.report.payload.cellId} is not its own`);
@@ -73,12 +80,12 @@ export function readReports(
 function readReport(
   { kind, payload }: Said,
   kinds: readonly ReportKind[],
-  jobKey: string,
+  { jobKey, skewMs }: { readonly jobKey: string; readonly skewMs: number },
 ): { readonly report: AnyReport } | { readonly refused: string } {
   const known = kinds.find((one) => one === kind);
   if (known === undefined)
     return { refused: `reports ${String(kind).slice(0, 40)}, which is not for it to say here` };
-  const parsed = JOBS[known].payload.safeParse(payload);
+  const parsed = JOBS[known].payload.safeParse(inOurTime(payload, skewMs));
   if (!parsed.success) return { refused: `reports ${known} in a shape that this version does not know` };
   return { report: reportOf(known, parsed.data as never, jobKey) };
 }

@@ -202,7 +202,7 @@ export function remotePort(options: RemotePortOptions): RemotePort {
       );
       return;
     }
-    const read = readOutcome(errand.job, message.reports ?? [], options.isOurs);
+    const read = readOutcome(errand.job, message.reports ?? [], { isOurs: options.isOurs, skewMs });
     errands.settle(errand, () => {
       if ("refused" in read) errand.reject(new LazarusError("runner-gone", `${name} ${read.refused}`));
       else errand.resolve(read.outcome);
@@ -210,7 +210,7 @@ export function remotePort(options: RemotePortOptions): RemotePort {
   }
 
   function heed(said: readonly Readonly<Record<string, unknown>>[]): void {
-    const { reports, refused } = readReports(said, options.isOurs);
+    const { reports, refused } = readReports(said, { isOurs: options.isOurs, skewMs });
     for (const why of refused) log.warn({ runner: name, why }, "a report of a runner is not believed");
     if (reports.length > 0) options.report(reports);
     const keys = said.flatMap(({ key }) => (typeof key === "string" ? [key] : []));

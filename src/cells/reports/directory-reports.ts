@@ -1,6 +1,7 @@
 import type { Log } from "../../log.ts";
 import type { DirectoriesSeen } from "../../protocol/directories-seen.ts";
 import type { Cell } from "../cell.ts";
+import { isLost } from "../lost.ts";
 import type { DirectoryStanding } from "../registry/cell-row.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Steps } from "../steps/steps.ts";
@@ -12,6 +13,8 @@ export interface DirectoryReportDeps {
   readonly runner: string;
   readonly steps: Pick<Steps, "card">;
   readonly log: Pick<Log, "warn">;
+  /** A cell that was given up, or destroyed, and of which something lies there all the same. */
+  readonly found?: (cellId: string) => void;
 }
 
 /** Compares what the pit saw on disk with the registry. */
@@ -49,6 +52,11 @@ export function createDirectoryReports(deps: DirectoryReportDeps): DirectoryRepo
         yield;
       }
       suspected = troubles;
+      for (const id of seen.there) {
+        const cell = known.has(id) ? null : registry.cell(id);
+        if (cell !== null && (isLost(cell) || cell.state === "destroyed")) deps.found?.(id);
+        yield;
+      }
       const strange = new Set(seen.strangers);
       for (const id of seen.there)
         if (!known.has(id) && registry.cell(id) === null) strange.add(`${id}: no cell of the registry`);

@@ -19,7 +19,8 @@ export function runEnded(deps: ReportDeps) {
     registry.updateRun(cell.id, run.n, {
       state: "ended",
       ...(report.began && run.startedAt === null ? { startedAt: run.createdAt } : {}),
-      endedAt: report.endedAt,
+      // Nothing ends before it began, whatever the clocks of its host say.
+      endedAt: Math.max(report.endedAt, run.startedAt ?? report.endedAt),
       code: report.code,
       signal: report.signal,
       stopped: report.stopped,

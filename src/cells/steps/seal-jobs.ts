@@ -51,9 +51,9 @@ export const sealJobs = {
   }),
 
   /** By the runner that it lay on: there it may wait until that one is back, and holds up nothing else. */
-  letGo: (cell: Cell, run: number): NewJob<"let-go"> => ({
+  letGo: (cell: Pick<Cell, "id" | "runner" | "repository">, run: number, key?: string): NewJob<"let-go"> => ({
     kind: "let-go",
-    key: crypto.randomUUID(),
+    key: key ?? crypto.randomUUID(),
     maxAttempts: PUBLISH_ATTEMPTS,
     lane: letGoLane(cell.id, cell.runner),
     payload: { cellId: cell.id, repository: cell.repository, user: null, on: cell.runner, run },
