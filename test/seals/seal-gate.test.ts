@@ -129,6 +129,10 @@ describe("a hostile runner", () => {
     expect((await put(`${CELL}/manifest.json`, MANIFEST, forFetch)).status).toBe(403);
     held = false;
     expect((await put(`${CELL}/manifest.json`, MANIFEST)).status).toBe(503);
+    const late = await fetch(`${root}/seals/${CELL}/cell.tar.gz`, {
+      headers: { authorization: `Bearer ${forFetch}` },
+    });
+    expect(late.status).toBe(503);
     [held, now] = [true, 11 * 60_000];
     expect((await put(`${CELL}/manifest.json`, MANIFEST)).status).toBe(503);
   });
