@@ -22,6 +22,7 @@ export type Want =
   | "systemd-notify"
   | "systemd-analyze"
   | "promtool"
+  | "openssl"
   | "redis-server";
 /** Each want in words with why it is missing, or null where it is here. */
 export type Lacks = Readonly<Record<Want, string | null>>;
@@ -62,6 +63,7 @@ async function lacksHere(): Promise<Lacks> {
       findTool("redis-check-rdb") !== null
         ? null
         : "a redis-server, which carries messages to runners (redis-tools)",
+    openssl: findTool("openssl") !== null ? null : "openssl, which makes certificates",
     promtool: has("promtool") ? null : "promtool, which tries alert rules (prometheus)",
     "systemd-notify": has("systemd-notify") ? null : "systemd-notify, which tells a service manager",
   };

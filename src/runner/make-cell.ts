@@ -144,8 +144,7 @@ async function clone(
     dir: fresh.worktree,
     url: deps.mirrors.cloneUrl(cell.repository),
     commit,
-    // The clone has made the mirror's own HEAD a branch already, which may be this very one.
-    at: ["--no-track", "-B", cell.branch, commit],
+    branch: cell.branch,
     user,
     doing: `cloning ${cell.repository.fullName} into cell ${cell.id.slice(0, 8)}`,
     given: user === null ? async () => {} : () => lendPassage(fresh, user),

@@ -161,8 +161,7 @@ async function build(
   await mkdir(dir, { mode: 0o700 });
   const plan = {
     ...{ mirror, commit, user, dir, url: from.url },
-    at: ["--detach", commit],
-    spare: null,
+    ...{ branch: null, spare: null },
     doing: `making a tree of ${repository.fullName} that waits`,
     given: user === null ? async () => {} : () => lendPassage({ cell }, user),
   };

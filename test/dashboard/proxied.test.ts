@@ -118,7 +118,7 @@ describe.each([
 
   it(
     "in a real browser: the link opens it, the cookie is kept, a page follows, a form works",
-    needs("chromium"),
+    needs("chromium", "openssl"),
     async () => {
       const [link = ""] = (await stage.lazarus.cli("open")).stdout.split("\n");
       expect(link).toMatch(new RegExp(`^${proxy.url}/login/once\\?key=`));

@@ -6,6 +6,7 @@ import type { Clock } from "../../src/clock.ts";
 import { createForge, type ForgeOptions, parseRepositoryName } from "../../src/gitea/client.ts";
 import { md } from "../../src/gitea/markdown.ts";
 import { certificate } from "../fakes/certificate.ts";
+import { needs } from "../machine.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef01234567";
 const APP = { owner: "acme", name: "app" };
@@ -559,7 +560,7 @@ describe("ways to the forge", () => {
     ]);
   });
 
-  it("trusts a CA of its own, also through a tunnel, and no other", async () => {
+  it("trusts a CA of its own, also through a tunnel, and no other", needs("openssl"), async () => {
     const { key, cert } = certificate();
     const forgePort = await listen(
       https.createServer({ key, cert }, (_, response) =>

@@ -79,7 +79,7 @@ const work: RunnerPort = {
   close: async () => {},
 };
 
-describe("a Redis behind TLS", needs("redis-server"), () => {
+describe("a Redis behind TLS", needs("redis-server", "openssl"), () => {
   it("carries a job there and back where its CA is the one of queue_ca_file", async () => {
     const [ours, own] = [await connect(read(right())), await connect(read(right()))];
     const end = runnerEnd("r1", own, () => work);

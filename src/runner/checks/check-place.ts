@@ -76,7 +76,7 @@ async function clone(
     const deps = { git: parts.git, childPath, diskBytes: limits.diskBytes, limits: parts.workLimits };
     const url = parts.mirrors.cloneUrl(repository);
     const plan = { mirror, url, commit, user, doing, dir: join(paths.checks, aside) };
-    await cloneTree(deps, { ...plan, at: ["--detach", commit], spare: null, given: async () => {} }, signal);
+    await cloneTree(deps, { ...plan, branch: null, spare: null, given: async () => {} }, signal);
     await rename(plan.dir, place);
   } catch (error) {
     throw directoryError(error, doing);

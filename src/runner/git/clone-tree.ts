@@ -37,8 +37,8 @@ export interface ClonePlan {
   readonly commit: string;
   /** To begin from: only what differs is written; null: from nothing. */
   readonly spare: SpareTree | null;
-  /** The words of `git checkout` that say what is checked out, and how. */
-  readonly at: readonly string[];
+  /** Which branch begins there, whatever the clone has under its name; null: none. */
+  readonly branch: string | null;
   readonly user: CellUser | null;
   readonly doing: string;
   /** Called once the user has the clone, and before anything is done with its rights. */
@@ -70,12 +70,28 @@ export async function cloneTree(deps: CloneDeps, plan: ClonePlan, signal: AbortS
   // The last that we do in there.
   await spare?.moveTo(dir);
   if (user !== null) await plan.given();
-  const checkout = ["checkout", "--quiet", ...(spare === null ? [] : ["--force"]), ...plan.at];
+  if (spare?.isWhole === true && spare.commit === commit && plan.branch !== null) {
+    // The files are those of this very commit: git need not look at each.
+    for (const args of [
+      ["symbolic-ref", "HEAD", `refs/heads/${plan.branch}`],
+      ["update-ref", "HEAD", commit],
+    ])
+      await deps.git({ dir, args, doing, signal, user });
+  } else await checkOut(deps, plan, signal);
+}
+
+async function checkOut(
+  { git }: CloneDeps,
+  { dir, user, doing, commit, spare, branch }: ClonePlan,
+  signal: AbortSignal,
+): Promise<void> {
+  // The clone has made the mirror's own HEAD a branch already, which may be this very one.
+  const at = branch === null ? ["--detach", commit] : ["--no-track", "-B", branch, commit];
+  const args = ["checkout", "--quiet", ...(spare === null ? [] : ["--force"]), ...at];
   // Writing files waits more than it computes: more hands than cores make a large tree twice as fast. Small
   // ones stay with one.
   const config = { "checkout.workers": "4" };
-  const how = { dir, args: checkout, doing, signal, config, user, mostMs: CHECKOUT_MS };
-  await deps.git(how).catch(async (error: unknown) => {
+  await git({ dir, args, doing, signal, config, user, mostMs: CHECKOUT_MS }).catch(async (error: unknown) => {
     if (!(error instanceof LazarusError)) throw error;
     // The name of a file can say so as well.
     const isFull = error.code === "disk-full" && (await mayBeFull([dir], 0));
