@@ -3,6 +3,14 @@ import { statfs } from "node:fs/promises";
 /** What failed for want of room gives some of it back when it ends. */
 const LITTLE_BYTES = 256 * 1024 ** 2;
 const FEW_FILES = 1_000;
+/** A file and a directory of it would not fit. */
+const NOTHING_BYTES = 64 * 1024;
+
+/** Whether nothing more can be written there: git does not always say why it could not write. */
+export async function isFull(place: string): Promise<boolean> {
+  const room = await statfs(place).catch(() => null);
+  return room !== null && (room.bavail * room.bsize < NOTHING_BYTES || (room.files > 0 && room.ffree === 0));
+}
 
 /**
  * Whether there is so little room at one of these places that somebody may have come to its end. A child that

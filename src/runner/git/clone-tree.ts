@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
 import { LazarusError } from "../../errors.ts";
 import type { WorkLimits } from "../confined.ts";
-import { mayBeFull } from "../disk/full-disk.ts";
+import { isFull, mayBeFull } from "../disk/full-disk.ts";
 import { giveAway } from "../disk/owner.ts";
 import { mustFit } from "./count-tree.ts";
 import type { Git } from "./git.ts";
@@ -80,6 +80,10 @@ export async function cloneTree(deps: CloneDeps, plan: ClonePlan, signal: AbortS
   } else await checkOut(deps, plan, signal);
 }
 
+function fullDisk(doing: string, cause: LazarusError): LazarusError {
+  return new LazarusError("disk-full", `${doing}: no space left on the device`, { retryable: true, cause });
+}
+
 async function checkOut(
   { git }: CloneDeps,
   { dir, user, doing, commit, spare, branch }: ClonePlan,
@@ -93,9 +97,10 @@ async function checkOut(
   const config = { "checkout.workers": "4" };
   await git({ dir, args, doing, signal, config, user, mostMs: CHECKOUT_MS }).catch(async (error: unknown) => {
     if (!(error instanceof LazarusError)) throw error;
+    if (error.code !== "git" && error.code !== "disk-full") throw error;
     // The name of a file can say so as well.
-    const isFull = error.code === "disk-full" && (await mayBeFull([dir], 0));
-    if (isFull || (error.code !== "git" && error.code !== "disk-full")) throw error;
+    if (error.code === "disk-full" && (await mayBeFull([dir], 0))) throw error;
+    if (await isFull(dir)) throw fullDisk(doing, error);
     // The same files in the same place fail again, however often it is tried.
     throw new LazarusError("git", error.message, { cause: error });
   });
