@@ -124,8 +124,12 @@ function archiveOf(dir: string, cell: CellRow): string[] {
 /** What lies in the missions root or in quarantine and is no cell's. */
 function strangers(world: World, cells: readonly CellRow[], found: Leftovers): void {
   const known = new Set(cells.map((cell) => cell.id));
-  for (const name of namesIn(world.missionsDir))
-    if (!known.has(name)) found.left.push(`${name} lies in the missions root`);
+  const names = namesIn(world.missionsDir).filter((name) => !known.has(name));
+  // One tree waits for each repository: none of half a cell, and none that an earlier process made.
+  const isTree = (name: string) => name.startsWith(".new-") && !known.has(name.slice(5));
+  const trees = new Set(names.filter(isTree).slice(0, new Set(cells.map((cell) => cell.repository)).size));
+  for (const name of names.filter((one) => !trees.has(one)))
+    found.left.push(`${name} lies in the missions root`);
   const held = new Set(
     cells.filter((cell) => cell.state === "idle" && cell.harvest !== null).map((cell) => cell.id),
   );
