@@ -164,7 +164,9 @@ describe("keys of rows that are pruned", () => {
   it("of cells that were destroyed before this version go with its first start", () => {
     putAll();
     expect(keys()).toHaveLength(5);
-    db.sql.exec("DELETE FROM jobs; DROP INDEX job_keys_fresh; ALTER TABLE cells DROP COLUMN card_shown");
+    db.sql.exec(
+      "DELETE FROM jobs; DROP INDEX job_keys_fresh; ALTER TABLE cells DROP COLUMN card_shown; ALTER TABLE cells DROP COLUMN stored",
+    );
     db.sql.pragma("user_version = 18");
     const again = openDb(join(dir, "registry.db"));
     again.close();
