@@ -55,11 +55,11 @@ function distinct(samples: readonly Delivery[], round: number): Delivery[] {
     payload: JSON.parse(one.body) as { comment: { id: number } },
   }));
   return Array.from({ length: PER_ROUND / THREADS }, (_, lap) =>
-    each.map(({ headers, payload }, thread) => {
+    each.map(({ headers, payload, number }, thread) => {
       const comment = { ...payload.comment, id: 1_000_000 + round * PER_ROUND + lap * THREADS + thread };
       const body = JSON.stringify({ ...payload, comment }, null, 2);
       const digest = createHmac("sha256", SECRET).update(body).digest("hex");
-      return { body, headers: { ...headers, "X-Hub-Signature-256": `sha256=${digest}` } };
+      return { body, number, headers: { ...headers, "X-Hub-Signature-256": `sha256=${digest}` } };
     }),
   ).flat();
 }

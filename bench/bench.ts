@@ -10,7 +10,7 @@ import { pitMemory, pitScan } from "./pit.ts";
 import { restart } from "./restart.ts";
 import { sandboxStart } from "./sandbox.ts";
 import { statusOfOne } from "./status.ts";
-import { largeSummon, spareSummon, warmSummon } from "./summon.ts";
+import { largeSummon, spareSummon, turnStart, warmSummon } from "./summon.ts";
 
 /*
  * What docs/proof.md says of speed, measured anew: each figure as a ratio against something real in the same
@@ -22,6 +22,7 @@ const FIGURES = {
   summon: warmSummon,
   "summon-spare": spareSummon,
   "summon-large": largeSummon,
+  turn: turnStart,
   acks: durableAcks,
   memory: idleMemory,
   sandbox: sandboxStart,

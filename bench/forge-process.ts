@@ -25,7 +25,7 @@ async function main(): Promise<void> {
   // Nobody listens there: a delivery is made and signed all the same.
   people.createHook(REPOSITORY, { url: `${forge.url}/nobody`, secret: SECRET });
   process.on("message", (message: ToForge) => {
-    void typeComment(forge, message.text).then(say);
+    void typeComment(forge, message).then(say);
   });
   process.once("disconnect", () => void forge.stop().then(() => process.exit(0)));
   say({ kind: "ready", url: forge.url, token: bot.token, repositoryId: made.id });
@@ -35,14 +35,15 @@ function say(message: FromForge): void {
   process.send?.(message);
 }
 
-/** A comment on an issue of its own, and the delivery of it. */
-async function typeComment(forge: StandIn, text: string): Promise<FromForge> {
-  const number = await forge.people.openIssue("dev", REPOSITORY, { title: "A task", body: "Please." });
+/** A comment, and the delivery of it. */
+async function typeComment(forge: StandIn, { text, on }: ToForge): Promise<FromForge> {
+  const fresh = () => forge.people.openIssue("dev", REPOSITORY, { title: "A task", body: "Please." });
+  const number = on ?? (await fresh());
   await forge.people.comment("dev", { repo: REPOSITORY, number }, text);
   await forge.deliveriesDone();
   const delivery = forge.deliveries.findLast((one) => one.eventType === "issue_comment");
   if (delivery === undefined) throw new Error("the stand-in delivered no comment");
-  return { kind: "typed", headers: { ...delivery.headers }, body: delivery.body };
+  return { kind: "typed", headers: { ...delivery.headers }, body: delivery.body, number };
 }
 
 /** Commits the tree that is worked on, as one pack: so many files of 2 to 3 KB. */

@@ -6,15 +6,18 @@ export const REPOSITORY = "acme/app";
 export const SECRET = "a secret of the bench";
 export const FILE_COUNT = 6_000;
 
-/** What the stand-in's process is asked: type this comment on a new issue. */
+/** What the stand-in's process is asked: type this comment on that issue; null: on a new one. */
 export interface ToForge {
   readonly text: string;
+  readonly on: number | null;
 }
 
 /** A signed delivery, as it goes over the wire. */
 export interface Delivery {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  /** Of its issue. */
+  readonly number: number;
 }
 
 export type FromForge =
@@ -26,8 +29,8 @@ export interface ForgeProcess {
   readonly url: string;
   readonly token: string;
   readonly repositoryId: number;
-  /** Types a comment on a new issue and answers its delivery, which nobody has received yet. */
-  type(text: string): Promise<Delivery>;
+  /** Types a comment on an issue, a new one unless said, and answers its delivery, which nobody has yet. */
+  type(text: string, on?: number): Promise<Delivery>;
   stop(): Promise<void>;
 }
 
@@ -40,8 +43,8 @@ export async function startForge(dir: string, files = FILE_COUNT): Promise<Forge
     url: ready.url,
     token: ready.token,
     repositoryId: ready.repositoryId,
-    async type(text) {
-      child.send({ text } satisfies ToForge);
+    async type(text, on) {
+      child.send({ text, on: on ?? null } satisfies ToForge);
       return next(child, "typed");
     },
     async stop() {

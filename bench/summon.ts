@@ -9,6 +9,8 @@ import { type Figure, median, type Serving, serve, syncDisks } from "./ground.ts
 
 const ROUNDS = 7;
 const LARGE = 60_000;
+/** Nobody waits in line. */
+const MANY = { cells: 64, per_repository: 64, per_person: 64 };
 const START_MS = 30_000;
 /** The agent: it says when it began, in nanoseconds, and that is all. */
 const AGENT = ["/bin/date", "+%s%N"];
@@ -50,6 +52,27 @@ export async function largeSummon(dir: string, forge: ForgeProcess): Promise<Fig
   }
 }
 
+/**
+ * A turn: from a message's delivery to its agent's first instruction in a cell that is idle, against a summon
+ * in the same run that clones.
+ */
+export async function turnStart(dir: string, forge: ForgeProcess): Promise<Figure> {
+  const serving = await serve(join(dir, "turn"), forge, AGENT, { limits: { ...MANY, spares: 0, turns: 0 } });
+  try {
+    await post(serving, await forge.type("/lazarus summon stamp"));
+    await serving.settled();
+    const times: { floor: number[]; measured: number[] } = { floor: [], measured: [] };
+    for (let round = 0; round < ROUNDS; round++) {
+      const { ms, cell, issue } = await summonOnce(serving, forge);
+      times.floor.push(ms);
+      times.measured.push(await tellOnce(serving, forge, { cell, issue }));
+    }
+    return against(times, { name: "a turn's start against a summon that clones", atMost: 0.6 });
+  } finally {
+    await serving.end();
+  }
+}
+
 interface Times {
   readonly floor: readonly number[];
   readonly measured: readonly number[];
@@ -57,7 +80,7 @@ interface Times {
 
 /** Floor and product take turns. Before the first one that counts each has been done once. */
 async function summonsAndClones(dir: string, forge: ForgeProcess, spares: number): Promise<Times> {
-  const limits = { spares, cells: 64, per_repository: 64, per_person: 64 };
+  const limits = { ...MANY, spares };
   const serving = await serve(dir, forge, AGENT, { limits });
   try {
     // The look at its start may find the comment before its delivery comes.
@@ -68,7 +91,7 @@ async function summonsAndClones(dir: string, forge: ForgeProcess, spares: number
     const measured: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       floor.push(await cloneOnce(mirror, join(dir, `floor-${round}`)));
-      measured.push(await summonOnce(serving, forge));
+      measured.push((await summonOnce(serving, forge)).ms);
     }
     return { floor, measured };
   } finally {
@@ -86,11 +109,37 @@ function against({ floor, measured }: Times, how: { name: string; atMost: number
   };
 }
 
-/** Milliseconds from posting the delivery to the time that the agent wrote. */
-async function summonOnce(serving: Serving, forge: ForgeProcess): Promise<number> {
+interface Summoned {
+  /** From posting the delivery to the time that the agent wrote. */
+  readonly ms: number;
+  readonly cell: string;
+  readonly issue: number;
+}
+
+async function summonOnce(serving: Serving, forge: ForgeProcess): Promise<Summoned> {
   const delivery = await forge.type("/lazarus summon stamp");
   await serving.settled();
   const before = new Set(readdirSync(serving.missionsDir));
+  const cell = () =>
+    readdirSync(serving.missionsDir).find((name) => !name.startsWith(".") && !before.has(name));
+  const ms = await untilBegun(serving, delivery, () => {
+    const name = cell();
+    return name === undefined ? null : join(serving.missionsDir, name, "logs", "stamp-1.log");
+  });
+  return { ms, cell: cell() ?? "", issue: delivery.number };
+}
+
+async function tellOnce(
+  serving: Serving,
+  forge: ForgeProcess,
+  { cell, issue }: Pick<Summoned, "cell" | "issue">,
+): Promise<number> {
+  const delivery = await forge.type("/lazarus tell go on", issue);
+  await serving.settled();
+  return untilBegun(serving, delivery, () => join(serving.missionsDir, cell, "logs", "stamp-2.log"));
+}
+
+async function untilBegun(serving: Serving, delivery: Delivery, logOf: () => string | null): Promise<number> {
   syncDisks();
   const began = Date.now();
   await post(serving, delivery);
@@ -98,10 +147,8 @@ async function summonOnce(serving: Serving, forge: ForgeProcess): Promise<number
   await until(
     "the agent has begun",
     () => {
-      const cell = readdirSync(serving.missionsDir).find(
-        (name) => !name.startsWith(".") && !before.has(name),
-      );
-      stamp = cell === undefined ? null : readStamp(join(serving.missionsDir, cell, "logs", "stamp-1.log"));
+      const log = logOf();
+      stamp = log === null ? null : readStamp(log);
       return stamp !== null;
     },
     START_MS,
