@@ -71,6 +71,17 @@ export class Telling {
     });
   }
 
+  /** What was taken back after it was given stays given, and the card says which turn has it. */
+  tooLate({ id, cellId, run }: Message): void {
+    const { registry, steps } = this.#deps;
+    if (run === null) return;
+    registry.transaction(() => {
+      const { turn } = registry.mustRun(cellId, run);
+      registry.messages.tooLate(id, `retracted too late: turn ${turn} has it`);
+      steps.card(cellId);
+    });
+  }
+
   /** Begins anew a turn whose run was taken out of the line, for what is left to tell. */
   again(cellId: string): void {
     beginToldTurn(this.#deps, cellId);

@@ -30,21 +30,27 @@ export async function withdrawnCells(
   return gone;
 }
 
-/** Messages that were typed on a thread and wait, whose comment is gone. */
+/** Messages that were typed on a thread and wait, or are being worked on, whose comment is gone. */
 export async function retractedMessages(
   reading: Reading,
   deps: Pick<WithdrawnDeps, "registry" | "forge">,
 ): Promise<Message[]> {
   const { repository, number } = reading;
   const gone: Message[] = [];
-  for (const message of deps.registry.messages.waitingFrom(repository.id, number))
+  const { messages } = deps.registry;
+  const at = [repository.id, number] as const;
+  for (const message of [...messages.waitingFrom(...at), ...messages.atWorkFrom(...at)])
     if (await isDeleted(message, deps)) gone.push(message);
   return gone;
 }
 
 export function retract(messages: readonly Message[], { telling }: { readonly telling: Telling }): void {
   const why = "its comment was deleted";
-  for (const { cellId, id } of messages) telling.end(cellId, [{ id, state: "retracted", why }]);
+  for (const message of messages) {
+    const { cellId, id, state } = message;
+    if (state === "given") telling.tooLate(message);
+    else telling.end(cellId, [{ id, state: "retracted", why }]);
+  }
 }
 
 export function withdraw(cellId: string, deps: Pick<WithdrawnDeps, "registry" | "lifecycle">): void {

@@ -17,6 +17,10 @@ ${COMMITS}`,
 echo half > "half-$n.txt"
 while [ $n = 1 ] && [ ! -e "$LAZARUS_ARTIFACTS/go" ]; do sleep 0.05; done
 ${COMMITS}`,
+  /** Its second run does. */
+  dreamer: `${HEARS}
+while [ $n = 2 ] && [ ! -e "$LAZARUS_ARTIFACTS/go" ]; do sleep 0.05; done
+${COMMITS}`,
   asker: `${HEARS}
 if [ $n = 1 ]; then echo "Which parser?" > "$LAZARUS_ARTIFACTS/question.md"; fi
 ${COMMITS}`,
@@ -67,6 +71,20 @@ it("waits while the agent works, and is taken back by deleting the comment", asy
   const card = await stage.card(issue, /sleeper is done.*→ draft #\d+/);
   expect(card).not.toContain("message");
   expect(await stage.status(cellId)).toMatchObject({ runs: 1, messages: [{ state: "retracted" }] });
+});
+
+it("stays given where its comment is deleted too late, and the card says so", async () => {
+  const { issue, cellId } = await summon("dreamer", /dreamer is done.*→ draft #\d+/);
+  const told = await stage.type(stage.dev, issue, "/lazarus tell use numbers");
+  await stage.card(issue, "**dreamer is working**");
+  await stage.reacted(issue, told, "rocket");
+  await stage.server.deleteComment(stage.dev, stage.repo, told);
+  await stage.type(stage.dev, issue, "something else");
+  await stage.card(issue, "A message of dev was retracted too late: turn 2 has it.");
+  await letGo(cellId);
+  await stage.card(issue, /2 commits.*→ draft #\d+/);
+  const why = "retracted too late: turn 2 has it";
+  expect(await stage.status(cellId)).toMatchObject({ messages: [{ state: "given", run: 2, why }] });
 });
 
 it("ends a run with --now, keeps what it had not committed, and publishes nothing in between", async () => {

@@ -40,9 +40,13 @@ export interface Messages {
   waiting(cellId: string): Message[];
   /** Those that wait and were typed on a thread of the forge. */
   waitingFrom(repositoryId: number, number: number): Message[];
+  /** Those that were typed there and stand in the prompt of a run that is not over; none that was told of. */
+  atWorkFrom(repositoryId: number, number: number): Message[];
   give(id: number, run: number): void;
   /** Ends one that waits; one that was given stays given. */
   end(id: number, state: "retracted" | "dropped", why: string): void;
+  /** One that was given is taken back: it stays given, and `why` says so. */
+  tooLate(id: number, why: string): void;
 }
 
 const messageRow = z.object({
@@ -74,6 +78,7 @@ export function createMessages({ sql }: Pick<Db, "sql">): Messages {
     waiting: (cellId) =>
       all("SELECT * FROM messages WHERE cell = @cellId AND state = 'waiting' ORDER BY id", { cellId }),
     waitingFrom: (repositoryId, number) => all(WAITING_FROM, { repositoryId, number }),
+    atWorkFrom: (repositoryId, number) => all(AT_WORK_FROM, { repositoryId, number }),
     give(id, run) {
       sql
         .prepare("UPDATE messages SET state = 'given', run = @run WHERE id = @id AND state = 'waiting'")
@@ -83,6 +88,9 @@ export function createMessages({ sql }: Pick<Db, "sql">): Messages {
       sql
         .prepare("UPDATE messages SET state = @state, why = @why WHERE id = @id AND state = 'waiting'")
         .run({ id, state, why });
+    },
+    tooLate(id, why) {
+      sql.prepare("UPDATE messages SET why = @why WHERE id = @id AND state = 'given'").run({ id, why });
     },
   };
 }
@@ -103,6 +111,10 @@ function fromRow(row: unknown): Message {
 const INSERT = `
   INSERT OR IGNORE INTO messages (cell, source, asker, author_id, author_login, agent, said, at)
   VALUES (@cellId, @source, @asker, @authorId, @authorLogin, @agent, @said, @at)`;
-const WAITING_FROM = `
-  SELECT * FROM messages WHERE state = 'waiting' AND json_extract(asker, '$.repository.id') = @repositoryId
-  AND json_extract(asker, '$.number') = @number ORDER BY id`;
+const TYPED_AT =
+  "json_extract(asker, '$.repository.id') = @repositoryId AND json_extract(asker, '$.number') = @number";
+const WAITING_FROM = `SELECT * FROM messages WHERE state = 'waiting' AND ${TYPED_AT} ORDER BY id`;
+const AT_WORK_FROM = `
+  SELECT messages.* FROM runs JOIN messages ON messages.cell = runs.cell AND messages.run = runs.n
+  WHERE runs.state IN ('waiting','admitted','running') AND messages.state = 'given' AND messages.why IS NULL
+  AND ${TYPED_AT} ORDER BY id`;

@@ -32,6 +32,8 @@ export function messageLines(
       md`${what} of ${list(authors(those))} ${those.length === 1 ? "was" : "were"} never given: ${why}.`,
     );
   }
+  for (const late of messages.filter((one) => one.state === "given" && one.why !== null))
+    if (late.run === last?.n) lines.push(md`A message of ${late.author.login} was ${late.why ?? ""}.`);
   return lines;
 }
 
