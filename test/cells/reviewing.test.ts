@@ -71,6 +71,14 @@ describe("what a review asks of an idle cell", () => {
     expect(items()).toEqual(["1 given 2", "2 given 2"]);
   });
 
+  it("begins no later where the clock was set back since it was read", () => {
+    drafted();
+    take(point("one", { at: rig.clock.now() + 16 * 60 * MINUTE }));
+    expect(inSeconds()).toBe(60);
+    take(point("two"));
+    expect(inSeconds()).toBe(60);
+  });
+
   it("waits for other reviews, though no longer than five minutes, and is one turn with them", () => {
     drafted();
     take(point("one"));

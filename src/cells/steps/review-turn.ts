@@ -34,7 +34,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   if (newest === undefined) return false;
   const last = registry.lastRun(cellId);
   if (last !== null && isReviewInLine(last)) {
-    registry.updateRun(cellId, last.n, { notBefore: startOf(points, config.limits.reviewWaitMs) });
+    registry.updateRun(cellId, last.n, { notBefore: startOf(points, deps) });
     steps.card(cellId);
     return true;
   }
@@ -52,7 +52,7 @@ export function beginReviewTurn(deps: ReviewTurnDeps, cellId: string): boolean {
   registry.update(cellId, { ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null });
   registry.addRun({
     ...{ cellId, agent, requester: author, role: "executor", turnKind: "review", state: "waiting" },
-    notBefore: startOf(points, config.limits.reviewWaitMs),
+    notBefore: startOf(points, deps),
     prompt: toldPrompt(author, beforeOf(cell, registry, agent)),
   });
   steps.admitWaiting();
@@ -68,9 +68,15 @@ export function isAskedFor(item: Pick<Item, "kind" | "turn">): boolean {
   return item.kind !== "remark" && item.turn === null;
 }
 
-function startOf(points: readonly Item[], waitMs: number): number {
+/** Never more than a wait away: a clock that was set back takes no time of a point with it. */
+function startOf(
+  points: readonly Item[],
+  { clock, config }: Pick<ReviewTurnDeps, "clock" | "config">,
+): number {
+  const waitMs = config.limits.reviewWaitMs;
   const times = points.map((one) => one.at);
-  return Math.min(Math.max(...times) + waitMs, Math.min(...times) + Math.max(waitMs, LONGEST_WAIT_MS));
+  const longest = Math.min(...times) + Math.max(waitMs, LONGEST_WAIT_MS);
+  return Math.min(Math.max(...times) + waitMs, longest, clock.now() + waitMs);
 }
 
 /**
