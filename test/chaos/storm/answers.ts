@@ -153,13 +153,13 @@ function messagesBySource(world: World): Map<string, MessageRow> {
 /** What is wrong with messages by their own rows. */
 function wrongMessages(world: World): string[] {
   const wrong: string[] = [];
-  const ended = new Set(
-    (peek(world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells")) ?? [])
-      .filter((cell) => !["proposed", "active", "idle"].includes(cell.state))
-      .map((cell) => cell.id),
-  );
+  const cells = peek(world.dataDir, (ask) => ask<CellRow>("SELECT * FROM cells")) ?? [];
+  const idsOf = (own: readonly CellRow[]) => new Set(own.map((one) => one.id));
+  const ended = idsOf(cells.filter(({ state }) => !["proposed", "active", "idle"].includes(state)));
+  const destroyed = idsOf(cells.filter(({ state }) => state === "destroyed"));
   for (const { source, cell, state, said, prompt } of messagesBySource(world).values()) {
-    if (state === "given" && prompt?.includes(said) !== true)
+    // A destroyed cell's prompts are forgotten.
+    if (state === "given" && !destroyed.has(cell) && prompt?.includes(said) !== true)
       wrong.push(`message ${source} was given, and stands in no prompt`);
     if (state === "waiting" && ended.has(cell))
       wrong.push(`message ${source} waits in cell ${cell}, which ended`);

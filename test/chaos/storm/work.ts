@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { ExitClass } from "../../../src/cells/exit.ts";
+import { isInterrupted } from "../../../src/cells/prompt.ts";
 import { TRACES } from "./agents.ts";
 import type { Ledger } from "./ledger.ts";
 import { namesIn } from "./obituary.ts";
@@ -60,7 +62,13 @@ interface Rows {
     readonly state: string;
   }[];
   readonly messages: readonly { readonly cell: string; readonly said: string; readonly state: string }[];
-  readonly prompts: readonly { readonly cell: string; readonly turn: number; readonly text: string }[];
+  readonly prompts: readonly {
+    readonly cell: string;
+    readonly turn: number;
+    /** Null where the cell is destroyed. */
+    readonly text: string | null;
+    readonly exit_class: ExitClass | null;
+  }[];
   readonly quiet: readonly { readonly repository: number; readonly number: number }[];
   /** Cells that were closing at some time. */
   readonly closed: ReadonlySet<string>;
@@ -80,7 +88,7 @@ function read(ask: Ask): Rows {
     proposals: ask("SELECT * FROM proposals"),
     messages: ask("SELECT cell, said, state FROM messages"),
     prompts: ask(
-      "SELECT prompts.cell, runs.turn, prompts.text FROM prompts JOIN runs ON runs.cell = prompts.cell AND runs.n = prompts.run",
+      "SELECT prompts.cell, runs.turn, prompts.text, runs.exit_class FROM prompts JOIN runs ON runs.cell = prompts.cell AND runs.n = prompts.run",
     ),
     quiet: ask("SELECT repository, number FROM quiet"),
     closed: new Set(closed.map((one) => one.cell)),
@@ -140,7 +148,11 @@ function turns(rows: Rows, found: Work): void {
     const cell = rows.cells.find((one) => one.id === id);
     if (state === "waiting" && cell !== undefined && goesOn(cell, rows))
       found.lost.push(`cell ${id}: "${said}" waits, and no turn begins`);
-    const told = rows.prompts.filter((one) => one.cell === id && new RegExp(`\\b${said}\\b`).test(one.text));
+    // Words that an agent may not have read to the end, since it was interrupted, are told again.
+    const told = rows.prompts.filter(
+      (one) =>
+        one.cell === id && new RegExp(`\\b${said}\\b`).test(one.text ?? "") && !isInterrupted(one.exit_class),
+    );
     const count = new Set(told.map((one) => one.turn)).size;
     if (count > 1) found.doubled.push(`cell ${id}: "${said}" was given in ${count} turns`);
   }
