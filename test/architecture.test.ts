@@ -34,6 +34,7 @@ const ZONES: Zones = {
       "secret-finder",
       "secret-forms",
       "slices",
+      "sync-directory",
       "text-views",
       "units",
       "visible",

@@ -1,9 +1,10 @@
-import { lchown, mkdir, open, rename } from "node:fs/promises";
+import { lchown, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, toIso } from "../clock.ts";
 import { explain, LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { CellSpec } from "../protocol/shapes.ts";
+import { syncDirectory } from "../sync-directory.ts";
 import {
   type CellPaths,
   directoryError,
@@ -198,13 +199,4 @@ async function syncDirectories(fresh: CellPaths): Promise<void> {
   const all = SCAFFOLD.map((names) => syncDirectory(join(fresh.cell, ...names)));
   await Promise.all(all);
   await syncDirectory(fresh.cell);
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

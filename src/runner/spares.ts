@@ -62,7 +62,7 @@ interface Waiting {
   readonly name: string;
   readonly uid: number | null;
   /** Of the mirror, when it was made; and what its `origin` is called. */
-  readonly fetches: number;
+  readonly generation: number;
   readonly url: string;
   readonly madeAt: number;
 }
@@ -92,10 +92,10 @@ export function createSpares(deps: SpareDeps): Spares {
     await prepareRoot(missionsDir, deps.room.freeBytes);
     const name = `.new-${randomUUID()}`;
     try {
-      const { fetches, url } = await build(deps, { ...plan, name }, signal);
+      const { generation, url } = await build(deps, { ...plan, name }, signal);
       await prepareRoot(missionsDir, deps.room.freeBytes);
       const uid = user?.uid ?? null;
-      waiting.set(repository.id, { commit, name, uid, fetches, url, madeAt: clock.monotonic() });
+      waiting.set(repository.id, { commit, name, uid, generation, url, madeAt: clock.monotonic() });
     } catch (error) {
       await removeTree(missionsDir, name).catch(() => {});
       throw error;
@@ -151,10 +151,10 @@ async function build(
   { missionsDir, mirrors, ...deps }: SpareDeps,
   { repository, user, ref, commit, name }: SparePlan & { readonly name: string },
   signal: AbortSignal,
-): Promise<Pick<Waiting, "fetches" | "url">> {
+): Promise<Pick<Waiting, "generation" | "url">> {
   const want = { commit, ref, group: user?.groups[0] ?? null };
   const mirror = await mirrors.provide(repository, want, signal);
-  const from = { fetches: mirrors.fetches(repository), url: mirrors.cloneUrl(repository) };
+  const from = { generation: mirrors.generation(repository), url: mirrors.cloneUrl(repository) };
   const cell = join(missionsDir, name);
   const dir = join(cell, TREE);
   await mkdir(cell, { mode: 0o700 });
@@ -174,7 +174,8 @@ const TREE = "worktree";
 
 function toTake(deps: SpareDeps, repository: RepositoryRef, { commit, name, ...from }: Waiting): Spare {
   const { missionsDir, mirrors } = deps;
-  const isWhole = from.fetches === mirrors.fetches(repository) && from.url === mirrors.cloneUrl(repository);
+  const isWhole =
+    from.generation === mirrors.generation(repository) && from.url === mirrors.cloneUrl(repository);
   const tree = join(missionsDir, name, TREE);
   const own = join(tree, ".git");
   return {

@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { explain, LazarusError, systemCode } from "../errors.ts";
 import { makePath } from "../make-path.ts";
 import { digestOf, type FileFacts, type Manifest, parseManifest } from "../runner/seal/manifest.ts";
+import { syncDirectory } from "../sync-directory.ts";
 import { formatSize } from "../units.ts";
 import type { Kept, SealStore } from "./seal-store.ts";
 
@@ -196,15 +197,6 @@ async function writeSynced(path: string, text: string): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

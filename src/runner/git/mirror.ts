@@ -16,8 +16,11 @@ export interface MirrorOptions extends MirrorPlace {
  */
 export interface Mirrors {
   path(repository: RepositoryRef): string;
-  /** Grows with each fetch of that mirror: what was cloned since holds the same branches and tags. */
-  fetches(repository: RepositoryRef): number;
+  /**
+   * Grows as a fetch of that mirror begins, and as it ends: what was cloned at the same number holds the same
+   * branches and tags.
+   */
+  generation(repository: RepositoryRef): number;
   cloneUrl(repository: RepositoryRef): string;
   /**
    * Makes the mirror hold `commit`, fetching all branches (and `ref`, where that is no branch) if it does not
@@ -53,6 +56,7 @@ class FetchLine {
   #last: Promise<void> = Promise.resolve();
   #latest: Promise<void> = Promise.resolve();
   #begun = 0;
+  #ended = 0;
   #next: { readonly refs: Set<string>; readonly done: Promise<void> } | null = null;
 
   constructor(fetch: (refs: ReadonlySet<string>) => Promise<void>) {
@@ -62,6 +66,10 @@ class FetchLine {
   /** How many fetches have begun: what a request remembers of the moment it was made. */
   get begun(): number {
     return this.#begun;
+  }
+
+  get generation(): number {
+    return this.#begun + this.#ended;
   }
 
   /** Settles with a fetch that began after `since`: an earlier one may have missed what is wanted. */
@@ -76,7 +84,7 @@ class FetchLine {
           this.#next = null;
           this.#begun++;
           this.#latest = done;
-          return this.#fetch(refs);
+          return this.#fetch(refs).finally(() => this.#ended++);
         });
       done.catch(() => {});
       this.#next = { refs, done };
@@ -213,7 +221,7 @@ export function createMirrors(options: MirrorOptions): Mirrors {
 
   return {
     path,
-    fetches: (repository) => lines.get(repository.id)?.begun ?? 0,
+    generation: (repository) => lines.get(repository.id)?.generation ?? 0,
     cloneUrl,
     provide: (repository, want, signal) =>
       provideBy(() => has(repository, want.commit), { repository, want, signal }),

@@ -1,8 +1,9 @@
 import { statSync } from "node:fs";
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, toIso } from "../../clock.ts";
 import { LazarusError, systemCode } from "../../errors.ts";
+import { syncDirectory } from "../../sync-directory.ts";
 import {
   directoryError,
   makePassable,
@@ -79,7 +80,7 @@ async function build(root: string, id: string, clock: Pick<Clock, "now">): Promi
   try {
     const made = await fill({ root, id, cellDir: fresh, clock, isNew: true });
     await rename(fresh, join(root, id));
-    await sync(root);
+    await syncDirectory(root);
     return made;
   } catch (error) {
     await removeTree(root, `.new-${id}`).catch(() => {});
@@ -191,14 +192,5 @@ async function inParent(
     return await make(parent, names.at(-1) ?? "");
   } finally {
     await parent.close();
-  }
-}
-
-async function sync(path: string): Promise<void> {
-  const directory = await open(path);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

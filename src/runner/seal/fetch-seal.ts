@@ -5,6 +5,7 @@ import * as z from "zod";
 import { LazarusError } from "../../errors.ts";
 import type { RunnerJob } from "../../protocol/runner-port.ts";
 import type { SealPlace, SealRef } from "../../protocol/seal-place.ts";
+import { syncDirectory } from "../../sync-directory.ts";
 import type { Parts } from "../context.ts";
 import { directoryError, pathsOf, prepareRoot, writeJson } from "../disk/directory.ts";
 import { lendCell, lendFile } from "../disk/owner.ts";
@@ -161,14 +162,5 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return null;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

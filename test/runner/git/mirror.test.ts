@@ -60,6 +60,28 @@ it("fetches once for all who ask before the fetch begins, and once more for who 
   expect(fetches()).toBeLessThanOrEqual(3);
 });
 
+it("is of another generation once a fetch has begun, and once it has ended", async () => {
+  const mirrors = openMirrors();
+  const want = (commit: string) =>
+    mirrors.provide(repository, { commit, ref: "refs/heads/main", group: null }, never);
+  const first = await rig.commit("main", { a: "1" });
+  await want(first);
+  const before = mirrors.generation(repository);
+  await want(first);
+  expect(mirrors.generation(repository)).toBe(before);
+  const second = await rig.commit("main", { a: "2" });
+  let open = () => {};
+  rig.server.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const running = want(second);
+  await expect.poll(fetches).toBe(2);
+  const underWay = mirrors.generation(repository);
+  open();
+  await running;
+  expect([underWay, mirrors.generation(repository)]).toEqual([before + 1, before + 2]);
+});
+
 it("brings the commit of a pull request's ref, and does not mind others that are gone", async () => {
   const mirrors = openMirrors();
   await rig.commit("main", { a: "1" });
