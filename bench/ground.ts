@@ -36,7 +36,7 @@ export function makeGround(): { readonly dir: string; remove(): void } {
 export interface Serving extends ServeProcess {
   readonly dataDir: string;
   readonly missionsDir: string;
-  /** Waits until no job waits or runs any more. */
+  /** Waits until no job and no agent waits or runs any more. */
   settled(): Promise<void>;
 }
 
@@ -72,12 +72,18 @@ export async function serve(
   const process = await startServe(configPath, join(dir, "serve.log"));
   const dataDir = join(dir, "data");
   const registry = new Database(join(dataDir, "lazarus.db"), { readonly: true });
-  const open = registry.prepare("SELECT count(*) FROM jobs WHERE state IN ('waiting', 'running')").pluck();
+  // An agent's end is seen some time after it, and only then becomes a job.
+  const open = registry
+    .prepare(
+      `SELECT (SELECT count(*) FROM jobs WHERE state IN ('waiting', 'running'))
+       + (SELECT count(*) FROM runs WHERE state IN ('waiting', 'admitted', 'running'))`,
+    )
+    .pluck();
   return {
     ...process,
     dataDir,
     missionsDir: join(dir, "missions"),
-    settled: () => until("every job is done", () => open.get() === 0, SETTLED_MS),
+    settled: () => until("every job and every agent is done", () => open.get() === 0, SETTLED_MS),
     async end() {
       registry.close();
       await process.end();
