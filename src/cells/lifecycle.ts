@@ -10,6 +10,7 @@ import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
 import { isEndOfWork, waitsByItself } from "./steps/decide.ts";
 import type { StepDeps } from "./steps/deps.ts";
+import { endUnbegun } from "./steps/end-unbegun.ts";
 import { dropMessages } from "./steps/give-messages.ts";
 import { planNext } from "./steps/proposal-jobs.ts";
 import { laneOf } from "./steps/step-jobs.ts";
@@ -75,11 +76,7 @@ export class Lifecycle {
         this.#deps.uids.give(cell.id, cell.repository.id);
       const last = this.#registry.lastRun(cell.id);
       if (last !== null && waitsByItself(last)) {
-        const withdrawn = { state: "withdrawn", endedAt: this.#deps.clock.now() } as const;
-        this.#registry.updateRun(cell.id, last.n, {
-          ...withdrawn,
-          stopped: `${requester.login} did not wait for it`,
-        });
+        endUnbegun(this.#deps, last, { stopped: `${requester.login} did not wait for it` });
       } else if (isOpen(last)) throw movedOn(cell.id);
       // What the last run left is committed first, also where that had been given up.
       const ended = this.#registry.lastUnwithdrawnRun(cell.id);
@@ -117,13 +114,7 @@ export class Lifecycle {
       const { state } = this.#registry.mustRun(cell.id, run.n);
       if (state !== "waiting" && state !== "admitted") throw movedOn(cell.id);
       const isUnmade = this.#registry.mustCell(cell.id).state === "proposed";
-      this.#registry.updateRun(cell.id, run.n, {
-        state: "withdrawn",
-        stopped: step.why,
-        endedAt: this.#deps.clock.now(),
-      });
-      // What its turn was to answer waits for another one.
-      this.#registry.items.settle(cell.id, run.turn, false);
+      endUnbegun(this.#deps, run, { stopped: step.why });
       this.#registry.update(cell.id, {
         notStarted: step.why,
         approval: null,
@@ -183,13 +174,7 @@ export class Lifecycle {
       this.#steps.checks.stop(cell.id, why);
       const { state } = mustBe(this.#registry, cell.id, ["active", "idle"]);
       const run = this.#registry.lastRun(cell.id);
-      if (run?.state === "waiting") {
-        this.#registry.updateRun(cell.id, run.n, {
-          state: "withdrawn",
-          stopped: why,
-          endedAt: this.#deps.clock.now(),
-        });
-      }
+      if (run?.state === "waiting") endUnbegun(this.#deps, run, { stopped: why });
       // Nobody waits for what would only be looked through, and may be tried again for hours.
       if (closing.discard) this.#deps.queue.end({ lane: laneOf(cell.id), kinds: ["collect"] }, why);
       if (isEndOfWork(closing))
@@ -239,7 +224,8 @@ export class Lifecycle {
    */
   destroy(cell: Cell, who: string): void {
     this.#registry.transaction(() => {
-      this.#steps.checks.stop(cell.id, `destroyed by ${who}`);
+      const stopped = `destroyed by ${who}`;
+      this.#steps.checks.stop(cell.id, stopped);
       const { state } = mustBe(this.#registry, cell.id, [
         "proposed",
         "active",
@@ -248,9 +234,8 @@ export class Lifecycle {
         "archived",
       ]);
       const run = this.#registry.lastRun(cell.id);
-      if (run?.state === "waiting")
-        this.#registry.updateRun(cell.id, run.n, { state: "withdrawn", endedAt: this.#deps.clock.now() });
-      dropMessages(this.#deps, cell.id, `destroyed by ${who}`);
+      if (run?.state === "waiting") endUnbegun(this.#deps, run, { stopped });
+      dropMessages(this.#deps, cell.id, stopped);
       endStore(this.#deps, cell.id, "the cell is being destroyed");
       this.#registry.update(cell.id, {
         waitsForApproval: false,

@@ -2,6 +2,8 @@ import type { Cell } from "./cell.ts";
 import { takeFromRunner } from "./leave-runner.ts";
 import { LOCAL_RUNNER } from "./runner-jobs.ts";
 import type { StepDeps } from "./steps/deps.ts";
+import { endUnbegun } from "./steps/end-unbegun.ts";
+import { settleItems } from "./steps/give-items.ts";
 import { dropMessages } from "./steps/give-messages.ts";
 import { BEFORE_SCRUB, laneOf } from "./steps/step-jobs.ts";
 import type { Steps } from "./steps/steps.ts";
@@ -23,17 +25,11 @@ export function loseCell(
   dropMessages(deps, cellId, why);
   const now = clock.now();
   const last = registry.lastRun(cellId);
-  if (last?.state === "running" || last?.state === "admitted")
-    registry.updateRun(cellId, last.n, {
-      ...{
-        state: last.startedAt === null ? "withdrawn" : "ended",
-        endedAt: now,
-        collectedAt: now,
-        stopped: why,
-      },
-    });
-  else if (last?.state === "waiting")
-    registry.updateRun(cellId, last.n, { state: "withdrawn", endedAt: now, stopped: why });
+  if (last?.state === "running" || last?.state === "admitted") {
+    const state = last.startedAt === null ? "withdrawn" : "ended";
+    registry.updateRun(cellId, last.n, { state, endedAt: now, collectedAt: now, stopped: why });
+    settleItems(registry, last, false);
+  } else if (last?.state === "waiting") endUnbegun(deps, last, { stopped: why });
   for (const one of registry.checks.of(cellId))
     if (one.endedAt === null) registry.checks.change(cellId, one.n, { state: "lost", endedAt: now, why });
   const { state } = cell;

@@ -5,6 +5,7 @@ import { movedOn } from "./must-be.ts";
 import { briefPrompt } from "./prompt.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Mistake, Proposal, Wish } from "./registry/proposals.ts";
+import { endUnbegun } from "./steps/end-unbegun.ts";
 import { planNext, proposalJob } from "./steps/proposal-jobs.ts";
 
 /** What a look at a proposal found. `readSha256`: `issueHash` of what was read. */
@@ -193,15 +194,14 @@ export class Proposing {
 
   /** Nothing of it may start any more as it is. Answers the run that waits for the approval. */
   #takeBack(proposal: Proposal, cell: Cell): number {
-    const { registry, clock, steps } = this.#deps;
+    const { registry, steps } = this.#deps;
     registry.proposals.change(proposal, { approver: null, editedAt: null });
     // Before anybody gets the place that it had.
     const approval = `it was proposed by ${proposal.author.login}`;
     registry.update(cell.id, { waitsForApproval: true, approval });
     const run = registry.mustRun(cell.id, registry.lastRun(cell.id)?.n ?? 0);
     if (run.state === "waiting") return run.n;
-    const why = "the proposal was edited";
-    registry.updateRun(cell.id, run.n, { state: "withdrawn", stopped: why, endedAt: clock.now() });
+    endUnbegun(this.#deps, run, { stopped: "the proposal was edited" });
     const { agent, requester, role } = run;
     const prompt = briefPrompt(requester);
     const n = registry.addRun({

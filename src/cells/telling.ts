@@ -3,6 +3,7 @@ import type { Lifecycle, LifecycleDeps } from "./lifecycle.ts";
 import { movedOn } from "./must-be.ts";
 import type { Message, NewMessage } from "./registry/messages.ts";
 import { waitsByItself } from "./steps/decide.ts";
+import { endUnbegun } from "./steps/end-unbegun.ts";
 import { messagesFor } from "./steps/give-messages.ts";
 import { beginToldTurn } from "./steps/told-turn.ts";
 
@@ -43,11 +44,10 @@ export class Telling {
 
   #makeWay(cell: Cell, last: Run, login: string): void {
     const why = `stopped by ${login}, who has something to say`;
-    const { registry, steps, clock } = this.#deps;
+    const { steps } = this.#deps;
     if (cell.state !== "proposed" && (last.state === "running" || last.state === "admitted"))
       steps.putStop(cell, last, { cause: "told", why });
-    if (waitsByItself(last))
-      registry.updateRun(cell.id, last.n, { state: "withdrawn", stopped: why, endedAt: clock.now() });
+    if (waitsByItself(last)) endUnbegun(this.#deps, last, { stopped: why });
   }
 
   /** Ends messages that wait; a turn that nothing is left to be told in is withdrawn. */

@@ -9,6 +9,7 @@ const LEAD = { id: 5, login: "lead" };
 const NEXT = "8".repeat(40);
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
+const GIVEN_UP = { who: "dev", why: "stopped by dev", outcome: "discarded" } as const;
 
 let rig: ControlRig;
 beforeEach(() => {
@@ -226,6 +227,45 @@ describe("an answer", () => {
     take(point("two"));
     admit(4);
     expect(items()).toEqual(["1 given 3", "2 given 3"]);
+  });
+
+  describe("where its run never began", () => {
+    const unbegun: [string, () => void][] = [
+      ["could not be started", () => rig.report("run-refused", { cellId: ID, run: 2, why: "no such agent" })],
+      [
+        "was ended before it began",
+        () =>
+          rig.report("run-ended", {
+            ...ended(ID, 2, rig.clock.now(), { stopped: "stopped by dev" }),
+            began: false,
+          }),
+      ],
+      ["was stopped before it had its place", () => rig.lifecycle.withdraw(rig.cell(), rig.run(), GIVEN_UP)],
+    ];
+    it.each(unbegun)("is open again, and a remark with it: it %s", (_how, endIt) => {
+      drafted();
+      take(point("one"), point("nice", { kind: "remark" }));
+      admit(2);
+      rig.clearJobs();
+      endIt();
+      expect(items()).toEqual(["1 open 2", "2 open 2"]);
+      expect(rig.payloads("answers")).toEqual([]);
+      rig.lifecycle.rerun(rig.cell(), "allegro", DEV);
+      rig.steps.start(ID, 3);
+      expect(promptOf(3)).toMatch(
+        /### 1\. the review as a whole[\s\S]*### 2\. the review as a whole \(a remark/,
+      );
+    });
+
+    it("is answered with what was said before, where only its retry never began", () => {
+      asked(point("one"), point("two"));
+      rig.registry.updateRun(ID, 2, { code: 1 });
+      collect(2, [answer(1)], {});
+      admit(3);
+      rig.report("run-refused", { cellId: ID, run: 3, why: "no such agent" });
+      expect(items()).toEqual(["1 answered 2", "2 open 2"]);
+      expect(rig.payloads("answers")).toEqual([{ cellId: ID, turn: 2 }]);
+    });
   });
 
   it("is looked for by the runner in what was made since the forge had it", () => {

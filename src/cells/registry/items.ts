@@ -82,9 +82,10 @@ export interface Items {
   /** Writes down what was found of one that was given. */
   found(cellId: string, answer: PointAnswer): void;
   /**
-   * Its turn is over: what has a verdict is answered, all else open again. `isTold`: that is to be posted.
+   * Its turn is over: what has a verdict is answered, and a remark that was `isHeard`; all else is open
+   * again. `isTold`: that is to be posted.
    */
-  settle(cellId: string, turn: number, isTold: boolean): void;
+  settle(cellId: string, turn: number, how: { readonly isHeard: boolean; readonly isTold: boolean }): void;
   /** The turns whose answers are to be posted, oldest first. */
   due(cellId: string): number[];
   posted(cellId: string, turn: number): void;
@@ -153,8 +154,8 @@ export function createItems({ sql }: Pick<Db, "sql">): Items {
       const bound = { cellId, n, verdict, words, commit, line };
       sql.prepare(FOUND).run({ ...bound, touches: touches === null ? null : Number(touches) });
     },
-    settle(cellId, turn, isTold) {
-      sql.prepare(SETTLE).run({ cellId, turn, isTold: Number(isTold) });
+    settle(cellId, turn, { isHeard, isTold }) {
+      sql.prepare(SETTLE).run({ cellId, turn, isHeard: Number(isHeard), isTold: Number(isTold) });
     },
     due(cellId) {
       const rows = sql.prepare(DUE).all({ cellId }) as { turn: number }[];
@@ -192,7 +193,8 @@ const FOUND = `
   UPDATE items SET verdict = @verdict, words = @words, found_commit = @commit, touches = @touches, now_line = @line
   WHERE cell = @cellId AND n = @n AND state = 'given' AND (@verdict IS NOT NULL OR verdict IS NULL)`;
 const SETTLE = `
-  UPDATE items SET state = CASE WHEN kind = 'remark' OR verdict IS NOT NULL THEN 'answered' ELSE 'open' END,
+  UPDATE items SET
+    state = CASE WHEN verdict IS NOT NULL OR (kind = 'remark' AND @isHeard) THEN 'answered' ELSE 'open' END,
     answer_due = CASE WHEN kind = 'remark' THEN 0 ELSE @isTold END
   WHERE cell = @cellId AND turn = @turn AND state = 'given'`;
 const DUE = "SELECT DISTINCT turn FROM items WHERE cell = @cellId AND answer_due = 1 ORDER BY turn";

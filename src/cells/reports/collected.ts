@@ -6,7 +6,7 @@ import { leftBy } from "../handoff.ts";
 import { isInterrupted } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { isRetryInLine, outcomeOf } from "../steps/decide.ts";
-import { pointsOf } from "../steps/give-items.ts";
+import { settleItems } from "../steps/give-items.ts";
 import { beginNextTurn } from "../steps/next-turn.ts";
 import { beginReviewTurn } from "../steps/review-turn.ts";
 import { beginToldTurn } from "../steps/told-turn.ts";
@@ -33,12 +33,9 @@ export function collected(deps: ReportDeps) {
 
   /** What its agent was asked is over, unless it tries again by itself. */
   function settlePoints(run: Run, exit: ExitClass): void {
-    const points = pointsOf(run, registry);
     const last = registry.lastRun(run.cellId);
-    if (points.length === 0 || (last !== null && isRetryInLine(last) && last.turn === run.turn)) return;
-    // Of one that came to nothing people hear otherwise.
-    const isTold = !isInterrupted(exit) || points.some((item) => item.verdict !== null);
-    registry.items.settle(run.cellId, run.turn, isTold);
+    if (last !== null && isRetryInLine(last) && last.turn === run.turn) return;
+    settleItems(registry, run, !isInterrupted(exit));
   }
 
   return (report: JobPayload<"collected">): void => {

@@ -1,5 +1,6 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { endUnbegun } from "../steps/end-unbegun.ts";
 import type { ReportDeps } from "./deps.ts";
 
 /**
@@ -7,16 +8,13 @@ import type { ReportDeps } from "./deps.ts";
  * with it.
  */
 export function restoreRefused(deps: ReportDeps) {
-  const { clock, registry, steps } = deps;
+  const { registry, steps } = deps;
   return (report: JobPayload<"restore-refused">): void => {
     const cell = registry.mustCell(report.cellId);
     const run = registry.mustRun(report.cellId, report.run);
     if (run.state !== "admitted") return;
     const why = `not brought back: ${report.why}`;
-    registry.updateRun(cell.id, run.n, {
-      ...{ state: "withdrawn", endedAt: clock.now() },
-      ...{ stopped: why, stopCause: "refused" },
-    });
+    endUnbegun(deps, run, { stopped: why, stopCause: "refused" });
     registry.update(cell.id, { ...NOTHING_IN_THE_WAY, notStarted: why });
     steps.card(cell.id);
     steps.admitWaiting();

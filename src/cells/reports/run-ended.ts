@@ -2,6 +2,7 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { isBeingSetUp } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { cutShort } from "../setup.ts";
+import { settleItems } from "../steps/give-items.ts";
 import { beginToldTurn } from "../steps/told-turn.ts";
 import { beginVisit } from "../steps/visit-turn.ts";
 import type { ReportDeps } from "./deps.ts";
@@ -29,6 +30,7 @@ export function runEnded(deps: ReportDeps) {
       refusedHosts: report.refusedHosts,
       ...(isBeingSetUp(run) && run.setup !== null ? { setup: cutShort(run.setup, report) } : {}),
     });
+    if (run.startedAt === null && !report.began) settleItems(registry, run, false);
     registry.update(cell.id, { ...NOTHING_IN_THE_WAY, health: null });
     const isArchived = cell.state === "archived" && !cell.closing?.thenDestroy;
     // It began, but was ended before anybody reported that: what it did meanwhile counts all the same.

@@ -1,6 +1,7 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import { isVisit } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { endUnbegun } from "../steps/end-unbegun.ts";
 import { beginVisit } from "../steps/visit-turn.ts";
 import { createAfterExit } from "./after-exit.ts";
 import type { ReportDeps } from "./deps.ts";
@@ -10,17 +11,12 @@ import { neverBegan, rest } from "./wake.ts";
 /** A run cannot be started, and trying again will not help. */
 export function runRefused(deps: ReportDeps) {
   const afterExit = createAfterExit(deps);
-  const { clock, registry, steps, announce } = deps;
+  const { registry, steps, announce } = deps;
   return (report: JobPayload<"run-refused">): void => {
     const cell = registry.mustCell(report.cellId);
     const run = registry.mustRun(report.cellId, report.run);
     if (run.state !== "admitted") return;
-    registry.updateRun(cell.id, run.n, {
-      state: "ended",
-      endedAt: clock.now(),
-      stopped: report.why,
-      stopCause: "refused",
-    });
+    endUnbegun(deps, run, { state: "ended", stopped: report.why, stopCause: "refused" });
     if (isVisit(run)) {
       announce({ kind: "visited", cell, run: registry.mustRun(cell.id, run.n), harvest: null });
       if (cell.state === "active") rest(deps, cell, { who: "lazarus", why: report.why });

@@ -2,6 +2,7 @@ import type { JobPayload } from "../../protocol/jobs.ts";
 import { isBeingSetUp, isSetupDone } from "../cell.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
 import { notSetUp } from "../setup.ts";
+import { endUnbegun } from "../steps/end-unbegun.ts";
 import { beginVisit } from "../steps/visit-turn.ts";
 import type { ReportDeps } from "./deps.ts";
 import { rest } from "./wake.ts";
@@ -23,10 +24,8 @@ export function setupEnded(deps: ReportDeps) {
       return;
     }
     const why = notSetUp(end);
-    registry.updateRun(cellId, n, {
-      ...{ state: "ended", endedAt: end.endedAt },
-      ...{ stopped: why, stopCause: "not-set-up" },
-    });
+    const { endedAt } = end;
+    endUnbegun(deps, run, { state: "ended", endedAt, stopped: why, stopCause: "not-set-up" });
     registry.update(cellId, { ...NOTHING_IN_THE_WAY, outcome: "failed" });
     if (cell.state === "active") rest(deps, cell, { who: "lazarus", why });
     if (cell.closing === null)

@@ -42,6 +42,16 @@ export function pointsOf(run: Pick<Run, "cellId" | "turn">, registry: Pick<Regis
     .filter((item) => isOf(item, run) && item.kind !== "remark");
 }
 
+/**
+ * The turn of a run is over: its points that the agent said something of are answered, the others wait for
+ * the next turn. `isHeard`: the agent came to the end of what it was asked, so that people hear where there
+ * is no answer. Of a turn that came to nothing they hear otherwise.
+ */
+export function settleItems(registry: Pick<Registry, "items">, run: Run, isHeard: boolean): void {
+  const isAnswered = pointsOf(run, registry).some((item) => item.verdict !== null);
+  registry.items.settle(run.cellId, run.turn, { isHeard, isTold: isHeard || isAnswered });
+}
+
 /** What a runner needs to know to find the answers of a run; null where it was asked nothing. */
 export function askedOf(
   cell: Pick<Cell, "publishedTip" | "peopleTip">,

@@ -79,6 +79,8 @@ async function clone(
     await cloneTree(deps, { ...plan, branch: null, spare: null, given: async () => {} }, signal);
     await rename(plan.dir, place);
   } catch (error) {
+    // What cannot be removed now goes with the next plan of checks.
+    await removeTree(paths.checks, aside).catch(() => {});
     throw directoryError(error, doing);
   }
 }
