@@ -118,7 +118,8 @@ export function isAtWork(check: Pick<Check, "state">): boolean {
   return check.state === "waiting" || check.state === "running";
 }
 
-function isValid(check: Pick<Check, "state">): boolean {
+/** Whether it says something of what was pushed: no run has begun since. */
+export function isValid(check: Pick<Check, "state">): boolean {
   return check.state !== "superseded";
 }
 

@@ -5,6 +5,7 @@ import {
   type Check,
   type CheckResult,
   type CheckWork,
+  isValid,
   nextCheck,
   resultsOf,
   spentOn,
@@ -98,6 +99,8 @@ export class Checking {
     const cell = registry.mustCell(cellId);
     const { checked } = cell;
     if (checked === null || this.areOver(cell)) return;
+    // Of a plan that nothing was begun of there is nothing to clear away: it holds.
+    if (!this.#workOf(cell, checked.tip).rows.some(isValid)) return;
     const run = registry.lastRun(cellId);
     this.#end(cell, { state: "superseded", why: `${run?.agent ?? cell.agent} goes on` });
     registry.checks.supersede(cellId, checked.tip);

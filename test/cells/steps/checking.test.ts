@@ -158,6 +158,34 @@ it("gives way to a run, and is done again where that changes nothing", () => {
   expect(rig.payloads("plan-checks")).toMatchObject([{ tip: TIP }]);
 });
 
+it("is done where it was planned beside one run, and the next one changes nothing either", () => {
+  set();
+  rig.idle();
+  rig.report("pushed", { cellId: ID, run: 1, tip: TIP, branch: "lazarus/4f1c0b7e", divertedFrom: null });
+  rig.reports.drafted(ID, 271, "acme/app");
+  rig.clearJobs();
+  const changesNothing = (run: number) => {
+    rig.report("run-ended", ended(ID, run, rig.clock.now()));
+    rig.report("collected", { cellId: ID, run, harvest: harvest() });
+  };
+  const again = (run: number) => {
+    rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev", words: "once more" });
+    rig.steps.start(ID, run);
+    rig.report("run-started", started(ID, run, rig.clock.now()));
+  };
+  again(2);
+  const plan = { checks: planned(["lint"]), faults: [], trouble: null };
+  rig.report("checks-planned", { cellId: ID, tip: TIP, ...plan });
+  const [author, at] = [{ id: 3, login: "dev" }, rig.clock.now()];
+  const asker = { via: "cli", request: "a request", operator: "root" } as const;
+  rig.deps.telling.tell({ cellId: ID, agent: null, author, said: "and this", asker, at }, { isNow: false });
+  changesNothing(2);
+  rig.steps.start(ID, 3);
+  rig.report("run-started", started(ID, 3, rig.clock.now()));
+  changesNothing(3);
+  expect(rig.payloads("check")).toMatchObject([{ check: 1, name: "lint", commit: TIP }]);
+});
+
 it("is stopped by a person for good, and the work is as it was", () => {
   set();
   published();
