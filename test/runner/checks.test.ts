@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { leftoversOf } from "../../src/backends/process.ts";
 import type { JobPayload } from "../../src/protocol/jobs.ts";
@@ -124,6 +125,23 @@ describe("checks of what was pushed", () => {
     const { end } = await check("test", { mostMs: 1_000 });
     expect(end).toMatchObject({ isOverTime: true, stopped: "over its limit of 1s", leftovers: [] });
     expect(await leftoversOf(cell.id, null)).toEqual([]);
+  });
+
+  it("leave no clone in the making where they are ended, and none of what a link leads to", async () => {
+    const end = () =>
+      rig.perform("end-check", { cellId: cell.id, check: ++n, user: cell.user, handle: null, why: "told" });
+    // As a kill in the middle of the clone leaves it.
+    mkdirSync(rig.cellPath(cell, "checks", ".new-0fedcba9", ".git"), { recursive: true });
+    mkdirSync(rig.cellPath(cell, "checks", "0fedcba8"));
+    await end();
+    expect(readdirSync(rig.cellPath(cell, "checks"))).toEqual(["0fedcba8"]);
+
+    const elsewhere = join(rig.missions, "elsewhere");
+    mkdirSync(join(elsewhere, ".new-0fedcba9"), { recursive: true });
+    rmSync(rig.cellPath(cell, "checks"), { recursive: true });
+    symlinkSync(elsewhere, rig.cellPath(cell, "checks"));
+    await end();
+    expect(readdirSync(elsewhere)).toEqual([".new-0fedcba9"]);
   });
 
   it("begin once, however often they are asked for, and are not begun as another command", async () => {

@@ -1,4 +1,4 @@
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Surroundings } from "../../backends/backend.ts";
 import { LazarusError } from "../../errors.ts";
@@ -24,6 +24,17 @@ export async function clearChecks(cellDir: string): Promise<void> {
   await removeTree(paths.cell, "checks");
   // Agents may put a link where their homes are.
   await inDirectory(paths.cell, ["home"], (homes) => removeTree(`/proc/self/fd/${homes.fd}`, CHECKS_HOME));
+}
+
+/** A clone in the making begins with it. */
+const HALF_MADE = ".new-";
+
+/** Removes what a check that was ended, or killed, left of a clone in the making. */
+export async function clearHalfMade(cellDir: string): Promise<void> {
+  await inDirectory(pathsOf(cellDir).cell, ["checks"], async ({ fd }) => {
+    const dir = `/proc/self/fd/${fd}`;
+    for (const name of await readdir(dir)) if (name.startsWith(HALF_MADE)) await removeTree(dir, name);
+  });
 }
 
 /**
@@ -62,7 +73,7 @@ async function clone(
   const doing = `cloning ${repository.fullName} for the checks of cell ${what.cellId.slice(0, 8)}`;
   const want = { commit, ref, group: user?.groups[0] ?? null };
   const mirror = await parts.mirrors.provide(repository, want, signal);
-  const aside = `.new-${commit.slice(0, 8)}`;
+  const aside = `${HALF_MADE}${commit.slice(0, 8)}`;
   try {
     await mkdir(paths.checks, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") throw error;

@@ -1,5 +1,6 @@
 import { reportOf } from "../../protocol/reports.ts";
 import type { Outcome, RunnerJob } from "../../protocol/runner-port.ts";
+import { clearHalfMade } from "../checks/check-place.ts";
 import { type Parts, parseHandle } from "../context.ts";
 import { endAll } from "../end-run.ts";
 import { note } from "../journal.ts";
@@ -12,6 +13,7 @@ export async function endCheck(parts: Parts, job: RunnerJob<"end-check">): Promi
     const handle = parseHandle(job.payload.handle);
     // No run has the number 0: whatever lives in the cell now is the check.
     const { leftovers } = await endAll(parts, { cellId, run: 0, user, handle });
+    await clearHalfMade(parts.cellDir(cellId));
     await parts.groups.remove(cellId);
     await note(parts, cellId, { what: "check stopped", check, why });
     const end = {

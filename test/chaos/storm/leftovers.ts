@@ -182,7 +182,10 @@ function deadJobs(world: World, cells: readonly CellRow[], found: Leftovers): vo
   }
 }
 
-/** Each agent wrote its cell's name when it started: never more often than the cell has runs. */
+/**
+ * Each agent wrote its cell's name when it started: never more often than the cell has runs. One that ended
+ * before anybody heard of its start may have written as well.
+ */
 function startedTwice(world: World, found: Leftovers): void {
   const file = join(world.lazarus.dir, "out", "ran");
   const starts = new Map<string, number>();
@@ -190,7 +193,7 @@ function startedTwice(world: World, found: Leftovers): void {
     starts.set(cell, (starts.get(cell) ?? 0) + 1);
   const runs = peek(world.dataDir, (ask) =>
     ask<{ cell: string; n: number }>(
-      "SELECT cell, count(*) AS n FROM runs WHERE started_at IS NOT NULL GROUP BY cell",
+      "SELECT cell, count(*) AS n FROM runs WHERE started_at IS NOT NULL OR state = 'ended' GROUP BY cell",
     ),
   );
   const known = new Map((runs ?? []).map((one) => [one.cell, one.n]));
