@@ -68,13 +68,17 @@ function keepsItsPromises(user: CellUser | null): void {
       expect(seen[0]?.replace(/\n(bin|sbin|lib\w*)(?=\n)/g, "")).toBe(
         "/:\ndev\netc\nproc\nrun\ntmp\nusr\nvar",
       );
-      expect(seen.slice(1).map((each) => each.trim())).toEqual([
-        "/run:\nlazarus",
-        `${rig.root}:\nbin\ncell`,
-        `${rig.path()}:\nartifacts\nconfig\nhome\nworktree`,
-        `${rig.path("config")}:\nbrief.md\nprompts`,
-        `${rig.path("home")}:\nallegro`,
-      ]);
+      // `ls` sorts the places by their names.
+      const places = seen.slice(1).map((each) => each.trim());
+      expect(places.toSorted()).toEqual(
+        [
+          "/run:\nlazarus",
+          `${rig.root}:\nbin\ncell`,
+          `${rig.path()}:\nartifacts\nconfig\nhome\nworktree`,
+          `${rig.path("config")}:\nbrief.md\nprompts`,
+          `${rig.path("home")}:\nallegro`,
+        ].toSorted(),
+      );
     });
 
     it("is a short line in a list of processes: no path that it sees, no prompt, and nothing of the way to its hosts", async () => {
