@@ -4,7 +4,8 @@ import { join } from "node:path";
 
 /** A file system in memory: tests commit and sync thousands of times, and none of them pulls a plug. */
 const MEMORY = "/dev/shm";
-const PREFIX = "lazarus-test-";
+/** Short: the path of a socket may have 107 bytes. */
+const PREFIX = "lz";
 const GIB = 1024 ** 3;
 
 /**
@@ -22,7 +23,7 @@ export default function setup(): () => void {
 function makeTemporary(): string {
   const place = process.env.LAZARUS_TEST_TMP ?? (isPlenty() ? MEMORY : tmpdir());
   for (const name of readdirSync(place)) {
-    const owner = /^lazarus-test-(\d+)-/.exec(name)?.[1];
+    const owner = /^lz(\d+)-/.exec(name)?.[1];
     if (owner !== undefined && !existsSync(`/proc/${owner}`)) removeTree(join(place, name));
   }
   const dir = mkdtempSync(join(place, `${PREFIX}${process.pid}-`));
