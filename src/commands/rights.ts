@@ -1,7 +1,7 @@
 import type { Role } from "../cells/cell.ts";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
-import type { Forge, Permission, Person, RepositoryName } from "../gitea/port.ts";
+import type { Forge, Permission, PermissionAnswer, Person, RepositoryName } from "../gitea/port.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
 import type { DirectorIds } from "./director-ids.ts";
@@ -65,6 +65,19 @@ export function createRights(deps: {
     return true;
   }
 
+  /** By the login that somebody has now: whoever was renamed since is asked about once more, under that. */
+  async function permissionOf(
+    person: Person,
+    repository: RepositoryRef,
+  ): Promise<{ login: string; answer: PermissionAnswer }> {
+    const answer = await forge.permission(nameOf(repository), person.login);
+    const isOther =
+      answer.kind === "no-such-user" || (answer.kind === "known" && answer.userId !== person.id);
+    const now = isOther ? await forge.personById(person.id) : null;
+    if (now === null || now.login === person.login) return { login: person.login, answer };
+    return { login: now.login, answer: await forge.permission(nameOf(repository), now.login) };
+  }
+
   async function askWho(needed: "write" | "director", name: RepositoryName): Promise<string[]> {
     const [me, all] = await Promise.all([forge.me(), forge.writers(name)]);
     const writers = all.filter((one) => one.id !== me.id).slice(0, MOST_NAMES);
@@ -80,15 +93,13 @@ export function createRights(deps: {
   return {
     async standing(person, repository) {
       if (person.id === null) return { kind: "known", permission: "owner", role: "director" };
-      const answer = await forge.permission(nameOf(repository), person.login);
+      const { login, answer } = await permissionOf({ id: person.id, login: person.login }, repository);
       if (answer.kind === "unknowable") return { kind: "unknowable", why: answer.why };
       if (answer.kind === "no-such-user" || answer.userId !== person.id)
         return { kind: "known", permission: "none", role: null };
       const own = roleOf(answer.permission);
-      const role =
-        own !== "director" && (await isConfiguredDirector({ id: person.id, login: person.login }))
-          ? "director"
-          : own;
+      const isDirector = own === "director" || (await isConfiguredDirector({ id: person.id, login }));
+      const role = isDirector ? "director" : own;
       return { kind: "known", permission: answer.permission, role };
     },
 

@@ -254,6 +254,9 @@ export const branch = z
 
 export const permission = z.object({ permission: z.enum(PERMISSIONS), user: person });
 
+/** What a search of accounts finds. */
+export const foundPeople = z.object({ data: z.array(person).nullish() }).transform((seen) => seen.data ?? []);
+
 export const teams = z
   .object({ data: z.array(z.object({ id: z.number().int(), name: z.string() })).nullish() })
   .transform((seen) => seen.data ?? []);

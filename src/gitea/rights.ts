@@ -8,7 +8,7 @@ import type { Forge, PermissionAnswer, Person, RepositoryName } from "./port.ts"
 /** The part of the forge that says who may do what. */
 export type RightsCalls = Pick<
   Forge,
-  "permission" | "readers" | "writers" | "isTeamMember" | "isTeamVisible"
+  "permission" | "personById" | "readers" | "writers" | "isTeamMember" | "isTeamVisible"
 >;
 
 /**
@@ -68,6 +68,16 @@ export function createRights(deps: {
 
   return {
     permission,
+
+    async personById(id) {
+      const call = { doing: `looking for account ${id}`, send: () => api.users.userSearch({ uid: id }) };
+      const answer = await calls.read(call);
+      if (answer.status === 403 || answer.status === 404) return null;
+      if (answer.status !== 200) throw calls.refusal(call, answer);
+      const found = check(call.doing, answer.data, answers.foundPeople);
+      return found.find((one) => one.id === id) ?? null;
+    },
+
     readers: (name) =>
       peopleOf({
         doing: `reading who may read ${label(name)}`,

@@ -28,12 +28,16 @@ describe("what somebody may do", () => {
     expect(await standing(dev)).toMatchObject({ role: null });
   });
 
-  it("is nothing for a login that belongs to somebody else now", async () => {
+  it("stays with an account that is called otherwise now, and not with whoever has its login", async () => {
     const { dev } = rig.people;
     rig.standIn.people.renameUser("dev", "former");
-    rig.standIn.people.createUser("dev");
+    expect(await standing(dev)).toMatchObject({ role: "executor" });
+    const taken = rig.standIn.people.createUser("dev");
+    expect(await standing(dev)).toMatchObject({ role: "executor" });
+    rig.standIn.people.removeCollaborator("acme/app", "former");
     rig.standIn.people.addCollaborator("acme/app", "dev", "admin");
     expect(await standing(dev)).toEqual({ kind: "known", permission: "none", role: null });
+    expect(await standing({ id: taken.id, login: "dev" })).toMatchObject({ role: "director" });
   });
 
   it("is nothing for somebody who is gone", async () => {

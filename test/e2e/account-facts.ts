@@ -43,6 +43,25 @@ export function accountFacts(ground: () => Ground): void {
     expect((await server.api(dev, "GET", "/orgs/dev")).status).toBe(404);
   });
 
+  it("finds an account by its id, under the login that it has now, and none where there is none", async () => {
+    const { server, dev } = ground();
+    const { id } = await server.createUser("renamed");
+    const found = async (uid: number) =>
+      (
+        (await server.api(dev, "GET", `/users/search?uid=${uid}`)).json as {
+          data: { id: number; login: string }[];
+        }
+      ).data.map((one) => [one.id, one.login]);
+    expect(await found(id)).toEqual([[id, "renamed"]]);
+    const renamed = await server.api(server.admin, "POST", "/admin/users/renamed/rename", {
+      new_username: "called-otherwise",
+    });
+    expect(renamed.status).toBe(204);
+    expect(await found(id)).toEqual([[id, "called-otherwise"]]);
+    expect(await found(4_000_000)).toEqual([]);
+    expect((await server.api(server.admin, "GET", `${R}/collaborators/renamed/permission`)).status).toBe(404);
+  });
+
   it("makes tokens for a password only, and only with scopes", async () => {
     const { server, dev, status } = ground();
     expect(await status(dev, "POST", "/users/dev/tokens", { name: "x", scopes: ["all"] })).toBe(401);

@@ -76,6 +76,18 @@ function editUser(call: Call): Reply {
   return json(200, userJson(call.world, user, mustUser(call)));
 }
 
+function renameUser(call: Call): Reply {
+  mustAdmin(call);
+  named(call, "username").login = needText(call, "new_username");
+  return bare(204);
+}
+
+function searchUsers(call: Call): Reply {
+  const id = Number(call.url.searchParams.get("uid") ?? 0);
+  const found = call.world.users.filter((user) => user.isActive && !user.isOrganization && user.id === id);
+  return json(200, { data: found.map((user) => userJson(call.world, user, userOf(call))), ok: true });
+}
+
 /** Nobody is ever told of anything here; what counts is who may ask. */
 function newNotifications(call: Call): Reply {
   mustUser(call);
@@ -185,6 +197,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     path: "/user",
     handler: (call) => json(200, userJson(call.world, mustUser(call), mustUser(call))),
   },
+  { method: "GET", path: "/users/search", handler: searchUsers },
   {
     method: "GET",
     path: "/users/:username",
@@ -193,6 +206,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
   { method: "POST", path: "/users/:username/tokens", handler: createToken },
   { method: "POST", path: "/admin/users", handler: createUser },
   { method: "PATCH", path: "/admin/users/:username", handler: editUser },
+  { method: "POST", path: "/admin/users/:username/rename", handler: renameUser },
   { method: "GET", path: "/notifications/new", handler: newNotifications },
   { method: "POST", path: "/orgs", handler: createOrganization },
   {
