@@ -40,7 +40,7 @@ export interface Forge {
   me(): Promise<Person>;
   /** Whose login it is now: a person's, or an organization's, which servers tell apart only elsewhere. */
   person(login: string): Promise<Person | null>;
-  /** The account of that id, with the login that it has now; null where it is gone, or hidden from the bot. */
+  /** The account of that id, with the login it has now; null where it is gone, or hidden from the bot. */
   personById(id: number): Promise<Person | null>;
   /** Whether it is the name of an organization that the bot can see. */
   isOrganization(name: string): Promise<boolean>;
