@@ -64,6 +64,8 @@ export function createRunnerEnd(options: RunnerEndOptions): RunnerEnd {
   let epoch = 0;
   let heard = 0;
   let port: RunnerPort | null = null;
+  /** Does nothing yet: it is opened, and may have to be swept. */
+  let opened: RunnerPort | null = null;
   let opening: Promise<RunnerPort> | null = null;
   let policy: string | null = null;
   let isClosed = false;
@@ -145,20 +147,27 @@ export function createRunnerEnd(options: RunnerEndOptions): RunnerEnd {
     const text = JSON.stringify(message.policy);
     if (policy !== null && policy !== text) options.policyChanged();
     policy ??= text;
-    const isFirst = opening === null;
-    opening ??= options.open(message.policy).catch((error: unknown) => {
+    opening ??= open(message).catch((error: unknown) => {
       opening = null;
-      policy = null;
       throw error;
     });
     port = await opening;
-    if (isFirst) {
-      log.info({ epoch }, "welcomed by control");
-      if (message.knownIds !== null && (await options.maySweep(message.knownIds)))
-        await port.sweep(message.knownIds);
-    }
     await watch(message.watched as unknown as Watched);
     isWelcome = true;
+  }
+
+  /** Nothing is begun before what an earlier process left is gone: it could not be told from that. */
+  async function open(message: Extract<HeardByRunner, { say: "welcome" }>): Promise<RunnerPort> {
+    if (opened === null) {
+      opened = await options.open(message.policy).catch((error: unknown) => {
+        policy = null;
+        throw error;
+      });
+      log.info({ epoch }, "welcomed by control");
+    }
+    if (message.knownIds !== null && (await options.maySweep(message.knownIds)))
+      await opened.sweep(message.knownIds);
+    return opened;
   }
 
   async function watch(watched: Watched): Promise<void> {
@@ -168,7 +177,8 @@ export function createRunnerEnd(options: RunnerEndOptions): RunnerEnd {
   }
 
   async function perform(job: RunnerJob, signal: AbortSignal): Promise<Outcome> {
-    const ready = port ?? (await opening);
+    // Where it could not be opened, that is tried again at the next welcome.
+    const ready = port ?? (await opening?.catch(() => null)) ?? null;
     if (ready === null)
       throw new LazarusError("runner-gone", "it has not been welcomed yet", { retryable: true });
     const shape = Object.hasOwn(JOBS, job.kind) ? JOBS[job.kind].payload : null;
