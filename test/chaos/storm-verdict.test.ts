@@ -13,6 +13,7 @@ import { until } from "../fakes/until.ts";
 import { agentScripts, TRACES } from "./storm/agents.ts";
 import { Dice } from "./storm/dice.ts";
 import { Ledger } from "./storm/ledger.ts";
+import { lookForLeftovers } from "./storm/leftovers.ts";
 import { lookAtWork } from "./storm/work.ts";
 import { makeWorld, type World } from "./storm/world.ts";
 
@@ -103,6 +104,26 @@ it("finds nothing wrong where nothing is, and each thing that is", async () => {
     expect.stringContaining("check 1 (tests) is waiting"),
     expect.stringContaining("point 2 was given in turn 1, and is not settled"),
   ]);
+});
+
+it("sees what lies on a runner and is another's, or nobody's", async () => {
+  const runners = ["r1", "r2"].map((name) => ({
+    ...{ name, dataDir: join(world.disk.dir, name, "data") },
+    missionsDir: join(world.disk.dir, name, "missions"),
+  }));
+  const fleet: World = { ...world, hosts: [world.hosts[0], ...runners] };
+  const { id } = db.sql.prepare("UPDATE cells SET runner = 'r1' RETURNING id").get() as { id: string };
+  const before = await lookForLeftovers(fleet);
+  expect(before.doubled).toEqual([]);
+  expect(before.left).toContain(`cell ${id} (idle): it has no directory`);
+  for (const name of ["r1", "r2"]) mkdirSync(join(world.disk.dir, name, "missions", id), { recursive: true });
+  mkdirSync(join(world.disk.dir, "r1", "missions", `.gone-${id}`));
+  mkdirSync(join(world.disk.dir, "r2", "data", "quarantine", id), { recursive: true });
+  const { doubled, left } = await lookForLeftovers(fleet);
+  expect(doubled).toEqual([`cell ${id} lies on r2, and is r1's`]);
+  expect(left).toContain(`.gone-${id} lies in the missions root of r1`);
+  expect(left).toContain(`${id} lies in quarantine of r2`);
+  expect(left).not.toContain(`cell ${id} (idle): it has no directory`);
 });
 
 it("hears from whoever begins to work in a cell while another one does, and from nobody else", async () => {

@@ -19,7 +19,14 @@ describe("a short storm", () => {
   it("loses nothing and doubles nothing", { timeout: TEST_MS }, async () => {
     const lines: string[] = [];
     const report = await storm({
-      ...{ server: startStandInServer, seed: "short", seconds: SECONDS, kills: null, restMs: REST_MS },
+      ...{
+        server: startStandInServer,
+        seed: "short",
+        seconds: SECONDS,
+        kills: null,
+        runners: 0,
+        restMs: REST_MS,
+      },
       ...{ gapMs: [600, 1_400], tidied: 2 },
       ...{ deliveries: "lost", required: REQUIRED, keep: null },
       say: (line) => lines.push(line),

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort } from "../e2e/stage.ts";
+import { freePort } from "../chaos/gate.ts";
 import { until } from "../fakes/until.ts";
 
 /**
@@ -12,6 +12,9 @@ import { until } from "../fakes/until.ts";
  * the package `redis-server` would.
  */
 const REDIS = "redis-check-rdb";
+
+const DUMP = "dump.rdb";
+const OLD_DUMP = "old.rdb";
 
 /** A redis-server of a test's own. It keeps nothing: a restart is an empty one. */
 export class RedisServer {
@@ -58,6 +61,25 @@ export class RedisServer {
     if (child === null || child.exitCode !== null) return;
     child.kill("SIGKILL");
     await once(child, "exit");
+  }
+
+  /** Copies what it holds aside, for {@link restore}. */
+  async dump(): Promise<void> {
+    await this.ask("SAVE");
+    await copyFile(join(this.#dir, DUMP), join(this.#dir, OLD_DUMP));
+    await rm(join(this.#dir, DUMP));
+  }
+
+  /** Killed, and begun again with what it held at the last {@link dump}. */
+  async restore(): Promise<void> {
+    await this.kill();
+    await copyFile(join(this.#dir, OLD_DUMP), join(this.#dir, DUMP));
+    await this.begin();
+    await rm(join(this.#dir, DUMP));
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
   }
 
   /** Sends one inline command and answers what comes first. */

@@ -8,6 +8,13 @@ export type Doom =
   | { readonly at: "step"; readonly kind: JobKind; readonly waitMs: number }
   | { readonly at: "spawn"; readonly when: "before" | "after" | "lock" | "exit"; readonly match: string }
   | { readonly at: "spawn"; readonly when: "soon"; readonly match: string; readonly waitMs: number }
+  | {
+      readonly at: "say";
+      /** In the process that says it, before it is sent, or in the one that it is said to. */
+      readonly when: "saying" | "hearing";
+      readonly match: string;
+      readonly waitMs: number;
+    }
   | { readonly at: "http.202"; readonly when: "before" | "after" }
   | { readonly at: `fs.${string}`; readonly when: "before" | "after"; readonly match: string };
 

@@ -1,15 +1,18 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { tryGit } from "../../fakes/forge/git.ts";
 import { isAlive, kill, livingOf } from "../living.ts";
 import type { WindowName } from "./aims.ts";
 import type { Dice } from "./dice.ts";
+import { missionOf } from "./hosts.ts";
+import { namesIn } from "./obituary.ts";
 import { peek, tamper } from "./peek.ts";
 import { MOVING_BASE, REPOSITORIES, type World } from "./world.ts";
 
 interface Living {
   readonly cell: string;
+  readonly runner: string;
   readonly n: number;
   readonly handle: string;
 }
@@ -18,7 +21,9 @@ interface Living {
 function livingRuns(world: World): Living[] {
   return (
     peek(world.dataDir, (ask) =>
-      ask<Living>("SELECT cell, n, handle FROM runs WHERE state = 'running' AND handle IS NOT NULL"),
+      ask<Living>(
+        "SELECT cell, n, handle, cells.runner FROM runs JOIN cells ON cells.id = cell WHERE runs.state = 'running' AND handle IS NOT NULL",
+      ),
     ) ?? []
   );
 }
@@ -39,9 +44,9 @@ export function hasLivingRun(world: World, base: string | null = null): boolean 
  */
 export async function killWithShim(world: World): Promise<boolean> {
   let isWithout = false;
-  for (const { cell, n } of livingRuns(world)) {
+  for (const { cell, n, runner } of livingRuns(world)) {
     for (const pid of livingOf(cell)) kill(pid);
-    const exit = join(world.missionsDir, cell, "state", "exit.json");
+    const exit = join(missionOf(world, { id: cell, runner }), "state", "exit.json");
     const record = existsSync(exit) ? (JSON.parse(readFileSync(exit, "utf8")) as { run: number }) : null;
     isWithout ||= record?.run !== n;
   }
@@ -52,7 +57,9 @@ export async function killWithShim(world: World): Promise<boolean> {
 function livingChecks(world: World): Living[] {
   return (
     peek(world.dataDir, (ask) =>
-      ask<Living>("SELECT cell, n, handle FROM checks WHERE state = 'running' AND handle IS NOT NULL"),
+      ask<Living>(
+        "SELECT cell, n, handle, cells.runner FROM checks JOIN cells ON cells.id = cell WHERE checks.state = 'running' AND handle IS NOT NULL",
+      ),
     ) ?? []
   );
 }
@@ -110,7 +117,7 @@ export async function forgeHandle(world: World, bystander: Bystander): Promise<b
  * as git can.
  */
 export async function rewriteBase(world: World): Promise<boolean> {
-  const { server, dataDir } = world;
+  const { server, hosts } = world;
   for (const repo of REPOSITORIES) {
     await server.api(server.admin, "DELETE", `/repos/${repo}/branches/${MOVING_BASE}`);
     await server.commitFile(server.admin, repo, {
@@ -118,14 +125,16 @@ export async function rewriteBase(world: World): Promise<boolean> {
       path: "moved.txt",
       text: `${Date.now()}\n`,
     });
-    const mirror = join(dataDir, "mirrors", `${world.repositoryIds.get(repo)}.git`);
-    if (!existsSync(mirror)) continue;
     const auth = Buffer.from(`${server.admin.login}:${server.admin.token}`).toString("base64");
     const fetch = ["-c", `http.extraHeader=Authorization: Basic ${auth}`, "fetch", "--quiet", "--prune"];
-    await tryGit(mirror, [...fetch, `${server.url}/${repo}.git`, "+refs/heads/*:refs/heads/*"]);
-    await tryGit(mirror, ["-c", "gc.pruneExpire=now", "gc", "--quiet", "--prune=now"]);
+    for (const { dataDir } of hosts) {
+      const mirror = join(dataDir, "mirrors", `${world.repositoryIds.get(repo)}.git`);
+      if (!existsSync(mirror)) continue;
+      await tryGit(mirror, [...fetch, `${server.url}/${repo}.git`, "+refs/heads/*:refs/heads/*"]);
+      await tryGit(mirror, ["-c", "gc.pruneExpire=now", "gc", "--quiet", "--prune=now"]);
+    }
   }
-  return readdirSync(join(dataDir, "mirrors")).length > 0;
+  return hosts.some(({ dataDir }) => namesIn(join(dataDir, "mirrors")).length > 0);
 }
 
 /** What goes with a kill, once Lazarus is dead; the window that it makes, if it does. */

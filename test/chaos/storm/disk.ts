@@ -10,6 +10,8 @@ export interface Disk {
   readonly dir: string;
   /** What it is, for the report. */
   readonly what: string;
+  /** Is there while a disk that is none is to look full. */
+  readonly fullPath: string;
   fill(): void;
   free(): void;
   remove(): void;
@@ -22,16 +24,17 @@ export interface Disk {
 export function makeDisk(ground: string): Disk {
   const dir = join(ground, "disk");
   mkdirSync(dir, { mode: 0o711 });
-  if (process.geteuid?.() !== 0) return pretendedDisk(ground, dir);
+  const fullPath = join(ground, "full");
+  if (process.geteuid?.() !== 0) return pretendedDisk(fullPath, dir);
   const image = join(ground, "disk.img");
   const isExt4 =
     works("truncate", `--size=${SIZE_MB}M`, image) &&
     works("mkfs.ext4", "-q", "-m", "0", image) &&
     works("mount", "-o", "loop", image, dir);
-  if (isExt4) return realDisk(dir, `an ext4 of ${SIZE_MB} MB`);
+  if (isExt4) return realDisk({ dir, fullPath }, `an ext4 of ${SIZE_MB} MB`);
   if (works("mount", "-t", "tmpfs", "-o", `size=${SIZE_MB}m,mode=0711`, "storm", dir))
-    return realDisk(dir, `a tmpfs of ${SIZE_MB} MB`);
-  return pretendedDisk(ground, dir);
+    return realDisk({ dir, fullPath }, `a tmpfs of ${SIZE_MB} MB`);
+  return pretendedDisk(fullPath, dir);
 }
 
 function works(program: string, ...words: readonly string[]): boolean {
@@ -43,11 +46,11 @@ function works(program: string, ...words: readonly string[]): boolean {
   }
 }
 
-function realDisk(dir: string, what: string): Disk {
+function realDisk({ dir, fullPath }: Pick<Disk, "dir" | "fullPath">, what: string): Disk {
   execFileSync("chmod", ["0711", dir]);
   const ballast = join(dir, "ballast");
   return {
-    dir,
+    ...{ dir, fullPath },
     what: `${what}, filled to the last page`,
     fill() {
       const { bavail, bsize } = statfsSync(dir);
@@ -63,13 +66,12 @@ function realDisk(dir: string, what: string): Disk {
   };
 }
 
-function pretendedDisk(ground: string, dir: string): Disk {
-  const flag = join(ground, "full");
+function pretendedDisk(fullPath: string, dir: string): Disk {
   return {
-    dir,
+    ...{ dir, fullPath },
     what: "a directory in which node:fs/promises finds no space (no small file system can be mounted here)",
-    fill: () => writeFileSync(flag, ""),
-    free: () => rmSync(flag, { force: true }),
+    fill: () => writeFileSync(fullPath, ""),
+    free: () => rmSync(fullPath, { force: true }),
     remove() {},
   };
 }

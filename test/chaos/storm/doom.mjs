@@ -1,7 +1,8 @@
-// Loaded into `lazarus serve` before anything else (NODE_OPTIONS=--import=…): kills it at one exact place, moves its wall clock, and
+// Loaded into `lazarus serve`, or `lazarus runner`, before anything else (NODE_OPTIONS=--import=…): kills it at one exact place, moves its wall clock, and
 // makes it less patient with a forge that hangs. The program itself knows nothing of it.
 //
-// STORM_DIR: where `clock` (ms by which the wall clock is off), `full` (the disk is to look full) and `trace` lie. STORM_DOOM: where to die, as in aims.ts.
+// STORM_DIR: where `clock` (ms by which the wall clock is off) and `trace` lie. STORM_FULL: is there while the disk is to look full.
+// STORM_DOOM: where to die, as in aims.ts.
 import childProcess from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import fs from "node:fs/promises";
@@ -57,7 +58,7 @@ for (const name of new Set([...WRITES, ...(fatal === null ? [] : [fatal])])) {
   const real = fs[name];
   fs[name] = async (...args) => {
     const isWrite = WRITES.includes(name) && !(name === "open" && (args[1] === "r" || args[1] === undefined));
-    if (isWrite && existsSync(join(dir, "full"))) {
+    if (isWrite && existsSync(process.env.STORM_FULL)) {
       throw Object.assign(new Error(`ENOSPC: no space left on device, ${name}`), { code: "ENOSPC" });
     }
     const here = fatal === name && fits(args);
@@ -85,6 +86,29 @@ childProcess.spawn = (...args) => {
   return child;
 };
 syncBuiltinESMExports();
+
+// What control and its runners say to each other, as it is before it is sealed and after it was opened.
+if (doom?.at === "say") {
+  const pattern = new RegExp(doom.match);
+  const meet = (text) => {
+    if (typeof text !== "string" || !text.startsWith('{"say":"') || !pattern.test(text)) return;
+    const why = `${doom.when} ${/^{"say":"(\w+)"/.exec(text)?.[1]}`;
+    if (doom.waitMs === 0) die(why);
+    else setTimeout(() => die(why), doom.waitMs);
+  };
+  const [parse, stringify] = [JSON.parse, JSON.stringify];
+  if (doom.when === "hearing")
+    JSON.parse = (text, ...more) => {
+      meet(text);
+      return parse(text, ...more);
+    };
+  else
+    JSON.stringify = (...args) => {
+      const text = stringify(...args);
+      meet(text);
+      return text;
+    };
+}
 
 // Deliveries.
 if (doom?.at === "http.202") {

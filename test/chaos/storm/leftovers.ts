@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { tryGit } from "../../fakes/forge/git.ts";
 import { livingOf } from "../living.ts";
+import { type Host, missionOf } from "./hosts.ts";
 import { namesIn } from "./obituary.ts";
 import { type CellRow, type JobRow, peek } from "./peek.ts";
 import { REPOSITORIES, type World } from "./world.ts";
@@ -27,8 +28,10 @@ export async function lookForLeftovers(world: World): Promise<Leftovers> {
     for (const pid of livingOf(cell.id)) found.left.push(`cell ${cell.id}: process ${pid} lives`);
     if (["active", "closing"].includes(cell.state)) found.left.push(`cell ${cell.id} is still ${cell.state}`);
   }
-  strangers(world, cells, found);
-  await borrowed(world, cells, found);
+  for (const host of world.hosts) {
+    strangers(host, cells, found);
+    await borrowed(world, { host, cells }, found);
+  }
   deadJobs(world, cells, found);
   startedTwice(world, found);
   return found;
@@ -81,7 +84,7 @@ async function cardsAndDrafts(world: World, cells: readonly CellRow[], found: Le
 
 /** What a cell's directory shows that differs from the registry. */
 function directoryOf(world: World, cell: CellRow): string[] {
-  const dir = join(world.missionsDir, cell.id);
+  const dir = missionOf(world, cell);
   const isThere = existsSync(dir);
   if (cell.state === "destroyed") return isThere ? ["its directory is still there"] : [];
   if (cell.state === "archived" && cell.sealed_at === null)
@@ -121,26 +124,34 @@ function archiveOf(dir: string, cell: CellRow): string[] {
   return faults;
 }
 
-/** What lies in the missions root or in quarantine and is no cell's. */
-function strangers(world: World, cells: readonly CellRow[], found: Leftovers): void {
+/** What lies in a missions root or in quarantine and is none of its cells'. */
+function strangers(host: Host, all: readonly CellRow[], found: Leftovers): void {
+  const cells = all.filter((cell) => cell.runner === host.name);
   const known = new Set(cells.map((cell) => cell.id));
-  const names = namesIn(world.missionsDir).filter((name) => !known.has(name));
+  const names = namesIn(host.missionsDir).filter((name) => !known.has(name));
   // One tree waits for each repository: none of half a cell, and none that an earlier process made.
   const isTree = (name: string) => name.startsWith(".new-") && !known.has(name.slice(5));
   const trees = new Set(names.filter(isTree).slice(0, new Set(cells.map((cell) => cell.repository)).size));
-  for (const name of names.filter((one) => !trees.has(one)))
-    found.left.push(`${name} lies in the missions root`);
+  for (const name of names.filter((one) => !trees.has(one))) {
+    const owner = all.find((cell) => cell.id === name)?.runner;
+    if (owner === undefined) found.left.push(`${name} lies in the missions root of ${host.name}`);
+    else found.doubled.push(`cell ${name} lies on ${host.name}, and is ${owner}'s`);
+  }
   const held = new Set(
     cells.filter((cell) => cell.state === "idle" && cell.harvest !== null).map((cell) => cell.id),
   );
-  for (const name of namesIn(join(world.dataDir, "quarantine")))
-    if (!held.has(name)) found.left.push(`${name} lies in quarantine`);
+  for (const name of namesIn(join(host.dataDir, "quarantine")))
+    if (!held.has(name)) found.left.push(`${name} lies in quarantine of ${host.name}`);
 }
 
 /** A destroyed cell leaves no reference in the mirror, any other that was made keeps its own. */
-async function borrowed(world: World, cells: readonly CellRow[], found: Leftovers): Promise<void> {
+async function borrowed(
+  world: World,
+  { host, cells }: { readonly host: Host; readonly cells: readonly CellRow[] },
+  found: Leftovers,
+): Promise<void> {
   for (const [repo, id] of world.repositoryIds) {
-    const mirror = join(world.dataDir, "mirrors", `${id}.git`);
+    const mirror = join(host.dataDir, "mirrors", `${id}.git`);
     if (!existsSync(mirror)) continue;
     const { stdout } = await tryGit(mirror, ["for-each-ref", "--format=%(refname)", "refs/lazarus/"]);
     const refs = new Set(
@@ -150,14 +161,15 @@ async function borrowed(world: World, cells: readonly CellRow[], found: Leftover
         .map((line) => line.split("/")[2] ?? "")
         .filter((one) => one !== ""),
     );
-    for (const cell of cells.filter((one) => one.full_name === repo)) {
-      const isMade = existsSync(join(world.missionsDir, cell.id));
+    for (const cell of cells.filter((one) => one.full_name === repo && one.runner === host.name)) {
+      const isMade = existsSync(missionOf(world, cell));
       if (isMade && !refs.has(cell.id))
-        found.left.push(`cell ${cell.id} (${cell.state}) has no reference in the mirror`);
+        found.left.push(`cell ${cell.id} (${cell.state}) has no reference in the mirror of ${host.name}`);
       if (cell.state === "destroyed" && refs.has(cell.id))
-        found.left.push(`destroyed cell ${cell.id} has a reference in the mirror`);
+        found.left.push(`destroyed cell ${cell.id} has a reference in the mirror of ${host.name}`);
     }
-    if (readdirSync(mirror).includes("gc.pid")) found.left.push(`the mirror of ${repo} is being collected`);
+    if (readdirSync(mirror).includes("gc.pid"))
+      found.left.push(`the mirror of ${repo} on ${host.name} is being collected`);
   }
 }
 
@@ -178,8 +190,23 @@ function deadJobs(world: World, cells: readonly CellRow[], found: Leftovers): vo
     const payload = JSON.parse(job.payload) as { cellId?: string; cell?: { id: string } };
     const cell = cells.find((one) => one.id === (payload.cellId ?? payload.cell?.id));
     if ((cell?.stuck ?? cell?.not_started ?? null) !== null) continue;
+    if (cell !== undefined && wasOvercome(world, job, cell.id)) continue;
     found.left.push(`job ${job.kind} is dead and nobody was told: ${job.error}`);
   }
+}
+
+/** It was told in its time, and came to a good end when somebody asked again. */
+function wasOvercome(world: World, job: JobRow, cellId: string): boolean {
+  const later = peek(world.dataDir, (ask) =>
+    ask(
+      `SELECT 1 FROM jobs WHERE kind = ? AND state = 'done' AND rowid > (SELECT rowid FROM jobs WHERE id = ?)
+       AND coalesce(json_extract(payload, '$.cell.id'), json_extract(payload, '$.cellId')) = ?`,
+      job.kind,
+      job.id,
+      cellId,
+    ),
+  );
+  return (later ?? []).length > 0;
 }
 
 /**

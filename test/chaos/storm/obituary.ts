@@ -1,7 +1,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { WindowName } from "./aims.ts";
-import { autopsy, type JobRow } from "./peek.ts";
+import { type FleetWindow, isOfRunners } from "./fleet-aims.ts";
+import { type Host, missionOf } from "./hosts.ts";
+import { autopsy, type JobRow, peek } from "./peek.ts";
 import type { End } from "./victim.ts";
 import type { World } from "./world.ts";
 
@@ -9,14 +11,16 @@ import type { World } from "./world.ts";
 export interface Obituary {
   /** Kinds of the jobs that were being worked off. */
   readonly steps: readonly string[];
-  readonly windows: readonly WindowName[];
+  readonly windows: readonly (WindowName | FleetWindow)[];
   /** What must not be, whenever Lazarus dies. */
   readonly faults: readonly string[];
 }
 
+type RunningRow = JobRow & { readonly lease: string };
+
 interface Remains {
-  readonly running: readonly (JobRow & { lease: string })[];
-  readonly cells: readonly { id: string; state: string }[];
+  readonly running: readonly RunningRow[];
+  readonly cells: readonly { id: string; state: string; runner: string }[];
   readonly integrity: string;
 }
 
@@ -44,19 +48,19 @@ export class Coroner {
       aside,
       (ask): Remains => ({
         running: ask("SELECT * FROM jobs WHERE state = 'running'"),
-        cells: ask("SELECT id, state FROM cells"),
+        cells: ask("SELECT id, state, runner FROM cells"),
         integrity: Object.values(ask<Record<string, string>>("PRAGMA integrity_check")[0] ?? {})[0] ?? "",
       }),
     );
     if (left === null) return { steps: [], windows: [], faults: [] };
-    const names = namesIn(world.missionsDir).filter((name) => name.startsWith("."));
+    const names = halfMadeOn(world.hosts[0]);
     const running = left.running.filter((job) => !this.#before.has(job.lease));
     const fresh = names.filter((name) => !this.#before.has(name));
     const isStart = running.length === 0 && left.running.length > 0;
     this.#before = new Set([...left.running.map((job) => job.lease), ...names]);
     return {
       steps: isStart ? [STARTING] : [...new Set(running.map((job) => job.kind))],
-      windows: await windowsOf(world, end, { running, names: fresh }),
+      windows: [...saidOf(end, CONTROL_SAID), ...(await windowsOf(world, end, { running, names: fresh }))],
       faults: faultsOf(world, left),
     };
   }
@@ -91,9 +95,66 @@ async function windowsOf(
   return found;
 }
 
-function wasSpawned(world: World, job: JobRow): boolean {
+function wasSpawned({ hosts }: World, job: JobRow): boolean {
   const { cell, run } = JSON.parse(job.payload) as { cell: { id: string }; run: number };
-  return existsSync(join(world.missionsDir, cell.id, "state", `run-${run}.lock`));
+  return hosts.some(({ missionsDir }) => existsSync(join(missionsDir, cell.id, "state", `run-${run}.lock`)));
+}
+
+function halfMadeOn({ missionsDir }: Host): string[] {
+  return namesIn(missionsDir).filter((name) => name.startsWith("."));
+}
+
+/** What doom.mjs says where a process died at a message, and which window that is. */
+const CONTROL_SAID: Readonly<Record<string, FleetWindow>> = {
+  "died saying do": "job written, not sent to its runner",
+  "died hearing done": "answer of a runner heard, not committed",
+  "died saying forget": "answer committed, its runner not told",
+};
+const RUNNER_SAID: Readonly<Record<string, FleetWindow>> = {
+  "died hearing do": "job heard by its runner, not begun",
+  "died saying done": "job done, its runner has not said so",
+  "died hearing forget": "job done and said, not forgotten",
+  "died saying report": "end of a run seen, not reported",
+};
+
+function saidOf({ trace }: End, windows: Readonly<Record<string, FleetWindow>>): FleetWindow[] {
+  const window = windows[trace.at(-1) ?? ""];
+  return window === undefined ? [] : [window];
+}
+
+/** The same for runners: the registry is beside them, and control may be at work on it. */
+export class RunnerCoroner {
+  readonly #world: World;
+  readonly #host: Host;
+  #before = new Set<string>();
+
+  constructor(world: World, host: Host) {
+    this.#world = world;
+    this.#host = host;
+  }
+
+  async examine(end: End): Promise<Obituary> {
+    const rows = peek(this.#world.dataDir, (ask) =>
+      ask<RunningRow>(
+        `SELECT jobs.* FROM jobs JOIN cells
+         ON cells.id = coalesce(json_extract(jobs.payload, '$.cell.id'), json_extract(jobs.payload, '$.cellId'))
+         WHERE jobs.state = 'running' AND cells.runner = ?`,
+        this.#host.name,
+      ),
+    );
+    const running = (rows ?? []).filter((job) => isOfRunners(job.kind) && !this.#before.has(job.lease));
+    const names = halfMadeOn(this.#host);
+    const fresh = names.filter((name) => !this.#before.has(name));
+    this.#before = new Set([...(rows ?? []).map((job) => job.lease), ...names]);
+    return {
+      steps: [...new Set(running.map((job) => job.kind))],
+      windows: [
+        ...saidOf(end, RUNNER_SAID),
+        ...(await windowsOf(this.#world, { ...end, trace: [] }, { running, names: fresh })),
+      ],
+      faults: [],
+    };
+  }
 }
 
 function faultsOf(world: World, left: Remains): string[] {
@@ -101,7 +162,7 @@ function faultsOf(world: World, left: Remains): string[] {
   if (left.integrity !== "ok") faults.push(`the registry is damaged: ${left.integrity}`);
   for (const cell of left.cells) {
     const isActive = cell.state === "active" || cell.state === "idle";
-    const meta = join(world.missionsDir, cell.id, "meta", "mission.json");
+    const meta = join(missionOf(world, cell), "meta", "mission.json");
     // One that is being destroyed leaves its directory before it is called destroyed, but is closing by then.
     if (isActive && !existsSync(meta))
       faults.push(`cell ${cell.id} is ${cell.state} and has no meta/mission.json`);

@@ -5,6 +5,8 @@ import Database from "better-sqlite3";
 /** A row of the registry's cells, as far as the storm looks at it. */
 export interface CellRow {
   readonly id: string;
+  /** Where it lies. */
+  readonly runner: string;
   readonly state: string;
   readonly outcome: string | null;
   readonly not_started: string | null;

@@ -1,4 +1,5 @@
 import { STEPS, WINDOWS } from "./aims.ts";
+import { FLEET_WINDOWS } from "./fleet-aims.ts";
 
 /** What a storm came to. */
 export interface Report {
@@ -15,6 +16,14 @@ export interface Report {
   /** What was required and no kill fell into. */
   readonly missing: readonly string[];
   readonly faults: Readonly<Record<"forge" | "deliveries" | "weather", ReadonlyMap<string, number>>>;
+  /** Null where control runs all cells itself. */
+  readonly fleet: {
+    /** By process. */
+    readonly kills: ReadonlyMap<string, number>;
+    readonly faults: ReadonlyMap<string, number>;
+    /** How many cells were given to each. */
+    readonly cells: ReadonlyMap<string, number>;
+  } | null;
   /** Of Lazarus to the forge. */
   readonly requests: number;
   /** `never`: never accepted, not even at the end. */
@@ -45,6 +54,7 @@ export function describe(report: Report, again: string): string {
     ...table(others(report.hits), report.hits),
     "kills by crash window:",
     ...table(WINDOWS, report.hits),
+    ...describeFleet(report),
     `faults of the forge, in ${report.requests} requests: ${sum(forge)}`,
     ...table([...forge.keys()], forge),
     `deliveries: ${report.deliveries.all}, of them never accepted: ${report.deliveries.never}`,
@@ -64,13 +74,27 @@ export function describe(report: Report, again: string): string {
   return `${lines.join("\n")}\n`;
 }
 
+function describeFleet({ fleet, hits }: Report): string[] {
+  if (fleet === null) return [];
+  return [
+    "kills between control and its runners:",
+    ...table(FLEET_WINDOWS, hits),
+    "kills by process:",
+    ...table([...fleet.kills.keys()], fleet.kills),
+    `faults of Redis and runners: ${sum(fleet.faults)}`,
+    ...table([...fleet.faults.keys()], fleet.faults),
+    "cells by runner (local: those that never had their turn):",
+    ...table([...fleet.cells.keys()], fleet.cells),
+  ];
+}
+
 function table(names: readonly string[], counts: ReadonlyMap<string, number>): string[] {
   return names.map((name) => `  ${String(counts.get(name) ?? 0).padStart(5)}  ${name}`);
 }
 
 /** Steps that a kill fell into although nobody aimed at them. */
 function others(hits: ReadonlyMap<string, number>): string[] {
-  const known: readonly string[] = [...WINDOWS, ...Object.keys(STEPS)];
+  const known: readonly string[] = [...WINDOWS, ...FLEET_WINDOWS, ...Object.keys(STEPS)];
   return [...hits.keys()].filter((name) => !known.includes(name));
 }
 

@@ -58,7 +58,7 @@ function hurry(world: World, clock: { ms: number }, now: Unrest): void {
   if (later.length === 0 || now.jobs.some((job) => job.state === "running")) return;
   const soonest = Math.min(...later.map((job) => job.not_before));
   clock.ms += soonest - at;
-  world.victim.setClock(clock.ms);
+  world.setClock(clock.ms);
   // A foreign write wakes the queue.
   tamper(world.dataDir, "INSERT OR REPLACE INTO facts (name, value) VALUES ('storm', ?)", String(clock.ms));
 }

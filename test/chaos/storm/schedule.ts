@@ -9,6 +9,13 @@ const DRAWN_FROM = 4;
 
 export const GOALS: readonly string[] = [...WINDOWS, ...Object.keys(STEPS)];
 
+/** What a process is killed at, and how. */
+export interface Targets {
+  readonly goals: readonly string[];
+  aimAt(goal: string, dice: Dice): Aim;
+}
+const ALL: Targets = { goals: GOALS, aimAt };
+
 /**
  * Chooses how each life of Lazarus is to end, and counts what was hit: what was hit least is aimed at next.
  */
@@ -17,11 +24,13 @@ export class Schedule {
   readonly #tries = new Map<string, number>();
   readonly #dice: Dice;
   readonly #first: readonly string[];
+  readonly #targets: Targets;
 
   /** `first` are aimed at before all others, until they are hit. */
-  constructor(dice: Dice, first: readonly string[] = []) {
+  constructor(dice: Dice, first: readonly string[] = [], targets = ALL) {
     this.#dice = dice;
-    this.#first = first;
+    this.#targets = targets;
+    this.#first = first.filter((goal) => targets.goals.includes(goal));
   }
 
   next(): Aim {
@@ -30,10 +39,10 @@ export class Schedule {
     if (wanted === undefined && this.#dice.chance(RANDOM_SHARE))
       return { goal: AT_RANDOM, doom: null, act: null };
     const score = (goal: string) => 2 * (this.hits.get(goal) ?? 0) + this.#triesOf(goal);
-    const least = [...GOALS].sort((a, b) => score(a) - score(b)).slice(0, DRAWN_FROM);
+    const least = [...this.#targets.goals].sort((a, b) => score(a) - score(b)).slice(0, DRAWN_FROM);
     const goal = wanted ?? this.#dice.pick(least);
     this.#tries.set(goal, this.#triesOf(goal) + 1);
-    return aimAt(goal, this.#dice);
+    return this.#targets.aimAt(goal, this.#dice);
   }
 
   #triesOf(goal: string): number {

@@ -6,6 +6,8 @@ import type { Aim } from "./aims.ts";
 import { compareAnswers } from "./answers.ts";
 import { aggravate, Bystander, hasLivingRun } from "./between.ts";
 import { Dice } from "./dice.ts";
+import { aimAtControl, aimAtRunner, CONTROL_GOALS, RUNNER_GOALS } from "./fleet-aims.ts";
+import { FleetWeather } from "./fleet-weather.ts";
 import { Ledger } from "./ledger.ts";
 import { lookForLeftovers } from "./leftovers.ts";
 import { Coroner } from "./obituary.ts";
@@ -13,6 +15,7 @@ import { peek } from "./peek.ts";
 import { People } from "./people.ts";
 import { isWell, type Report } from "./report.ts";
 import { comeToRest } from "./rest.ts";
+import { RunnerLives } from "./runner-lives.ts";
 import { AT_RANDOM, Schedule } from "./schedule.ts";
 import type { End } from "./victim.ts";
 import { Weather } from "./weather.ts";
@@ -30,6 +33,9 @@ const SLOW_ACTS: readonly (string | null)[] = [
 /** What was on its way when Lazarus died has arrived after this long. */
 const SETTLE_MS = 80;
 const LOOK_MS = 20;
+/** How long a life lasts that is to end anywhere, at most; with runners, so that they come to something. */
+const RANDOM_MS = 3_500;
+const RANDOM_WITH_RUNNERS_MS = 9_000;
 /** A job that was begun so often is let through, for at most so long. */
 const KILLED_OFTEN = 5;
 const LET_THROUGH_MS = 20_000;
@@ -42,6 +48,10 @@ export interface StormOptions {
   readonly seed: string;
   /** Of storm; coming to rest is not counted. */
   readonly seconds: number;
+  /** So many processes work off cells, and control none; 0: control works off all of them. */
+  readonly runners: number;
+  /** Nobody and nothing is killed, and nothing fails. */
+  readonly isFair?: boolean;
   /** Between two things that people do: at least, at most. */
   readonly gapMs: readonly [number, number];
   /** How many cells are closed or destroyed in the last round, when nothing goes wrong any more. */
@@ -67,7 +77,7 @@ export interface StormOptions {
  */
 export async function storm(options: StormOptions): Promise<Report> {
   const dice = new Dice(options.seed);
-  const world = await makeWorld(dice, options.server);
+  const world = await makeWorld(dice, options.server, options);
   const one = new Storm(world, options, dice);
   try {
     await one.rage();
@@ -91,6 +101,8 @@ class Storm {
   readonly #coroner: Coroner;
   readonly #bystander = new Bystander();
   readonly #faults: string[] = [];
+  readonly #lives: RunnerLives | null;
+  readonly #fleetWeather: FleetWeather | null;
   #kills = 0;
   #atRandom = 0;
   #beganAt = performance.now();
@@ -102,31 +114,75 @@ class Storm {
     this.#people = new People(world, this.#ledger, dice.fork("people"));
     this.#coroner = new Coroner(world);
     this.#weather = new Weather(world, dice.fork("weather"));
-    this.#schedule = new Schedule(dice.fork("schedule"), options.required);
+    const { fleet } = world;
+    const { required, say } = options;
+    const ofControl = fleet === null ? undefined : { goals: CONTROL_GOALS, aimAt: aimAtControl };
+    this.#schedule = new Schedule(dice.fork("schedule"), required, ofControl);
+    const runnerDice = dice.fork("runners");
+    const schedule = new Schedule(runnerDice, required, { goals: RUNNER_GOALS, aimAt: aimAtRunner });
+    this.#lives =
+      fleet === null
+        ? null
+        : new RunnerLives({ world, fleet, dice: runnerDice, people: this.#people, schedule, say });
+    this.#fleetWeather =
+      fleet === null
+        ? null
+        : new FleetWeather(world, fleet, { dice: dice.fork("fleet weather"), first: required });
   }
 
   /** Lives and deaths, until the time is over or enough were killed. */
   async rage(): Promise<void> {
     const { proxy, victim } = this.#world;
     await this.#firstLife();
-    proxy.faultRate = 0.06;
-    this.#beganAt = performance.now();
     const gaps = (low: number, high: number) => () => this.#dice.between(low, high);
-    const living = [this.#people.live(gaps(...this.#options.gapMs)), this.#weather.blow(gaps(700, 2_500))];
-    while (!this.#isOver()) await this.#liveAndDie(this.#schedule.next());
+    this.#beganAt = performance.now();
+    const living = [this.#people.live(gaps(...this.#options.gapMs))];
+    if (this.#options.isFair) await this.#live();
+    else {
+      proxy.faultRate = 0.06;
+      living.push(this.#weather.blow(gaps(700, 2_500)));
+      if (this.#fleetWeather !== null) living.push(this.#fleetWeather.blow(gaps(1_000, 5_000)));
+      if (this.#lives !== null) living.push(this.#lives.live());
+      while (!this.#isOver()) await this.#liveAndDie(this.#schedule.next());
+    }
     this.#people.stop();
     this.#weather.calm();
+    this.#fleetWeather?.calm();
+    this.#lives?.calm();
     await Promise.all(living);
     proxy.faultRate = 0;
     await victim.end();
   }
 
+  /** One life of everybody, in peace. */
+  async #live(): Promise<void> {
+    void this.#world.victim.start(null);
+    await this.#lives?.begin();
+    while (!this.#isOver()) await pause(LOOK_MS);
+  }
+
+  get #allKills(): number {
+    return this.#kills + (this.#lives?.count ?? 0);
+  }
+
+  /** By step and window, of every process. */
+  get #hits(): Map<string, number> {
+    const hits = new Map(this.#schedule.hits);
+    for (const [goal, n] of this.#lives?.hits ?? []) hits.set(goal, (hits.get(goal) ?? 0) + n);
+    return hits;
+  }
+
+  get #missing(): string[] {
+    const hits = new Map([...this.#hits, ...(this.#fleetWeather?.tally ?? [])]);
+    return this.#options.required.filter((goal) => !hits.has(goal));
+  }
+
   #isOver(): boolean {
-    const { seconds, kills, required, signal } = this.#options;
+    const { seconds, kills, signal } = this.#options;
     if (signal?.aborted) return true;
-    if (kills !== null && this.#kills >= kills) return true;
+    if (kills !== null && this.#allKills >= kills) return true;
     const lasted = performance.now() - this.#beganAt;
-    const isMissed = this.#schedule.missing(required).length > 0;
+    const isMissed = this.#missing.length > 0;
     return lasted > seconds * 1_000 * (isMissed ? EXTENSION : 1);
   }
 
@@ -151,7 +207,8 @@ class Storm {
     proxy.unheard = 0;
     const ended = victim.start(aim.doom);
     const aimMs = SLOW_ACTS.includes(aim.act) ? SLOW_AIM_MS : AIM_MS;
-    const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, 3_500) : aimMs;
+    const randomMs = this.#lives === null ? RANDOM_MS : RANDOM_WITH_RUNNERS_MS;
+    const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, randomMs) : aimMs;
     const end = await this.#until(aim, limitMs, ended);
     proxy.ambush = null;
     if (end.signal !== "SIGKILL") return this.#endedByItself(end);
@@ -159,11 +216,13 @@ class Storm {
     if (aim.goal === AT_RANDOM) this.#atRandom++;
     await pause(SETTLE_MS);
     const obituary = await this.#coroner.examine(end);
+    // What agents come to without anybody who watches them.
+    if (aim.also !== undefined) await this.#world.fleet?.killAll();
     const more = await aggravate(this.#world, aim.also, this.#bystander);
     const hits = [...obituary.steps, ...obituary.windows, ...(more === null ? [] : [more])];
     this.#schedule.hit(hits);
-    for (const fault of obituary.faults) this.#faults.push(`after kill ${this.#kills}: ${fault}`);
-    this.#options.say(`kill ${this.#kills} (${aim.goal}): ${hits.join(", ") || "between all steps"}`);
+    for (const fault of obituary.faults) this.#faults.push(`after kill ${this.#allKills}: ${fault}`);
+    this.#options.say(`kill ${this.#allKills} (${aim.goal}): ${hits.join(", ") || "between all steps"}`);
   }
 
   /** Waits until the life has ended, by its doom, by the proxy's ambush, or by us. */
@@ -212,10 +271,11 @@ class Storm {
   async rest(): Promise<void> {
     const { victim, postman } = this.#world;
     const { restMs, deliveries, say } = this.#options;
-    say(`the storm is over after ${this.#kills} kills; coming to rest`);
+    say(`the storm is over after ${this.#allKills} kills; coming to rest`);
     postman.isCalm = true;
     void victim.start(null);
     while (!victim.listens && victim.isAlive) await pause(LOOK_MS);
+    await this.#lives?.begin();
     const settle = async () => {
       while (!postman.isIdle) await pause(LOOK_MS);
       if (deliveries === "brought") await postman.bringAll();
@@ -229,6 +289,7 @@ class Storm {
       await settle();
     }
     if (!victim.isAlive) this.#faults.push(`it ended by itself at the end: ${victim.log.slice(-300)}`);
+    this.#faults.push(...(this.#lives?.faults ?? []));
     if (!this.#bystander.isAlive) this.#faults.push("somebody who had nothing to do with it was killed");
   }
 
@@ -241,14 +302,15 @@ class Storm {
       ...{
         seed: this.#options.seed,
         seconds: this.#options.seconds,
-        kills: this.#kills,
-        atRandom: this.#atRandom,
+        kills: this.#allKills,
+        atRandom: this.#atRandom + (this.#lives?.atRandom ?? 0),
       },
       server: `${server.name} ${server.version}`,
       disk: disk.what,
-      hits: this.#schedule.hits,
+      hits: this.#hits,
       required: this.#options.required,
-      missing: this.#schedule.missing(this.#options.required),
+      missing: this.#missing,
+      fleet: this.#fleet(),
       faults: { forge: proxy.tally, deliveries: postman.tally, weather: this.#weather.tally },
       requests: proxy.requests,
       deliveries: { all: postman.all, never: postman.lost },
@@ -261,15 +323,32 @@ class Storm {
     };
   }
 
+  #fleet(): Report["fleet"] {
+    if (this.#lives === null) return null;
+    const faults = new Map(this.#fleetWeather?.tally ?? []);
+    const cells = peek(this.#world.dataDir, (ask) =>
+      ask<{ runner: string; n: number }>("SELECT runner, count(*) AS n FROM cells GROUP BY runner"),
+    );
+    return {
+      kills: new Map([["control", this.#kills], ...this.#lives.kills]),
+      faults,
+      cells: new Map((cells ?? []).map(({ runner, n }) => [runner, n])),
+    };
+  }
+
   /** Copies the registry, the missions and the log, for whoever wants to know why. */
   keep(dir: string): void {
     cpSync(this.#world.disk.dir, dir, { recursive: true, verbatimSymlinks: true });
     writeFileSync(join(dir, "serve.log"), this.#world.victim.log);
+    for (const { name, victim } of this.#world.fleet?.runners ?? [])
+      writeFileSync(join(dir, `${name}.log`), victim.log);
   }
 
   async end(): Promise<void> {
     this.#people.stop();
     this.#weather.calm();
+    this.#fleetWeather?.calm();
+    this.#lives?.calm();
     this.#bystander.end();
     await this.#world.victim.end();
     await this.#world.remove();

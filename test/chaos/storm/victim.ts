@@ -17,19 +17,29 @@ export interface End {
   readonly trace: readonly string[];
 }
 
-/** `lazarus serve` as people run it, started again and again on the same data, and killed. */
+export interface VictimPlace {
+  readonly configPath: string;
+  /** Where doom.mjs finds its clock and leaves its trace. */
+  readonly dir: string;
+  /** Is there while the disk is to look full. */
+  readonly fullPath: string;
+}
+
+/** What it says once it is there. */
+const READY = { serve: "listening", runner: "lazarus runner" } as const;
+
+/** `lazarus serve` or `runner` as people run it, started again and again on the same data, and killed. */
 export class Victim {
   log = "";
-  readonly #configPath: string;
-  readonly #dir: string;
+  readonly #place: VictimPlace;
+  readonly #what: keyof typeof READY;
   #child: ChildProcess | null = null;
   #ended: Promise<End> | null = null;
   #said = "";
 
-  /** `dir` is where doom.mjs finds its clock and leaves its trace. */
-  constructor(configPath: string, dir: string) {
-    this.#configPath = configPath;
-    this.#dir = dir;
+  constructor(place: VictimPlace, what: keyof typeof READY = "serve") {
+    this.#place = place;
+    this.#what = what;
   }
 
   get isAlive(): boolean {
@@ -37,18 +47,20 @@ export class Victim {
   }
 
   get listens(): boolean {
-    return this.isAlive && this.#said.includes("listening");
+    return this.isAlive && this.#said.includes(READY[this.#what]);
   }
 
   /** Starts a life; the answer is its end. */
   start(doom: Doom | null): Promise<End> {
-    rmSync(join(this.#dir, "trace"), { force: true });
-    const child = spawn(process.execPath, [BIN, "--config", this.#configPath, "serve"], {
+    const { configPath, dir, fullPath } = this.#place;
+    rmSync(join(dir, "trace"), { force: true });
+    const child = spawn(process.execPath, [BIN, "--config", configPath, this.#what], {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env.PATH ?? "",
         NODE_OPTIONS: `--import=${DOOM}`,
-        STORM_DIR: this.#dir,
+        STORM_DIR: dir,
+        STORM_FULL: fullPath,
         STORM_DOOM: JSON.stringify(doom),
       },
     });
@@ -75,13 +87,18 @@ export class Victim {
     return this.#ended;
   }
 
+  /** STOP and CONT, say. */
+  signal(signal: NodeJS.Signals): void {
+    if (this.isAlive) this.#child?.kill(signal);
+  }
+
   /** Moves the wall clock that Lazarus sees; `ms` from the real one. */
   setClock(ms: number): void {
-    writeFileSync(join(this.#dir, "clock"), String(ms));
+    writeFileSync(join(this.#place.dir, "clock"), String(ms));
   }
 
   #trace(): string[] {
-    const file = join(this.#dir, "trace");
+    const file = join(this.#place.dir, "trace");
     return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
   }
 }

@@ -54,7 +54,7 @@ export class Weather {
         if (Math.abs(this.clock.ms + jump) > MOST_OFF_MS) return;
         this.#count(kind);
         this.clock.ms += jump;
-        return this.#world.victim.setClock(this.clock.ms);
+        return this.#world.setClock(this.clock.ms);
       }
       case "agent killed": {
         const killed = killAnAgent(this.#world, this.#dice);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ExitClass } from "../../../src/cells/exit.ts";
 import { isInterrupted } from "../../../src/cells/prompt.ts";
 import { TRACES } from "./agents.ts";
+import { missionOf } from "./hosts.ts";
 import type { Ledger } from "./ledger.ts";
 import { namesIn } from "./obituary.ts";
 import { type Ask, type CellRow, peek } from "./peek.ts";
@@ -165,7 +166,7 @@ function checks(world: World, rows: Rows, found: Work): void {
   for (const cell of rows.cells) {
     for (const name of notChecked(cell, rows)) found.lost.push(`cell ${cell.id}: ${name} was never run`);
     if (cell.state === "destroyed") continue;
-    const dir = join(world.missionsDir, cell.id);
+    const dir = missionOf(world, cell);
     for (const name of namesIn(join(dir, "guests")))
       found.left.push(`cell ${cell.id}: guests/${name} is there`);
     for (const name of namesIn(join(dir, "checks")).filter((one) => one.startsWith(".")))

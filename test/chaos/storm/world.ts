@@ -3,10 +3,13 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { HOOK_SECRET, Lazarus } from "../../e2e/lazarus.ts";
 import type { E2eServer, E2eUser } from "../../e2e/servers.ts";
+import { RedisServer } from "../../scale/redis.ts";
 import { freePort } from "../gate.ts";
 import { AGENT_LIMITS, agentScripts, checkScripts } from "./agents.ts";
 import type { Dice } from "./dice.ts";
 import { type Disk, makeDisk } from "./disk.ts";
+import { Fleet } from "./fleet.ts";
+import type { Host } from "./hosts.ts";
 import { Postman } from "./postman.ts";
 import { ForgeProxy } from "./proxy.ts";
 import { Victim } from "./victim.ts";
@@ -15,6 +18,7 @@ export const REPOSITORIES = ["acme/app", "acme/web"] as const;
 /** A branch that is rewritten while cells stand on it. */
 export const MOVING_BASE = "moving";
 const ISSUES_EACH = 4;
+const USERS_EACH = 10_000;
 
 export interface Thread {
   readonly repo: string;
@@ -32,8 +36,12 @@ export interface World {
   readonly lazarus: Lazarus;
   readonly victim: Victim;
   readonly disk: Disk;
+  /** Of control. */
   readonly dataDir: string;
-  readonly missionsDir: string;
+  /** Whoever may have cells on its disk; control is the first. */
+  readonly hosts: readonly [Host, ...Host[]];
+  /** Null where control runs all cells itself. */
+  readonly fleet: Fleet | null;
   /** Writes, writes, administrates, may only read. */
   readonly people: {
     readonly dev: E2eUser;
@@ -45,11 +53,17 @@ export interface World {
   /** By full name. */
   readonly repositoryIds: ReadonlyMap<string, number>;
   readonly threads: Thread[];
+  /** Moves everybody's wall clock but the forge's; ms from the real one. */
+  setClock(ms: number): void;
   remove(): Promise<void>;
 }
 
-/** Makes a world with nothing running in it yet. */
-export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Promise<World> {
+/** Makes a world with nothing running in it yet but a Redis, where there are to be runners. */
+export async function makeWorld(
+  dice: Dice,
+  start: () => Promise<E2eServer>,
+  { runners = 0 }: { readonly runners?: number } = {},
+): Promise<World> {
   const closers: (() => unknown)[] = [];
   const remove = async () => {
     for (const close of closers.reverse()) await close();
@@ -69,7 +83,9 @@ export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Pr
     const port = await freePort();
     const postman = await Postman.open(`http://127.0.0.1:${port}/webhooks/gitea`, dice.fork("postman"));
     closers.push(() => postman.close());
-    const { lazarus, disk } = await settle({ forgeUrl: proxy.url, token: bot.token, port, closers });
+    const { lazarus, disk, fleet } = await settle({
+      ...{ forgeUrl: proxy.url, token: bot.token, port, runners, closers },
+    });
     const repositoryIds = new Map<string, number>();
     const threads: Thread[] = [];
     for (const repo of REPOSITORIES) {
@@ -79,11 +95,17 @@ export async function makeWorld(dice: Dice, start: () => Promise<E2eServer>): Pr
         threads.push({ repo, number: await server.openIssue(people.dev, repo, issue) });
       }
     }
+    const { configPath, dir } = lazarus;
+    const victim = new Victim({ configPath, dir, fullPath: disk.fullPath });
+    const dataDir = join(disk.dir, "data");
+    const control: Host = { name: "local", dataDir, missionsDir: join(disk.dir, "missions") };
     return {
       ...{ server, proxy, postman, lazarus, disk, people, bot, repositoryIds, threads, remove },
-      victim: new Victim(lazarus.configPath, lazarus.dir),
-      dataDir: join(disk.dir, "data"),
-      missionsDir: join(disk.dir, "missions"),
+      ...{ victim, dataDir, fleet, hosts: [control, ...(fleet?.runners ?? [])] },
+      setClock(ms) {
+        for (const one of [victim, ...(fleet?.runners ?? []).map((runner) => runner.victim)])
+          one.setClock(ms);
+      },
     };
   } catch (error) {
     await remove();
@@ -95,8 +117,9 @@ async function settle(at: {
   forgeUrl: string;
   token: string;
   port: number;
+  runners: number;
   closers: (() => unknown)[];
-}): Promise<{ lazarus: Lazarus; disk: Disk }> {
+}): Promise<{ lazarus: Lazarus; disk: Disk; fleet: Fleet | null }> {
   const settings = { forgeUrl: at.forgeUrl, token: at.token, agents: {}, forge: { poll: "3s" } };
   const lazarus = await Lazarus.make(settings);
   at.closers.push(() => lazarus.remove());
@@ -108,9 +131,14 @@ async function settle(at: {
   const agents = agentScripts(join(lazarus.dir, "out"));
   // More cells than a range of the tests has users; beyond those ranges, so that nobody else's processes are
   // taken for a cell's.
-  const firstUid = 1_100_000_000 + 10_000 * randomInt(10_000);
+  const firstUid = 1_100_000_000 + USERS_EACH * (1 + at.runners) * randomInt(1_000);
+  const usersOf = (n: number) => `${firstUid + USERS_EACH * n}-${firstUid + USERS_EACH * (n + 1) - 1}`;
+  const redis = at.runners === 0 ? null : await RedisServer.start();
+  if (redis !== null) at.closers.push(() => redis.remove());
+  const own = { free: "1MB", grace: "1s", run: "12h" };
   const more = {
-    uids: `${firstUid}-${firstUid + 9_999}`,
+    uids: usersOf(0),
+    ...(redis === null ? {} : { queue: redis.url, runner: { slots: 0 } }),
     server: { listen: `127.0.0.1:${at.port}` },
     data: join(disk.dir, "data"),
     missions: join(disk.dir, "missions"),
@@ -120,9 +148,7 @@ async function settle(at: {
       cells: 6,
       per_repository: 4,
       per_person: 5,
-      free: "1MB",
-      grace: "1s",
-      run: "12h",
+      ...own,
       ttl: "30d",
       revives: 1,
       review_wait: "1s",
@@ -136,8 +162,16 @@ async function settle(at: {
       { command: [join(lazarus.dir, "agents", name)], backend: "process", ...AGENT_LIMITS[name] },
     ]),
   );
-  await lazarus.configure({ ...settings, agents, more: { ...more, agents: listed } });
-  return { lazarus, disk };
+  // Where there are runners, control knows agents only from them.
+  const agentsHere = redis === null ? listed : {};
+  await lazarus.configure({ ...settings, agents, more: { ...more, agents: agentsHere } });
+  if (redis === null) return { lazarus, disk, fleet: null };
+  const fleet = await Fleet.make({
+    ...{ count: at.runners, redis, lazarus, disk, usersOf },
+    more: { agents: listed, limits: own, pit: more.pit },
+  });
+  at.closers.push(() => fleet.remove());
+  return { lazarus, disk, fleet };
 }
 
 async function makeRepository(
