@@ -195,8 +195,12 @@ function deadJobs(world: World, cells: readonly CellRow[], found: Leftovers): vo
   }
 }
 
-/** It was told in its time, and came to a good end when somebody asked again. */
+/** It was told in its time, and the cell has gone on since. */
 function wasOvercome(world: World, job: JobRow, cellId: string): boolean {
+  const told = peek(world.dataDir, (ask) =>
+    ask("SELECT 1 FROM history WHERE cell = ? AND instr(why, ?) > 0", cellId, job.error ?? "no error"),
+  );
+  if ((told ?? []).length > 0) return true;
   const later = peek(world.dataDir, (ask) =>
     ask(
       `SELECT 1 FROM jobs WHERE kind = ? AND state = 'done' AND rowid > (SELECT rowid FROM jobs WHERE id = ?)

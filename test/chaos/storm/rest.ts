@@ -8,7 +8,10 @@ const QUIET_MS = 1_500;
 
 interface Unrest {
   readonly jobs: readonly JobRow[];
-  /** How many jobs came to their end: as long as it grows, something is being done. */
+  /**
+   * How many jobs came to their end: as long as it grows, something is being done. Looks and cards come again
+   * and again, whether anything goes on or not.
+   */
   readonly ended: number;
   /** And checks. */
   readonly runs: number;
@@ -16,7 +19,10 @@ interface Unrest {
 
 function unrest(ask: Ask): Unrest {
   return {
-    ended: ask<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE ended_at IS NOT NULL")[0]?.n ?? 0,
+    ended:
+      ask<{ n: number }>(
+        "SELECT count(*) AS n FROM jobs WHERE ended_at IS NOT NULL AND kind NOT IN ('card', 'thread', 'health', 'used')",
+      )[0]?.n ?? 0,
     jobs: ask<JobRow>("SELECT * FROM jobs WHERE state IN ('waiting', 'running')"),
     runs:
       ask(

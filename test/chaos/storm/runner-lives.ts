@@ -19,7 +19,7 @@ const LONG_AWAY_MS = [3_000, 7_000] as const;
  * joined, so the one that has begun may be one more; at three it is given up.
  */
 const SUSPECT = 1;
-const LET_THROUGH_MS = 20_000;
+const LET_THROUGH_MS = 60_000;
 
 /** Lives and deaths of the runners of a storm, each by itself, while control has its own. */
 export class RunnerLives {
@@ -122,7 +122,10 @@ export class RunnerLives {
 /** Whether some job seems to kill its runner. */
 export function hasSuspects({ dataDir }: Pick<World, "dataDir">): boolean {
   const rows = peek(dataDir, (ask) =>
-    ask("SELECT 1 FROM jobs WHERE state IN ('waiting', 'running') AND kills >= ?", SUSPECT),
+    ask(
+      "SELECT 1 FROM jobs WHERE state IN ('waiting', 'running') AND json_extract(notes, '$.kills') >= ?",
+      SUSPECT,
+    ),
   );
   return (rows ?? []).length > 0;
 }

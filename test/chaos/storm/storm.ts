@@ -15,7 +15,7 @@ import { peek } from "./peek.ts";
 import { People } from "./people.ts";
 import { isWell, type Report } from "./report.ts";
 import { comeToRest } from "./rest.ts";
-import { RunnerLives } from "./runner-lives.ts";
+import { hasSuspects, RunnerLives } from "./runner-lives.ts";
 import { AT_RANDOM, Schedule } from "./schedule.ts";
 import type { End } from "./victim.ts";
 import { Weather } from "./weather.ts";
@@ -217,7 +217,7 @@ class Storm {
     await pause(SETTLE_MS);
     const obituary = await this.#coroner.examine(end);
     // What agents come to without anybody who watches them.
-    if (aim.also !== undefined) await this.#world.fleet?.killAll();
+    if (aim.also !== undefined && !hasSuspects(this.#world)) await this.#world.fleet?.killAll();
     const more = await aggravate(this.#world, aim.also, this.#bystander);
     const hits = [...obituary.steps, ...obituary.windows, ...(more === null ? [] : [more])];
     this.#schedule.hit(hits);
