@@ -6,13 +6,12 @@ import { storm } from "./storm/storm.ts";
 
 const SECONDS = 20;
 const REST_MS = 60_000;
-const TEST_MS = 300_000;
+const TEST_MS = 600_000;
 
 /** What a short storm with runners must hit; a long one (`npm run chaos -- --runners 3`) must hit all. */
 const REQUIRED = [
   "job heard by its runner, not begun",
   "job done, its runner has not said so",
-  "answer of a runner heard, not committed",
   "Redis emptied",
   "Redis killed, and begun empty",
   "Redis restored from an old dump",

@@ -6,7 +6,7 @@ import type { Aim } from "./aims.ts";
 import { compareAnswers } from "./answers.ts";
 import { aggravate, Bystander, hasLivingRun } from "./between.ts";
 import { Dice } from "./dice.ts";
-import { aimAtControl, aimAtRunner, CONTROL_GOALS, RUNNER_GOALS } from "./fleet-aims.ts";
+import { aimAtControl, aimAtRunner, CONTROL_GOALS, FLEET_WINDOWS, RUNNER_GOALS } from "./fleet-aims.ts";
 import { FleetWeather } from "./fleet-weather.ts";
 import { Ledger } from "./ledger.ts";
 import { lookForLeftovers } from "./leftovers.ts";
@@ -206,7 +206,8 @@ class Storm {
     const { victim, proxy } = this.#world;
     proxy.unheard = 0;
     const ended = victim.start(aim.doom);
-    const aimMs = SLOW_ACTS.includes(aim.act) ? SLOW_AIM_MS : AIM_MS;
+    const isSlow = SLOW_ACTS.includes(aim.act) || FLEET_WINDOWS.some((window) => window === aim.goal);
+    const aimMs = isSlow ? SLOW_AIM_MS : AIM_MS;
     const randomMs = this.#lives === null ? RANDOM_MS : RANDOM_WITH_RUNNERS_MS;
     const limitMs = aim.goal === AT_RANDOM ? this.#dice.between(30, randomMs) : aimMs;
     const end = await this.#until(aim, limitMs, ended);
