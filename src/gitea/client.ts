@@ -30,6 +30,8 @@ export interface ForgeOptions {
   /** Hides secrets; all that is posted and all that an error repeats goes through it. */
   readonly redact: (text: string) => string;
   readonly requestTimeoutMs?: number | undefined;
+  /** The largest answer that is read, in bytes. */
+  readonly mostBytes?: number | undefined;
   readonly clock: Clock;
   /** Told of each call: null where the forge answered, else why it could not be reached. */
   readonly heard?: ((error: unknown | null) => void) | undefined;
@@ -46,7 +48,8 @@ export function createForge(options: ForgeOptions): Forge {
   const base = options.url.replace(/\/+$/, "");
   const { clock, redact, token } = options;
   const timeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-  const customFetch = createFetch({ ca: options.ca, proxyFor: options.proxyFor, timeoutMs });
+  const { ca, proxyFor, mostBytes } = options;
+  const customFetch = createFetch({ ca, proxyFor, timeoutMs, mostBytes });
   const api = giteaApi(base, { token, customFetch });
   // Errors must not repeat the token, whatever `redact` knows.
   const calls = createCalls({

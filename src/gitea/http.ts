@@ -2,10 +2,10 @@ import type { Readable } from "node:stream";
 import tls from "node:tls";
 import { Agent, type Dispatcher, errors, ProxyAgent, request } from "undici";
 
-/** The largest answer that is read, in bytes; a forge that sends more is not believed. */
-export const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
+/** The largest answer that is read where nobody says otherwise; a forge that sends more is not believed. */
+const MOST_BYTES = 32 * 1024 * 1024;
 
-/** An answer of more than `MAX_ANSWER_BYTES`. */
+/** An answer of more bytes than are read. */
 export class AnswerTooLarge extends Error {
   override readonly name = "AnswerTooLarge";
 }
@@ -17,11 +17,13 @@ export interface HttpOptions {
   readonly proxyFor?: ((url: URL) => string | null) | undefined;
   /** Per request, connecting and reading the body included. */
   readonly timeoutMs: number;
+  /** The largest answer that is read, in bytes. */
+  readonly mostBytes?: number | undefined;
 }
 
 /**
  * A `fetch` for one forge: Node 20's own knows neither a CA of ours nor a proxy. Follows no redirect, reads
- * at most `MAX_ANSWER_BYTES` and ends each request after `timeoutMs`. Rejects with the system's error, a
+ * at most `mostBytes` and ends each request after `timeoutMs`. Rejects with the system's error, a
  * `TimeoutError` or `AnswerTooLarge`; never retries.
  */
 export function createFetch(options: HttpOptions): typeof fetch {
@@ -41,7 +43,7 @@ export function createFetch(options: HttpOptions): typeof fetch {
       return responseOf(answer, await answer.body.arrayBuffer());
     } catch (error) {
       if (error instanceof errors.ResponseExceededMaxSizeError)
-        throw new AnswerTooLarge(`the answer is larger than ${MAX_ANSWER_BYTES} bytes`);
+        throw new AnswerTooLarge(`the answer is larger than ${options.mostBytes ?? MOST_BYTES} bytes`);
       // The library's own codes tell people nothing; its words do.
       if (error instanceof errors.UndiciError) throw new Error(error.message, { cause: error });
       throw error;
@@ -56,7 +58,7 @@ function createDispatchers(options: HttpOptions): (url: URL, isRead: boolean) =>
   const made = new Map<string, Dispatcher>();
   const make = (proxy: string | null, isRead: boolean): Dispatcher => {
     const settings = {
-      maxResponseSize: MAX_ANSWER_BYTES,
+      maxResponseSize: options.mostBytes ?? MOST_BYTES,
       ...{ headersTimeout: timeout, bodyTimeout: timeout },
       // A kept connection may die just as it is used again. A read is then repeated, a write is not: it gets
       // a new one.

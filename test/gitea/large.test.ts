@@ -1,19 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { createForge } from "../../src/gitea/client.ts";
-import { MAX_ANSWER_BYTES } from "../../src/gitea/http.ts";
 import type { Forge } from "../../src/gitea/port.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 
 const APP = { owner: "acme", name: "app" };
-const MEGABYTE = 1024 * 1024;
+/** Less than in earnest, so that filling it takes no time. */
+const MOST_BYTES = 4 * 1024 * 1024;
+/** More of it than is kept of a comment; 34 of them are too large an answer. */
+const LONG = "x".repeat(MOST_BYTES / 32);
 let rig: ForgeRig;
 let forge: Forge;
 beforeEach(async () => {
   rig = await createForgeRig();
   const { url } = rig.standIn;
   const { token } = rig.standIn.admin;
-  forge = createForge({ url, token, redact: String, clock: systemClock, proxyFor: () => null });
+  const read = { redact: String, clock: systemClock, proxyFor: () => null, mostBytes: MOST_BYTES };
+  forge = createForge({ url, token, ...read });
 });
 afterEach(() => rig.stop());
 
@@ -29,7 +32,7 @@ const since = Date.UTC(2026, 10, 1);
 describe("comments that are too large to be read at once", () => {
   const many = async (length: number, at: (index: number) => number) => {
     const ids: number[] = [];
-    for (let n = 0; n < length; n++) ids.push(await say("x".repeat(MEGABYTE)));
+    for (let n = 0; n < length; n++) ids.push(await say(LONG));
     date(ids, at);
     return ids;
   };
@@ -51,7 +54,7 @@ describe("comments that are too large to be read at once", () => {
   });
 
   it("are stepped past where a single one is too large, and what is around it is read", async () => {
-    const ids = [await say("before"), await say("x".repeat(MAX_ANSWER_BYTES)), await say("after")];
+    const ids = [await say("before"), await say("x".repeat(MOST_BYTES)), await say("after")];
     date(ids, () => since + 5_000);
     const { entries, skipped } = await forge.comments(APP, 1, since);
     expect(entries.map((one) => one.id)).toEqual([ids[0], ids[2]]);
@@ -59,7 +62,7 @@ describe("comments that are too large to be read at once", () => {
   });
 
   it("say that a command stands in what is not kept", async () => {
-    const [deep] = [await say(`${"x\n".repeat(MEGABYTE)}/lazarus help`), await say("x".repeat(MEGABYTE))];
+    const [deep] = [await say(`${"x\n".repeat(MOST_BYTES / 8)}/lazarus help`), await say(LONG)];
     const { entries } = await forge.comments(APP, 1, since);
     const found = entries.find((one) => one.id === deep);
     expect(found).toMatchObject({ isCut: true });
@@ -103,8 +106,7 @@ describe("a server whose pages are shorter than 50", () => {
       ...{ title: "t", body: "", head: "topic", base: "main" },
     });
     const at = { repo: "acme/app", number };
-    for (let n = 0; n < 34; n++)
-      await people.review("dev", at, { state: "COMMENT", body: "x".repeat(MEGABYTE) });
+    for (let n = 0; n < 34; n++) await people.review("dev", at, { state: "COMMENT", body: LONG });
     expect(await forge.reviews(APP, number)).toHaveLength(34);
   });
 });
