@@ -145,6 +145,26 @@ export interface NewCommit {
   readonly author: { readonly name: string; readonly email: string };
 }
 
+/** Makes a commit the tip of a branch, with one git for all of it; answers its id. */
+export async function commitTo(dir: string, branch: string, commit: NewCommit): Promise<string> {
+  const { parent, files, message, author } = commit;
+  const who = `${author.name} <${author.email}> ${Math.floor(Date.now() / 1_000)} +0000`;
+  const data = (content: string | Buffer) => {
+    const bytes = Buffer.from(content);
+    return [`data ${bytes.length}\n`, bytes, "\n"];
+  };
+  const changes = Object.entries(files).flatMap(([path, content]) => {
+    const quoted = `"${path.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"`;
+    return content === null ? [`D ${quoted}\n`] : [`M 100644 inline ${quoted}\n`, ...data(content)];
+  });
+  const parts = [
+    ...[`commit refs/heads/${branch}\nmark :1\nauthor ${who}\ncommitter ${who}\n`, ...data(message)],
+    ...[parent === null ? "" : `from ${parent}\n`, ...changes, "\nget-mark :1\n"],
+  ];
+  const input = Buffer.concat(parts.map((part) => Buffer.from(part)));
+  return git(dir, ["-c", "fastimport.unpackLimit=1", "fast-import", "--quiet", "--force"], { input });
+}
+
 /** Writes a commit object without a worktree and answers its id; moves no ref. */
 export async function writeCommit(dir: string, commit: NewCommit): Promise<string> {
   const scratch = await mkdtemp(join(tmpdir(), "stand-in-index-"));

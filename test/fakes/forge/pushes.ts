@@ -1,5 +1,5 @@
 import { emitPush, emitThread } from "./events.ts";
-import { branches, git, tryGit, writeCommit, ZERO } from "./git.ts";
+import { branches, commitTo, git, tryGit, ZERO } from "./git.ts";
 import { isPull } from "./pull-payloads.ts";
 import type { Repository, User, World } from "./state.ts";
 
@@ -66,14 +66,13 @@ export function commitFiles(world: World, repo: Repository, commit: FilesCommit)
     const before = await branches(repo.dir);
     const parent = before.get(commit.branch) ?? null;
     const author = { name: commit.by.login, email: commit.by.email };
-    const id = await writeCommit(repo.dir, {
-      parent,
-      files: commit.files,
-      message: `${commit.message}\n`,
-      author,
+    const branch = commit.newBranch ?? commit.branch;
+    const made = { parent, files: commit.files, message: `${commit.message}\n`, author };
+    const id = await commitTo(repo.dir, branch, made);
+    await afterPush(world, repo, {
+      by: commit.by,
+      moves: branchMoves(before, new Map([...before, [branch, id]])),
     });
-    await git(repo.dir, ["update-ref", `refs/heads/${commit.newBranch ?? commit.branch}`, id]);
-    await afterPush(world, repo, { by: commit.by, moves: branchMoves(before, await branches(repo.dir)) });
     return id;
   });
 }
