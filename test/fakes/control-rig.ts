@@ -29,8 +29,9 @@ import type { JobKind, JobPayload } from "../../src/protocol/jobs.ts";
 import type { Harvest } from "../../src/protocol/shapes.ts";
 import { createLocalQueue } from "../../src/queue/local.ts";
 import type { Job, JobContext, JobState, Queue } from "../../src/queue/queue.ts";
-import { type Db, openDb } from "../../src/store/db.ts";
+import type { Db } from "../../src/store/db.ts";
 import { createFakeClock, type FakeClock } from "./clock.ts";
+import { openFreshDb } from "./fresh-db.ts";
 
 export const ID = "4f1c0b7e-1111-4222-8333-444455556666";
 export const BASE = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678";
@@ -103,7 +104,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
   const dir = mkdtempSync(join(tmpdir(), "lazarus-control-"));
   const config = testConfig(dir, options);
   const clock = createFakeClock(Date.UTC(2026, 10, 21, 14, 2, 11));
-  const db = openDb(join(dir, "lazarus.db"));
+  const db = openFreshDb(join(dir, "lazarus.db"));
   const queue = createLocalQueue({ db, clock, log: { info() {}, warn() {}, error() {} } });
   const registry = new Registry(db, clock);
   const announced: Announcement[] = [];
