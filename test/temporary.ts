@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -21,7 +31,7 @@ export default function setup(): () => void {
 
 /** Makes it, and removes what runs that were killed left. */
 function makeTemporary(): string {
-  const place = process.env.LAZARUS_TEST_TMP ?? (isPlenty() ? MEMORY : tmpdir());
+  const place = process.env.LAZARUS_TEST_TMP ?? (isPlenty() && mayRun() ? MEMORY : tmpdir());
   for (const name of readdirSync(place)) {
     const owner = /^lz(\d+)-/.exec(name)?.[1];
     if (owner !== undefined && !existsSync(`/proc/${owner}`)) removeTree(join(place, name));
@@ -30,6 +40,16 @@ function makeTemporary(): string {
   // Agents of tests run as users of their own.
   chmodSync(dir, 0o1777);
   return dir;
+}
+
+/** Whether programs may lie there: containers often forbid it. */
+function mayRun(): boolean {
+  const dir = mkdtempSync(join(MEMORY, `${PREFIX}${process.pid}-`));
+  const script = join(dir, "script");
+  writeFileSync(script, "#!/bin/sh\n", { mode: 0o755 });
+  const { status } = spawnSync(script);
+  removeTree(dir);
+  return status === 0;
 }
 
 /** Also where another user's files lie in it, of a run that was killed. */
