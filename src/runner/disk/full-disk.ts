@@ -1,4 +1,5 @@
 import { statfs } from "node:fs/promises";
+import { LazarusError } from "../../errors.ts";
 
 /** What failed for want of room gives some of it back when it ends. */
 const LITTLE_BYTES = 256 * 1024 ** 2;
@@ -10,6 +11,11 @@ const NOTHING_BYTES = 64 * 1024;
 export async function isFull(place: string): Promise<boolean> {
   const room = await statfs(place).catch(() => null);
   return room !== null && (room.bavail * room.bsize < NOTHING_BYTES || (room.files > 0 && room.ffree === 0));
+}
+
+/** What is tried again once there is room. */
+export function fullDisk(doing: string, cause?: LazarusError): LazarusError {
+  return new LazarusError("disk-full", `${doing}: no space left on the device`, { retryable: true, cause });
 }
 
 /**

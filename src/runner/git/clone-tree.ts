@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
 import { LazarusError } from "../../errors.ts";
 import type { WorkLimits } from "../confined.ts";
-import { isFull, mayBeFull } from "../disk/full-disk.ts";
+import { fullDisk, isFull, mayBeFull } from "../disk/full-disk.ts";
 import { giveAway } from "../disk/owner.ts";
 import { mustFit } from "./count-tree.ts";
 import type { Git } from "./git.ts";
@@ -78,10 +78,6 @@ export async function cloneTree(deps: CloneDeps, plan: ClonePlan, signal: AbortS
     ])
       await deps.git({ dir, args, doing, signal, user });
   } else await checkOut(deps, plan, signal);
-}
-
-function fullDisk(doing: string, cause: LazarusError): LazarusError {
-  return new LazarusError("disk-full", `${doing}: no space left on the device`, { retryable: true, cause });
 }
 
 async function checkOut(

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
+import { fullDisk, isFull } from "../disk/full-disk.ts";
 import type { Git } from "./git.ts";
 import { usefulLine } from "./refusal.ts";
 
@@ -63,20 +64,18 @@ export function createQuarantine(options: {
         join(repository, "objects", "info", "alternates"),
         `${join(delivery.mirror, "objects")}\n`,
       );
-      const git = (args: readonly string[]) =>
-        options.git({
-          dir: repository,
-          args,
-          doing,
-          files: true,
-          tolerant: true,
-          config: {
-            "fetch.fsckObjects": "true",
-            "transfer.fsckObjects": "true",
-            "fetch.unpackLimit": "1",
-            "core.bigFileThreshold": String(options.bigFileBytes),
-          },
-        });
+      const config = {
+        "fetch.fsckObjects": "true",
+        "transfer.fsckObjects": "true",
+        "fetch.unpackLimit": "1",
+        "core.bigFileThreshold": String(options.bigFileBytes),
+      };
+      const git = async (args: readonly string[]) => {
+        const seen = await options.git({ dir: repository, args, doing, files: true, tolerant: true, config });
+        // Git does not always say that there was no room: what it then says of the commits is not so.
+        if (seen.code !== 0 && (await isFull(repository))) throw fullDisk(doing);
+        return seen;
+      };
       const bundle = join(dir(delivery.cellId), "branch.bundle");
       const checked = await admitBundle(git, { delivery, repository, bundle });
       if (checked.tip === null || !options.skipCi) return checked;
@@ -145,11 +144,7 @@ async function askForNoCi(
 }
 
 function refuse(what: string, stderr: string): Checked {
-  if (saysDiskFull(stderr)) {
-    throw new LazarusError("disk-full", "checking what a cell made: no space left on the device", {
-      retryable: true,
-    });
-  }
+  if (saysDiskFull(stderr)) throw fullDisk("checking what a cell made");
   const line = usefulLine(
     stderr
       .split(/\r?\n/)

@@ -249,10 +249,10 @@ async function points(
   }
 }
 
-/** All of what was made is on the forge. */
+/** All of what was made is on the forge: nothing of it is held back. */
 function isPublished({ harvest, published_tip }: CellRow): boolean {
-  const { tip } = JSON.parse(harvest ?? "{}") as { tip?: string | null };
-  return (tip ?? null) === null || tip === published_tip;
+  const { tip, heldBack } = JSON.parse(harvest ?? "{}") as { tip?: string | null; heldBack?: string[] };
+  return (heldBack ?? []).length === 0 && ((tip ?? null) === null || tip === published_tip);
 }
 
 /** The markers of all that the bot wrote on a thread; on a pull request also in reviews, and at lines. */
