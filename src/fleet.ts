@@ -65,18 +65,17 @@ export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet 
     const trouble = isAway
       ? `its runner ${name} has not been heard since ${toClockTime(row?.heardAt ?? 0)}`
       : null;
-    for (const id of registry.runners.cellsOf(name)) {
-      const cell = registry.cell(id);
-      if (cell === null || cell.runnerTrouble === trouble) continue;
+    for (const id of registry.runners.notTold(name, trouble)) {
       registry.update(id, { runnerTrouble: trouble });
       steps.card(id);
     }
   };
 
   elsewhere?.start({
-    changed: (name) =>
+    changed: (name, what) =>
       registry.transaction(() => {
-        tellTrouble(name);
+        // A sign of life after others changes nothing but what is free there.
+        if (what !== "beat") tellTrouble(name);
         if (elsewhere.silence(name) !== null) moveWaiting(parts.stepDeps, name);
         steps.admitWaiting();
       }),

@@ -13,7 +13,7 @@ import { explain } from "./errors.ts";
 import { openKeyFile } from "./key-file.ts";
 import type { Log } from "./log.ts";
 import type { AnyReport } from "./protocol/reports.ts";
-import type { RunnerPort } from "./protocol/runner-port.ts";
+import { notWatched, type RunnerPort } from "./protocol/runner-port.ts";
 import type { Queue } from "./queue/queue.ts";
 import { writePolicy } from "./runner/policy.ts";
 import type { Db } from "./store/db.ts";
@@ -21,7 +21,7 @@ import { aboutRedis, askRedis, connect } from "./transport/bullmq.ts";
 import { type PassRights, passesOf } from "./transport/git-pass.ts";
 import { runnerKey, wayKeys } from "./transport/keys.ts";
 import type { Post } from "./transport/post.ts";
-import type { RemotePort, RemoteState } from "./transport/remote-options.ts";
+import type { RemotePort, RemotePortOptions, RemoteState } from "./transport/remote-options.ts";
 import { remotePort } from "./transport/remote-port.ts";
 import { sealPassOf } from "./transport/seal-pass.ts";
 import { formatDuration } from "./units.ts";
@@ -31,6 +31,8 @@ export const LOST_KEY = "every runner needs a new join line (lazarus runner rota
 /** After a rotation the key before holds for so long. */
 const OLD_KEY_MS = 60 * 60_000;
 const LOOK_MS = 1_000;
+/** What is at work is read for all runners at once, and holds for so long. */
+const AT_WORK_MS = 10_000;
 const REGISTRY_ID = "registry id";
 const EPOCH = "epoch of control";
 
@@ -44,12 +46,15 @@ export interface ElsewhereParts {
   readonly asRoot: boolean;
 }
 
+/** What was heard of a runner, or no more. */
+type Heard = Parameters<RemotePortOptions["changed"]>[1];
+
 /** Runners on other hosts, as control sees them. */
 export interface Elsewhere {
   /** By name; it changes as runners are added and forgotten. */
   readonly ports: ReadonlyMap<string, RunnerPort>;
   /** Begins to hear them. `changed`: one joined, is heard no more, or has places again. */
-  start(on: { readonly changed: (name: string) => void }): void;
+  start(on: { readonly changed: (name: string, what: Heard) => void }): void;
   /** Why a runner cannot be heard, in words; null: it is heard. */
   silence(name: string): string | null;
   /** Where a run goes. */
@@ -101,8 +106,15 @@ export async function openElsewhere(
   const ports = new Map<string, RemotePort>();
   const localSlots = config.runner.slots ?? config.limits.cells;
   const policy = writePolicy(config);
-  let told: (name: string) => void = () => {};
-  let busy: ReadonlyMap<string, number> = new Map();
+  let told: (name: string, what: Heard) => void = () => {};
+
+  // What begins meanwhile is said when it begins.
+  let seen = { at: Number.NEGATIVE_INFINITY, runs: registry.runners.atWork() };
+  const atWork = () => {
+    if (clock.monotonic() - seen.at > AT_WORK_MS)
+      seen = { at: clock.monotonic(), runs: registry.runners.atWork() };
+    return seen.runs;
+  };
 
   const silenceOf = (row: RunnerRow): string | null => {
     const state = ports.get(row.name)?.state();
@@ -147,6 +159,7 @@ export async function openElsewhere(
       generation: () => spoken,
       lastIncarnation: row.incarnation,
       welcome: () => ({ knownIds: registry.runners.cellsOf(name), watched: watchedBy(name, parts), policy }),
+      unwatched: (known) => notWatched(watchedBy(name, parts, { known, atWork: atWork() }), known),
       passesFor: (job) => ({
         passes: passesOf(master, name, job, clock.now()),
         sealPass: sealPassOf(master, name, job, clock.now()),
@@ -162,7 +175,7 @@ export async function openElsewhere(
     ports.set(name, port);
   }
 
-  function note(name: string, state: RemoteState, what: "joined" | "beat" | "gone"): void {
+  function note(name: string, state: RemoteState, what: Heard): void {
     const trouble = troubleOf(state);
     db.transaction(() => {
       const before = registry.runners.one(name);
@@ -171,7 +184,7 @@ export async function openElsewhere(
       const heard = what === "gone" ? {} : { heardAt: clock.now() };
       registry.runners.update(name, { incarnation, facts, standing, trouble, ...heard });
     });
-    if (what !== "beat" || state.standing?.full === null) told(name);
+    if (what !== "beat" || state.standing?.full === null) told(name, what);
   }
 
   function look(): void {
@@ -183,12 +196,11 @@ export async function openElsewhere(
       ports.delete(name);
       port.giveUp(`the runner ${name} was given up`);
       void port.close();
-      told(name);
+      told(name, "gone");
     }
-    busy = registry.runners.busy();
   }
 
-  function localHost(cell: Cell): Host {
+  function localHost(cell: Cell, taken: ReadonlyMap<string, number>): Host {
     const agents = config.agents;
     const isShort = asRoot && cell.runner === LOCAL_RUNNER && uids.of(cell.id) === null;
     return {
@@ -196,7 +208,7 @@ export async function openElsewhere(
       closed: null,
       closedToNew: isShort ? "no user is left for another cell (uids)" : null,
       slots: localSlots,
-      busy: busyNow().get(LOCAL_RUNNER) ?? 0,
+      busy: taken.get(LOCAL_RUNNER) ?? 0,
       labels: config.runner.labels,
       unfit: (agent) => {
         const known = agents.get(agent);
@@ -207,16 +219,12 @@ export async function openElsewhere(
     };
   }
 
-  const busyNow = () => {
-    busy = registry.runners.busy();
-    return busy;
-  };
   const hosts = (cell: Cell): Host[] => {
-    const taken = busyNow();
+    const taken = registry.runners.busy();
     const others = registry.runners
       .list()
       .map((row) => hostOf(row, { silence: silenceOf(row), busy: taken.get(row.name) ?? 0 }));
-    return [localHost(cell), ...others];
+    return [localHost(cell, taken), ...others];
   };
 
   for (const row of registry.runners.list()) open(row);

@@ -2,6 +2,7 @@ import type { RunnerPort, Watched, WatchedCheck, WatchedRun, WatchedSetup } from
 import { type Cell, isBeingSetUp, type Run } from "./cell.ts";
 import type { Check } from "./check.ts";
 import type { Registry } from "./registry/registry.ts";
+import type { RunAtWork } from "./registry/runners.ts";
 import type { Uids } from "./registry/uids.ts";
 
 /** Where it is written down what an earlier process started. */
@@ -22,8 +23,21 @@ export async function adopt(runner: RunnerPort, started: Started): Promise<numbe
   return watched.runs.length + watched.setups.length + watched.checks.length;
 }
 
-/** What a runner has to watch. */
-export function watchedBy(runner: string, started: Started): Watched {
+/**
+ * What a runner has to watch. `known`: what it watches by its own word; `atWork`: the runs of all runners, as
+ * they were a while ago.
+ */
+export function watchedBy(
+  runner: string,
+  started: Started,
+  {
+    known = new Set<string>(),
+    atWork = started.registry.runners.atWork(),
+  }: {
+    readonly known?: ReadonlySet<string>;
+    readonly atWork?: ReadonlyMap<string, readonly RunAtWork[]>;
+  } = {},
+): Watched {
   const { registry } = started;
   const cells = new Map<string, Cell | null>();
   const cellOf = (id: string): Cell | undefined => {
@@ -31,7 +45,13 @@ export function watchedBy(runner: string, started: Started): Watched {
     const cell = cells.get(id);
     return cell?.runner === runner ? cell : undefined;
   };
-  const watched = watchedOn(registry.openRuns(["admitted", "running"]), cellOf, started);
+  const isKnown = (cellId: string, n: number, state: string) =>
+    known.has(state === "running" ? `${cellId}:${n}` : `${cellId}:setup:${n}`);
+  const runs = (atWork.get(runner) ?? []).flatMap(({ cellId, n, state }) => {
+    const run = isKnown(cellId, n, state) ? null : registry.run(cellId, n);
+    return run === null ? [] : [run];
+  });
+  const watched = watchedOn(runs, cellOf, started);
   const checks = registry.checks.allAtWork().flatMap((one) => checking(one, cellOf(one.cellId), started));
   return { ...watched, checks };
 }

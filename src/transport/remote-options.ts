@@ -29,6 +29,8 @@ export interface RemotePortOptions {
   /** The process that was known last, of an earlier start of control; null: none. */
   readonly lastIncarnation: string | null;
   welcome(): Welcome;
+  /** What it is to watch, and is not among these keys. */
+  unwatched(known: ReadonlySet<string>): Watched;
   /** Of both gates. */
   passesFor(job: RunnerJob): { readonly passes: GitPass[]; readonly sealPass: string | null };
   /** Whether a job's row is at work in this attempt, as the job log has it. */

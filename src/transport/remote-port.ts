@@ -1,7 +1,7 @@
 import { explain, LazarusError } from "../errors.ts";
 import type { DirectoriesSeen } from "../protocol/directories-seen.ts";
 import { PROTOCOL, type RunnerFacts, type RunnerStanding } from "../protocol/runner-facts.ts";
-import { type LogEnd, notWatched } from "../protocol/runner-port.ts";
+import type { LogEnd } from "../protocol/runner-port.ts";
 import { createAskers } from "./askers.ts";
 import { readOutcome, readReports } from "./believed.ts";
 import { createErrands } from "./errands.ts";
@@ -183,7 +183,7 @@ export function remotePort(options: RemotePortOptions): RemotePort {
   }
 
   function watchAgain(known: ReadonlySet<string>): void {
-    const missing = notWatched(options.welcome().watched, known);
+    const missing = options.unwatched(known);
     if (missing.runs.length + missing.setups.length + missing.checks.length > 0) port.adopt(missing);
   }
 

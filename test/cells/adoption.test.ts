@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { adopt, watchStarted } from "../../src/cells/adoption.ts";
+import { adopt, watchedBy, watchStarted } from "../../src/cells/adoption.ts";
 import { createUids } from "../../src/cells/registry/uids.ts";
 import type { RunnerPort, Watched } from "../../src/protocol/runner-port.ts";
-import { type ControlRig, createControl, ID, setupStarted } from "../fakes/control-rig.ts";
+import { type ControlRig, createControl, ID, newCell, setupStarted } from "../fakes/control-rig.ts";
+import { countSql } from "../fakes/counted-sql.ts";
 
 const ELSEWHERE = "9ab24c11-1111-4222-8333-444455556666";
 const SET_UP_ELSEWHERE = "7d0e9aa1-1111-4222-8333-444455556666";
@@ -59,4 +60,37 @@ it("the same holds for any other one", async () => {
 it("a run that has just started is watched where its cell lies, and nowhere else", () => {
   for (const cellId of [ID, ELSEWHERE]) watchStarted(runner("local"), started(), { cellId, run: 1 });
   expect(asked.watched).toEqual([ID]);
+});
+
+it("what a runner says that it watches is not read again, however much that is", () => {
+  const count = countSql(rig.db);
+  const known = new Set([`${ELSEWHERE}:1`, `${SET_UP_ELSEWHERE}:setup:1`]);
+  const look = (of: ReadonlySet<string>) => {
+    count.reset();
+    const { runs, setups } = watchedBy("other", started(), { known: of });
+    return {
+      found: [...runs.map((one) => one.cellId), ...setups.map((one) => one.cell.id)],
+      sql: count.statements,
+    };
+  };
+  const few = look(known);
+  expect(few.found).toEqual([]);
+  for (let n = 0; n < 40; n++) {
+    const id = `${String(n).padStart(8, "0")}-2222-4222-8333-444455556666`;
+    rig.registry.insert(newCell(rig.clock.now(), { id, branch: `lazarus/${id}` }), [], "");
+    const asker = { id: 2, login: "dev" };
+    rig.registry.addRun({
+      cellId: id,
+      agent: "allegro",
+      role: "executor",
+      requester: asker,
+      state: "admitted",
+    });
+    rig.registry.updateRun(id, 1, { state: "running", handle: { pid: 1 }, startedAt: 1 });
+    rig.registry.update(id, { runner: "other" });
+    known.add(`${id}:1`);
+  }
+  expect(look(known)).toEqual(few);
+  known.delete(`${ELSEWHERE}:1`);
+  expect(look(known).found).toEqual([ELSEWHERE]);
 });

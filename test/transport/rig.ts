@@ -37,6 +37,7 @@ export function controlEnd(
     keyFrom: (generation) => (generation === 1 ? keys.from : null),
     lastIncarnation: null,
     welcome: () => ({ knownIds: [], watched: { runs: [], setups: [], checks: [] }, policy: {} }),
+    unwatched: () => ({ runs: [], setups: [], checks: [] }),
     passesFor: () => ({ passes: [], sealPass: null }),
     isAtWork: () => true,
     isOurs: () => true,

@@ -46,6 +46,13 @@ export interface RunnerRow {
 
 type Change = Partial<Omit<RunnerRow, "name" | "createdAt">>;
 
+/** A run that is admitted or running. */
+export interface RunAtWork {
+  readonly cellId: string;
+  readonly n: number;
+  readonly state: string;
+}
+
 /** The runners on other hosts. All methods are synchronous and join the caller's transaction. */
 export interface Runners {
   /** Those that were not forgotten, by name. */
@@ -61,6 +68,10 @@ export interface Runners {
   busy(): ReadonlyMap<string, number>;
   /** Ids of the cells that lie on it and are not destroyed. */
   cellsOf(name: string): string[];
+  /** Those of them on whose card another trouble of the runner stands, or none. */
+  notTold(name: string, trouble: string | null): string[];
+  /** Runs that are admitted or running, by where their cells lie. */
+  atWork(): ReadonlyMap<string, readonly RunAtWork[]>;
   /** Ids of archived cells that lie on a runner, and whose seal is not kept in that place. */
   notKeptIn(place: string, most: number): string[];
 }
@@ -99,6 +110,16 @@ export function createRunners(db: Db): Runners {
         .prepare("SELECT id FROM cells WHERE runner = @name AND state <> 'destroyed' ORDER BY seq")
         .pluck()
         .all({ name }) as string[],
+    notTold: (name, trouble) => db.sql.prepare(NOT_TOLD).pluck().all({ name, trouble }) as string[],
+    atWork() {
+      const found = new Map<string, RunAtWork[]>();
+      for (const row of db.sql.prepare(AT_WORK).all() as (RunAtWork & { readonly runner: string })[]) {
+        const ofRunner = found.get(row.runner);
+        if (ofRunner === undefined) found.set(row.runner, [row]);
+        else ofRunner.push(row);
+      }
+      return found;
+    },
     notKeptIn: (place, most) => db.sql.prepare(NOT_KEPT).pluck().all({ place, most }) as string[],
   };
 }
@@ -107,6 +128,15 @@ const NOT_KEPT = `
   SELECT id FROM cells WHERE state = 'archived' AND sealed_at IS NOT NULL AND closing IS NULL
   AND (stored IS NULL OR (json_extract(stored, '$.place') <> @place AND NOT json_extract(stored, '$.isOnly')))
   ORDER BY seq LIMIT @most`;
+
+const NOT_TOLD = `
+  SELECT id FROM cells WHERE runner = @name AND state <> 'destroyed' AND runner_trouble IS NOT @trouble
+  ORDER BY seq`;
+
+const AT_WORK = `
+  SELECT cells.runner AS runner, runs.cell AS cellId, runs.n AS n, runs.state AS state
+  FROM runs JOIN cells ON cells.id = runs.cell
+  WHERE runs.state IN ('waiting','admitted','running') AND runs.state <> 'waiting' ORDER BY runs.seq`;
 
 const BUSY = `
   SELECT cells.runner AS runner, count(*) AS n FROM runs JOIN cells ON cells.id = runs.cell
