@@ -1,9 +1,12 @@
 import build from "../test/global-setup.ts";
 import { durableAcks } from "./acks.ts";
+import { atRest } from "./at-rest.ts";
 import { decideAfterTurns } from "./decide.ts";
 import { fairness } from "./fairness.ts";
+import { fairnessReal } from "./fairness-real.ts";
 import { startForge } from "./forge.ts";
 import { type Figure, machine, makeGround } from "./ground.ts";
+import { inFlight } from "./in-flight.ts";
 import { idleMemory } from "./memory.ts";
 import { firstPage } from "./page.ts";
 import { pitMemory, pitScan } from "./pit.ts";
@@ -33,6 +36,9 @@ const FIGURES = {
   fairness,
   decide: decideAfterTurns,
   page: firstPage,
+  "at-rest": atRest,
+  "fairness-real": fairnessReal,
+  "in-flight": inFlight,
 };
 
 async function main(wanted: readonly string[]): Promise<void> {

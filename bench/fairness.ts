@@ -12,7 +12,7 @@ const MEAN_RUN_S = 300;
 const OWNERS = 60;
 
 /** The same numbers in every run: mulberry32. */
-function createRandom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -32,7 +32,7 @@ interface Waits {
 function simulate(flood: number): Waits {
   const rig = createControl();
   rig.db.sql.pragma("synchronous = OFF");
-  const random = createRandom(13);
+  const random = randomFrom(13);
   const runS = () => Math.max(5, -Math.log(1 - random()) * MEAN_RUN_S);
   const waits: Waits = { place: [], end: [] };
   const asked = new Map<string, { at: number; runS: number; isFlood: boolean }>();
@@ -80,7 +80,7 @@ function simulate(flood: number): Waits {
   return waits;
 }
 
-function p95(values: readonly number[]): number {
+export function p95(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length * 0.95)] ?? 0;
 }

@@ -49,7 +49,7 @@ function pidOf(child: ChildProcess): number {
   return child.pid;
 }
 
-function residentMb(pid: number): number {
+export function residentMb(pid: number): number {
   const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   if (found === undefined) throw new Error(`process ${pid} has no memory`);
   return (Number(found) * 1_024) / 1e6;
