@@ -24,8 +24,9 @@ const EVERY_MS = 1_200;
 const MEAN_RUN_S = 20;
 const PATIENCE_MS = 10 * 60_000;
 
-/** Ms from a comment to the start of its agent, and to its end. */
+/** Ms from a comment to its cell, to the start of its agent, and to its end. */
 interface Waits {
+  readonly cell: number[];
   readonly place: number[];
   readonly end: number[];
 }
@@ -37,8 +38,9 @@ interface Waits {
 export async function fairnessReal(dir: string): Promise<Figure> {
   const calm = await phase(join(dir, "fair-calm"), 0);
   const flooded = await phase(join(dir, "fair-flooded"), FLOOD);
-  const say = ({ place, end }: Waits) =>
-    `${(p95(end) / 1_000).toFixed(1)} s to its end, ${(p95(place) / 1_000).toFixed(1)} s to its start`;
+  const seconds = (waits: readonly number[]) => `${(p95(waits) / 1_000).toFixed(1)} s`;
+  const say = ({ cell, place, end }: Waits) =>
+    `${seconds(end)} to its end, ${seconds(place)} to its start, ${seconds(cell)} to its cell`;
   return {
     name: `others' p95 beside ${FLOOD} summons of one owner on ${SLOTS} places`,
     floor: say(calm),
@@ -104,14 +106,15 @@ async function phase(ground: string, flood: number): Promise<Waits> {
     await Promise.all(going);
     const db = new Database(join(ground, "data", "lazarus.db"), { readonly: true });
     const look = db.prepare(
-      `SELECT full_name || '#' || number AS at, started_at AS began, ended_at AS over FROM cells
+      `SELECT full_name || '#' || number AS at, created_at AS made, started_at AS began, ended_at AS over FROM cells
        JOIN runs ON runs.cell = cells.id WHERE full_name NOT LIKE 'flood/%' AND ended_at IS NOT NULL`,
     );
     await until("all of the others' have ended", () => look.all().length === OTHERS, PATIENCE_MS);
-    const rows = look.all() as { at: string; began: number; over: number }[];
+    const rows = look.all() as { at: string; made: number; began: number; over: number }[];
     db.close();
     const since = ({ at }: { at: string }) => typed.get(at) ?? 0;
     return {
+      cell: rows.map((one) => one.made - since(one)),
       place: rows.map((one) => one.began - since(one)),
       end: rows.map((one) => one.over - since(one)),
     };
