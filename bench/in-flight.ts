@@ -120,7 +120,7 @@ async function startProbe(at: {
     header: () => ({ generation, epoch, incarnation }),
   });
   const say = (message: object) => void speaker.say(message).catch(() => {});
-  const standing = () => ({ now: Date.now(), full: null, freeBytes: 1e12, mirrors: [], cells: 0 });
+  const standing = () => ({ now: Date.now(), full: null, freeBytes: 1e12, mirrors: [], trees: [], cells: 0 });
   const receiving = listen({ post, queue: names.to, keyOf: () => keys.to }, toRunner, {
     heard: (header, message) => {
       epoch = header.epoch;

@@ -96,7 +96,7 @@ export async function pretendRunners(
         ],
       },
       standing: async () => ({
-        ...{ now: Date.now(), full: null, freeBytes: 1e12, mirrors: [7], cells: there.size },
+        ...{ now: Date.now(), full: null, freeBytes: 1e12, mirrors: [7], trees: [], cells: there.size },
       }),
       open: async () => port,
       policyChanged() {},

@@ -216,6 +216,7 @@ export async function openElsewhere(
       },
       canFetch: true,
       hasMirror: () => false,
+      hasTree: () => false,
     };
   }
 

@@ -14,13 +14,14 @@ import type { Log } from "./log.ts";
 import { prepareRunner } from "./open-runner.ts";
 import { JOBS, type JobKind } from "./protocol/jobs.ts";
 import { PROTOCOL, type RunnerFacts, type RunnerStanding } from "./protocol/runner-facts.ts";
-import type { HeartbeatWords, RunnerPort } from "./protocol/runner-port.ts";
+import type { HeartbeatWords } from "./protocol/runner-port.ts";
 import type { SealPlace } from "./protocol/seal-place.ts";
 import { subjectOf } from "./protocol/subject.ts";
 import type { Redactor } from "./redact.ts";
 import { createCellUsers } from "./runner/cell-users.ts";
 import { createPassBook, type PassBook } from "./runner/pass-book.ts";
 import { readPolicy } from "./runner/policy.ts";
+import type { Runner } from "./runner/runner.ts";
 import { createSealClient } from "./seals/seal-client.ts";
 import { prepareDataDir, takeLock } from "./store/lock.ts";
 import { connect } from "./transport/bullmq.ts";
@@ -79,7 +80,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
     const passes = createPassBook(gate);
     const post = await connect({ ...given.queue, prefix: given.queue.prefix ?? line.prefix, log });
     const slots = given.runner.slots ?? given.limits.cells;
-    let inner: RunnerPort | null = null;
+    let inner: Runner | null = null;
     const end: { now: RunnerEnd | null } = { now: null };
     const config: Config = {
       ...given,
@@ -111,6 +112,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       now: clock.now(),
       ...disk(config, users.shortage()),
       mirrors: await mirrorsIn(config.dataDir),
+      trees: inner?.trees() ?? [],
       cells: (await cellsIn(config.missionsDir)).length,
     });
     end.now = createRunnerEnd({

@@ -10,7 +10,7 @@ import type { RunnerPort } from "./protocol/runner-port.ts";
 import type { SealPlace } from "./protocol/seal-place.ts";
 import { type HeartbeatAccess, openHeartbeatAccess } from "./runner/heartbeat-tokens.ts";
 import { localPort } from "./runner/local-port.ts";
-import { createRunner } from "./runner/runner.ts";
+import { createRunner, type Runner } from "./runner/runner.ts";
 
 export interface RunnerOptions {
   readonly name: string;
@@ -41,7 +41,7 @@ export interface OpenRunner {
 /** A runner that is ready to begin: what works on this machine is known. */
 export interface PreparedRunner extends Omit<OpenRunner, "port"> {
   /** Begins, once. `policy`: what another host says holds here. */
-  begin(policy?: Partial<Pick<Config, "publish" | "checks">>): RunnerPort;
+  begin(policy?: Partial<Pick<Config, "publish" | "checks">>): Runner;
   /** Where it has not begun. */
   close(): void;
 }
@@ -86,7 +86,7 @@ export async function prepareRunner(given: Config, options: RunnerOptions): Prom
         stopLooking();
         await port.close();
       };
-      return { ...port, close };
+      return { ...port, close, trees: runner.trees };
     },
     close: stopLooking,
   };

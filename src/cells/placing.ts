@@ -20,6 +20,8 @@ export interface Host {
   /** Why an agent cannot run there; null: it can. */
   unfit(agent: string): string | null;
   hasMirror(repositoryId: number): boolean;
+  /** A checked-out tree of it waits there for its next cell. */
+  hasTree(repositoryId: number): boolean;
 }
 
 /** Where a run goes, or why it waits. */
@@ -46,7 +48,8 @@ interface Wanted {
 
 /**
  * Where a run goes: to the runner of its cell; a new cell to one that can run its agent and has a place,
- * one with the repository's mirror first, then the one with most places. Pure.
+ * one where a tree of the repository waits first, then one with its mirror, then the one with most places.
+ * Pure.
  */
 export function choosePlace(hosts: readonly Host[], wanted: Wanted): Place {
   const host = hosts.find((one) => one.name === wanted.on);
@@ -75,6 +78,7 @@ export function choosePlace(hosts: readonly Host[], wanted: Wanted): Place {
 const MOST_NAMED = 4;
 
 function rank(host: Host, { repositoryId }: Wanted): number {
+  if (host.hasTree(repositoryId)) return 2;
   return host.hasMirror(repositoryId) ? 1 : 0;
 }
 
@@ -112,6 +116,7 @@ export function hostOf(row: RunnerRow, at: { readonly silence: string | null; re
       return known === undefined ? `has no agent ${agent}` : known.unavailable;
     },
     hasMirror: (repositoryId) => mirrors.has(repositoryId),
+    hasTree: (repositoryId) => standing?.trees.includes(repositoryId) === true,
   };
 }
 

@@ -39,6 +39,8 @@ export const runnerStanding = z.object({
   freeBytes: z.number(),
   /** Ids of the repositories that it has a mirror of. */
   mirrors: z.array(z.number()).max(50_000),
+  /** Ids of the repositories that a checked-out tree waits for there. */
+  trees: z.array(z.number()).max(50_000).default([]),
   cells: z.number().int(),
 });
 export type RunnerStanding = z.infer<typeof runnerStanding>;

@@ -62,8 +62,14 @@ const ACTS: { readonly [K in RunnerKind]: Act<K> } = {
   scrub,
 };
 
+/** A runner on this host, and what only its own host asks of it. */
+export interface Runner extends RunnerPort {
+  /** Ids of the repositories that a checked-out tree waits for. */
+  trees(): number[];
+}
+
 /** A runner on this host. Exactly one program may use `dataDir` and `missionsDir`. */
-export function createRunner(deps: RunnerDeps): RunnerPort {
+export function createRunner(deps: RunnerDeps): Runner {
   const parts = createParts(deps);
   const inventory = createInventory(deps);
   return {
@@ -84,6 +90,7 @@ export function createRunner(deps: RunnerDeps): RunnerPort {
       for (const check of checks) watchCheck(parts, check);
     },
     sweep: (knownIds) => sweep(parts, knownIds),
+    trees: () => parts.spares.repositories(),
     inventory: (how) => inventory.look(how),
     readLog: async (cellId, log, { maxBytes, secrets }) => {
       const { missing } = unknownSecrets(secrets, parts);

@@ -54,6 +54,8 @@ export interface Spares {
   ): Promise<Spare | null>;
   /** Throws them away, and answers how many there were. */
   clear(): Promise<number>;
+  /** Ids of the repositories that one waits for. */
+  repositories(): number[];
 }
 
 interface Waiting {
@@ -110,6 +112,7 @@ export function createSpares(deps: SpareDeps): Spares {
 
   return {
     clear,
+    repositories: () => [...waiting.keys()],
     make(plan, signal) {
       const making = last.then(() => make(plan, signal));
       last = making.catch(() => {});

@@ -7,6 +7,7 @@ function host(name: string, more: Partial<Host> = {}): Host {
     canFetch: true,
     unfit: () => null,
     hasMirror: () => false,
+    hasTree: () => false,
     ...more,
   };
 }
@@ -14,12 +15,15 @@ function host(name: string, more: Partial<Host> = {}): Host {
 const wanted = { agent: "allegro", runsOn: [], repositoryId: 7, on: null, isStored: false };
 
 describe("a new cell", () => {
-  it("goes to a runner that has the mirror, then to the one with most places", () => {
+  it("goes where a tree waits for it, then to a runner that has the mirror, then to the one with most places", () => {
     const [a, b] = [host("a", { busy: 1 }), host("b")];
     expect(choosePlace([a, b], wanted)).toEqual({ runner: "b" });
     const warm = host("c", { busy: 3, hasMirror: (id) => id === 7 });
     expect(choosePlace([a, b, warm], wanted)).toEqual({ runner: "c" });
     expect(choosePlace([a, b, { ...warm, busy: 4 }], wanted)).toEqual({ runner: "b" });
+    const ready = { ...warm, name: "d", hasTree: (id: number) => id === 7 };
+    expect(choosePlace([a, b, warm, ready], wanted)).toEqual({ runner: "d" });
+    expect(choosePlace([a, b, warm, ready], { ...wanted, repositoryId: 8 })).toEqual({ runner: "b" });
   });
 
   it("goes nowhere that lacks the agent, its labels, a place or anybody to hear, and is told why by each", () => {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { logPass } from "../../src/http/far-logs.ts";
 import { until } from "../fakes/until.ts";
@@ -48,6 +49,13 @@ describe("a cell on a runner of another host", needs("redis-server"), () => {
     cellId = await stage.cellId(issue);
     expect(existsSync(join(runner.missionsDir, cellId, "worktree"))).toBe(true);
     expect(existsSync(join(stage.lazarus.missionsDir, cellId))).toBe(false);
+    const registry = new Database(join(stage.lazarus.dataDir, "lazarus.db"), { readonly: true });
+    const standing = registry.prepare("SELECT standing FROM runners").pluck();
+    await until("its runner says that a tree waits there for the next cell", () => {
+      const { trees } = JSON.parse(String(standing.get())) as { trees: number[] };
+      return trees.length === 1;
+    });
+    registry.close();
   });
 
   it("has logs for its people and for the operator, and names its runner", async () => {

@@ -60,7 +60,7 @@ async function joins(name: string, facts: { protocol: number; version: string })
       agents: [agent],
     },
     standing: async () => ({
-      ...{ now: Date.now(), full: null, freeBytes: 1e12, mirrors: [], cells: 0, mood: "good" },
+      ...{ now: Date.now(), full: null, freeBytes: 1e12, mirrors: [], trees: [], cells: 0, mood: "good" },
     }),
     open: () => Promise.reject(new Error("nothing is done here")),
     policyChanged() {},
@@ -128,7 +128,9 @@ describe("a runner that was forgotten, and is added again with its old disk", ne
   it("ends what still runs there of cells that were given up, removes it, and takes new cells", async () => {
     const { stage, runner } = fleet;
     const lost = await fleet.summon("Given up while it runs");
-    const state = await readFile(join(runner.missionsDir, lost.cellId, "state", "run.json"), "utf8");
+    const file = join(runner.missionsDir, lost.cellId, "state", "run.json");
+    await until("it is written down there", () => existsSync(file));
+    const state = await readFile(file, "utf8");
     const { pid } = JSON.parse(state) as { pid: number };
     await runner.end("SIGKILL");
     await stage.lazarus.cli("runner", "forget", "r1", "--yes");

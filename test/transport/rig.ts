@@ -68,7 +68,7 @@ export function runnerEnd(
       ...{ version: "0.1.0", protocol: PROTOCOL, bootId: "boot", kinds: [...kinds, "brew"], labels: [] },
       ...{ slots: 4, beatMs: BEAT_MS, agents: [] },
     },
-    standing: async () => ({ now: Date.now(), full: null, freeBytes: 1, mirrors: [], cells: 0 }),
+    standing: async () => ({ now: Date.now(), full: null, freeBytes: 1, mirrors: [], trees: [], cells: 0 }),
     open: async () => open(),
     policyChanged() {},
     localize: (job) => job,
