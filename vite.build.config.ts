@@ -35,5 +35,8 @@ export default defineConfig({
       output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
     },
   },
-  ssr: { noExternal: true, external: ["better-sqlite3", "unix-dgram", "bullmq", "ioredis"] },
+  ssr: {
+    noExternal: true,
+    external: ["better-sqlite3", "unix-dgram", "bullmq", "ioredis", "@aws-sdk/client-s3"],
+  },
 });

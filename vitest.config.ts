@@ -18,5 +18,7 @@ export default defineConfig({
     maxWorkers: Math.max(2, Math.min(8, 2 * availableParallelism())),
     sequence: { sequencer: SlowestFirst },
     unstubEnvs: true,
+    // As bin/lazarus.js has it.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
   },
 });

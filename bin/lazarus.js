@@ -11,5 +11,7 @@ process.stdout.on("error", (error) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });
+// `lazarus doctor` says it, where there is a bucket; else each command that opens one would.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
 const { main } = await import(built.href);
 await main(process.argv);

@@ -5,6 +5,7 @@ import type { Config } from "./config/config.ts";
 import { explain, LazarusError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { SealPlace } from "./protocol/seal-place.ts";
+import { createBucketStore } from "./seals/bucket-store.ts";
 import { createDirectoryStore } from "./seals/directory-store.ts";
 import type { Kept, SealStore } from "./seals/seal-store.ts";
 import type { Db } from "./store/db.ts";
@@ -27,14 +28,16 @@ const LOOK_MS = 60 * 60_000;
 /** Of one look; the next goes on. */
 const MOST_AT_ONCE = 2_000;
 
-type Limited = Pick<Config, "sealsDir" | "limits">;
+type Limited = Pick<Config, "seals" | "limits">;
 
 /** Null where seals are kept on their runners alone. */
-export function sealStoreOf({ sealsDir, limits }: Limited): SealStore | null {
-  if (sealsDir === null) return null;
+export function sealStoreOf({ seals, limits }: Limited): SealStore | null {
+  if (seals === null) return null;
   // Of what cannot be made smaller tar and the bundle hold the same once each.
   const mostBytes = 2 * limits.diskBytes;
-  return createDirectoryStore({ dir: sealsDir, mostBytes, freeBytes: limits.freeBytes });
+  return seals.kind === "directory"
+    ? createDirectoryStore({ dir: seals.dir, mostBytes, freeBytes: limits.freeBytes })
+    : createBucketStore({ config: seals, mostBytes });
 }
 
 /** Has whatever is kept of a cell removed once the running transaction is committed. */
@@ -82,12 +85,17 @@ export function openSeals(
       for (const id of registry.runners.notKeptIn(place, MOST_AT_ONCE))
         putStore(parts, registry.mustCell(id));
     });
-    for (const cellId of (await store?.cells()) ?? []) {
+    if (store === null) return;
+    for (const [cellId, digests] of await store.held()) {
       const cell = registry.cell(cellId);
       // Of a cell that is not known: perhaps the registry is an old one.
-      if (cell === null || store === null) continue;
-      if (cell.state === "destroyed") await remove(store, { cellId, but: null }, log);
-      else if (cell.stored?.place === place) await remove(store, { cellId, but: cell.stored.digest }, log);
+      if (cell === null) continue;
+      const { state, stored } = cell;
+      // What was begun of a cell that was brought back meanwhile is never gone on with.
+      if (state === "destroyed" || (state !== "archived" && stored === null))
+        await remove(store, { cellId, but: null }, log);
+      else if (stored?.place === place && digests.some((one) => one !== stored.digest))
+        await remove(store, { cellId, but: stored.digest }, log);
     }
   }
 

@@ -5,6 +5,7 @@ import { restore } from "../backup/restore.ts";
 import { systemClock } from "../clock.ts";
 import type { StoredAnswer } from "../commands/posting/answer.ts";
 import type { Config } from "../config/config.ts";
+import { placeOfSeals } from "../config/seals.ts";
 import { LazarusError } from "../errors.ts";
 import { VERSION } from "./version.ts";
 
@@ -33,12 +34,12 @@ export function addBackup(program: Command, { load, print }: BackupTerminal): vo
       });
       const removed = result.removed.length === 0 ? "" : `, ${result.removed.length} older removed`;
       const text = `${result.file}: ${Math.ceil(result.bytes / 1024)} KB, ${result.cells} cells${removed}`;
-      const seals =
-        config.sealsDir === null ? "" : `; the seals in ${config.sealsDir} are not in it: copy them too`;
+      const place = placeOfSeals(config.seals);
+      const seals = place === null ? "" : `; the seals in ${place} are not in it: copy them too`;
       print({
         exitCode: 0,
         text: `${text}${seals}`,
-        data: { ...result, seals_not_included: config.sealsDir },
+        data: { ...result, seals_not_included: place },
       });
     });
   program

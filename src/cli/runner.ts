@@ -8,6 +8,7 @@ import type { StoredAnswer } from "../commands/posting/answer.ts";
 import { age, columns } from "../commands/words/status-row.ts";
 import { type Config, type Need, readEnvironment } from "../config/config.ts";
 import { RUNNER_NAME } from "../config/runners.ts";
+import { placeOfSeals } from "../config/seals.ts";
 import { openParts, type Parts } from "../control.ts";
 import { LazarusError } from "../errors.ts";
 import { openKeyFile } from "../key-file.ts";
@@ -187,7 +188,8 @@ function decide(
       why: `its runner ${name} was given up`,
     });
   const kept = cells.length - lost.length;
-  const stay = kept === 0 ? "" : `, ${formatCount(kept, "archived cell")} kept in ${config.sealsDir}`;
+  const stay =
+    kept === 0 ? "" : `, ${formatCount(kept, "archived cell")} kept in ${placeOfSeals(config.seals)}`;
   return done(`${name} is forgotten; ${formatCount(lost.length, "cell")} given up${stay}`, {
     name,
     cells: lost,

@@ -8,6 +8,7 @@ import { proxies } from "./proxies.ts";
 import { buildChecks, type RepositoryChecks, withLongChecks } from "./repository-checks.ts";
 import { buildRunners, checkRunners, type Runners, secretsOfRunner } from "./runners.ts";
 import type { FileConfig } from "./schema.ts";
+import { sealsNotices } from "./seals.ts";
 import { gatherSecrets } from "./secrets.ts";
 import {
   at,
@@ -124,7 +125,7 @@ const FROM_ENVIRONMENT: readonly (readonly [variable: string, path: string])[] =
 const SECRETS = [
   ...(["forge.token", "forge.rights_token", "forge.webhook_secret"] as const),
   ...(["login.client_secret", "metrics.token"] as const),
-  ...(["queue_password", "runner.join"] as const),
+  ...(["queue_password", "runner.join", "seals_secret"] as const),
 ] as const;
 
 /** Reads file and environment. Throws {@link ConfigFault} with all faults at once. */
@@ -175,7 +176,7 @@ function isNeeded(path: string, needs: readonly Need[]): boolean {
     return needs.includes("server");
   if (path.startsWith("forge.")) return needs.includes("forge") || needs.includes("server");
   if (/^(agents|checks)\./.test(path)) return needs.includes("agents");
-  if (/^(queue|seals$|runner\b)/.test(path)) return needs.some((need) => need !== "pit" && need !== "forge");
+  if (/^(queue|seals|runner\b)/.test(path)) return needs.some((need) => need !== "pit" && need !== "forge");
   return needs.some((need) => need !== "pit");
 }
 
@@ -220,6 +221,7 @@ function build(file: FileConfig, { file: path, base, env, isGiven }: Origin): Co
   );
   for (const [key, why] of NOT_YET)
     if (isGiven(key)) notices.push(`${key}: does not hold, ${why} in this version`);
+  notices.push(...sealsNotices(file, isGiven));
   const checks = buildChecks(file.checks, limits.check);
   const hookSecrets =
     forge.webhook_secrets ?? (forge.webhook_secret ?? []).map((secret) => ({ pattern: EVERYTHING, secret }));

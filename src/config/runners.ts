@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type * as z from "zod";
 import { key, optional, section } from "./keys.ts";
 import { count, directory, type Kind, lists, pattern, secret, span, url } from "./kinds.ts";
+import { buildSeals, checkSeals, SEALS_KEYS, type SealsConfig } from "./seals.ts";
 import { at, type Need, type Tree, why } from "./source.ts";
 
 /** How messages reach runners on other hosts. */
@@ -53,14 +54,6 @@ const queueAddress: Kind<string> = {
   },
 };
 
-const sealsPlace: Kind<string> = {
-  what: "runner, or a directory of this host such as /var/lib/lazarus/seals (s3:// is not built in this version)",
-  read: (input) =>
-    typeof input === "string" && input !== "" && !input.includes("\0") && !/^[a-z0-9+.-]+:\/\//i.test(input)
-      ? input
-      : undefined,
-};
-
 /** Keys at the top of the file about runners on other hosts. */
 export const RUNNER_KEYS = {
   queue: key(
@@ -77,11 +70,7 @@ export const RUNNER_KEYS = {
     "before the names of its queues",
     "made from the registry's id",
   ),
-  seals: key(
-    sealsPlace,
-    "runner",
-    "where the seals of archived cells are kept: `runner` (there alone), or a directory of the server as well; from it they come back on any runner ([more](runners.md#seals))",
-  ),
+  ...SEALS_KEYS,
   runner: section({
     slots: optional(count(0), "cells that may run on this host at the same time; 0: none", "limits.cells"),
     labels: key(
@@ -119,11 +108,20 @@ export function checkRunners(
   around: { readonly base: string; readonly needs: readonly Need[]; fault(path: string, what: string): void },
 ): void {
   if (around.needs.includes("runner")) checkRunner(tree, around.fault);
-  const why = unreadable(at(tree, "queue_ca_file"), around.base);
-  if (why !== null) around.fault("queue_ca_file", why);
+  checkSeals(tree, around);
+  for (const path of ["queue_ca_file", "seals_ca_file"]) {
+    const why = unreadable(at(tree, path), around.base);
+    if (why !== null) around.fault(path, why);
+  }
 }
 
 function checkRunner(tree: Tree, fault: (path: string, what: string) => void): void {
+  for (const path of ["seals_secret", "seals_secret_file"])
+    if (at(tree, path) !== undefined)
+      fault(
+        path,
+        "must not be on a runner, where agents run: it hands seals over to the server; take it out",
+      );
   for (const path of NEVER_ON_RUNNERS)
     if (at(tree, path) !== undefined)
       fault(
@@ -180,8 +178,7 @@ function buildRunner({ runner }: Pick<FileKeys, "runner">, base: string): Runner
 export interface Runners {
   readonly queue: QueueConfig;
   readonly runner: RunnerConfig;
-  /** A directory that seals are kept in besides on their runner; null: nowhere. */
-  readonly sealsDir: string | null;
+  readonly seals: SealsConfig;
 }
 
 /** The file's keys about runners in our terms. */
@@ -189,12 +186,13 @@ export function buildRunners(file: FileKeys, base: string): Runners {
   return {
     queue: buildQueue(file, base),
     runner: buildRunner(file, base),
-    sealsDir: file.seals === "runner" ? null : resolve(base, file.seals),
+    seals: buildSeals(file, base),
   };
 }
 
 /** What of both must never be shown. */
-export function secretsOfRunner({ queue, runner }: Runners): string[] {
+export function secretsOfRunner({ queue, runner, seals }: Runners): string[] {
   const password = queue === "local" ? null : queue.password;
-  return [password, runner.join].filter((one) => one !== null);
+  const secret = seals?.kind === "s3" ? seals.secret : null;
+  return [password, runner.join, secret].filter((one) => one !== null);
 }

@@ -20,6 +20,7 @@ import { type Finding, finding } from "./finding.ts";
 import { examineModes } from "./modes.ts";
 import { examineRedis } from "./redis.ts";
 import { examineRegistry } from "./registry.ts";
+import { examineSeals } from "./seals.ts";
 
 const OLDEST_NODE = [20, 19] as const;
 /** The first that takes its configuration from the environment, which keeps tokens off command lines. */
@@ -54,6 +55,7 @@ async function examineAll(load: () => Config): Promise<Finding[]> {
     ...examineModes(config.file, config.dataDir),
     ...examineRegistry(config),
     ...(await examineRedis(config)),
+    ...(await examineSeals(config)),
     ...(await examineConnected(config)),
     ...(await examineBackends(config, isThere)),
   ];

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +8,21 @@ import { makePath } from "../make-path.ts";
 import { digestOf, type FileFacts, type Manifest, parseManifest } from "../runner/seal/manifest.ts";
 import { syncDirectory } from "../sync-directory.ts";
 import { formatSize } from "../units.ts";
+import {
+  arriving,
+  bytesOf,
+  createReading,
+  createTurns,
+  damaged,
+  MANIFEST,
+  mustBeCell,
+  mustBeDigest,
+  mustFit,
+  notKept,
+  notOffered,
+  PROBE,
+  UUID,
+} from "./seal-rules.ts";
 import type { Kept, SealStore } from "./seal-store.ts";
 
 export interface DirectoryStoreOptions {
@@ -18,9 +33,6 @@ export interface DirectoryStoreOptions {
   readonly freeBytes: number;
 }
 
-const MANIFEST = "manifest.json";
-const UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
-const CELL = new RegExp(`^${UUID}$`);
 const ENTRY = new RegExp(`^(?:\\.new-)?(${UUID})(?:\\.([0-9a-f]{32}))?$`);
 
 /**
@@ -28,35 +40,40 @@ const ENTRY = new RegExp(`^(?:\\.new-)?(${UUID})(?:\\.([0-9a-f]{32}))?$`);
  * `.new-<cell>/`, and gets its name once it is whole and on disk.
  */
 export function createDirectoryStore({ dir, mostBytes, freeBytes }: DirectoryStoreOptions): SealStore {
-  const busy = new Set<string>();
+  const inTurn = createTurns();
+  const reading = createReading(dir, (error) =>
+    storeError(error, `reading a seal in ${dir} (seals in lazarus.yaml)`),
+  );
 
   const asideOf = (cellId: string) => join(dir, `.new-${mustBeCell(cellId)}`);
   const finalOf = (cellId: string, digest: string) =>
     join(dir, `${mustBeCell(cellId)}.${mustBeDigest(digest)}`);
 
-  /** One at a time of a cell: its lane says so, and a runner need not be believed. */
-  async function alone<T>(cellId: string, doing: string, work: () => Promise<T>): Promise<T> {
-    if (busy.has(cellId))
-      throw new LazarusError("directory", `${doing}: it is at work on this cell already`, {
-        retryable: true,
-      });
-    busy.add(cellId);
-    try {
-      return await work();
-    } catch (error) {
+  async function trying<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    return work().catch((error: unknown) => {
       throw storeError(error, `${doing} in ${dir} (seals in lazarus.yaml)`);
-    } finally {
-      busy.delete(cellId);
-    }
+    });
+  }
+  const alone = <T>(cellId: string, doing: string, work: () => Promise<T>): Promise<T> =>
+    trying(doing, () => inTurn(cellId, doing, work));
+
+  /** The manifest of a seal that is kept. */
+  async function keptManifest(cellId: string, digest: string): Promise<{ text: string; manifest: Manifest }> {
+    const text = await readFile(join(finalOf(cellId, digest), MANIFEST), "utf8").catch(orNull);
+    if (text === null) throw notKept(dir);
+    const manifest = parseManifest(text);
+    if (manifest === null || digestOf(manifest) !== digest)
+      throw damaged(dir, `${MANIFEST} is that of another seal`);
+    return { text, manifest };
   }
 
   /** Said before anything is sent. */
-  async function mustHaveRoom(bytes: number): Promise<void> {
+  async function mustHaveRoom(bytes: number, what = `a seal of ${formatSize(bytes)}`): Promise<void> {
     const { bavail, bsize } = await statfs(dir);
     if (bavail * bsize >= bytes + freeBytes) return;
     throw new LazarusError(
       "disk-full",
-      `no room for a seal of ${formatSize(bytes)} in ${dir} (seals in lazarus.yaml): ${formatSize(bavail * bsize)} free, ${formatSize(freeBytes)} must stay (limits.free)`,
+      `no room for ${what} in ${dir} (seals in lazarus.yaml): ${formatSize(bavail * bsize)} free, ${formatSize(freeBytes)} must stay (limits.free)`,
       { retryable: true },
     );
   }
@@ -84,6 +101,8 @@ export function createDirectoryStore({ dir, mostBytes, freeBytes }: DirectorySto
         if ((await stat(finalOf(cellId, digest)).catch(orNull)) !== null) return { missing: [], kept };
         if ((await offered(cellId))?.text !== text) await beginAnew(cellId, text);
         const there = new Set(await readdir(asideOf(cellId)));
+        // Of a process that was killed.
+        for (const name of there) if (name.endsWith(".part")) await rm(join(asideOf(cellId), name));
         const missing = manifest.files.filter(({ name }) => !there.has(name));
         await mustHaveRoom(bytesOf({ files: missing }));
         if (missing.length > 0) return { missing: missing.map(({ name }) => name), kept: null };
@@ -95,8 +114,7 @@ export function createDirectoryStore({ dir, mostBytes, freeBytes }: DirectorySto
     take: (cellId, name, body) =>
       alone(cellId, "keeping a seal", async () => {
         const facts = (await offered(cellId))?.manifest.files.find((one) => one.name === name);
-        if (facts === undefined)
-          throw new LazarusError("not-found", `the seal that was offered last has no ${name}`);
+        if (facts === undefined) throw notOffered(name);
         const part = join(asideOf(cellId), `.${randomUUID()}.part`);
         try {
           await writeChecked(part, facts, body);
@@ -106,19 +124,16 @@ export function createDirectoryStore({ dir, mostBytes, freeBytes }: DirectorySto
           throw error;
         }
       }),
-    async manifest(cellId, digest) {
-      const text = await readFile(join(finalOf(cellId, digest), MANIFEST), "utf8").catch(orNull);
-      if (text === null) throw notKept(dir);
-      return text;
-    },
+    manifest: async (cellId, digest) => (await keptManifest(cellId, digest)).text,
     async open(cellId, digest, name) {
-      const text = await readFile(join(finalOf(cellId, digest), MANIFEST), "utf8").catch(orNull);
-      const known = parseManifest(text ?? "")?.files.find((one) => one.name === name);
-      if (known === undefined) throw notKept(dir);
-      const path = join(finalOf(cellId, digest), known.name);
+      const { manifest } = await keptManifest(cellId, digest);
+      const facts = manifest.files.find((one) => one.name === name);
+      if (facts === undefined) throw notKept(dir);
+      const path = join(finalOf(cellId, digest), facts.name);
       const found = await stat(path).catch(orNull);
       if (found === null) throw notKept(dir);
-      return { body: createReadStream(path), bytes: found.size };
+      const tag = `${found.ino} ${found.mtimeMs} ${found.size}`;
+      return reading.open({ path, tag, bytes: found.size, read: async () => createReadStream(path) }, facts);
     },
     async remove(cellId, but) {
       for (const entry of (await readdir(dir).catch(orNull)) ?? []) {
@@ -128,62 +143,34 @@ export function createDirectoryStore({ dir, mostBytes, freeBytes }: DirectorySto
           await rm(join(dir, entry), { recursive: true, force: true });
       }
     },
-    async cells() {
-      const names = (await readdir(dir).catch(orNull)) ?? [];
-      return [...new Set(names.flatMap((name) => ENTRY.exec(name)?.[1] ?? []))];
+    async held() {
+      const held = new Map<string, (string | null)[]>();
+      for (const entry of (await readdir(dir).catch(orNull)) ?? []) {
+        const [, id, digest = null] = ENTRY.exec(entry) ?? [];
+        if (id !== undefined) held.set(id, [...(held.get(id) ?? []), digest]);
+      }
+      return held;
     },
+    probe: () =>
+      trying("trying to keep something", async () => {
+        makePath(dir, 0o700);
+        const path = join(dir, `.try-${randomUUID()}`);
+        try {
+          await writeSynced(path, PROBE);
+          if ((await readFile(path, "utf8")) !== PROBE) throw new Error("what was written is not read");
+        } finally {
+          await rm(path, { force: true });
+        }
+        await mustHaveRoom(0, "seals");
+        return [];
+      }),
   };
 }
 
-function mustBeCell(cellId: string): string {
-  if (CELL.test(cellId)) return cellId;
-  throw new LazarusError("not-found", "this is no id of a cell");
-}
-
-function mustBeDigest(digest: string): string {
-  if (/^[0-9a-f]{32}$/.test(digest)) return digest;
-  throw new LazarusError("not-found", "this is no digest of a seal");
-}
-
-function mustFit(text: string, mostBytes: number): Manifest {
-  const manifest = parseManifest(text);
-  if (manifest === null) throw new LazarusError("usage", "this is no manifest of a seal");
-  const bytes = bytesOf(manifest);
-  if (bytes <= mostBytes) return manifest;
-  throw new LazarusError(
-    "over-limit",
-    `a seal of ${formatSize(bytes)} is not kept: at most twice limits.disk of the server, ${formatSize(mostBytes)}`,
-  );
-}
-
-function bytesOf({ files }: Pick<Manifest, "files">): number {
-  return files.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-function notKept(dir: string): LazarusError {
-  return new LazarusError(
-    "directory",
-    `the seal of this cell is not in ${dir}, where it was put: put it back there, or name the place where it is (seals in lazarus.yaml)`,
-  );
-}
-
-/** Never more than was said, and nothing but what was sealed. */
 async function writeChecked(path: string, facts: FileFacts, body: Readable): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    const hash = createHash("sha256");
-    let bytes = 0;
-    for await (const chunk of body) {
-      bytes += (chunk as Buffer).length;
-      if (bytes > facts.bytes)
-        throw new LazarusError("usage", `${facts.name} is larger than its manifest says`);
-      hash.update(chunk as Buffer);
-      await file.writeFile(chunk as Buffer);
-    }
-    if (bytes < facts.bytes)
-      throw new LazarusError("directory", `${facts.name} did not arrive whole`, { retryable: true });
-    if (hash.digest("hex") !== facts.sha256)
-      throw new LazarusError("usage", `${facts.name} is not what its manifest says (its SHA-256 differs)`);
+    for await (const chunk of arriving(body, facts)) await file.writeFile(chunk);
     await file.sync();
   } finally {
     await file.close();

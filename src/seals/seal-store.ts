@@ -8,10 +8,11 @@ export interface Kept {
 
 /**
  * Where control keeps seals besides on their runners. Under its final name a seal is whole, of the hashes
- * that its manifest says, and on disk. All methods throw LazarusError.
+ * that its manifest says, and on disk; what is read is compared with them again. All methods throw
+ * LazarusError.
  */
 export interface SealStore {
-  /** For people: a directory. */
+  /** Which one it is: seals that are kept in another are handed over anew. */
   readonly place: string;
   /** Takes a manifest, and answers what is missing of its seal. With nothing missing the seal is kept. */
   offer(
@@ -28,6 +29,8 @@ export interface SealStore {
   ): Promise<{ readonly body: Readable; readonly bytes: number }>;
   /** Removes whatever is kept of a cell but the seal of this digest (null: all). */
   remove(cellId: string, but: string | null): Promise<void>;
-  /** Ids of the cells that something is kept of. */
-  cells(): Promise<readonly string[]>;
+  /** Of each cell that anything lies there of, the digests of that; null: it is on its way, or was. */
+  held(): Promise<ReadonlyMap<string, readonly (string | null)[]>>;
+  /** Writes, reads and removes something small; answers what had better be otherwise, in words. */
+  probe(): Promise<readonly string[]>;
 }

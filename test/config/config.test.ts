@@ -115,8 +115,8 @@ describe("the example", () => {
         .replace("checks.acme/*", "checks.REPOSITORIES")
         .replace("REPOSITORIES.test", "REPOSITORIES.NAME"),
     );
-    // What only runners on other hosts need stands in docs/runners.md, and in the table of docs/reference.md.
-    const isShown = (each: string) => !/(token|secrets?)_file$|^queue_|^runner\./.test(each);
+    // What only runners on other hosts, and buckets, need stands in docs/runners.md, and in the table of docs/reference.md.
+    const isShown = (each: string) => !/(token|secrets?)_file$|^(queue|seals)_|^runner\./.test(each);
     const keys = CONFIG_KEYS.map((each) => each.path).filter(isShown);
     // They stand in comments: one takes another's place, one needs an account of its own.
     const others = ["rights_token", "webhook_secrets"];
@@ -644,5 +644,72 @@ describe("a runner on another host", () => {
   test("says that certificates cannot be read", () => {
     const text = `queue: rediss://host:6380/0\nqueue_ca_file: ./none.pem\n${JOIN}`;
     expect(faults(text, RUNNER)).toEqual(["queue_ca_file: cannot be read: no such file"]);
+  });
+});
+
+describe("where seals are kept", () => {
+  const KEYS = "seals_key_id: an-id\nseals_secret: a-secret-of-s3\n";
+  const SERVER: Given = { needs: ["agents"] };
+
+  test("may be on runners alone, or a directory as well", () => {
+    expect(load("seals: runner", SERVER).seals).toBeNull();
+    expect(load("seals: /var/seals", SERVER).seals).toEqual({ kind: "directory", dir: "/var/seals" });
+    expect(load("seals: ./seals", SERVER).seals).toMatchObject({
+      dir: expect.stringMatching(/^\/.*\/seals$/),
+    });
+  });
+
+  test("may be a bucket, whose secret is hidden", () => {
+    const config = load(
+      `seals: s3://a-bucket/team-a/seals/\n${KEYS}seals_endpoint: https://s3.lan:9000/`,
+      SERVER,
+    );
+    expect(config.seals).toEqual({
+      ...{ kind: "s3", bucket: "a-bucket", prefix: "team-a/seals/", endpoint: "https://s3.lan:9000" },
+      ...{ region: "us-east-1", isPathStyle: true, keyId: "an-id", secret: "a-secret-of-s3", ca: null },
+    });
+    expect(config.secrets).toContain("a-secret-of-s3");
+    const aws = `seals: s3://a.bucket\n${KEYS}seals_region: eu-central-1`;
+    expect(load(aws, SERVER).seals).toMatchObject({ prefix: "", endpoint: null, isPathStyle: false });
+  });
+
+  test.each([
+    "s3://",
+    "s3://A_Bucket",
+    "s3://bucket/../other",
+    "s3://bucket//x",
+    "s3://user:pass@bucket/x",
+    "S3://bucket",
+    "https://s3.example.org/bucket",
+    "gs://bucket",
+  ])("is not %s", (seals) => {
+    expect(faults(`seals: "${seals}"\n${KEYS}`, SERVER)).toEqual([
+      expect.stringMatching(/^seals: .* is not runner, a directory of this host .*, or a bucket such as s3:/),
+    ]);
+  });
+
+  test("needs a key, which is looked for where a command needs it alone", () => {
+    const text = "seals: s3://bucket\nseals_ca_file: ./none.pem";
+    expect(faults(text, SERVER)).toEqual([
+      "seals_key_id: is missing: the access key of the bucket that seals names",
+      "seals_secret: is missing: the secret of that access key (or seals_secret_file)",
+      "seals_ca_file: cannot be read: no such file",
+    ]);
+    const secret = "seals: s3://bucket\nseals_key_id: ${NOT_SET}\nseals_secret: ${NOT_SET}";
+    expect(load(secret, { needs: ["pit"] }).seals).toMatchObject({ bucket: "bucket" });
+  });
+
+  test("names no secret on a runner, where agents run", () => {
+    const text = "queue: redis://h:1/0\nrunner: {join: a-line}\nseals: s3://bucket\nseals_secret: x";
+    expect(faults(text, { needs: ["agents", "runner"] })).toEqual([
+      expect.stringMatching(/^seals_secret: must not be on a runner, where agents run/),
+    ]);
+  });
+
+  test("says which keys do not hold where there is no bucket", () => {
+    expect(load(`seals: /var/seals\n${KEYS}`, SERVER).notices).toEqual([
+      "seals_key_id: does not hold, seals names no bucket",
+      "seals_secret: does not hold, seals names no bucket",
+    ]);
   });
 });

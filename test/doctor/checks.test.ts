@@ -4,6 +4,7 @@ import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeApplication } from "../dashboard/visitor.ts";
 import { Stage } from "../e2e/stage.ts";
+import { BUCKET, READER, S3StandIn, WRITER } from "../fakes/s3/stand-in.ts";
 import { RedisServer } from "../scale/redis.ts";
 
 interface Found {
@@ -303,6 +304,45 @@ describe("the doctor looks at the Redis of queue", () => {
       ]);
     } finally {
       await redis.remove();
+    }
+  });
+});
+
+describe("the doctor tries where seals are kept", () => {
+  it("in a directory", async () => {
+    expect((await examined({ more: { seals: "./seals" } })).of("seals")).toEqual([
+      ["ok", expect.stringMatching(/seals: a small file was written, read and removed$/)],
+    ]);
+    const file = await examined({ more: { seals: "./lazarus.yaml/seals" } });
+    expect([file.code, ...file.of("seals")]).toEqual([
+      1,
+      [
+        "FAIL",
+        expect.stringMatching(/\(seals in lazarus\.yaml\).*; seals stay on their runners until it works$/),
+      ],
+    ]);
+  });
+
+  it("in a bucket", async () => {
+    const s3 = await S3StandIn.start();
+    try {
+      const bucket = { seals: `s3://${BUCKET}/x`, seals_endpoint: s3.url };
+      const keys = (one: typeof WRITER) => ({ seals_key_id: one.keyId, seals_secret: one.secret });
+      const well = await examined({ more: { ...bucket, ...keys(WRITER) } });
+      expect(well.of("seals").filter(([level]) => level !== "warn")).toEqual([
+        ["ok", `s3://seals/x at ${s3.url}: a small file was written, read and removed`],
+      ]);
+      expect(s3.objects.size).toBe(0);
+      const reads = await examined({ more: { ...bucket, ...keys(READER) } });
+      expect([reads.code, ...reads.of("seals")]).toEqual([
+        1,
+        [
+          "FAIL",
+          expect.stringMatching(/let it list the bucket, and read, write and remove its objects; seals stay/),
+        ],
+      ]);
+    } finally {
+      await s3.stop();
     }
   });
 });

@@ -28,7 +28,10 @@ async function sourcesRead(act: () => Promise<unknown>): Promise<string[]> {
     return result.flatMap(({ url }) => (url.startsWith("file:") ? [fileURLToPath(url)] : []));
   });
   const maps = [...new Set(scripts)].map((file) => `${file}.map`).filter((map) => existsSync(map));
-  return maps.flatMap((map) => (JSON.parse(readFileSync(map, "utf8")) as { sources: string[] }).sources);
+  const sources = maps.flatMap(
+    (map) => (JSON.parse(readFileSync(map, "utf8")) as { sources: string[] }).sources,
+  );
+  return [...scripts, ...sources];
 }
 
 /** What of the dashboard, and of what it alone depends on, is among sources. */
@@ -47,6 +50,12 @@ it("a server that nobody asks for a page has read nothing of the dashboard", asy
   expect(sources.some((source) => source.endsWith("src/app.ts"))).toBe(true);
   // `lazarus open` makes links, `doctor` and `setup` look at the redirect: a file each, without dependencies.
   expect(dashboardIn(sources)).toEqual(["src/dashboard/place.ts", "src/dashboard/sessions.ts"]);
+});
+
+it("nor of clients for what is elsewhere: of an S3, of a Redis", async () => {
+  const sources = await sourcesRead(async () => {});
+  const elsewhere = /node_modules\/(@aws-sdk|@smithy|bullmq|ioredis)\/|src\/seals\/bucket\.ts$/;
+  expect(sources.filter((source) => elsewhere.test(source))).toEqual([]);
 });
 
 it("and reads it when somebody does", async () => {
