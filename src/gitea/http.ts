@@ -109,7 +109,12 @@ export type Streams = (
  */
 export function createStreams({ ca, proxyFor, timeoutMs: timeout }: HttpOptions): Streams {
   const trust = { timeout: 30_000, ...(ca === undefined ? {} : { ca: [...tls.rootCertificates, ca] }) };
-  const settings = { headersTimeout: timeout, bodyTimeout: timeout, pipelining: 0 };
+  const settings = {
+    ...{ headersTimeout: timeout, bodyTimeout: timeout },
+    // A connection of one request alone (`pipelining: 0`) that ends while nobody reads for a moment ends the
+    // process (nodejs/undici#5360). So it is kept, and closed before a server would.
+    ...{ pipelining: 1, keepAliveTimeout: 1, keepAliveMaxTimeout: 1 },
+  };
   const made = new Map<string | null, Dispatcher>();
   return async (address, { method, headers, body, signal }) => {
     const proxy = proxyFor?.(new URL(address)) ?? null;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ import { createSealClient } from "../../src/seals/seal-client.ts";
 import { createSealGate } from "../../src/seals/seal-gate.ts";
 import type { Kept } from "../../src/seals/seal-store.ts";
 import { sealPassOf } from "../../src/transport/seal-pass.ts";
+import { until } from "../fakes/until.ts";
 
 const MASTER = Buffer.alloc(32, 3);
 const CELL = "4f1c0b7e-0000-4000-8000-000000000001";
@@ -71,6 +72,9 @@ const put = (path: string, body = "x", token = pass) =>
   fetch(`${root}/seals/${path}`, { method: "PUT", body, headers: { authorization: `Bearer ${token}` } });
 const bytes = (text: string) => Readable.from([Buffer.from(text)]);
 
+const connections = () =>
+  new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
+
 async function handOver(): Promise<Kept> {
   expect(await client().offer(OF, MANIFEST)).toEqual(["cell.tar.gz"]);
   await client().send(OF, { name: "cell.tar.gz", bytes: BODY.length }, bytes(BODY));
@@ -87,6 +91,34 @@ it("takes a seal, and gives it back whole to a job that may fetch it", async () 
   expect(await client().manifest(OF)).toBe(MANIFEST);
   const body = await client().fetch(OF, "cell.tar.gz");
   expect(Buffer.concat(await body.toArray()).toString()).toBe(BODY);
+});
+
+it("breaks off what is damaged before its end, and says so when it is asked for again", async () => {
+  await open();
+  const { digest } = await handOver();
+  writeFileSync(join(dir, `${CELL}.${digest}`, "cell.tar.gz"), BODY.toUpperCase());
+  pass = sealPassOf(MASTER, "r2", restoreJob(digest), now);
+  const body = await client().fetch(OF, "cell.tar.gz");
+  await expect(body.toArray()).rejects.toThrow();
+  await expect(client().fetch(OF, "cell.tar.gz")).rejects.toMatchObject({
+    ...{ code: "directory", retryable: false },
+    message: expect.stringMatching(
+      /cell\.tar\.gz is not what was sealed \(its SHA-256 differs\): put it back/,
+    ),
+  });
+});
+
+it("outlives a server that breaks off while nobody reads", async () => {
+  server = createServer((_request, response) => {
+    response
+      .writeHead(200, { "content-length": 200_000 })
+      .write("x".repeat(100_000), () => response.socket?.end());
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  root = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const body = await client().fetch(OF, "cell.tar.gz");
+  await until("nothing is connected", async () => (await connections()) === 0);
+  await expect(body.toArray()).rejects.toThrow();
 });
 
 it("says in words that there is no room, and that it is tried again", async () => {
