@@ -57,6 +57,7 @@ const revive = () => fleet.stage.type(fleet.stage.lead, issue, `/lazarus revive 
 
 async function isPublished(turn: number): Promise<void> {
   const { stage } = fleet;
+  await stage.card(issue, /\*\*turns is done\*\*/);
   const [draft] = await stage.server.pullRequests(stage.repo);
   await until(`turn ${turn} is published`, async () =>
     (await stage.server.diff(stage.repo, draft?.number ?? 0)).includes(`turn-${turn}.txt`),
