@@ -106,7 +106,7 @@ async function phase(ground: string, flood: number): Promise<Waits> {
     await Promise.all(going);
     const db = new Database(join(ground, "data", "lazarus.db"), { readonly: true });
     const look = db.prepare(
-      `SELECT full_name || '#' || number AS at, created_at AS made, started_at AS began, ended_at AS over FROM cells
+      `SELECT full_name || '#' || number AS at, cells.created_at AS made, started_at AS began, ended_at AS over FROM cells
        JOIN runs ON runs.cell = cells.id WHERE full_name NOT LIKE 'flood/%' AND ended_at IS NOT NULL`,
     );
     await until("all of the others' have ended", () => look.all().length === OTHERS, PATIENCE_MS);
