@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/global-setup.ts", "test/temporary.ts", "test/machine-probe.ts"],
+    setupFiles: ["test/fresh-process.ts"],
     reporters: ["default", new ClosingLine()],
     // Guards against hanging, and says nothing about speed: whole programs are started on machines that have other work.
     testTimeout: 180_000,
