@@ -116,6 +116,9 @@ export async function openElsewhere(
     return seen.runs;
   };
 
+  const watchedNow = (name: string) =>
+    watchedBy(name, parts, { atWork: new Map([[name, registry.runners.atWorkOn(name)]]) });
+
   const silenceOf = (row: RunnerRow): string | null => {
     const state = ports.get(row.name)?.state();
     if (state === undefined || row.facts === null) return "it has not joined yet";
@@ -158,7 +161,7 @@ export async function openElsewhere(
       },
       generation: () => spoken,
       lastIncarnation: row.incarnation,
-      welcome: () => ({ knownIds: registry.runners.cellsOf(name), watched: watchedBy(name, parts), policy }),
+      welcome: () => ({ knownIds: registry.runners.cellsOf(name), watched: watchedNow(name), policy }),
       unwatched: (known) => notWatched(watchedBy(name, parts, { known, atWork: atWork() }), known),
       passesFor: (job) => ({
         passes: passesOf(master, name, job, clock.now()),
