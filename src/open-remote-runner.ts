@@ -69,6 +69,8 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       "lock-held",
       `using ${given.dataDir}: another lazarus is at work on it; is this runner started twice?`,
     );
+  // What has to be let go where the rest cannot be had: whoever tries again must not be heard twice.
+  const held: (() => unknown)[] = [() => lock.release()];
   try {
     const server = given.runner.gate ?? line.gate;
     const gate = `${server}/git`;
@@ -79,6 +81,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
     });
     const passes = createPassBook(gate);
     const post = await connect({ ...given.queue, prefix: given.queue.prefix ?? line.prefix, log });
+    held.push(() => post.close());
     const slots = given.runner.slots ?? given.limits.cells;
     let inner: Runner | null = null;
     const end: { now: RunnerEnd | null } = { now: null };
@@ -101,12 +104,14 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
         end.now.report(report);
       },
     });
+    held.push(() => opened.close());
     const hears = {
       isToken: opened.heartbeats.isToken,
       redact: redactor.redact,
       hear: async (cellId: string, words: HeartbeatWords) => (await inner?.hear(cellId, words)) ?? false,
     };
     const listening = await listenForHeartbeats(config, heartbeatServer(hears, clock));
+    held.push(() => listening.close());
     opened.heartbeats.listensAt(listening.url);
     const standing = async (): Promise<RunnerStanding> => ({
       now: clock.now(),
@@ -169,7 +174,7 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       },
     };
   } catch (error) {
-    lock.release();
+    for (const letGo of held.reverse()) await letGo();
     throw error;
   }
 }

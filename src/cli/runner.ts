@@ -23,6 +23,7 @@ import { EXIT, failure } from "./exit-codes.ts";
 import { drained } from "./runner-drain.ts";
 import { createNotifier } from "./service-manager.ts";
 import { VERSION } from "./version.ts";
+import { whenThereIsRoom } from "./when-there-is-room.ts";
 
 /** What the command line lends it. */
 export interface RunnerTerminal {
@@ -90,16 +91,18 @@ async function be(terminal: RunnerTerminal): Promise<void> {
   // The clock's timers never keep a process alive.
   const held = setInterval(() => {}, 60_000);
   try {
-    const runner = await openRemoteRunner(config, {
-      ...{ clock: systemClock, log, redactor, version: VERSION },
-      policyChanged() {
-        log.warn(
-          {},
-          "what control's file says of publish or checks has changed: this runner ends and is to be started again",
-        );
-        end(START_AGAIN);
-      },
-    });
+    const open = () =>
+      openRemoteRunner(config, {
+        ...{ clock: systemClock, log, redactor, version: VERSION },
+        policyChanged() {
+          log.warn(
+            {},
+            "what control's file says of publish or checks has changed: this runner ends and is to be started again",
+          );
+          end(START_AGAIN);
+        },
+      });
+    const runner = await whenThereIsRoom(open, { dataDir: config.dataDir, log, tell: manager.status });
     const ready = `runner ${runner.name}, ${formatCount(runner.agents.size, "agent")}, for the control that it joins`;
     terminal.say(`lazarus ${ready}`);
     await manager.ready(ready);

@@ -18,7 +18,7 @@ export async function whenThereIsRoom<T>(
     } catch (error) {
       if (!(await isForWantOfRoom(error, at.dataDir))) throw error;
       if (attempt === 1) {
-        const line = "the disk is full: make room, and serve goes on by itself";
+        const line = "the disk is full: make room, and Lazarus goes on by itself";
         at.log.error({ data: at.dataDir, why: explain(error) }, line);
         await at.tell(line);
       }

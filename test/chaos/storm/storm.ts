@@ -40,7 +40,7 @@ const RANDOM_WITH_RUNNERS_MS = 9_000;
 const KILLED_OFTEN = 5;
 const LET_THROUGH_MS = 20_000;
 /** So many times as long a storm lasts while something is missing that it must hit: machines are busy. */
-const EXTENSION = 3;
+const EXTENSION = 8;
 
 export interface StormOptions {
   /** Starts the forge. */
