@@ -27,15 +27,19 @@ describe("the draft's thread", () => {
     const proposed = (await stage.server.pullRequest(stage.repo, draft.number)).body;
     expect(proposed).toContain(`\`/lazarus revive ${cellId.slice(0, 8)}\``);
     const before = await references(draft);
-    const runs = async () => String((await stage.status(cellId)).runs);
+    // Its card may say for a moment what was so before.
+    const turns = async () => {
+      const { state, turns } = (await stage.status(cellId)) as { state: string; turns: { state: string }[] };
+      return `${state} after ${turns.filter((turn) => turn.state === "over").length} turns`;
+    };
     const asked = await stage.type(stage.dev, draft, "/lazarus revive");
     expect(await stage.reacted(draft, asked, "rocket")).toEqual(["eyes", "rocket"]);
-    await seen("the second run", runs, "2");
+    await seen("the end of the second run", turns, "idle after 2 turns");
     await stage.card(issue, /allegro is done.*→ draft #\d+/);
     const pasted = /`(\/lazarus revive [0-9a-f]{8})`/.exec(proposed)?.[1] ?? "";
     const review = { number: draft.number, event: "COMMENT", body: `Once more.\n\n${pasted}` } as const;
     await stage.server.review(stage.dev, stage.repo, review);
-    await seen("the third run", runs, "3");
+    await seen("the end of the third run", turns, "idle after 3 turns");
     await stage.card(issue, /allegro is done.*→ draft #\d+/);
     // The card was edited at least eight times since.
     expect(await references(draft)).toBe(before);
