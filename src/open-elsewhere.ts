@@ -116,9 +116,6 @@ export async function openElsewhere(
     return seen.runs;
   };
 
-  const watchedNow = (name: string) =>
-    watchedBy(name, parts, { atWork: new Map([[name, registry.runners.atWorkOn(name)]]) });
-
   const silenceOf = (row: RunnerRow): string | null => {
     const state = ports.get(row.name)?.state();
     if (state === undefined || row.facts === null) return "it has not joined yet";
@@ -161,8 +158,13 @@ export async function openElsewhere(
       },
       generation: () => spoken,
       lastIncarnation: row.incarnation,
-      welcome: () => ({ knownIds: registry.runners.cellsOf(name), watched: watchedNow(name), policy }),
-      unwatched: (known) => notWatched(watchedBy(name, parts, { known, atWork: atWork() }), known),
+      welcome: () => ({
+        knownIds: registry.runners.cellsOf(name),
+        watched: watchedBy(name, parts, { atWork: registry.runners.atWorkOn(name) }),
+        policy,
+      }),
+      unwatched: (known) =>
+        notWatched(watchedBy(name, parts, { known, atWork: atWork().get(name) ?? [] }), known),
       passesFor: (job) => ({
         passes: passesOf(master, name, job, clock.now()),
         sealPass: sealPassOf(master, name, job, clock.now()),

@@ -69,8 +69,16 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       "lock-held",
       `using ${given.dataDir}: another lazarus is at work on it; is this runner started twice?`,
     );
-  // What has to be let go where the rest cannot be had: whoever tries again must not be heard twice.
+  // Let go in the opposite order, also where the rest cannot be had: who tries again is not heard twice.
   const held: (() => unknown)[] = [() => lock.release()];
+  const letGo = async () => {
+    for (const one of held.reverse())
+      try {
+        await one();
+      } catch (error) {
+        log.warn({ why: explain(error) }, "this runner could not let go of something, and goes on ending");
+      }
+  };
   try {
     const server = given.runner.gate ?? line.gate;
     const gate = `${server}/git`;
@@ -167,14 +175,11 @@ export async function openRemoteRunner(given: Config, options: RemoteRunnerOptio
       agents: opened.agents,
       async stop() {
         await end.now?.close(DRAIN_MS);
-        listening.close();
-        opened.close();
-        await post.close();
-        lock.release();
+        await letGo();
       },
     };
   } catch (error) {
-    for (const letGo of held.reverse()) await letGo();
+    await letGo();
     throw error;
   }
 }

@@ -24,19 +24,16 @@ export async function adopt(runner: RunnerPort, started: Started): Promise<numbe
 }
 
 /**
- * What a runner has to watch. `known`: what it watches by its own word; `atWork`: the runs of all runners, as
- * they were a while ago.
+ * What a runner has to watch. `known`: what it watches by its own word; `atWork`: its runs, as they are now or
+ * were a moment ago.
  */
 export function watchedBy(
   runner: string,
   started: Started,
   {
     known = new Set<string>(),
-    atWork = started.registry.runners.atWork(),
-  }: {
-    readonly known?: ReadonlySet<string>;
-    readonly atWork?: ReadonlyMap<string, readonly RunAtWork[]>;
-  } = {},
+    atWork = started.registry.runners.atWork().get(runner),
+  }: { readonly known?: ReadonlySet<string>; readonly atWork?: readonly RunAtWork[] | undefined } = {},
 ): Watched {
   const { registry } = started;
   const cells = new Map<string, Cell | null>();
@@ -47,7 +44,7 @@ export function watchedBy(
   };
   const isKnown = (cellId: string, n: number, state: string) =>
     known.has(state === "running" ? `${cellId}:${n}` : `${cellId}:setup:${n}`);
-  const runs = (atWork.get(runner) ?? []).flatMap(({ cellId, n, state }) => {
+  const runs = (atWork ?? []).flatMap(({ cellId, n, state }) => {
     const run = isKnown(cellId, n, state) ? null : registry.run(cellId, n);
     return run === null ? [] : [run];
   });

@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../fakes/until.ts";
@@ -11,6 +12,31 @@ beforeAll(async () => {
   fleet = await FleetStage.set();
 });
 afterAll(() => fleet?.strike());
+
+describe("a runner whose disk is full when it starts", needs("redis-server", "root"), () => {
+  it("says so and waits, and joins once there is room", async ({ skip }) => {
+    const runner = await fleet.make({ join: await fleet.add("full"), more: { data: "./small/data" } });
+    const small = join(runner.dir, "small");
+    await mkdir(small);
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m,mode=0711", "tmpfs", small]);
+    if (mounted.status !== 0) skip("a file system of its own");
+    try {
+      const { bavail, bsize } = await statfs(small);
+      await writeFile(join(small, "ballast"), Buffer.alloc(bavail * bsize));
+      const started = runner.start();
+      await until("it says so", () =>
+        runner.log.includes("the disk is full: make room, and Lazarus goes on"),
+      );
+      expect([runner.out, runner.exitCode]).toEqual(["", null]);
+      await rm(join(small, "ballast"));
+      await started;
+      await fleet.heard("full");
+    } finally {
+      await runner.end();
+      spawnSync("umount", [small]);
+    }
+  });
+});
 
 describe("what people and operators do", needs("redis-server"), () => {
   it("a stop waits for a runner that is away, and then holds", async () => {

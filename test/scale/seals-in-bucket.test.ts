@@ -1,26 +1,19 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Thread } from "../e2e/stage.ts";
 import { BUCKET, S3StandIn, WRITER } from "../fakes/s3/stand-in.ts";
 import { until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
 import { FleetStage } from "./fleet.ts";
 import type { RunnerProcess } from "./runner-process.ts";
+import { TURNS, TurningCell } from "./turning-cell.ts";
 
-/** Each turn adds a file; what stays with the cell is more than two parts of an upload. */
-const TURNS = `
-echo turn >> "$LAZARUS_ARTIFACTS/turns"
-head -c 20000000 /dev/urandom > "$LAZARUS_ARTIFACTS/large"
-n=$(wc -l < "$LAZARUS_ARTIFACTS/turns")
-echo "$n" > "turn-$n.txt"; git add .; git commit -qm "turn $n"
-`;
+/** What stays with the cell is more than two parts of an upload. */
+const LARGE_TURNS = `head -c 20000000 /dev/urandom > "$LAZARUS_ARTIFACTS/large"\n${TURNS}`;
 
 let s3: S3StandIn;
 let fleet: FleetStage;
-let issue: Thread;
-let cellId: string;
+let cell: TurningCell;
 
 beforeAll(async () => {
   s3 = await S3StandIn.start();
@@ -28,54 +21,31 @@ beforeAll(async () => {
     ...{ seals: `s3://${BUCKET}/lazarus`, seals_endpoint: s3.url },
     ...{ seals_key_id: WRITER.keyId, seals_secret: WRITER.secret },
   };
-  fleet = await FleetStage.set(bucket, { turns: TURNS });
+  fleet = await FleetStage.set(bucket, { turns: LARGE_TURNS });
 });
 afterAll(async () => {
   await fleet?.strike();
   await s3?.stop();
 });
 
-const objects = () => [...s3.objects.keys()].filter((key) => key.startsWith(`lazarus/${cellId}.`)).sort();
+const objects = () =>
+  [...s3.objects.keys()].filter((key) => key.startsWith(`lazarus/${cell.cellId}.`)).sort();
 const isWhole = () => objects().some((key) => key.endsWith("/manifest.json"));
-const turnsOn = (runner: RunnerProcess) =>
-  readFile(join(runner.missionsDir, cellId, "artifacts", "turns"), "utf8");
-
-async function close(): Promise<void> {
-  const { stage } = fleet;
-  await stage.type(stage.lead, issue, `/lazarus close ${cellId.slice(0, 8)}`);
-  await until("it is archived", async () => (await stage.status(cellId)).state === "archived");
-}
-
 async function another(name: string): Promise<RunnerProcess> {
-  const runner = await fleet.make({ join: await fleet.add(name), agents: { turns: TURNS } });
+  const runner = await fleet.make({ join: await fleet.add(name), agents: { turns: LARGE_TURNS } });
   await runner.start();
   await fleet.heard(name);
   return runner;
 }
 
-const revive = () => fleet.stage.type(fleet.stage.lead, issue, `/lazarus revive ${cellId.slice(0, 8)}`);
-
-async function isPublished(turn: number): Promise<void> {
-  const { stage } = fleet;
-  await stage.card(issue, /\*\*turns is done\*\*/);
-  const [draft] = await stage.server.pullRequests(stage.repo);
-  await until(`turn ${turn} is published`, async () =>
-    (await stage.server.diff(stage.repo, draft?.number ?? 0)).includes(`turn-${turn}.txt`),
-  );
-  await until("it is idle", async () => (await stage.status(cellId)).state === "idle");
-}
-
 describe("an archived cell whose seal lies in a bucket", needs("redis-server"), () => {
   it("waits while the S3 is down, in words", async () => {
     const { stage } = fleet;
-    issue = await stage.openIssue("It goes through a bucket");
-    await stage.type(stage.dev, issue, "/lazarus summon turns");
-    await stage.card(issue, /\*\*turns is done\*\*[\s\S]*→ draft #\d+/);
-    cellId = await stage.cellId(issue);
+    cell = await TurningCell.summon(fleet, "It goes through a bucket");
     const { port } = s3;
     await s3.stop();
-    await close();
-    await stage.card(issue, /seals\/lazarus \(seals in lazarus\.yaml\): nobody listens there/);
+    await cell.close();
+    await stage.card(cell.issue, /seals\/lazarus \(seals in lazarus\.yaml\): nobody listens there/);
     await s3.listen(port);
   });
 
@@ -95,7 +65,7 @@ describe("an archived cell whose seal lies in a bucket", needs("redis-server"), 
     await lazarus.serve();
     await until("its seal is kept", isWhole);
     expect(s3.uploads.size).toBe(0);
-    await fleet.stage.card(issue, /^(?![\s\S]*nobody listens there)/);
+    await fleet.stage.card(cell.issue, /^(?![\s\S]*nobody listens there)/);
   });
 
   it("comes back on another runner, which was killed while it came, when its own is gone for good", async () => {
@@ -107,20 +77,20 @@ describe("an archived cell whose seal lies in a bucket", needs("redis-server"), 
       isStalled = true;
       return "stall";
     };
-    await revive();
+    await cell.revive();
     await until("half of it has come", () => isStalled);
     await second.end("SIGKILL");
-    expect(existsSync(join(second.missionsDir, cellId))).toBe(false);
+    expect(existsSync(join(second.missionsDir, cell.cellId))).toBe(false);
     s3.fault = () => null;
     await second.start();
-    await isPublished(2);
-    expect(await turnsOn(second)).toBe("turn\nturn\n");
+    await cell.isPublished(2);
+    expect(await cell.turnsOn(second)).toBe(2);
   });
 
   it("that is damaged there is not brought back, in words, and is once it was mended", async () => {
     const { stage } = fleet;
     const before = objects();
-    await close();
+    await cell.close();
     await until("its new seal is the only one", () => isWhole() && !objects().includes(before[0] ?? ""));
     await stage.lazarus.cli("runner", "drain", "r2");
     const third = await another("r3");
@@ -129,26 +99,27 @@ describe("an archived cell whose seal lies in a bucket", needs("redis-server"), 
     const body = Buffer.from(sound?.body ?? "");
     body[0] = (body[0] ?? 0) ^ 1;
     s3.objects.set(tar, { body, at: new Date() });
-    await revive();
+    await cell.revive();
     await stage.card(
-      issue,
+      cell.issue,
       /is damaged, cell\.tar\.gz is not what was sealed \(its SHA-256 differs\): put it back/,
     );
     s3.objects.set(tar, { body: body.subarray(0, 1_000), at: new Date() });
-    await revive();
-    await stage.card(issue, /cell\.tar\.gz has 1000 bytes instead of \d+: put it back there from a copy/);
+    await cell.revive();
+    await stage.card(
+      cell.issue,
+      /cell\.tar\.gz has 1000 bytes instead of \d+: put it back there from a copy/,
+    );
     if (sound !== undefined) s3.objects.set(tar, sound);
-    await revive();
-    await isPublished(3);
-    expect(await turnsOn(third)).toBe("turn\nturn\nturn\n");
+    await cell.revive();
+    await cell.isPublished(3);
+    expect(await cell.turnsOn(third)).toBe(3);
   });
 
   it("leaves nothing there when it is destroyed", async () => {
-    const { stage } = fleet;
-    await close();
+    await cell.close();
     await until("its seal is kept", isWhole);
-    await stage.type(stage.lead, issue, `/lazarus destroy ${cellId.slice(0, 8)}`);
-    await until("it is destroyed", async () => (await stage.status(cellId)).state === "destroyed");
+    await cell.destroy();
     await until("nothing is kept", () => s3.objects.size === 0 && s3.uploads.size === 0);
   });
 });

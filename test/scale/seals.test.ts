@@ -1,25 +1,17 @@
 import { existsSync, readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Thread } from "../e2e/stage.ts";
 import { until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
 import { FleetStage } from "./fleet.ts";
 import type { RunnerProcess } from "./runner-process.ts";
+import { TURNS, TurningCell } from "./turning-cell.ts";
 
-/** Each turn adds a file, and a line to what stays with the cell. */
-const TURNS = `
-echo turn >> "$LAZARUS_ARTIFACTS/turns"
-n=$(wc -l < "$LAZARUS_ARTIFACTS/turns")
-echo "$n" > "turn-$n.txt"; git add .; git commit -qm "turn $n"
-`;
 const NO_ROOM = "900000GB";
 
 let fleet: FleetStage;
 let second: RunnerProcess;
-let issue: Thread;
-let cellId: string;
+let cell: TurningCell;
 
 beforeAll(async () => {
   fleet = await FleetStage.set({ seals: "./seals", limits: { free: NO_ROOM } }, { turns: TURNS });
@@ -28,48 +20,31 @@ beforeAll(async () => {
 afterAll(() => fleet?.strike());
 
 const kept = () =>
-  existsSync(sealsDir()) ? readdirSync(sealsDir()).filter((name) => name.startsWith(`${cellId}.`)) : [];
+  existsSync(sealsDir()) ? readdirSync(sealsDir()).filter((name) => name.startsWith(`${cell.cellId}.`)) : [];
 const sealsDir = () => join(fleet.stage.lazarus.dir, "seals");
-const liesOn = (runner: RunnerProcess) => existsSync(join(runner.missionsDir, cellId));
-const turnsOn = (runner: RunnerProcess) =>
-  readFile(join(runner.missionsDir, cellId, "artifacts", "turns"), "utf8");
-
-async function close(): Promise<void> {
-  const { stage } = fleet;
-  await stage.type(stage.lead, issue, `/lazarus close ${cellId.slice(0, 8)}`);
-  await until("it is archived", async () => (await stage.status(cellId)).state === "archived");
-}
-
+const liesOn = (runner: RunnerProcess) => existsSync(join(runner.missionsDir, cell.cellId));
 /** Its seal is kept, and it is the one that was made last. */
 async function isKept(before: readonly string[] = []): Promise<void> {
   await until("its seal is kept", () => kept().length === 1 && kept()[0] !== before[0]);
 }
 
 async function revive(turn: number): Promise<void> {
-  const { stage } = fleet;
-  await stage.type(stage.lead, issue, `/lazarus revive ${cellId.slice(0, 8)}`);
-  const [draft] = await stage.server.pullRequests(stage.repo);
-  await until(`turn ${turn} is published`, async () =>
-    (await stage.server.diff(stage.repo, draft?.number ?? 0)).includes(`turn-${turn}.txt`),
-  );
-  await until("it is idle", async () => (await stage.status(cellId)).state === "idle");
+  await cell.revive();
+  await cell.isPublished(turn);
 }
 
 describe("an archived cell whose seal control keeps", needs("redis-server"), () => {
   it("waits where there is no room for it, in words, and is kept once there is", async () => {
     const { stage } = fleet;
-    issue = await stage.openIssue("It goes from host to host");
-    await stage.type(stage.dev, issue, "/lazarus summon turns");
-    await stage.card(issue, /\*\*turns is done\*\*[\s\S]*→ draft #\d+/);
-    cellId = await stage.cellId(issue);
-    await close();
-    await stage.card(issue, /no room for a seal of [\s\S]*\(limits\.free\)/);
+    cell = await TurningCell.summon(fleet, "It goes from host to host");
+    await cell.close();
+    await stage.card(cell.issue, /no room for a seal of [\s\S]*\(limits\.free\)/);
     expect([kept(), liesOn(fleet.runner)]).toEqual([[], true]);
     await stage.lazarus.end();
     await fleet.reconfigure({ seals: "./seals", limits: { free: "1MB" } });
     await stage.lazarus.serve();
     await isKept();
-    await stage.card(issue, /^(?![\s\S]*no room for a seal)/);
+    await stage.card(cell.issue, /^(?![\s\S]*no room for a seal)/);
   });
 
   it("comes back on another runner where its own is gone, and goes on there", async () => {
@@ -77,7 +52,7 @@ describe("an archived cell whose seal control keeps", needs("redis-server"), () 
     await second.start();
     await fleet.heard("r2");
     await revive(2);
-    expect(await turnsOn(second)).toBe("turn\nturn\n");
+    expect(await cell.turnsOn(second)).toBe(2);
   });
 
   it("leaves nothing on the runner that it left, once that is back", async () => {
@@ -91,7 +66,7 @@ describe("an archived cell whose seal control keeps", needs("redis-server"), () 
     const { lazarus } = fleet.stage;
     const before = kept();
     await lazarus.cli("runner", "drain", "r2");
-    await close();
+    await cell.close();
     await isKept(before);
     await until(
       "the runner is empty",
@@ -99,30 +74,28 @@ describe("an archived cell whose seal control keeps", needs("redis-server"), () 
     );
     expect([liesOn(second), liesOn(fleet.runner)]).toEqual([false, false]);
     await revive(3);
-    expect(await turnsOn(fleet.runner)).toBe("turn\nturn\nturn\n");
+    expect(await cell.turnsOn(fleet.runner)).toBe(3);
   });
 
   it("outlives a runner that is forgotten", async () => {
     const { stage } = fleet;
     const before = kept();
-    await close();
+    await cell.close();
     await isKept(before);
     await fleet.runner.end("SIGKILL");
     const forgotten = await stage.lazarus.cli("runner", "forget", "r1");
     expect([forgotten.code, forgotten.stdout]).toEqual([0, expect.stringMatching(/1 archived cell kept in/)]);
     await stage.lazarus.cli("runner", "undrain", "r2");
-    expect((await stage.status(cellId)).outcome).not.toBe("lost");
+    expect((await stage.status(cell.cellId)).outcome).not.toBe("lost");
     await revive(4);
-    expect(await turnsOn(second)).toBe("turn\nturn\nturn\nturn\n");
+    expect(await cell.turnsOn(second)).toBe(4);
   });
 
   it("leaves no seal behind when it is destroyed", async () => {
-    const { stage } = fleet;
     const before = kept();
-    await close();
+    await cell.close();
     await isKept(before);
-    await stage.type(stage.lead, issue, `/lazarus destroy ${cellId.slice(0, 8)}`);
-    await until("it is destroyed", async () => (await stage.status(cellId)).state === "destroyed");
+    await cell.destroy();
     await until("nothing is kept", () => kept().length === 0);
   });
 });
