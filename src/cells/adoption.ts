@@ -24,8 +24,8 @@ export async function adopt(runner: RunnerPort, started: Started): Promise<numbe
 }
 
 /**
- * What a runner has to watch. `known`: what it watches by its own word; `atWork`: its runs, as they are now or
- * were a moment ago.
+ * What a runner has to watch. `known`: what it watches by its own word; `atWork`: its runs, as they are now
+ * or were a moment ago.
  */
 export function watchedBy(
   runner: string,
