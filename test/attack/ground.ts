@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -51,6 +52,9 @@ export interface Ground {
   restore(): void;
   remove(): void;
 }
+
+/** Memory that all processes of the machine share. */
+const SHARED = "/dev/shm";
 
 const FILES = {
   config: "etc/lazarus.yaml",
@@ -139,6 +143,9 @@ export async function layGround(user: CellUser | null): Promise<Ground> {
       for (const victim of victims) victim.end();
       for (const server of servers) server.close();
       rmSync(root, { recursive: true, force: true });
+      // Whoever takes memory there is killed before it can clear it away.
+      for (const name of readdirSync(SHARED).filter((one) => one.startsWith("lazarus-attack-")))
+        rmSync(join(SHARED, name), { force: true });
     },
   };
 }
