@@ -15,6 +15,7 @@ import {
 import { asParameters, LOOK_AGAIN_MS, MOST_KILLS, NEXT, type Search } from "./next-job.ts";
 import { pruneStatements } from "./old-jobs.ts";
 import { JOB_STATES, type Job, type JobRow, type JobState, type NewJob } from "./queue.ts";
+import { createRanks } from "./rank.ts";
 
 /** How often a job is tried where `put` does not say. */
 export const DEFAULT_MAX_ATTEMPTS = 12;
@@ -82,6 +83,7 @@ const HELD = "id = @id AND lease = @lease AND state = 'running'";
 /** Prepares every statement of the job log on an open registry. */
 export function openJobLog(db: Db): JobLog {
   const sql = db.sql;
+  const rankOf = createRanks(sql);
   const statements = {
     sayKey: sql.prepare("INSERT INTO job_keys (key, job_id) VALUES (@key, @id) ON CONFLICT DO NOTHING"),
     findLike: sql.prepare(
@@ -94,8 +96,10 @@ export function openJobLog(db: Db): JobLog {
     ),
     ownKey: sql.prepare("UPDATE job_keys SET job_id = @id WHERE key = @key"),
     insert: sql.prepare(
-      `INSERT INTO jobs (id, queue, kind, key, lane, state, urgent, payload, merge_tag, max_attempts, put_at, not_before)
-       VALUES (@id, @queue, @kind, @key, @lane, 'waiting', @urgent, @payload, @tag, @maxAttempts, @now, @notBefore)`,
+      `INSERT INTO jobs (id, queue, kind, key, lane, state, urgent, payload, merge_tag, max_attempts, put_at, not_before,
+         rank, owner, repository)
+       VALUES (@id, @queue, @kind, @key, @lane, 'waiting', @urgent, @payload, @tag, @maxAttempts, @now, @notBefore,
+         @rank, @owner, @repository)`,
     ),
     hasNext: sql.prepare(`SELECT 1 ${NEXT}`),
     next: sql.prepare(`SELECT ${CLAIM_COLUMNS} ${NEXT}`),
@@ -185,6 +189,7 @@ export function openJobLog(db: Db): JobLog {
       maxAttempts: job.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
       now,
       ...times,
+      ...rankOf(job),
     });
     return id;
   }

@@ -52,7 +52,7 @@ export const NEXT = `
       SELECT 1 FROM jobs AS b INDEXED BY jobs_holding
       WHERE b.queue = j.queue AND b.lane = j.lane AND (b.state = 'running' OR (b.state = 'waiting' AND b.attempt > 0))
         AND (b.state = 'running' OR b.urgent > j.urgent OR (b.urgent = j.urgent AND b.seq < j.seq)))
-  ORDER BY j.urgent DESC, j.seq LIMIT 1`;
+  ORDER BY j.urgent DESC, j.rank, j.seq LIMIT 1`;
 
 /** A search as the parameters of `NEXT`. */
 export function asParameters(search: Search): Record<string, string | number> {

@@ -195,4 +195,15 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE cells ADD COLUMN stored TEXT;
   `,
+  // 22: what people type is read in turn between repositories.
+  `
+  ALTER TABLE jobs ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN owner TEXT;
+  ALTER TABLE jobs ADD COLUMN repository TEXT;
+  DROP INDEX jobs_next;
+  CREATE INDEX jobs_next ON jobs (queue, urgent DESC, rank, seq, not_before, lane, kind, kills) WHERE state = 'waiting';
+  CREATE INDEX jobs_read ON jobs (rank) WHERE queue = 'events' AND state = 'running';
+  CREATE INDEX jobs_of_repository ON jobs (repository) WHERE state IN ('waiting','running') AND queue = 'events';
+  CREATE INDEX jobs_of_owner ON jobs (owner) WHERE state IN ('waiting','running') AND queue = 'events';
+  `,
 ];

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLocalQueue } from "../../src/queue/local.ts";
 import type { LocalQueueOptions } from "../../src/queue/local-options.ts";
+import { asParameters, NEXT } from "../../src/queue/next-job.ts";
 import type { NewJob, Queue } from "../../src/queue/queue.ts";
 import { type Db, openDb } from "../../src/store/db.ts";
 import { queueContract } from "../contracts/queue.contract.ts";
@@ -176,11 +177,12 @@ describe("the local queue", () => {
 
   it("asks the indexes, not the rows, for what may start next", () => {
     open();
-    const plan = (sql: string) => db.sql.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[];
-    const next = plan(
-      "SELECT id FROM jobs WHERE queue = 'events' AND state = 'waiting' ORDER BY urgent DESC, seq LIMIT 1",
-    );
-    expect(next.map((step) => step.detail).join()).toMatch(/jobs_next \(queue=\?\)$/);
+    const plan = (sql: string, values: object = {}) =>
+      db.sql.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(values) as { detail: string }[];
+    const search = { queue: "events" as const, now: 0, busyLanes: [], skip: [], isAlone: true };
+    const next = plan(`SELECT id ${NEXT}`, asParameters(search)).map((step) => step.detail);
+    expect(next[0]).toMatch(/jobs_next \(queue=\?\)$/);
+    expect(next.join()).not.toContain("B-TREE");
     const like = plan(
       "SELECT id FROM jobs WHERE merge_tag = 'x' AND kind = 'k' AND state = 'waiting' ORDER BY seq",
     );

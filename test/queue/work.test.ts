@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createLocalQueue } from "../../src/queue/local.ts";
 import type { NewJob, Queue } from "../../src/queue/queue.ts";
 import { type Db, openDb } from "../../src/store/db.ts";
+import { MIGRATIONS } from "../../src/store/migrations.ts";
 import { createFakeClock, type FakeClock } from "../fakes/clock.ts";
 import { type CountedSql, countSql } from "../fakes/counted-sql.ts";
 import { until } from "../fakes/until.ts";
@@ -45,7 +47,8 @@ const admit = (n: number, more: Partial<NewJob<"admit">> = {}): NewJob<"admit"> 
   payload: { cellId: CELL, run: n },
   ...more,
 });
-const keys = () => db.sql.prepare("SELECT key FROM job_keys ORDER BY key").pluck().all() as string[];
+const keys = (of: Db = db) =>
+  of.sql.prepare("SELECT key FROM job_keys ORDER BY key").pluck().all() as string[];
 
 describe("a claim", () => {
   it("names no lane of those at work, however many there are: their rows hold them", async () => {
@@ -164,13 +167,14 @@ describe("keys of rows that are pruned", () => {
   it("of cells that were destroyed before this version go with its first start", () => {
     putAll();
     expect(keys()).toHaveLength(5);
-    db.sql.exec(
-      "DELETE FROM jobs; DROP INDEX job_keys_fresh; ALTER TABLE cells DROP COLUMN card_shown; ALTER TABLE cells DROP COLUMN stored",
-    );
-    db.sql.pragma("user_version = 18");
-    const again = openDb(join(dir, "registry.db"));
+    const old = new Database(join(dir, "old.db"));
+    for (const migration of MIGRATIONS.slice(0, 18)) old.exec(migration);
+    old.pragma("user_version = 18");
+    for (const key of keys()) old.prepare("INSERT INTO job_keys (key, job_id) VALUES (?, 'gone')").run(key);
+    old.close();
+    const again = openDb(join(dir, "old.db"));
+    expect(keys(again)).toEqual([`${CELL}:1:admit`, FROM_FORGE, `${OTHER}:1:admit`]);
     again.close();
-    expect(keys()).toEqual([`${CELL}:1:admit`, FROM_FORGE, `${OTHER}:1:admit`]);
   });
 });
 
