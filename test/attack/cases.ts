@@ -4,7 +4,10 @@ import { join } from "node:path";
 import type { RunSpec } from "../../src/backends/backend.ts";
 import type { Ground, Name } from "./ground.ts";
 
-export const DEGREES = ["process", "process, own user", "sandbox", "sandbox, own user", "container"] as const;
+export const DEGREES = [
+  ...(["process", "process, own user", "sandbox", "sandbox, own user"] as const),
+  ...(["container", "container, own user"] as const),
+] as const;
 export type Degree = (typeof DEGREES)[number];
 
 /** One attack on what a backend promises. */
@@ -29,13 +32,14 @@ export interface Case {
   readonly hasControl?: boolean;
 }
 
-const OWN_USER: readonly Degree[] = ["process, own user", "sandbox, own user"];
-const CLOSED: readonly Degree[] = ["process, own user", "sandbox", "sandbox, own user", "container"];
-const NAMESPACES: readonly Degree[] = ["sandbox", "sandbox, own user", "container"];
+const CONTAINERS: readonly Degree[] = ["container", "container, own user"];
+const OWN_USER: readonly Degree[] = ["process, own user", "sandbox, own user", "container, own user"];
+const NAMESPACES: readonly Degree[] = ["sandbox", "sandbox, own user", ...CONTAINERS];
+const CLOSED: readonly Degree[] = ["process, own user", ...NAMESPACES];
 const ALL: readonly Degree[] = DEGREES;
 const FILTERED: readonly Degree[] = ["sandbox", "sandbox, own user"];
 /** An agent with our own rights can leave a group. */
-const GROUPED: readonly Degree[] = ["process, own user", ...FILTERED];
+const GROUPED: readonly Degree[] = ["process, own user", ...FILTERED, ...CONTAINERS];
 const IS_ROOT = process.getuid?.() === 0;
 /**
  * Where Lazarus is root itself, the kernel holds a sandbox without a user of its own to no number of
@@ -256,7 +260,7 @@ const WRITING: readonly Case[] = [
     got: (ground) => (lstatSync(own(ground, "worktree")).isSymbolicLink() ? "a link to elsewhere" : null),
   },
   {
-    ...{ id: "2.15", tries: "make a program that runs as Lazarus", stoppedBy: [...OWN_USER, "container"] },
+    ...{ id: "2.15", tries: "make a program that runs as Lazarus", stoppedBy: OWN_USER },
     script: () => "cp /bin/sh rooted && chmod 4755 rooted",
     got: (ground) => {
       const made = statSync(own(ground, "worktree/rooted"), { throwIfNoEntry: false });
@@ -399,7 +403,7 @@ const LIMITS: readonly Case[] = [
     got: (ground) => (heavy(ground) > 0 ? "100 files" : null),
   },
   {
-    ...{ id: "L.5", tries: "start more processes than it may", stoppedBy: [...COUNTED, "container"] },
+    ...{ id: "L.5", tries: "start more processes than it may", stoppedBy: [...COUNTED, ...CONTAINERS] },
     heldBy: GROUPED,
     spec: { limits: { ...limits, processes: 40 } },
     script: () =>

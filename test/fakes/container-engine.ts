@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -8,7 +8,10 @@ import { containerBackend } from "../../src/backends/container/container.ts";
 import { ask, type Engine } from "../../src/backends/container/engine.ts";
 import { type ProbeResult, probeContainer } from "../../src/backends/container/probe.ts";
 
-/** The engine of this machine and an image made without any registry: busybox, and git with its libraries. */
+/**
+ * The engine of this machine and an image made without any registry: busybox, and git, bash and perl with
+ * their libraries.
+ */
 export const engine: Engine = { engine: "podman", args: [], env: clientEnvironment() };
 /** Named by what is in it. */
 export const image = `localhost/lazarus-test:${imageTag()}`;
@@ -61,12 +64,15 @@ function makeImage(): void {
     copyFileSync("/bin/busybox", join(root, "bin/busybox"));
     const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).trim().split("\n");
     for (const each of applets) if (each !== "busybox") symlinkSync("/bin/busybox", join(root, "bin", each));
-    copyFileSync("/usr/bin/git", join(root, "usr/bin/git"));
-    const libraries = execFileSync("ldd", ["/usr/bin/git"], { encoding: "utf8" }).match(/\/\S+/g) ?? [];
-    for (const each of libraries) {
+    const programs = ["/usr/bin/git", "/bin/bash", "/usr/bin/perl"];
+    const libraries = execFileSync("ldd", programs, { encoding: "utf8" }).match(/\/\S+(?= \()/g) ?? [];
+    for (const each of [...programs, ...libraries]) {
       mkdirSync(join(root, dirname(each)), { recursive: true });
+      rmSync(join(root, each), { force: true });
       copyFileSync(each, join(root, each));
     }
+    const socket = execFileSync("perl", ["-MSocket", "-e", "print $INC{'Socket.pm'}"], { encoding: "utf8" });
+    cpSync(dirname(socket), join(root, dirname(socket)), { recursive: true });
     const tar = join(dir, "root.tar");
     execFileSync("tar", ["-C", root, "-cf", tar, "."]);
     execFileSync(engine.engine, ["import", tar, image], { stdio: "ignore", env: { ...engine.env } });

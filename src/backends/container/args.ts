@@ -134,7 +134,8 @@ function mountArguments({ around: { dirs, role, paths }, objects }: ContainerPla
   if (objects !== null) readable.push(objects);
   return [
     ...writable.flatMap((path) => ["--mount", mount(path)]),
-    ...readable.flatMap((path) => ["--mount", `${mount(path)},readonly`]),
+    // Engines refuse one place that is named twice.
+    ...[...new Set(readable)].flatMap((path) => ["--mount", `${mount(path)},readonly`]),
   ];
 }
 
