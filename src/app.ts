@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Backend, BackendName } from "./backends/backend.ts";
 import { LOCAL_RUNNER, reportJob } from "./cells/runner-jobs.ts";
-import type { Clock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config/config.ts";
 import { type Control, openControl, openParts, REGISTRY } from "./control.ts";
 import { LazarusError, systemCode } from "./errors.ts";
@@ -71,8 +71,9 @@ async function compose(
   { log, adapters = {}, lock, willListen, redactor: own }: OpenOptions & { readonly lock: Lock },
 ): Promise<App> {
   const parts = openParts(given, { ...adapters, log, ...(own === undefined ? {} : { redactor: own }) });
-  const { clock, redactor, queue, db } = parts;
+  const { redactor, queue, db } = parts;
   const { redact } = redactor;
+  const clock = adapters.clock ?? systemClock;
   const seals = openSeals(parts.sealStore, { parts: { ...parts.stepDeps, steps: parts.steps, db }, log });
   const runner = await openRunner(given, {
     seals: seals?.local ?? null,

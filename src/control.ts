@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { lookingAt } from "./agents-elsewhere.ts";
 import { adopt } from "./cells/adoption.ts";
 import type { Cell, Run } from "./cells/cell.ts";
-import { tick } from "./cells/clock-jumps.ts";
+import { tick, watchedClock } from "./cells/clock-jumps.ts";
 import { lookAtTime } from "./cells/expiry.ts";
 import { GoingOn } from "./cells/going-on.ts";
 import { Inviting } from "./cells/inviting.ts";
@@ -95,7 +95,7 @@ export type Parts = ReturnType<typeof openParts>;
 
 /** The parts that a verb needs, without anything being at work: for command lines that only read. */
 export function openParts(given: Config, options: PartsOptions) {
-  const clock = options.clock ?? systemClock;
+  const clock = watchedClock(options.clock ?? systemClock);
   const redactor = options.redactor ?? createRedactor(given.secrets);
   const db = openDb(join(given.dataDir, REGISTRY));
   const queue = createLocalQueue({ db, clock, log: options.log, redact: redactor.redact });
@@ -150,7 +150,10 @@ export async function openControl(
   const unlooked = createUnlooked(clock);
   const reading = { handled, unlooked, log };
   const deadlines = createDeadlines(db);
-  noteTick({ ...deps, deadlines, log });
+  // Whoever looks at a deadline has looked at the clock just before.
+  const lookAtClock = () => noteTick({ ...deps, deadlines, log });
+  lookAtClock();
+  clock.watch(() => trying(lookAtClock, log));
   const { repositories: patterns, pollMs } = config.forge;
   const looking = { forge, db, queue, handled, clock, log, isServed: rights.isServed };
   const catchUp = createCatchUp({ ...looking, patterns, pollMs });
@@ -204,8 +207,6 @@ export async function openControl(
   });
   const readiness = createReadiness({ config, forge, reach, clock, log, begin });
 
-  // Whoever looks at a deadline has looked at the clock just before.
-  const lookAtClock = () => noteTick({ ...deps, deadlines, log });
   const lookAtRetries = () => {
     lookAtClock();
     steps.admitDue();
@@ -237,6 +238,7 @@ export async function openControl(
     botId: readiness.botId,
     notReady: () => [...readiness.notReady(), ...(parts.elsewhere.by?.notReady() ?? [])],
     async drain() {
+      clock.unwatch();
       for (const cancel of [...cancels, readiness.stop, reach.stop, catchUp.stop]) cancel();
       await fleet.stop();
       await queue.close(DRAIN_MS);
@@ -273,18 +275,21 @@ function noteTick(deps: Parameters<typeof tick>[0] & { readonly log: Log }): voi
     deps.log.warn({ jump_ms: jumpMs }, "the wall clock was set: deadlines were moved with it");
 }
 
-/**
- * Acts again and again; a registry that cannot be written just then (disk full, locked) is no reason to die.
- */
+/** A registry that cannot be written just then (disk full, locked) is no reason to die. */
+function trying(act: () => void, log: Log): void {
+  try {
+    act();
+  } catch (error) {
+    log.error({ why: explain(error) }, "looking after the cells failed; trying again");
+  }
+}
+
+/** Acts again and again. */
 function every(ms: number, act: () => void, at: { clock: Clock; log: Log }): () => void {
   let cancel = () => {};
   const again = () => {
     cancel = at.clock.after(ms, () => {
-      try {
-        act();
-      } catch (error) {
-        at.log.error({ why: explain(error) }, "looking after the cells failed; trying again");
-      }
+      trying(act, at.log);
       again();
     });
   };

@@ -43,3 +43,19 @@ it("begins no work where it cannot start, and leaves everything to the next one"
   const app = await openApp(rig.config, { log: silentLog });
   await app.stop();
 });
+
+it("moves nothing that is put off after the clock was set, before anybody looked at the clock", async () => {
+  const app = await openApp(rig.config, { log: silentLog, adapters: { clock: rig.clock } });
+  try {
+    rig.clock.jump(3 * 3_600_000);
+    const later = rig.clock.now() + 60_000;
+    const payload = { repository: rig.repository, number: rig.at.number, delivered: {} };
+    app.queue.put({ kind: "thread", key: "later", lane: "thread:9", payload, notBefore: later });
+    await rig.clock.advance(30_000);
+    expect(db.sql.prepare("SELECT not_before FROM jobs WHERE key = 'later'").pluck().all()).toEqual([later]);
+  } finally {
+    const stopping = app.stop();
+    await rig.clock.advance(60_000);
+    await stopping;
+  }
+});

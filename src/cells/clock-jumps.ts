@@ -7,6 +7,40 @@ const SMALLEST_JUMP_MS = 5_000;
 /** How old the stored tick may be: each costs a write. */
 const STORED_EVERY_MS = 10_000;
 
+/** Tells of a jump before it answers the time that the wall clock was set to. */
+export interface WatchedClock extends Clock {
+  /** Calls `look` before the time is told wherever the wall clock may have been set since the last call. */
+  watch(look: () => void): void;
+  unwatch(): void;
+}
+
+/**
+ * A clock of which nobody reads a time that was set before every deadline has moved with it: else what is
+ * put off from the new time on would be moved as well, and wait for as long as the clock was set forward.
+ */
+export function watchedClock(clock: Clock): WatchedClock {
+  let look: (() => void) | null = null;
+  let drift = 0;
+  const drifted = () => clock.now() - clock.monotonic();
+  return {
+    ...clock,
+    now() {
+      if (look !== null && Math.abs(drifted() - drift) >= SMALLEST_JUMP_MS) {
+        drift = drifted();
+        look();
+      }
+      return clock.now();
+    },
+    watch(then) {
+      drift = drifted();
+      look = then;
+    },
+    unwatch() {
+      look = null;
+    },
+  };
+}
+
 /**
  * Notices that the wall clock was set: ticks store boot id, time since boot and wall clock, and where the
  * wall clock moved otherwise than the machine lived, every deadline moves with it. Across a reboot nobody can

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { tick } from "../../src/cells/clock-jumps.ts";
+import { tick, watchedClock } from "../../src/cells/clock-jumps.ts";
 import { lookAtTime, warningMs } from "../../src/cells/expiry.ts";
 import type { Harvest } from "../../src/protocol/shapes.ts";
 import { type ControlRig, createControl, ID, started } from "../fakes/control-rig.ts";
@@ -237,6 +237,29 @@ describe("a wall clock that is set", () => {
     lookAtTime(rig.deps);
     expect(rig.cell()).toMatchObject({ state: "idle", expiresAt: rig.clock.now() + HOUR });
     expect(rig.cell().expiresAt).toBeGreaterThan(expiresAt);
+  });
+
+  it("is seen before anything is put off from the new time on, which would else be moved, too", async () => {
+    rig.idle();
+    look();
+    const clock = watchedClock(rig.clock);
+    const jumps: number[] = [];
+    clock.watch(() => jumps.push(tick(rig.deps)));
+    rig.clock.jump(4_000);
+    clock.now();
+    expect(jumps).toEqual([]);
+    rig.clock.jump(HOUR);
+    rig.registry.addRun({
+      ...{ cellId: ID, agent: "allegro", role: "executor", requester: { id: 3, login: "dev" } },
+      ...{ state: "waiting", notBefore: clock.now() + MIN, isAutomatic: true },
+    });
+    expect(jumps).toEqual([HOUR + 4_000]);
+    expect(tick(rig.deps)).toBe(0);
+    expect(rig.run().notBefore).toBe(rig.clock.now() + MIN);
+    clock.unwatch();
+    rig.clock.jump(HOUR);
+    clock.now();
+    expect(jumps).toHaveLength(1);
   });
 
   it("is not seen in small corrections", async () => {
