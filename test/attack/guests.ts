@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Stage, type Thread } from "../e2e/stage.ts";
 import { type Outcome, verdictOf } from "./field.ts";
-
-type On = "process" | "sandbox";
+import { moreFor, type Ring } from "./rings.ts";
 
 /** Then every cell has a user of its own. */
 const IS_ROOT = process.getuid?.() === 0;
@@ -90,11 +89,11 @@ export const PEOPLE_CASES: readonly {
 ];
 
 /** Attacks of guests, agents and people, on a real `lazarus serve` with a stand-in for the forge. */
-export async function guestAssault(backends: readonly On[]): Promise<Outcome[]> {
-  const stage = await setStage(backends);
+export async function guestAssault(rings: readonly Ring[]): Promise<Outcome[]> {
+  const stage = await setStage(rings);
   try {
     const outcomes: Outcome[] = [];
-    for (const on of backends) outcomes.push(...(await visitAssault(stage, on)));
+    for (const ring of rings) outcomes.push(...(await visitAssault(stage, ring)));
     outcomes.push(...(await peopleAssault(stage)));
     return outcomes;
   } finally {
@@ -102,7 +101,7 @@ export async function guestAssault(backends: readonly On[]): Promise<Outcome[]> 
   }
 }
 
-async function setStage(backends: readonly On[]): Promise<Stage> {
+async function setStage(rings: readonly Ring[]): Promise<Stage> {
   const stage = await Stage.set({ serve: false });
   const { lazarus } = stage;
   await chmod(lazarus.dir, 0o711);
@@ -115,17 +114,22 @@ echo mine > "$LAZARUS_HANDOFF"; echo ${KEY} > "$HOME/key"`,
   const agents: Record<string, unknown> = {
     worker: { command: [join(dir, "worker")], backend: "process" },
   };
-  for (const on of backends) {
-    scripts[`guest-${on}`] = `cell=$(dirname "$(dirname "$LAZARUS_MISSION")")
+  for (const ring of rings) {
+    const name = `guest-${ring.name}`;
+    scripts[name] = `cell=$(dirname "$(dirname "$LAZARUS_MISSION")")
 ${attack}
 echo ${MARK} > work.txt; git commit --quiet -am ${MARK} 2>/dev/null
 echo seen > "$LAZARUS_ARTIFACTS/reports/r.md"`;
-    const paths = on === "sandbox" ? { paths: [dir] } : {};
-    agents[`guest-${on}`] = { command: [join(dir, `guest-${on}`)], backend: on, ...paths };
+    agents[name] = { command: [join(dir, name)], ...ring.agent(dir) };
   }
   await lazarus.configure({
     ...{ forgeUrl: stage.server.url, token: stage.bot.token, agents: scripts, directors: [stage.lead.login] },
-    more: { server: { listen: lazarus.listen }, agents, limits: { grace: "1s", free: "1MB", revives: 0 } },
+    more: {
+      server: { listen: lazarus.listen },
+      agents,
+      ...moreFor(rings),
+      limits: { grace: "1s", free: "1MB", revives: 0 },
+    },
   });
   await mkdir(dir, { recursive: true });
   await lazarus.serve();
@@ -140,7 +144,7 @@ async function cellOn(stage: Stage, title: string): Promise<{ issue: Thread; cel
 }
 
 /** An agent visits a cell, and tries all at once; what it got is read from the cell itself. */
-async function visitAssault(stage: Stage, on: On): Promise<Outcome[]> {
+async function visitAssault(stage: Stage, { name: on, isClosed }: Ring): Promise<Outcome[]> {
   const { issue, cellId } = await cellOn(stage, `Looked at in ${on}`);
   const agent = `guest-${on}`;
   const dir = join(stage.lazarus.missionsDir, cellId);
@@ -149,7 +153,7 @@ async function visitAssault(stage: Stage, on: On): Promise<Outcome[]> {
   const { pull_request: number } = (await stage.status(cellId)) as { pull_request: number };
   await stage.reply({ repo: stage.repo, number }, "reports on");
   const name = IS_ROOT ? `${on}, own user` : on;
-  const isClaimed = on === "sandbox" || IS_ROOT;
+  const isClaimed = isClosed || IS_ROOT;
   const outcomes: Outcome[] = [];
   for (const { id, tries, file, script } of GUEST_CASES) {
     const text = await read(file);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Lazarus } from "../e2e/lazarus.ts";
 import { type Stage, seen } from "../e2e/stage.ts";
 import type { Judged } from "./missions.ts";
+import type { Ring } from "./rings.ts";
 
 /** Then every cell has a user of its own. */
 const IS_ROOT = process.getuid?.() === 0;
@@ -35,7 +36,7 @@ exit 3`;
 }
 
 /** The agent's own code, run as a check, tries what it can; then somebody who may write forges its status. */
-export async function checkAssault(stage: Stage, on: "process" | "sandbox"): Promise<Judged[]> {
+export async function checkAssault(stage: Stage, { name: on, isClosed: isHeld }: Ring): Promise<Judged[]> {
   const repo = "acme/checked";
   if (on === "process")
     await stage.createRepository(repo, { files: { "attack.sh": "exit 0\n", "later.sh": "exit 0\n" } });
@@ -72,7 +73,7 @@ export async function checkAssault(stage: Stage, on: "process" | "sandbox"): Pro
   const registry = await readFile(join(stage.lazarus.dataDir, "lazarus.db"), "latin1");
   const worktree = (await read("worktree/evil.txt")) + (await read("worktree/.git/evil"));
   const homes = await read(`home/breaks-${on}/evil`);
-  const isClosed = on === "sandbox" || IS_ROOT;
+  const isClosed = isHeld || IS_ROOT;
   return [
     {
       ...{ id: "15.20", tries: "have a check write the tree of its agent", isProven: isTried },

@@ -5,8 +5,7 @@ import { Stage, seen, type Thread } from "../e2e/stage.ts";
 import { type Outcome, verdictOf } from "./field.ts";
 import { AGENT_KEY, BREAKS, checkAssault, checkScripts } from "./mission-checks.ts";
 import { proposalAssault } from "./mission-proposals.ts";
-
-type On = "process" | "sandbox";
+import { moreFor, type Ring } from "./rings.ts";
 
 /** What was got (null: nothing), and whether it was really tried. */
 export interface Judged {
@@ -44,8 +43,8 @@ const CANARY = "a-secret-of-the-machine";
  * What a stranger, somebody who may write, and an agent try by reviews, checks, messages and proposals, on a
  * real `lazarus serve` with a stand-in for a Forgejo, where a stranger can write into another's review.
  */
-export async function missionAssault(backends: readonly On[]): Promise<Outcome[]> {
-  const stage = await setStage(backends);
+export async function missionAssault(rings: readonly Ring[]): Promise<Outcome[]> {
+  const stage = await setStage(rings);
   const told = (on: string) => (one: Judged) => {
     const { id, tries, got } = one;
     return { id, tries, on, got, verdict: verdictOf({ isClaimed: true, ...one }) };
@@ -56,14 +55,14 @@ export async function missionAssault(backends: readonly On[]): Promise<Outcome[]
     outcomes.push(...(await answerAssault(stage)).map(told("serve")));
     outcomes.push(...(await secretAssault(stage)).map(told("serve")));
     outcomes.push(...(await proposalAssault(stage)).map(told("serve")));
-    for (const on of backends) outcomes.push(...(await checkAssault(stage, on)).map(told(on)));
+    for (const ring of rings) outcomes.push(...(await checkAssault(stage, ring)).map(told(ring.name)));
     return outcomes;
   } finally {
     await stage.strike();
   }
 }
 
-async function setStage(backends: readonly On[]): Promise<Stage> {
+async function setStage(rings: readonly Ring[]): Promise<Stage> {
   const stage = await Stage.set({ serve: false, standIn: { line: "forgejo-10" } });
   const { lazarus } = stage;
   await chmod(lazarus.dir, 0o711);
@@ -80,18 +79,16 @@ async function setStage(backends: readonly On[]): Promise<Stage> {
   const agents: Record<string, unknown> = Object.fromEntries(
     Object.keys(scripts).map((name) => [name, { command: [join(dir, name)], backend: "process" }]),
   );
-  for (const on of backends) {
-    scripts[`breaks-${on}`] = BREAKS;
-    agents[`breaks-${on}`] = {
-      ...{ command: [join(dir, `breaks-${on}`)], backend: on, set: { AGENT_KEY } },
-      ...(on === "sandbox" ? { paths: [dir] } : {}),
-    };
+  for (const ring of rings) {
+    const name = `breaks-${ring.name}`;
+    scripts[name] = BREAKS;
+    agents[name] = { command: [join(dir, name)], set: { AGENT_KEY }, ...ring.agent(dir) };
   }
   Object.assign(scripts, checkScripts(lazarus));
   await lazarus.configure({
     ...{ forgeUrl: stage.server.url, token: stage.bot.token, agents: scripts, directors: [stage.lead.login] },
     more: {
-      ...{ server: { listen: lazarus.listen }, agents },
+      ...{ server: { listen: lazarus.listen }, agents, ...moreFor(rings) },
       checks: { "acme/checked": { first: "sh ./attack.sh", later: "sh ./later.sh" } },
       limits: {
         ...{ cells: 99, per_repository: 99, per_person: 99, grace: "1s", free: "1MB", revives: 0 },

@@ -6,6 +6,7 @@ import { CASES } from "./cases.ts";
 import { armsHere, assault, assaultContainers, control, type Outcome } from "./field.ts";
 import { guestAssault } from "./guests.ts";
 import { missionAssault } from "./missions.ts";
+import { ringsHere } from "./rings.ts";
 import { servedAssault } from "./served.ts";
 import { isDefeat, summaryOf, tableOf } from "./table.ts";
 import { weightAssault } from "./weight.ts";
@@ -15,7 +16,7 @@ const { arms, missing } = await armsHere();
 for (const why of missing) process.stderr.write(`NOT ATTACKED: ${why}\n`);
 const works = await control(CASES);
 const outcomes: Outcome[] = (await Promise.all(arms.map((arm) => assault(arm, CASES, works)))).flat();
-const served = (["process", "sandbox"] as const).filter((name) => arms.some((arm) => arm.degree === name));
+const served = await ringsHere(arms);
 const [boxed, others, guests, missions] = await Promise.all([
   assaultContainers(CASES, works),
   servedAssault(served),

@@ -7,9 +7,8 @@ import { Stage } from "../e2e/stage.ts";
 import { everythingShown } from "../hostile/ground.ts";
 import { type Outcome, verdictOf } from "./field.ts";
 import { FORGER, forgeDeliveries } from "./forged.ts";
+import { moreFor, type Ring } from "./rings.ts";
 import { AGENT_SCRIPTS, OWN_SECRET, SERVED_CASES, type ServedCase } from "./served-cases.ts";
-
-type On = "process" | "sandbox";
 
 const LANES = 6;
 /** Then every cell has a user of its own. */
@@ -24,26 +23,28 @@ interface Played {
  * Lets every agent loose on a real `lazarus serve` with a stand-in for the forge; each plays once on each
  * backend that it is meant for.
  */
-export async function servedAssault(backends: readonly On[], cases = SERVED_CASES): Promise<Outcome[]> {
+export async function servedAssault(rings: readonly Ring[], cases = SERVED_CASES): Promise<Outcome[]> {
   const canary = `canary-${crypto.randomUUID()}`;
-  const stage = await setStage(backends, canary);
+  const stage = await setStage(rings, canary);
   try {
-    const best = backends.at(-1) ?? "process";
-    const plays = cases.flatMap((each) => (each.everywhere ? backends : [best]).map((on) => ({ each, on })));
-    const played = await playAll(stage, [...new Set(plays.map(({ each, on }) => nameOf(each.agent, on)))]);
+    const best = rings.at(-1);
+    if (best === undefined) return [];
+    const plays = cases.flatMap((each) => (each.everywhere ? rings : [best]).map((ring) => ({ each, ring })));
+    const acting = plays.map(({ each, ring }) => nameOf(each.agent, ring));
+    const played = await playAll(stage, [...new Set(acting)]);
     const everything = await shownBy(stage);
     const spies = new Set<string>();
     for (const name of await readdir(join(stage.lazarus.dir, "canary")))
       if (await spied(stage, name)) spies.add(name);
     const outcomes: Outcome[] = [];
-    for (const { each, on } of plays) {
-      const at = played.get(nameOf(each.agent, on)) as Played;
+    for (const { each, ring } of plays) {
+      const at = played.get(nameOf(each.agent, ring)) as Played;
       const { got, isProven } = await judge(each, { stage, at, canary, everything, spies });
-      const isClaimed = each.stoppedBy === "both" || on === "sandbox" || IS_ROOT;
+      const isClaimed = each.stoppedBy === "both" || ring.isClosed || IS_ROOT;
       outcomes.push({
         id: each.id,
         tries: each.tries,
-        on: IS_ROOT ? `${on}, own user` : on,
+        on: IS_ROOT ? `${ring.name}, own user` : ring.name,
         got,
         verdict: verdictOf({ isClaimed, isProven, got }),
       });
@@ -57,9 +58,9 @@ export async function servedAssault(backends: readonly On[], cases = SERVED_CASE
   }
 }
 
-const nameOf = (agent: string, on: On) => `${agent}-${on}`;
+const nameOf = (agent: string, { name }: Pick<Ring, "name">) => `${agent}-${name}`;
 
-async function setStage(backends: readonly On[], canary: string): Promise<Stage> {
+async function setStage(rings: readonly Ring[], canary: string): Promise<Stage> {
   const stage = await Stage.set({ serve: false });
   const { lazarus } = stage;
   await chmod(lazarus.dir, 0o711);
@@ -69,21 +70,16 @@ async function setStage(backends: readonly On[], canary: string): Promise<Stage>
   await writeFile(join(lazarus.dir, "outside", "r.md"), `${canary}\n`);
   const scripts: Record<string, string> = {};
   const agents: Record<string, unknown> = {};
-  for (const on of backends) {
+  for (const ring of rings) {
     for (const [agent, script] of Object.entries({
       ...AGENT_SCRIPTS,
       forger: FORGER,
       plain: "echo p > p; git add p; git commit -qm p",
     })) {
-      const name = nameOf(agent, on);
+      const name = nameOf(agent, ring);
       scripts[name] = `ground='${lazarus.dir}'\n${script}`;
-      const paths = on === "sandbox" ? { paths: [join(lazarus.dir, "agents")] } : {};
-      agents[name] = {
-        command: [join(lazarus.dir, "agents", name)],
-        backend: on,
-        env: ["OWN_SECRET"],
-        ...paths,
-      };
+      const dir = join(lazarus.dir, "agents");
+      agents[name] = { command: [join(dir, name)], env: ["OWN_SECRET"], ...ring.agent(dir) };
     }
   }
   await lazarus.configure({
@@ -92,6 +88,7 @@ async function setStage(backends: readonly On[], canary: string): Promise<Stage>
       ...{
         server: { listen: lazarus.listen },
         agents,
+        ...moreFor(rings),
         publish: { max_file: "1MB", protected: ["deploy/**"] },
       },
       limits: { cells: 99, per_repository: 99, per_person: 99, grace: "1s", free: "1MB", revives: 0 },
@@ -101,7 +98,7 @@ async function setStage(backends: readonly On[], canary: string): Promise<Stage>
   // A mirror that holds what no other repository's cells may see.
   await stage.createRepository("acme/vault", { files: { "secret.txt": `${canary}\n` } });
   const vault = await stage.openIssue("Keep it", { repo: "acme/vault" });
-  await stage.type(stage.dev, vault, `/lazarus summon plain-${backends[0]}`);
+  await stage.type(stage.dev, vault, `/lazarus summon plain-${rings[0]?.name}`);
   await stage.card(vault, /→ draft #\d+/);
   return stage;
 }
@@ -197,10 +194,8 @@ async function judge({ proof, agent }: ServedCase, seen: Seen): Promise<Judged> 
     }
     case "shown": {
       const read = (path: string) => readFile(join(cell, path), "utf8").catch(() => "");
-      const raw =
-        (await read(`logs/${agent}-sandbox-1.log`)) +
-        (await read(`logs/${agent}-process-1.log`)) +
-        (await read("artifacts/reports/r.md"));
+      const logs = ["process", "sandbox", "container"].map((on) => `logs/${agent}-${on}-1.log`);
+      const raw = (await Promise.all([...logs, "artifacts/reports/r.md"].map(read))).join("");
       const posted =
         typeof proof.posted === "string"
           ? `${seen.everything}\n${at.card}`

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -55,12 +55,14 @@ function imageTag(): string {
   return createHash("sha256").update(makeImage.toString()).digest("hex").slice(0, 12);
 }
 
-function makeImage(): void {
+/** Makes the test image, or one of another name that is not as it should be. */
+export function makeImage(name = image, spoil: (root: string) => void = () => {}): void {
   const dir = mkdtempSync(join(tmpdir(), "lazarus-image-"));
   try {
     const root = join(dir, "root");
     for (const each of ["bin", "usr/bin", "tmp", "proc", "sys", "dev", "etc", "run"])
       mkdirSync(join(root, each), { recursive: true });
+    chmodSync(join(root, "tmp"), 0o1777);
     copyFileSync("/bin/busybox", join(root, "bin/busybox"));
     const applets = execFileSync("/bin/busybox", ["--list"], { encoding: "utf8" }).trim().split("\n");
     for (const each of applets) if (each !== "busybox") symlinkSync("/bin/busybox", join(root, "bin", each));
@@ -73,9 +75,10 @@ function makeImage(): void {
     }
     const socket = execFileSync("perl", ["-MSocket", "-e", "print $INC{'Socket.pm'}"], { encoding: "utf8" });
     cpSync(dirname(socket), join(root, dirname(socket)), { recursive: true });
+    spoil(root);
     const tar = join(dir, "root.tar");
     execFileSync("tar", ["-C", root, "-cf", tar, "."]);
-    execFileSync(engine.engine, ["import", tar, image], { stdio: "ignore", env: { ...engine.env } });
+    execFileSync(engine.engine, ["import", tar, name], { stdio: "ignore", env: { ...engine.env } });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -141,6 +141,10 @@ async function look({ engine, hostPath, facts }: Launcher, spec: RunSpec): Promi
       throw cannot(
         `its image ${spec.image} has no git, which its work is taken out with: add git to the image`,
       );
+    case LOOKED.noTmp:
+      throw cannot(
+        `its image ${spec.image} has no place for temporary files: give it a /tmp of mode 1777, and mktemp`,
+      );
     case 127:
       throw cannot(`its image ${spec.image} has no /bin/sh that runs, which every agent is started by`);
     default:

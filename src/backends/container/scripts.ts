@@ -36,15 +36,18 @@ exit $?
 `;
 
 /** What {@link LOOK} ends with: anything else is the engine's word. */
-export const LOOKED = { found: 0, missing: 3, noGit: 4 } as const;
+export const LOOKED = { found: 0, missing: 3, noGit: 4, noTmp: 5 } as const;
 
 /**
  * Looks for a command in an image as an agent would find it: `$1` an absolute path or a name. Writes the
  * path, or what is wrong with it; absolute entries of PATH only, so that nothing in a tree is found by
- * accident. Git is asked for because a run's work is taken out with it.
+ * accident. Git is asked for because a run's work is taken out with it, and a temporary directory because it
+ * is used there: runc gives `/tmp` the mode that it has in the image.
  */
 export const LOOK = `
 command -v git >/dev/null || exit ${LOOKED.noGit}
+look_tmp=$(mktemp -d) || exit ${LOOKED.noTmp}
+rmdir "$look_tmp"
 look_fault() {
   if [ ! -e "$1" ]; then look_why='does not exist'; return 0; fi
   look_why=
