@@ -62,7 +62,8 @@ export function ask(engine: Engine, words: readonly string[], timeoutMs = ANSWER
   };
   return new Promise((resolve) => {
     execFile(engine.engine, [...engine.args, ...words], options, (error, stdout, stderr) => {
-      const absent = systemCode(error) === "ENOENT";
+      // The second where a directory of the PATH is closed to this user.
+      const absent = ["ENOENT", "EACCES"].includes(systemCode(error) ?? "");
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : null;
       const why = absent
         ? `there is no ${engine.engine} on the PATH`

@@ -92,7 +92,9 @@ function realEngine(): void {
     expect(await backend.check()).toMatchObject({ ok: true, note: expect.stringContaining("podman") });
   });
 
-  it("holds memory and processes by control groups, over all of an agent together", async () => {
+  const isHeld = probed.ok && probed.note.endsWith("limits hold");
+  const groups = isHeld ? {} : lacking("control groups that its engine may set");
+  it("holds memory and processes by control groups, over all of an agent together", groups, async () => {
     const limits = { ...rig.around.limits, memoryBytes: 64 * 1024 * 1024, processes: 20 };
     // Each by itself stays below.
     const hog = "dd if=/dev/zero of=/dev/null bs=40M count=40 2>/dev/null || echo killed >>dead";
