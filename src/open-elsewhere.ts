@@ -226,7 +226,7 @@ export async function openElsewhere(
   }
 
   const hosts = (cell: Cell): Host[] => {
-    const taken = registry.runners.busy();
+    const taken = registry.places.load().runners;
     const others = registry.runners
       .list()
       .map((row) => hostOf(row, { silence: silenceOf(row), busy: taken.get(row.name) ?? 0 }));

@@ -225,7 +225,7 @@ function joinLine(
 }
 
 function list({ registry, clock }: Parts): StoredAnswer {
-  const busy = registry.runners.busy();
+  const busy = registry.places.load().runners;
   const rows = registry.runners.list().map((row) =>
     viewOf(row, {
       now: clock.now(),

@@ -139,7 +139,7 @@ function waitingCells({ db }: Measuring): Waiting[] {
 
 /** Of runners on other hosts, as they were heard last. */
 function runners({ deps }: Measuring, now: number): Gauges {
-  const busy = deps.registry.runners.busy();
+  const busy = deps.registry.places.load().runners;
   const all = deps.registry.runners.list().map(({ name, heardAt, facts }) => {
     const age = heardAt === null ? null : Math.max(0, now - heardAt);
     const used = busy.get(name) ?? 0;

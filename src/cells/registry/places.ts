@@ -20,6 +20,8 @@ export interface Waiting {
 /** What one cell takes of the places, and what of it waits for one. */
 export interface CellPlaces {
   readonly cellId: string;
+  /** Whose the cell is. */
+  readonly runner: string;
   /** In lower case: names compare without. */
   readonly owner: string;
   readonly repository: number;
@@ -38,6 +40,8 @@ export interface Load {
   readonly owners: Map<string, number>;
   readonly repositories: Map<number, number>;
   readonly people: Map<string, number>;
+  /** Places of each runner, which checks take none of. */
+  readonly runners: Map<string, number>;
 }
 
 /**
@@ -55,7 +59,9 @@ export interface Places {
 }
 
 const count = z.union([z.literal(0), z.literal(1)]).transform(Boolean);
-const cellRow = z.object({ repository: z.number(), full_name: z.string(), waits_for_approval: count });
+const cellRow = z.object({
+  ...{ repository: z.number(), full_name: z.string(), waits_for_approval: count, runner: z.string() },
+});
 const runRow = z.object({
   n: z.number(),
   seq: z.number(),
@@ -68,7 +74,9 @@ const runRow = z.object({
 export function createPlaces(db: Db): Places {
   const cells = new Map<string, CellPlaces>();
   const lined = new Set<string>();
-  const load: Load = { all: 0, owners: new Map(), repositories: new Map(), people: new Map() };
+  const load: Load = {
+    ...{ all: 0, owners: new Map(), repositories: new Map(), people: new Map(), runners: new Map() },
+  };
   const changed = new Set<string>();
   let reader: ((cellId: string) => CellPlaces | null) | null = null;
   let version = 0;
@@ -129,6 +137,7 @@ export function createPlaces(db: Db): Places {
 
 function count1(load: Load, cell: CellPlaces, by: 1 | -1): void {
   for (const person of cell.running) addTo(load, { ...cell, person }, by);
+  addIn(load.runners, cell.runner, by * cell.running.length);
   if (cell.checking !== undefined) addTo(load, { ...cell, person: cell.checking }, by);
 }
 
@@ -174,9 +183,9 @@ function open({ sql }: Db, changed: Set<string>): (cellId: string) => CellPlaces
       tell("check_changed", "UPDATE OF state ON main.checks", "NEW.cell"),
       tell(
         "cell_changed",
-        "UPDATE OF waits_for_approval, full_name ON main.cells",
+        "UPDATE OF waits_for_approval, full_name, runner ON main.cells",
         "NEW.id",
-        "OLD.waits_for_approval <> NEW.waits_for_approval OR OLD.full_name <> NEW.full_name",
+        "OLD.waits_for_approval <> NEW.waits_for_approval OR OLD.full_name <> NEW.full_name OR OLD.runner <> NEW.runner",
       ),
     ].join("\n"),
   );
@@ -185,7 +194,9 @@ function open({ sql }: Db, changed: Set<string>): (cellId: string) => CellPlaces
     .pluck();
   for (const cellId of all.all()) changed.add(String(cellId));
 
-  const cell = sql.prepare("SELECT repository, full_name, waits_for_approval FROM cells WHERE id = @cellId");
+  const cell = sql.prepare(
+    "SELECT repository, full_name, waits_for_approval, runner FROM cells WHERE id = @cellId",
+  );
   const runs = sql.prepare(
     `SELECT n, seq, state, requester_id, requester_login, not_before FROM runs
      WHERE cell = @cellId AND ${OPEN} ORDER BY seq`,
@@ -198,9 +209,10 @@ function open({ sql }: Db, changed: Set<string>): (cellId: string) => CellPlaces
     const open = runs.all({ cellId }).map((row) => runRow.parse(row));
     const last = check.get({ cellId }) === undefined ? undefined : kept.get({ cellId });
     if (open.length === 0 && last === undefined) return null;
-    const { repository, full_name: fullName, waits_for_approval: waitsForApproval } = cellRow.parse(found);
+    const row = cellRow.parse(found);
+    const { repository, full_name: fullName, waits_for_approval: waitsForApproval, runner } = row;
     return {
-      ...{ cellId, repository, fullName, waitsForApproval },
+      ...{ cellId, runner, repository, fullName, waitsForApproval },
       owner: (fullName.split("/")[0] ?? "").toLowerCase(),
       running: open.filter((run) => run.state !== "waiting").map((run) => personOf(run.requester_id)),
       checking: last === undefined ? undefined : personOf(requesterOf.parse(last).requester_id),

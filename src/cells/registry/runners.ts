@@ -1,4 +1,3 @@
-import * as z from "zod";
 import { LazarusError } from "../../errors.ts";
 import {
   type RunnerFacts,
@@ -64,8 +63,6 @@ export interface Runners {
    */
   add(name: string, now: number): RunnerRow;
   update(name: string, change: Change): void;
-  /** Cells that take a place there: a run of them is admitted or running. */
-  busy(): ReadonlyMap<string, number>;
   /** Ids of the cells that lie on it and are not destroyed. */
   cellsOf(name: string): string[];
   /** Those of them on whose card another trouble of the runner stands, or none. */
@@ -103,10 +100,6 @@ export function createRunners(db: Db): Runners {
       return read(db.sql.prepare("SELECT * FROM runners WHERE name = @name").get({ name }));
     },
     update: (name, change) => changeRow(db, "runners", RUNNERS.write(change), { name }),
-    busy: () => {
-      const rows = z.array(z.object({ runner: z.string(), n: z.number() })).parse(db.sql.prepare(BUSY).all());
-      return new Map(rows.map(({ runner, n }) => [runner, n]));
-    },
     cellsOf: (name) => db.sql.prepare(CELLS_OF).pluck().all({ name }) as string[],
     notTold: (name, trouble) => db.sql.prepare(NOT_TOLD).pluck().all({ name, trouble }) as string[],
     atWork() {
@@ -143,7 +136,3 @@ const AT_WORK = `
   SELECT cells.runner AS runner, runs.cell AS cellId, runs.n AS n, runs.state AS state
   FROM runs JOIN cells ON cells.id = runs.cell
   WHERE runs.state IN ('waiting','admitted','running') AND runs.state <> 'waiting' ORDER BY runs.seq`;
-
-const BUSY = `
-  SELECT cells.runner AS runner, count(*) AS n FROM runs JOIN cells ON cells.id = runs.cell
-  WHERE runs.state IN ('waiting','admitted','running') AND runs.state <> 'waiting' GROUP BY cells.runner`;

@@ -123,6 +123,18 @@ describe("what is counted in memory", () => {
     expect(load()).toEqual({ all: 1, acme: 0, lost: 1 });
   });
 
+  it("is by runner, too, also of a cell that is placed elsewhere", () => {
+    rig = createControl();
+    const one = put({ state: "running" });
+    put();
+    const runners = () => Object.fromEntries(rig.registry.places.load().runners);
+    expect(runners()).toEqual({ local: 1 });
+    rig.registry.update(one, { runner: "r1" });
+    expect(runners()).toEqual({ r1: 1 });
+    end(one);
+    expect(runners()).toEqual({});
+  });
+
   it("has a savepoint that is undone leave what came before it", () => {
     rig = createControl();
     const one = put();
