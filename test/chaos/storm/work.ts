@@ -28,6 +28,7 @@ interface Rows {
     readonly stop_cause: string | null;
     readonly automatic: number;
     readonly role: string;
+    readonly started_at: number | null;
   }[];
   readonly items: readonly {
     readonly cell: string;
@@ -137,7 +138,9 @@ const MOST_TURNS = 20;
 function turns(rows: Rows, found: Work): void {
   for (const cell of rows.cells) {
     const own = rows.runs.filter((run) => run.cell === cell.id);
-    const first = own.filter((run) => run.turn_kind === "first" && run.automatic === 0);
+    // A proposal that is edited before its run began asks anew.
+    const began = own.filter((run) => run.state !== "withdrawn" || run.started_at !== null);
+    const first = began.filter((run) => run.turn_kind === "first" && run.automatic === 0);
     if (first.length > 1) found.doubled.push(`cell ${cell.id} began ${first.length} times`);
     const last = own.findLast((run) => run.state === "ended" && run.role !== "observer");
     const isGood = last?.exit_class === "done" || last?.exit_class === "nothing-changed";
