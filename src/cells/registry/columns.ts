@@ -42,6 +42,28 @@ export function json<T>(shape: z.ZodType<T>): Codec<T> {
   };
 }
 
+const MOST_REMEMBERED = 4_096;
+
+/** The same, for what is read again and again and seldom another: each text is understood once. */
+export function remembered<T>({ shape, write }: Codec<T>): Codec<T> {
+  const known = new Map<string, T>();
+  return {
+    shape: z.string().transform((written, context): T => {
+      const before = known.get(written);
+      if (before !== undefined) return before;
+      const parsed = shape.safeParse(written);
+      if (!parsed.success) {
+        context.addIssue({ code: "custom", message: parsed.error.message });
+        return z.NEVER;
+      }
+      if (known.size >= MOST_REMEMBERED) known.clear();
+      known.set(written, parsed.data);
+      return parsed.data;
+    }),
+    write,
+  };
+}
+
 /** Or null. */
 export function maybe<T>({ shape, write }: Codec<T>): Codec<T | null> {
   return { shape: shape.nullable(), write: (value) => (value === null ? null : write(value)) };

@@ -6,7 +6,7 @@ import {
   runnerStanding,
 } from "../../protocol/runner-facts.ts";
 import type { Db } from "../../store/db.ts";
-import { fixed, flag, int, json, later, maybe, open, table, text } from "./columns.ts";
+import { fixed, flag, int, json, later, maybe, open, remembered, table, text } from "./columns.ts";
 import { changeRow } from "./rows.ts";
 
 const RUNNERS = table({
@@ -17,8 +17,8 @@ const RUNNERS = table({
   draining: later(flag),
   forgottenAt: later(maybe(int)),
   incarnation: later(maybe(text)),
-  facts: later(maybe(json(runnerFacts))),
-  standing: later(maybe(json(runnerStanding))),
+  facts: later(maybe(remembered(json(runnerFacts)))),
+  standing: later(maybe(remembered(json(runnerStanding)))),
   heardAt: later(maybe(int)),
   trouble: later(maybe(text)),
 });
