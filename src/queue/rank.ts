@@ -21,36 +21,28 @@ export interface Rank {
  * that is not done, and never before what is read now. In a lane the order stays that of putting.
  */
 export function createRanks(sql: Db["sql"]): (job: NewJob<JobKind>) => Rank {
-  const LAST = "state IN ('waiting','running') AND queue = 'events'";
-  const now = sql
+  const lastOf = (index: string, column: string) =>
+    `SELECT rank FROM jobs INDEXED BY ${index}
+     WHERE state IN ('waiting','running') AND queue = 'events' AND ${column} = @${column} ORDER BY seq DESC LIMIT 1`;
+  const rankOf = sql
     .prepare(
-      `SELECT coalesce(
-         (SELECT max(rank) FROM jobs INDEXED BY jobs_read WHERE queue = 'events' AND state = 'running'),
-         (SELECT rank FROM jobs INDEXED BY jobs_next
-            WHERE queue = 'events' AND state = 'waiting' AND urgent = 0 ORDER BY rank LIMIT 1), 0)`,
+      `SELECT max(
+         coalesce(
+           (SELECT max(rank) FROM jobs INDEXED BY jobs_read WHERE queue = 'events' AND state = 'running'),
+           (SELECT rank FROM jobs INDEXED BY jobs_next
+              WHERE queue = 'events' AND state = 'waiting' AND urgent = 0 ORDER BY rank LIMIT 1),
+           0),
+         coalesce((${lastOf("jobs_open", "lane")}), 0),
+         coalesce((${lastOf("jobs_of_repository", "repository")}) + ${REPOSITORY_STEP}, 0),
+         coalesce((${lastOf("jobs_of_owner", "owner")}) + ${OWNER_STEP}, 0))`,
     )
     .pluck();
-  const lastOf = (index: string, column: string) =>
-    sql
-      .prepare(
-        `SELECT rank FROM jobs INDEXED BY ${index} WHERE ${LAST} AND ${column} = ? ORDER BY seq DESC LIMIT 1`,
-      )
-      .pluck();
-  const ofRepository = lastOf("jobs_of_repository", "repository");
-  const ofOwner = lastOf("jobs_of_owner", "owner");
-  const inLane = lastOf("jobs_open", "lane");
-  const after = (rank: unknown, step: number) => (typeof rank === "number" ? rank + step : 0);
 
   return (job) => {
     if (JOBS[job.kind].queue !== "events") return { rank: 0, owner: null, repository: null };
     const repository = repositoryOf(job.payload)?.toLowerCase() ?? null;
     const owner = repository?.split("/")[0] ?? null;
-    const rank = Math.max(
-      after(now.get(), 0),
-      after(inLane.get(job.lane), 0),
-      after(ofRepository.get(repository), REPOSITORY_STEP),
-      after(ofOwner.get(owner), OWNER_STEP),
-    );
+    const rank = rankOf.get({ lane: job.lane, repository, owner }) as number;
     return { rank, owner, repository };
   };
 }
