@@ -16,6 +16,8 @@ const REQUIRED = [
   "Redis killed, and begun empty",
   "Redis restored from an old dump",
   "a runner stood still",
+  "a runner cut off from Redis",
+  "a runner cut off from the git gate",
 ];
 
 describe("a short storm over three runners", needs("redis-server"), () => {

@@ -3,14 +3,15 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /**
- * The forge's address, which can be shut and opened again: connections are passed on, or refused as by a
- * machine that is down.
+ * An address on the way to a server: connections are passed on, refused as by a machine that is down, or
+ * held as where the network between two machines is cut.
  */
 export class Gate {
   readonly port: number;
   readonly #to: number;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Socket, Socket>();
   #server: Server | null;
+  #isHeld = false;
 
   private constructor(to: number, server: Server) {
     this.#to = to;
@@ -37,8 +38,20 @@ export class Gate {
     this.#server = null;
     if (server === null) return;
     const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets.keys()) socket.resetAndDestroy();
     await closed;
+  }
+
+  /** From now on nothing comes through, and nobody is told. */
+  hold(): void {
+    this.#isHeld = true;
+    for (const [socket, other] of this.#sockets) socket.unpipe(other).pause();
+  }
+
+  /** What was on its way arrives. */
+  release(): void {
+    this.#isHeld = false;
+    for (const [socket, other] of this.#sockets) socket.pipe(other);
   }
 
   async reopen(): Promise<void> {
@@ -54,13 +67,13 @@ export class Gate {
       [inner, outer],
       [outer, inner],
     ] as const) {
-      this.#sockets.add(socket);
+      this.#sockets.set(socket, other);
       socket.on("error", () => other.destroy());
       socket.on("close", () => {
         this.#sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
+      if (!this.#isHeld) socket.pipe(other);
     }
   }
 }

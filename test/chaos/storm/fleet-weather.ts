@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { Gate } from "../gate.ts";
 import type { Dice } from "./dice.ts";
 import type { Fleet } from "./fleet.ts";
 import { hasSuspects } from "./runner-lives.ts";
@@ -12,6 +13,8 @@ const KINDS = {
   "Redis stood still": 2,
   "Redis restored from an old dump": 3,
   "a runner stood still": 4,
+  "a runner cut off from Redis": 4,
+  "a runner cut off from the git gate": 4,
   "all runners killed at once": 1,
 } as const;
 export const FLEET_FAULTS: readonly string[] = Object.keys(KINDS).filter((kind) => kind !== "nothing");
@@ -85,10 +88,25 @@ export class FleetWeather {
         await pause(somewhat);
         return victim.signal("SIGCONT");
       }
+      case "a runner cut off from Redis":
+        return this.#cut(this.#dice.pick(runners).ways.redis, 3 * somewhat);
+      case "a runner cut off from the git gate":
+        return this.#cut(this.#dice.pick(runners).ways.git, 3 * somewhat);
       case "all runners killed at once":
         return this.#fleet.killAll();
       default:
         return kind satisfies never;
     }
+  }
+
+  /** The network between two machines is cut; what is connected may be gone once it is mended. */
+  async #cut(way: Gate, ms: number): Promise<void> {
+    way.hold();
+    await pause(ms);
+    if (this.#dice.chance(0.5)) {
+      await way.shut();
+      await way.reopen();
+    }
+    way.release();
   }
 }

@@ -4,6 +4,7 @@ import { stringify } from "yaml";
 import { findGroups } from "../../../src/backends/os/groups/find-groups.ts";
 import type { Lazarus } from "../../e2e/lazarus.ts";
 import type { RedisServer } from "../../scale/redis.ts";
+import { Gate } from "../gate.ts";
 import type { Disk } from "./disk.ts";
 import type { Host } from "./hosts.ts";
 import { Victim } from "./victim.ts";
@@ -14,6 +15,8 @@ const BEAT = "1s";
 
 interface FleetRunner extends Host {
   readonly victim: Victim;
+  /** Its ways to Redis, and to the git gate of control. */
+  readonly ways: { readonly redis: Gate; readonly git: Gate };
 }
 
 interface FleetOptions {
@@ -51,6 +54,7 @@ export class Fleet {
 
   async remove(): Promise<void> {
     await this.killAll();
+    for (const { ways } of this.runners) await Promise.all([ways.redis.shut(), ways.git.shut()]);
     for (const { dataDir } of this.runners) await (await findGroups(dataDir)).sweep(new Set());
   }
 }
@@ -69,14 +73,18 @@ async function makeRunner(options: FleetOptions, n: number): Promise<FleetRunner
   }
   writeFileSync(join(dir, "join"), (JSON.parse(stdout) as { join: string }).join, { mode: 0o600 });
   const host: Host = { name, dataDir: join(root, "data"), missionsDir: join(root, "missions") };
+  const ways = {
+    redis: await Gate.open(redis.port),
+    git: await Gate.open(Number(lazarus.listen.split(":").at(-1))),
+  };
   const configPath = join(dir, "runner.yaml");
   const config = {
     server: { listen: "127.0.0.1:0" },
-    queue: redis.url,
-    runner: { join_file: "./join", slots: SLOTS_EACH, beat: BEAT },
+    queue: `redis://127.0.0.1:${ways.redis.port}/0`,
+    runner: { join_file: "./join", slots: SLOTS_EACH, beat: BEAT, gate: ways.git.url },
     ...{ data: host.dataDir, missions: host.missionsDir, uids: options.usersOf(n) },
     ...options.more,
   };
   writeFileSync(configPath, stringify(config), { mode: 0o600 });
-  return { ...host, victim: new Victim({ configPath, dir, fullPath: disk.fullPath }, "runner") };
+  return { ...host, ways, victim: new Victim({ configPath, dir, fullPath: disk.fullPath }, "runner") };
 }
