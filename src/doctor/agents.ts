@@ -178,8 +178,8 @@ async function versionOf(agent: AgentConfig, backend: Backend, scene: Scene): Pr
   const said = firstLine(readFileSync(spec.stdoutPath, "utf8")) || firstLine(end.stderr);
   const ran = `${program} --version, run in its ${agent.backend}`;
   if (end.timedOut) return finding("warn", what, `${ran}, did not end within ${VERSION_MS / 1_000} s`);
-  // A command that nobody knows need not have a version; that it began is what counts.
-  const isFine = agent.preset === null && end.code !== null && !NEVER_BEGAN.includes(end.code);
+  // A command that nobody knows, and the demo's shell, need have no version; that it began is what counts.
+  const isFine = !hasModel(agent) && end.code !== null && !NEVER_BEGAN.includes(end.code);
   if (end.code !== 0 && isFine)
     return finding("ok", what, `${program} starts in its ${agent.backend}, and says no version`);
   if (end.code !== 0) {
@@ -194,10 +194,15 @@ function firstLine(text: string): string {
   return plain(line).trim().slice(0, WIDEST_VERSION);
 }
 
+/** Of an agent that is known: all but the demo are a vendor's program, with a version and a model. */
+function hasModel(agent: AgentConfig): boolean {
+  return agent.preset !== null && agent.preset !== "demo";
+}
+
 /** What of its network cannot be used now, or never. */
 async function aboutNetwork(agent: AgentConfig): Promise<string[]> {
   if (agent.backend === "process") return [];
-  if (agent.network === "none" && agent.preset !== null)
+  if (agent.network === "none" && hasModel(agent))
     return ["network: none, so it reaches no model: list the model's host (docs/network.md)"];
   if (typeof agent.network === "string") return [];
   const said = await Promise.all(agent.network.map(aboutEntry));

@@ -174,6 +174,7 @@ describe("the doctor", () => {
             network: ["127.0.0.1:9999", "no.invalid"],
           },
           failing: { ...sandboxed, preset: "codex", command: [failing], paths: [bin], set: { KEY: "set" } },
+          demo: { backend: "sandbox", preset: "demo" },
           lists: { command: ["true"], backend: "container", image: "x", network: ["a.org"] },
         },
       });
@@ -208,6 +209,8 @@ describe("the doctor", () => {
           detail: `${failing} --version, run in its sandbox, ended with exit 1. Try it by hand`,
         },
       ]);
+      // Its shell may know no --version, and it needs no network.
+      expect(of("agent demo")).toMatchObject([{ level: "ok" }]);
       expect(of("agent lists").at(-1)).toMatchObject({ level: "FAIL" });
     },
   );
