@@ -15,6 +15,9 @@ interface Service {
   readonly image?: string;
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly network_mode?: string;
+  readonly ports?: readonly string[];
+  readonly security_opt?: readonly string[];
+  readonly healthcheck?: { readonly test: readonly string[] };
   readonly volumes?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -38,6 +41,23 @@ describe("docker-compose.yml", () => {
       source.startsWith("./") ? !existsSync(join(ROOT, source)) : !(source in volumes),
     );
     expect(missing).toEqual([]);
+  });
+
+  it("gives `init` the sandbox that Lazarus has, since it chooses the demo agent's backend", () => {
+    expect(services.lazarus?.security_opt).toHaveLength(3);
+    expect(services.init?.security_opt).toEqual(services.lazarus?.security_opt);
+  });
+
+  it("has a network held by a service that does nothing: the end of another would cut Lazarus off", () => {
+    expect(Object.keys(services).filter((name) => services[name]?.ports !== undefined)).toEqual(["net"]);
+    const apart = Object.keys(services).filter((name) => services[name]?.network_mode !== "service:net");
+    expect(apart).toEqual(["net", "admin"]);
+  });
+
+  it("has no blank in a word of a health check: podman 4 takes it apart there", () => {
+    const words = all.flatMap((one) => one.healthcheck?.test ?? []);
+    expect(words.length).toBeGreaterThan(0);
+    expect(words.filter((word) => word.includes(" "))).toEqual([]);
   });
 
   it("asks for three lines of .env and nothing else", () => {
