@@ -1,5 +1,5 @@
-# Not tried where it was written: that machine could not build images. Agents are not part of it: add the ones you use, or
-# start from this image. They end with the container, and are then reported as killed by the machine.
+# Built by podman 4.3.1, on a base image made from Debian 12 and Node 20: the published one was never pulled, and no docker built it.
+# Agents are not part of it: add the ones you use, or start from this image. They end with the container; Lazarus runs them again.
 FROM node:20-bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 make g++ ca-certificates \
   && rm -rf /var/lib/apt/lists/*
