@@ -23,10 +23,18 @@ const SANDBOX: Ring = {
 /** Those that work here; containers where an engine does. */
 export async function ringsHere(arms: readonly Arm[]): Promise<Ring[]> {
   const rings = [PROCESS, SANDBOX].filter((ring) => arms.some((arm) => arm.degree === ring.name));
-  const { probed, image } = await import("../fakes/container-engine.ts");
+  const { engine, probed, image } = await import("../fakes/container-engine.ts");
   if (!probed.ok) return rings;
   const agent = (dir: string) => ({ backend: "container", paths: [dir], image });
-  return [...rings, { name: "container", isClosed: true, agent, more: { container: { args: probed.args } } }];
+  return [
+    ...rings,
+    {
+      name: "container",
+      isClosed: true,
+      agent,
+      more: { container: { engine: engine.engine, args: probed.args } },
+    },
+  ];
 }
 
 /** What the configuration says for all of them. */

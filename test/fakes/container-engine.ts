@@ -9,10 +9,12 @@ import { ask, type Engine } from "../../src/backends/container/engine.ts";
 import { type ProbeResult, probeContainer } from "../../src/backends/container/probe.ts";
 
 /**
- * The engine of this machine and an image made without any registry: busybox, and git, bash and perl with
- * their libraries.
+ * The engine of this machine (podman, or what `LAZARUS_TEST_ENGINE` names) and an image made without any
+ * registry: busybox, and git, bash and perl with their libraries.
  */
-export const engine: Engine = { engine: "podman", args: [], env: clientEnvironment() };
+export const engine: Engine = {
+  ...{ engine: process.env.LAZARUS_TEST_ENGINE ?? "podman", args: [], env: clientEnvironment() },
+};
 /** Named by what is in it. */
 export const image = `localhost/lazarus-test:${imageTag()}`;
 /** The engine's words that work here, or why none do: found out once per process. */
@@ -30,7 +32,7 @@ export function testContainerBackend(): Backend {
 }
 
 async function makeReady(): Promise<ProbeResult> {
-  if ((await ask(engine, ["version"])).code !== 0) return { ok: false, why: "no podman answers" };
+  if ((await ask(engine, ["version"])).code !== 0) return { ok: false, why: `no ${engine.engine} answers` };
   if ((await ask(engine, ["image", "inspect", image])).code !== 0) {
     try {
       makeImage();
@@ -42,7 +44,7 @@ async function makeReady(): Promise<ProbeResult> {
 }
 
 function clientEnvironment(): Record<string, string> {
-  const names = ["HOME", "PATH", "XDG_RUNTIME_DIR"];
+  const names = ["HOME", "PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST"];
   return Object.fromEntries(
     names.flatMap((name) => {
       const value = process.env[name];

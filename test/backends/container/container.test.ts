@@ -89,7 +89,7 @@ function realEngine(): void {
     });
     const missing = await probeContainer(engine, "localhost/no-such-image:0");
     expect(missing).toMatchObject({ ok: false, why: expect.stringContaining("there is no image") });
-    expect(await backend.check()).toMatchObject({ ok: true, note: expect.stringContaining("podman") });
+    expect(await backend.check()).toMatchObject({ ok: true, note: expect.stringContaining(engine.engine) });
   });
 
   const isHeld = probed.ok && probed.note.endsWith("limits hold");
