@@ -73,7 +73,8 @@ function end(response: ServerResponse, status: number, error: string): void {
   response.writeHead(status, { "content-type": "application/json" }).end(`${JSON.stringify({ error })}\n`);
 }
 
-function isBearer({ headers }: IncomingMessage, token: string): boolean {
+/** Whether a request bears a token; compared without telling how much of it is right. */
+export function isBearer({ headers }: Pick<IncomingMessage, "headers">, token: string): boolean {
   const [scheme = "", given = ""] = (headers.authorization ?? "").split(" ", 2);
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return scheme.toLowerCase() === "bearer" && timingSafeEqual(digest(given), digest(token));

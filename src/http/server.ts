@@ -13,7 +13,7 @@ import { createReceiver } from "../webhooks/receiver.ts";
 import { sparing } from "../webhooks/sparing.ts";
 import { createFarLogs } from "./far-logs.ts";
 import { createHeartbeatRoute } from "./heartbeats.ts";
-import { createMetricsServer } from "./metrics.ts";
+import { createMetricsServer, isBearer } from "./metrics.ts";
 import { openDashboard } from "./open-dashboard.ts";
 import { inTime, openGitGate } from "./open-git-gate.ts";
 import { openSealGate } from "./open-seal-gate.ts";
@@ -31,8 +31,8 @@ export interface SenderLimits {
 }
 
 /**
- * Strangers hear yes or no: the reasons name the forge and this machine's paths. A proxy on this machine says
- * for whom it asks.
+ * Strangers hear yes or no: the reasons name the forge and this machine's paths. Whoever bears the token of
+ * the metrics hears them too. A proxy on this machine says for whom it asks.
  */
 function isFromHere({ socket, headers }: IncomingMessage): boolean {
   const { remoteAddress = "" } = socket;
@@ -59,6 +59,9 @@ export interface HttpServer {
 export async function listen(app: App, given: Partial<SenderLimits> = {}): Promise<HttpServer> {
   const limits = { ...LIMITS, ...given };
   const { config } = app;
+  const { token } = config.metrics;
+  const mayHearWhy = (request: IncomingMessage) =>
+    isFromHere(request) || (token !== null && isBearer(request, token));
   const web = express();
   web.disable("x-powered-by");
   web.disable("etag");
@@ -68,7 +71,7 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   web.get("/readyz", (request, response) => {
     const reasons = app.notReady();
     if (reasons.length === 0) response.json({ ready: true });
-    else response.status(503).json({ ready: false, ...(isFromHere(request) ? { reasons } : {}) });
+    else response.status(503).json({ ready: false, ...(mayHearWhy(request) ? { reasons } : {}) });
   });
   web.use(
     createReceiver({

@@ -1,10 +1,18 @@
 import { connect, type Socket } from "node:net";
+import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type App, openApp } from "../../src/app.ts";
 import { type HttpServer, listen } from "../../src/http/server.ts";
 import { silentLog } from "../../src/log.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
 import { until } from "../fakes/until.ts";
+import { lacking } from "../machine.ts";
+
+/** Where this machine is reached from outside; whoever asks there comes from there. */
+const outside = Object.values(networkInterfaces())
+  .flatMap((each) => each ?? [])
+  .find((one) => one.family === "IPv4" && !one.internal)?.address;
+const isAlone = outside === undefined;
 
 let rig: ForgeRig;
 let app: App;
@@ -98,6 +106,33 @@ it("says why it is not ready to this machine alone, not to those for whom a prox
   for (const name of ["X-Forwarded-For", "Forwarded", "Via"])
     expect(await ask({ [name]: "1.2.3.4" })).toEqual([503, { ready: false }]);
 });
+
+it(
+  "says why it is not ready to whoever bears the token of the metrics, and to no other from outside",
+  isAlone ? lacking("an address beside the loopback") : {},
+  async () => {
+    const token = "a-token-of-the-metrics";
+    const config = {
+      ...app.config,
+      server: { ...app.config.server, host: "0.0.0.0" },
+      metrics: { listen: null, token },
+    };
+    server = await listen({
+      ...app,
+      config,
+      notReady: () => ["the forge at http://10.0.0.7 does not answer"],
+    });
+    const { port } = new URL(server.url);
+    const ask = async (headers: Record<string, string>) => {
+      const answer = await fetch(`http://${outside}:${port}/readyz`, { headers });
+      return [answer.status, await answer.json()];
+    };
+    expect(await ask({})).toEqual([503, { ready: false }]);
+    expect(await ask({ Authorization: "Bearer another" })).toEqual([503, { ready: false }]);
+    const reasons = [expect.stringContaining("10.0.0.7")];
+    expect(await ask({ Authorization: `Bearer ${token}` })).toEqual([503, { ready: false, reasons }]);
+  },
+);
 
 it("names the key of an address that is taken", async () => {
   server = await listen(app);

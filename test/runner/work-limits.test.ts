@@ -1,8 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, lchownSync, mkdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readFileSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
+import { openDirectory } from "../../src/runner/disk/safe-files.ts";
+import { packCell } from "../../src/runner/seal/pack.ts";
 import { git } from "../fakes/forge/git.ts";
 import { treeBomb } from "../fakes/git-bombs.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
@@ -38,6 +48,15 @@ async function idleCell(script: string): Promise<CellSpec> {
   return cell;
 }
 
+/** A PATH on which the machine's own tar comes after these lines of a shell. */
+function tarFirst(name: string, lines: string): string {
+  const bin = join(rig.root, "bin", name);
+  mkdirSync(bin, { recursive: true });
+  writeFileSync(join(bin, "tar"), `#!/bin/sh\n${lines}\nPATH='${pathBefore}' exec tar "$@"\n`);
+  chmodSync(join(bin, "tar"), 0o755);
+  return `${bin}:${pathBefore}`;
+}
+
 async function bringBack(cell: CellSpec): Promise<unknown> {
   const mission = { status: "archived", members: [], history: [] };
   await rig.perform("prune", { cellId: cell.id, mission, run: null });
@@ -57,15 +76,12 @@ it("seals a tree that is nested too deep without its depths, and names them", as
 });
 
 it("seals a cell without the trees that tar has no memory for, and says so where it is to come back", async () => {
-  const bin = join(rig.root, "bin");
-  mkdirSync(bin);
-  writeFileSync(
-    join(bin, "tar"),
-    `#!/bin/sh\ncase " $* " in *" worktree "*) echo 'tar: memory exhausted' >&2; exit 2;; esac\nPATH='${pathBefore}' exec tar "$@"\n`,
+  const path = tarFirst(
+    "low",
+    `case " $* " in *" worktree "*) echo 'tar: memory exhausted' >&2; exit 2;; esac`,
   );
-  chmodSync(join(bin, "tar"), 0o755);
   const cell = await idleCell("echo x >x");
-  process.env.PATH = `${bin}:${pathBefore}`;
+  process.env.PATH = path;
   rig.restart();
   await rig.seal(cell);
   expect(rig.said("sealed")).toHaveLength(1);
@@ -79,6 +95,47 @@ it("seals a cell without the trees that tar has no memory for, and says so where
     kind: "restore-refused",
     payload: { why: expect.stringContaining("it holds no worktree (worktree: sealing") },
   });
+});
+
+it("gives tar no more memory than limits.confined", async () => {
+  const limit = join(rig.root, "limit");
+  process.env.PATH = tarFirst("told", `ulimit -d >'${limit}'`);
+  rig.restart();
+  await rig.seal(await idleCell("exit 0"));
+  expect(rig.said("sealed")).toHaveLength(1);
+  expect(readFileSync(limit, "utf8")).toBe(`${1024 ** 2}\n`);
+});
+
+it("ends a tar that takes too long, for good", async () => {
+  const cellDir = rig.cellPath(await idleCell("exit 0"));
+  mkdirSync(join(cellDir, "archive"), { recursive: true });
+  const archive = await openDirectory(cellDir, "archive");
+  const plan = {
+    ...{ cellDir, parts: ["meta"], modes: new Map(), path: tarFirst("slow", "exec sleep 1000") },
+    limits: { memoryBytes: 1024 ** 3, mostMs: 1_000 },
+    signal: new AbortController().signal,
+  };
+  await expect(packCell(archive, plan)).rejects.toMatchObject({ code: "over-limit", retryable: false });
+  await archive.close();
+});
+
+it("refuses once what its disk can never hold, and waits where the disk is only full", async () => {
+  const cell = await idleCell("echo kept >kept");
+  await rig.seal(cell);
+  const mission = { status: "archived", members: [], history: [] };
+  await rig.perform("prune", { cellId: cell.id, mission, run: null });
+  const { bsize, blocks } = statfsSync(rig.missions);
+  const leave = (freeBytes: number) => {
+    const { config } = rig.deps;
+    rig.restart({ config: { ...config, limits: { ...config.limits, freeBytes } } });
+  };
+  leave(bsize * blocks + 1);
+  await rig.restore(cell, 2);
+  expect(rig.said("restore-refused").map(({ why }) => why)).toEqual([
+    expect.stringMatching(/it needs [\d.]+ GB, more than its disk has$/),
+  ]);
+  leave(bsize * blocks - 1024 ** 2);
+  await expect(rig.restore(cell, 3)).rejects.toMatchObject({ code: "disk-full", retryable: true });
 });
 
 it("counts what a sparse file stores, not what it seems to hold", async () => {
