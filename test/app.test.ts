@@ -44,6 +44,23 @@ it("begins no work where it cannot start, and leaves everything to the next one"
   await app.stop();
 });
 
+it("forgets within the hour what it answered long ago, and nothing of today", async () => {
+  const answer = db.sql.prepare(
+    "INSERT INTO answers (request, at, exit_code, text, data) VALUES (@request, @at, 0, 'done', NULL)",
+  );
+  answer.run({ request: "old", at: rig.clock.now() - 90 * 24 * 3_600_000 });
+  answer.run({ request: "fresh", at: rig.clock.now() });
+  const app = await openApp(rig.config, { log: silentLog, adapters: { clock: rig.clock } });
+  try {
+    await rig.clock.advance(3_600_000);
+    expect(db.sql.prepare("SELECT request FROM answers").pluck().all()).toEqual(["fresh"]);
+  } finally {
+    const stopping = app.stop();
+    await rig.clock.advance(60_000);
+    await stopping;
+  }
+});
+
 it("moves nothing that is put off after the clock was set, before anybody looked at the clock", async () => {
   const app = await openApp(rig.config, { log: silentLog, adapters: { clock: rig.clock } });
   try {

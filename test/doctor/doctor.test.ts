@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findGroups } from "../../src/backends/os/groups/find-groups.ts";
 import { Stage } from "../e2e/stage.ts";
 import { until } from "../fakes/until.ts";
 import { needs } from "../machine.ts";
@@ -94,6 +95,18 @@ describe("the doctor", () => {
         : /^warn {2}attack on process/m,
     );
     expect(code).toBe(isRoot ? 1 : 0);
+  });
+
+  it("says what control groups hold here, or what does not hold without them", async () => {
+    const { of } = await examined(agent("process"));
+    const { check } = await findGroups(stage.lazarus.dir);
+    const [told] = of("control groups");
+    const held = {
+      level: "ok",
+      detail: expect.stringContaining("each cell has one, which holds its memory"),
+    };
+    const lost = { level: "warn", detail: expect.stringContaining("nothing holds all of a cell together") };
+    expect(told).toMatchObject(check.ok ? held : lost);
   });
 
   it("names what is missing on the forge: rights, hooks, teams, repositories", async () => {

@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type App, openApp } from "../../src/app.ts";
+import { STATIC } from "../../src/dashboard/static-files.ts";
 import { type HttpServer, listen } from "../../src/http/server.ts";
 import { silentLog } from "../../src/log.ts";
 import { createForgeRig, type ForgeRig } from "../fakes/forge-rig.ts";
@@ -94,6 +95,24 @@ it("cuts off who says nothing, and who does not take the answer", async () => {
     });
   expect(await ended("")).toBe(true);
   expect(await ended("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")).toBe(true);
+});
+
+it("cuts off who asks and never takes the answers", async () => {
+  const patient = { headersMs: 600_000, requestMs: 600_000 };
+  server = await listen(app, { ...patient, lookMs: 50, idleMs: 300, connections: 1 });
+  const greedy = connect(Number(new URL(server.url).port), "127.0.0.1");
+  greedy.on("error", () => {});
+  await new Promise<void>((resolve) => greedy.once("connect", () => resolve()));
+  // Nothing here reads: what is answered fills all buffers on the way, and then the server waits.
+  greedy.write(`GET ${STATIC.js} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(5_000));
+  const isFree = () =>
+    fetch(`${server.url}/healthz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  expect(await isFree()).toBe(false);
+  await until("its place is free again", isFree);
+  greedy.destroy();
 });
 
 it("says why it is not ready to this machine alone, not to those for whom a proxy asks", async () => {

@@ -56,6 +56,29 @@ it("ends what complains without end, and does not try again", async () => {
   await expect(loud(call)).rejects.toMatchObject({ code: "over-limit", retryable: false });
 });
 
+/** A git that is these lines of a shell, and comes before the machine's own. */
+function gitThat(name: string, lines: string) {
+  const bin = join(home, name);
+  mkdirSync(bin);
+  writeFileSync(join(bin, "git"), `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
+  return createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text, limits });
+}
+
+it("has limits of its own: memory, CPU and no cores", async () => {
+  const told = gitThat("told", "ulimit -d; ulimit -t; ulimit -c");
+  const { stdout } = await told({ dir: home, args: ["status"], doing: "asking" });
+  expect(stdout).toBe(`${1024 ** 2}\n${4 * 60 * 60}\n0\n`);
+});
+
+it("says for good that it came to a limit, also where it may fail", async () => {
+  const busy = gitThat("busy", "echo 'error: git-index-pack died of signal 24' >&2; exit 128");
+  const call = { dir: home, args: ["fetch"], doing: "taking in", tolerant: true };
+  await expect(busy(call)).rejects.toMatchObject({
+    ...{ code: "over-limit", retryable: false },
+    message: "taking in: it computes for more than 4 hours",
+  });
+});
+
 it("ends what git started as well, where git takes too long", async () => {
   const bin = join(home, "parent");
   const pidFile = join(home, "helper.pid");

@@ -80,6 +80,19 @@ for (const [name, make] of Object.entries(MAKERS)) {
       expect(groups.members(rig.cellId).size).toBeLessThanOrEqual(most);
     });
 
+    it("leaves others more of the CPU while the machine is busy, where it can", async () => {
+      await start(rig.script("exec sleep 600"));
+      const files = groupsOf(rig.cellId).flatMap((dir) =>
+        ["cpu.weight", "cpu.shares"].map((one) => join(dir, one)),
+      );
+      const weights = files
+        .filter((file) => existsSync(file))
+        .map((file) => readFileSync(file, "utf8").trim());
+      // Others have 100 in version 2 and 1024 in version 1.
+      const isPromised = groups.check.ok && groups.check.note.includes("a share of the CPU");
+      expect(weights).toEqual(isPromised ? [expect.stringMatching(/^(50|512)$/)] : []);
+    });
+
     it("has agents killed before Lazarus when the machine has no more memory", async () => {
       expect(await finish(rig.script("cat /proc/self/oom_score_adj"))).toBe("1000\n");
       expect(readFileSync("/proc/self/oom_score_adj", "utf8")).not.toBe("1000\n");
@@ -141,21 +154,25 @@ for (const [name, make] of Object.entries(MAKERS)) {
   });
 }
 
-/** Whether any tree of this machine has a group of that cell: looked for where the kernel shows them. */
 function isThere(cellId: string): boolean {
+  return groupsOf(cellId).length > 0;
+}
+
+/** A cell's groups in all trees of this machine: looked for where the kernel shows them. */
+function groupsOf(cellId: string): string[] {
   const { unified, v1 } = placesIn(
     readFileSync("/proc/self/mountinfo", "latin1"),
     readFileSync("/proc/self/cgroup", "latin1"),
   );
   const dirs = [unified, ...v1.values()].flatMap((one) => (one === null ? [] : [one.own, one.mount]));
-  return dirs.some((dir) => dir !== null && hasGroup(dir, cellId));
-}
-
-function hasGroup(dir: string, cellId: string): boolean {
-  return ["", "lazarus"].some((below) => {
-    const place = join(dir, below);
-    return existsSync(place) && readdirSync(place).some((name) => name.endsWith(cellId));
-  });
+  const places = [...new Set(dirs)].flatMap((dir) => (dir === null ? [] : [dir, join(dir, "lazarus")]));
+  return places
+    .filter((place) => existsSync(place))
+    .flatMap((place) =>
+      readdirSync(place)
+        .filter((name) => name.endsWith(cellId))
+        .map((name) => join(place, name)),
+    );
 }
 
 describe("where groups are looked for", () => {
