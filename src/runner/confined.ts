@@ -14,12 +14,15 @@ export const WORK_MS = 5 * 60_000;
 /** Of each process: what no clock ends (a fetch that goes on) computes no longer. */
 const MOST_CPU_HOURS = 4;
 
+/** Git closes packs by itself before it comes to that; nothing else needs more. */
+const OPEN_FILES = 1_024;
+
 /**
  * The shell that lowers its own limits and becomes what `$@` says after them.
  * @see setrlimit(2), RLIMIT_DATA: since Linux 4.7 all private memory that can be written
  */
 export function limitScript(limits: Pick<WorkLimits, "memoryBytes">, command: string): string {
-  const others = `{ ulimit -c 0; ulimit -t ${MOST_CPU_HOURS * 60 * 60}; } 2>/dev/null`;
+  const others = `{ ulimit -c 0; ulimit -n ${OPEN_FILES}; ulimit -t ${MOST_CPU_HOURS * 60 * 60}; } 2>/dev/null`;
   return `${others}; ulimit -d ${Math.ceil(limits.memoryBytes / 1024)} && exec ${command}`;
 }
 

@@ -64,10 +64,10 @@ function gitThat(name: string, lines: string) {
   return createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text, limits });
 }
 
-it("has limits of its own: memory, CPU and no cores", async () => {
-  const told = gitThat("told", "ulimit -d; ulimit -t; ulimit -c");
+it("has limits of its own: memory, open files, CPU and no cores", async () => {
+  const told = gitThat("told", "ulimit -d; ulimit -n; ulimit -t; ulimit -c");
   const { stdout } = await told({ dir: home, args: ["status"], doing: "asking" });
-  expect(stdout).toBe(`${1024 ** 2}\n${4 * 60 * 60}\n0\n`);
+  expect(stdout).toBe(`${1024 ** 2}\n1024\n${4 * 60 * 60}\n0\n`);
 });
 
 it("says for good that it came to a limit, also where it may fail", async () => {
