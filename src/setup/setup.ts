@@ -184,8 +184,14 @@ function nextOf({ file, cwd }: SetupOptions, wanted: Wanted, todo: Plan): string
   const names = [...(wanted.config?.agents.keys() ?? []), ...wanted.agents.map((one) => one.name)];
   const agent = names.includes("demo") ? "demo" : (names[0] ?? "demo");
   const thread = todo.thread() ?? `an issue of ${wanted.repositories[0]?.fullName ?? "a repository"}`;
-  return [serve, `type /lazarus summon ${agent} on ${thread}`];
+  const forge = wanted.config?.forge;
+  const isAlone = forge === undefined || forge.rightsToken === forge.token;
+  return [serve, `type /lazarus summon ${agent} on ${thread}`, ...(isAlone ? [LESS] : [])];
 }
+
+/** The bot administers what it serves only because the forge tells rights to nobody else. */
+const LESS =
+  "later, give forge.rights_token the token of a second account that administers and may only read: the bot then needs no more than Write (docs/connect.md)";
 
 function resultOf(
   { file, isDryRun }: SetupOptions,

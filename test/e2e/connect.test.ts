@@ -88,6 +88,7 @@ describe("lazarus setup", () => {
     expect(err).toBe("");
     expect(code).toBe(0);
     expect(out).toMatch(new RegExp(`^✓ delivery +${repo}: it came back after [\\d.]+ s, signed$`, "m"));
+    expect(out).toContain("Next: later, give forge.rights_token the token of a second account");
     const mode = async (name: string) => ((await stat(join(dir, name))).mode & 0o777).toString(8);
     expect(await mode("lazarus.yaml")).toBe("600");
     expect(await mode("secrets/webhook-secret")).toBe("600");
