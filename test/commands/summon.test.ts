@@ -214,9 +214,15 @@ describe("a pull request from a fork", () => {
   });
 
   it("never asks for the fork's branch in this repository, also for a cell of before", async () => {
-    await rig.standIn.people.commit("dev", "acme/app", { branch: "lazarus/4f1c0b7e", files: { a: "a\n" } });
+    const { people } = rig.standIn;
+    // A branch of that name may be here as well, and is another one.
+    for (const branch of ["lazarus/4f1c0b7e", "a-branch-of-the-fork", "theirs"])
+      await people.commit("dev", "acme/app", { branch, files: { [branch]: "a\n" } });
+    const number = await people.openPullRequest("dev", "acme/app", {
+      ...{ title: "Theirs", body: "", head: "theirs", base: "main" },
+    });
     const cell: Partial<NewCell> = {
-      ...{ ...here(), isPullRequest: true, delivery: "draft" },
+      ...{ ...here(), number, isPullRequest: true, delivery: "draft" },
       fork: { fullName: "dev/app", ref: "refs/heads/main", commit: null },
       mergeInto: { repository: "dev/app", branch: "a-branch-of-the-fork" },
     };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Cell, type Run, STATES, type State } from "../../../src/cells/cell.ts";
+import { type Cell, type Closing, type Run, STATES, type State } from "../../../src/cells/cell.ts";
 import type { ExitClass } from "../../../src/cells/exit.ts";
 import {
   decide,
@@ -167,6 +167,21 @@ describe("what a cell needs next", () => {
     expect(decide(cell("idle", { harvest: lost }), collected).kind).toBe("nothing");
     const discarded = { ...closing, discard: true };
     expect(decide(cell("closing", { closing: discarded, harvest: lost }), collected).kind).toBe("seal");
+  });
+
+  it("gives up closing what has no repository to go to, unless its time is up or it is discarded", () => {
+    const at = (how: Partial<Closing>) =>
+      decide(
+        cell("closing", {
+          closing: { ...closing, ...how },
+          harvest: harvest(),
+          repositoryTrouble: "acme/app is gone",
+        }),
+        collected,
+      );
+    expect(at({})).toEqual({ kind: "give-up", why: "acme/app is gone" });
+    expect(at({ discard: true }).kind).toBe("seal");
+    expect(at({ outcome: "expired" }).kind).toBe("seal");
   });
 
   it("names every reason why the work was held back", () => {
