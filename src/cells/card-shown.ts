@@ -11,3 +11,8 @@ export const cardShown = z.object({
   at: z.number(),
 });
 export type CardShown = z.infer<typeof cardShown>;
+
+/** A time of a card as it counts at `now`: one that is still to come was before the clock was set back. */
+export function pastOrNever(at: number, now: number): number {
+  return at > now ? 0 : at;
+}

@@ -4,7 +4,8 @@ import type { Entry } from "./read-thread.ts";
 
 /**
  * Whether a text is another one than was typed: its second of change is not that of its making, or it is not
- * what each of its deliveries held. Nothing else than an edit changes that second.
+ * what each of its deliveries held. An edit changes that second; so may a forge, which reads its clock twice
+ * for one comment (xorm, `session_insert.go`): of those made just then one is seldom taken for edited.
  */
 export function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
   // Comments of both kinds count in one sequence of ids.

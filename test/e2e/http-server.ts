@@ -178,7 +178,10 @@ export class HttpServer implements E2eServer {
 
   async comments(repo: string, number: number): Promise<E2eComment[]> {
     const list = await this.#list(`/repos/${repo}/issues/${number}/comments`);
-    return list.map((one) => ({ id: Number(one.id), author: loginOf(one.user), body: String(one.body) }));
+    return list.map((one) => ({
+      ...{ id: Number(one.id), author: loginOf(one.user), body: String(one.body) },
+      isTouched: one.updated_at !== one.created_at,
+    }));
   }
 
   async reactions(repo: string, commentId: number): Promise<E2eReaction[]> {

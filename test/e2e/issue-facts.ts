@@ -85,7 +85,7 @@ export function issueFacts(ground: () => Ground): void {
       await server.comment(dev, repo, { number, body: `n ${index}` });
     const all = await server.comments(repo, number);
     expect(all).toHaveLength(56);
-    expect(all[0]).toEqual({ id: first.id, author: "dev", body: "<!-- marker -->\nfirst" });
+    expect(all[0]).toMatchObject({ id: first.id, author: "dev", body: "<!-- marker -->\nfirst" });
     const listed = await server.api(dev, "GET", `${R}/issues/comments`);
     expect((listed.json as unknown[]).length).toBeGreaterThanOrEqual(56);
     const page = await server.api(dev, "GET", `${R}/issues/comments?page=1&limit=1000`);

@@ -23,6 +23,8 @@ export interface E2eComment {
   readonly id: number;
   readonly author: string;
   readonly body: string;
+  /** The forge says that it was changed after it was made. */
+  readonly isTouched: boolean;
 }
 
 export interface E2eReaction {

@@ -1,6 +1,7 @@
 import type { JobKind } from "../../protocol/jobs.ts";
 import type { CellSpec, CellUserNumbers, MissionUpdate } from "../../protocol/shapes.ts";
 import type { NewJob } from "../../queue/queue.ts";
+import { pastOrNever } from "../card-shown.ts";
 import type { Cell, Run } from "../cell.ts";
 import { isLost } from "../lost.ts";
 
@@ -12,6 +13,9 @@ export const PUBLISH_ATTEMPTS = 200;
 
 /** A card is edited no more often than this for what only its agent says. */
 export const CALM_MS = 5 * 60_000;
+
+/** So many words of an agent are gathered first. */
+const SOON_MS = 30_000;
 
 type User = CellUserNumbers | null;
 
@@ -198,6 +202,12 @@ export const stepJobs = {
     merge: { tag: `card:${cellId}`, fold: (waiting) => waiting },
     maxAttempts: 300,
   }),
+
+  /** For what only its agent says. */
+  cardSoon: (cell: Pick<Cell, "id" | "cardShown">, now: number): NewJob<"card"> => {
+    const calmUntil = pastOrNever(cell.cardShown?.wordsAt ?? 0, now) + CALM_MS;
+    return stepJobs.card(cell.id, Math.max(now + SOON_MS, calmUntil));
+  },
 
   mark: (cellId: string, mission: MissionUpdate): NewJob<"mark"> => ({
     kind: "mark",

@@ -18,7 +18,7 @@ import { givePlace, lackOfPlace } from "./give-place.ts";
 import { giveUp } from "./give-up.ts";
 import { passingMs } from "./passing.ts";
 import { sealJobs } from "./seal-jobs.ts";
-import { BEFORE_SCRUB, CALM_MS, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
+import { BEFORE_SCRUB, knownTip, laneOf, stepJobs } from "./step-jobs.ts";
 
 /**
  * The jobs that follow from how a cell stands: each is put in the caller's transaction, under a key that
@@ -255,8 +255,7 @@ export class Steps {
 
   /** For what nobody waits for, such as an agent's words: they are on the card within five minutes. */
   cardSoon(cellId: string): void {
-    const wordsAt = this.#registry.mustCell(cellId).cardShown?.wordsAt ?? 0;
-    this.#put(stepJobs.card(cellId, Math.max(this.#deps.clock.now() + SOON_MS, wordsAt + CALM_MS)));
+    this.#put(stepJobs.cardSoon(this.#registry.mustCell(cellId), this.#deps.clock.now()));
   }
 
   /** Empties an archived cell of what its seal holds. */
@@ -294,6 +293,3 @@ export class Steps {
     this.#deps.queue.put(job);
   }
 }
-
-/** So many words of an agent are gathered first. */
-const SOON_MS = 30_000;

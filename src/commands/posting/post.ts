@@ -1,3 +1,4 @@
+import { pastOrNever } from "../../cells/card-shown.ts";
 import { CALM_MS, stepJobs } from "../../cells/steps/step-jobs.ts";
 import { LazarusError } from "../../errors.ts";
 import { marker, md, raw } from "../../gitea/markdown.ts";
@@ -94,9 +95,10 @@ function createCardHandler(
     if (before?.text === text) return undefined;
     const now = deps.clock.now();
     // What follows from one another within moments is one edit.
-    if (before !== null && now < before.at + GATHER_MS)
-      return () => void deps.queue.put(stepJobs.card(cellId, before.at + GATHER_MS));
-    if (before?.calm === calm && now < before.wordsAt + CALM_MS) return () => deps.steps.cardSoon(cellId);
+    const gatheredAt = pastOrNever(before?.at ?? 0, now) + GATHER_MS;
+    if (now < gatheredAt) return () => void deps.queue.put(stepJobs.card(cellId, gatheredAt));
+    if (before?.calm === calm && now < pastOrNever(before.wordsAt, now) + CALM_MS)
+      return () => deps.steps.cardSoon(cellId);
     const name = await confirm(cell.repository, deps);
     // Its repository may have been found under a new name just now.
     const body = renderCard(deps.registry.mustCell(cellId), deps);

@@ -23,11 +23,14 @@ const MARKER = /^<!-- lazarus:reply:(\d+):(comment|review):(\d+):(\d+) -->\r?\n/
 /** Compares what people asked with the answers that the forge shows. */
 export async function compareAnswers(world: World, ledger: Ledger): Promise<Answers> {
   const answers: Answers = { lost: [], doubled: [], withdrawn: 0, wrong: [] };
-  const replies = await allReplies(world, ledger);
+  const { replies, touched } = await allReplies(world, ledger);
   const summoned = cellsByComment(world);
   const told = messagesBySource(world);
   let withdrawn = 0;
-  for (const entry of ledger.entries) {
+  for (const typed of ledger.entries) {
+    // A forge reads its clock twice for a comment, and so may say of an untouched one that it was edited.
+    const isTouched = typed.source === "comment" && touched.has(keyOf(world, typed));
+    const entry = isTouched ? { ...typed, editedTo: typed.editedTo ?? typed.text } : typed;
     const shown: Shown = {
       replies: replies.get(keyOf(world, entry)) ?? new Map(),
       reactions: entry.source === "comment" && !entry.isDeleted ? await reactionsOf(world, entry) : [],
@@ -76,7 +79,10 @@ function compare(
   if (entry.isDeleted) return shown.replies.size === 0 && cells.length === 0 ? "withdrawn" : "answered";
   if (entry.editedTo !== null) {
     const first = shown.replies.get(0)?.[0] ?? "";
-    if (isSilent || first.includes("edited before I read it")) {
+    const isRefused = first.includes("edited before I read it");
+    // Who may do little is told so a few times, and then by a reaction alone.
+    const isTurnedDown = is.isStranger && shown.reactions.join() === "confused";
+    if (isSilent || isRefused || isTurnedDown) {
       if (cells.length > 0) answers.wrong.push(`${what}: edited before it was read, and run`);
       return "withdrawn";
     }
@@ -103,12 +109,21 @@ function compare(
   return "answered";
 }
 
-/** Replies of the bot on every thread that anybody wrote on, by the entry that they answer. */
-async function allReplies(world: World, ledger: Ledger): Promise<Map<string, Map<number, string[]>>> {
+interface Replies {
+  /** By the entry that they answer, and the index of its command. */
+  readonly replies: ReadonlyMap<string, ReadonlyMap<number, string[]>>;
+  /** Comments that were changed, as the forge says. */
+  readonly touched: ReadonlySet<string>;
+}
+
+/** Replies of the bot on every thread that anybody wrote on. */
+async function allReplies(world: World, ledger: Ledger): Promise<Replies> {
   const found = new Map<string, Map<number, string[]>>();
+  const touched = new Set<string>();
   const threads = new Map([...world.threads, ...ledger.entries].map((at) => [`${at.repo}#${at.number}`, at]));
   for (const at of threads.values()) {
     for (const comment of await world.server.comments(at.repo, at.number)) {
+      if (comment.isTouched) touched.add(`${world.repositoryIds.get(at.repo)}:comment:${comment.id}`);
       const marked = comment.author === world.bot.login ? MARKER.exec(comment.body) : null;
       if (marked === null) continue;
       const [, repository, source, id, index] = marked;
@@ -118,7 +133,7 @@ async function allReplies(world: World, ledger: Ledger): Promise<Map<string, Map
       found.set(key, ofEntry);
     }
   }
-  return found;
+  return { replies: found, touched };
 }
 
 function keyOf(world: World, entry: Entry): string {

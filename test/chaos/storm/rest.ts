@@ -73,8 +73,8 @@ export async function comeToRest(
 }
 
 /**
- * Where everything waits for a later time, that time comes. By the rows and not by the clock, with which
- * Lazarus would move what waits.
+ * Where everything waits for a later time, that time comes. By the rows, of jobs and of what cards
+ * show, and not by the clock, with which Lazarus would move what waits.
  */
 function hurry(world: World, clock: { readonly ms: number }, now: Unrest): void {
   const at = Date.now() + clock.ms;
@@ -82,8 +82,15 @@ function hurry(world: World, clock: { readonly ms: number }, now: Unrest): void 
   // What is due and does not run waits in the lane of one that is not.
   if (later.length === 0 || now.jobs.some((job) => job.state === "running")) return;
   const soonest = Math.min(...later.map((job) => job.not_before));
+  const ms = soonest - at;
+  tamper(
+    world.dataDir,
+    `UPDATE cells SET card_shown = json_set(card_shown, '$.at', card_shown ->> '$.at' - @ms,
+       '$.wordsAt', card_shown ->> '$.wordsAt' - @ms) WHERE card_shown IS NOT NULL`,
+    { ms },
+  );
   // A foreign write wakes the queue.
-  tamper(world.dataDir, "UPDATE jobs SET not_before = not_before - ? WHERE state = 'waiting'", soonest - at);
+  tamper(world.dataDir, "UPDATE jobs SET not_before = not_before - @ms WHERE state = 'waiting'", { ms });
 }
 
 function describe(now: Unrest | null): string[] {

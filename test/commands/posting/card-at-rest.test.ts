@@ -119,6 +119,26 @@ describe("cards of cells at rest", () => {
     expect(calls).toEqual([]);
   });
 
+  it("wait for no time that a clock that was set back has to come to again", async () => {
+    await open();
+    rig.active(here());
+    await workOffCards();
+    const beat = { at: rig.clock.now(), message: null, progress: null, by: "agent" } as const;
+    sees(ID, { beat: { ...beat, state: "first" } });
+    await rig.clock.advance(5 * MINUTE);
+    await workOffCards();
+    calls = [];
+    rig.clock.jump(-600 * MINUTE);
+    sees(ID, { beat: { ...beat, state: "second" } });
+    await rig.clock.advance(MINUTE);
+    await workOffCards();
+    expect(edits()).toBe(1);
+    rig.clock.jump(-600 * MINUTE);
+    sees(ID, { health: "stalled", reason: "no output" });
+    await workOffCards();
+    expect(edits()).toBe(2);
+  });
+
   it("bear the end of a run soon", async () => {
     await open();
     rig.active(here());
