@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   existsSync,
@@ -6,6 +6,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -219,6 +221,30 @@ echo '* filter=evil' > .git/info/attributes`;
     await run(cell, 1, "allegro");
     await rig.perform("start", { cell, run: 2, agent: "kimi", role: "observer", prompt: PROMPT, turn: 2 });
     expect(rig.said("run-refused")[0]?.why).toContain("copying the tree for kimi");
+    expect(existsSync(rig.cellPath(cell, "guests"))).toBe(false);
+  });
+
+  it("is made once there is room on the disk, and lies about nowhere until then", async ({ skip }) => {
+    mkdirSync(rig.missions, { recursive: true });
+    const options = ["-t", "tmpfs", "-o", "size=24m,mode=711", "tmpfs", rig.missions];
+    if (spawnSync("mount", options).status !== 0) skip("a file system of its own");
+    try {
+      agents("process", { works: `head -c 2000000 /dev/urandom > big; ${WORKS}` });
+      const cell = rig.spec(base);
+      await run(cell, 1, "allegro");
+      await collect(cell, 1, "allegro");
+      const { bavail, bsize } = statfsSync(rig.missions);
+      const taken = join(rig.missions, "taken");
+      writeFileSync(taken, Buffer.alloc(bavail * bsize - 1_000_000));
+      const start = { cell, run: 2, agent: "kimi", role: "observer", prompt: PROMPT, turn: 2 } as const;
+      await expect(rig.perform("start", start)).rejects.toMatchObject({ code: "disk-full", retryable: true });
+      expect(existsSync(rig.cellPath(cell, "guests"))).toBe(false);
+      rmSync(taken);
+      await run(cell, 2, "kimi");
+      expect((await collect(cell, 2, "kimi")).report).toContain("observer sees 1");
+    } finally {
+      execFileSync("umount", ["-l", rig.missions]);
+    }
   });
 
   it("belongs to the cell's own user, as does what was closed meanwhile", needs("root"), async () => {
