@@ -67,7 +67,15 @@ export function keepLooking(
     given,
     backends,
   }: { readonly given: Pick<Config, "agents">; readonly backends: ReadonlyMap<BackendName, Backend> },
-  { clock, works }: { readonly clock: Pick<Clock, "after">; readonly works: (agent: string) => void },
+  {
+    clock,
+    works,
+    failed,
+  }: {
+    readonly clock: Pick<Clock, "after">;
+    readonly works: (agent: string) => void;
+    readonly failed: (why: unknown) => void;
+  },
 ): () => void {
   let isOver = false;
   let cancel = () => {};
@@ -89,13 +97,7 @@ export function keepLooking(
   };
   const schedule = () => {
     if (isOver || waiting().length === 0) return;
-    cancel = clock.after(
-      AGAIN_MS,
-      () =>
-        void look()
-          .catch(() => {})
-          .finally(schedule),
-    );
+    cancel = clock.after(AGAIN_MS, () => void look().catch(failed).finally(schedule));
   };
   schedule();
   return () => {

@@ -3,6 +3,7 @@ import type { CellGroups } from "./backends/os/groups/cell-groups.ts";
 import { findGroups } from "./backends/os/groups/find-groups.ts";
 import type { Clock } from "./clock.ts";
 import type { AgentConfig, Config } from "./config/config.ts";
+import { explain } from "./errors.ts";
 import { createBackends, keepLooking, settleBackends } from "./isolation.ts";
 import type { Log } from "./log.ts";
 import type { AnyReport } from "./protocol/reports.ts";
@@ -68,7 +69,11 @@ export async function prepareRunner(given: Config, options: RunnerOptions): Prom
   const stopLooking = keepLooking(
     settled,
     { given, backends },
-    { clock, works: (agent) => log.info({ agent }, "an agent can be summoned now: its backend works") },
+    {
+      clock,
+      works: (agent) => log.info({ agent }, "an agent can be summoned now: its backend works"),
+      failed: (error) => log.warn({ why: explain(error) }, "a look at a backend failed; trying again"),
+    },
   );
   return {
     agents,

@@ -99,21 +99,33 @@ it("looks again where a look failed, as it may under load, and gives up after th
 });
 
 it("looks again every minute, and lets agents be summoned as soon as their backend works", async () => {
-  let check: BackendCheck = BROKEN;
-  const backends = new Map([["sandbox", { name: "sandbox", check: async () => check }]]);
+  let check: BackendCheck | Error = BROKEN;
+  const look = async () => {
+    if (check instanceof Error) throw check;
+    return check;
+  };
+  const backends = new Map([["sandbox", { name: "sandbox", check: look }]]);
   const made = backends as unknown as ReadonlyMap<BackendName, Backend>;
   const [one, never] = [agent({}), agent({ name: "never", unavailable: "its home is gone" })];
   const given = { agents: new Map([one, never].map((each) => [each.name, each])) };
   const settled = await settleBackends(given, made);
   const clock = createFakeClock();
   const works: string[] = [];
-  const stop = keepLooking(settled, { given, backends: made }, { clock, works: (name) => works.push(name) });
+  const failures: unknown[] = [];
+  const told = {
+    works: (name: string) => void works.push(name),
+    failed: (why: unknown) => void failures.push(why),
+  };
+  const stop = keepLooking(settled, { given, backends: made }, { clock, ...told });
   const minute = async () => {
     await clock.advance(60_000);
     await settleTurns();
   };
   await minute();
   expect(settled.agents.get("allegro")?.unavailable).toContain("bubblewrap is not installed");
+  check = new Error("too many open files");
+  await minute();
+  expect(failures).toEqual([check]);
   check = WORKS;
   await minute();
   expect(works).toEqual(["allegro"]);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import express, { type ErrorRequestHandler, type RequestHandler } from "express";
 import { type App, addressOf } from "../app.ts";
 import { VERSION } from "../cli/version.ts";
+import type { Config } from "../config/config.ts";
 import type { Dashboard } from "../dashboard/dashboard.ts";
 import { explain, LazarusError, systemCode } from "../errors.ts";
 import { createHeard } from "../webhooks/heard.ts";
@@ -30,10 +31,12 @@ export interface SenderLimits {
   readonly connections: number;
 }
 
-/**
- * Strangers hear yes or no: the reasons name the forge and this machine's paths. Whoever bears the token of
- * the metrics hears them too. A proxy on this machine says for whom it asks.
- */
+/** Strangers hear yes or no: the reasons name the forge and this machine's paths. */
+function mayHearWhy(request: IncomingMessage, { token }: Config["metrics"]): boolean {
+  return isFromHere(request) || (token !== null && isBearer(request, token));
+}
+
+/** A proxy on this machine says for whom it asks. */
 function isFromHere({ socket, headers }: IncomingMessage): boolean {
   const { remoteAddress = "" } = socket;
   const isForwarded = "forwarded" in headers || "x-forwarded-for" in headers || "via" in headers;
@@ -59,9 +62,6 @@ export interface HttpServer {
 export async function listen(app: App, given: Partial<SenderLimits> = {}): Promise<HttpServer> {
   const limits = { ...LIMITS, ...given };
   const { config } = app;
-  const { token } = config.metrics;
-  const mayHearWhy = (request: IncomingMessage) =>
-    isFromHere(request) || (token !== null && isBearer(request, token));
   const web = express();
   web.disable("x-powered-by");
   web.disable("etag");
@@ -71,7 +71,10 @@ export async function listen(app: App, given: Partial<SenderLimits> = {}): Promi
   web.get("/readyz", (request, response) => {
     const reasons = app.notReady();
     if (reasons.length === 0) response.json({ ready: true });
-    else response.status(503).json({ ready: false, ...(mayHearWhy(request) ? { reasons } : {}) });
+    else
+      response
+        .status(503)
+        .json({ ready: false, ...(mayHearWhy(request, config.metrics) ? { reasons } : {}) });
   });
   web.use(
     createReceiver({

@@ -6,7 +6,7 @@ import type { CellSpec } from "../protocol/shapes.ts";
 import { surroundingsOf } from "./confinement.ts";
 import type { Parts } from "./context.ts";
 import type { CellPaths } from "./disk/directory.ts";
-import { fullDisk, isFull, mayBeFull } from "./disk/full-disk.ts";
+import { throwWhereFull } from "./disk/full-disk.ts";
 import { closeWork, makePlaceForCopy, makeRoom, removeCopy, roomOf } from "./disk/guest-room.ts";
 
 export type VisitDeps = Pick<Parts, "config" | "mirrors" | "quarantine" | "redact">;
@@ -82,13 +82,10 @@ async function copyTree(deps: VisitDeps, { cell, agent, backend, paths }: VisitP
       stderrBytes: 4 * 1024,
     });
     if (end.code === 0) return;
-    const said = end.stderr.split("\n").find((line) => /^(fatal|error):/.test(line)) ?? "";
     const doing = `copying the tree for ${agent.name}`;
-    // Git has removed some of what it wrote by now; and the name of a file can say so as well.
-    const saysFull = end.stderr.includes("No space left on device") && (await mayBeFull([paths.cell], 0));
-    const noRoom = saysFull || (await isFull(paths.cell));
-    await removeCopy(paths);
-    if (noRoom) throw fullDisk(doing);
+    const { freeBytes } = deps.config.limits;
+    await throwWhereFull(end, { doing, places: [paths.cell], freeBytes }).finally(() => removeCopy(paths));
+    const said = end.stderr.split("\n").find((line) => /^(fatal|error):/.test(line)) ?? "";
     const why = end.timedOut ? "it took too long" : deps.redact(said.slice(0, 200)) || "git does not say why";
     throw new LazarusError("git", `${doing}: ${why}`);
   } finally {

@@ -1,10 +1,10 @@
 import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Backend, ChildEnd, Surroundings } from "../../backends/backend.ts";
-import { LazarusError, saysDiskFull, systemCode } from "../../errors.ts";
+import { systemCode } from "../../errors.ts";
 import type { Seams } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError } from "../disk/directory.ts";
-import { mayBeFull } from "../disk/full-disk.ts";
+import { throwWhereFull } from "../disk/full-disk.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Quarantine } from "../git/quarantine.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
@@ -105,13 +105,8 @@ async function runCollectScript(
     stderrBytes: 64 * 1024,
   });
   const places = [dirname(stdoutPath), surroundings.dirs.worktree];
-  if (end.code !== 0 && saysDiskFull(end.stderr) && (await mayBeFull(places, deps.freeBytes))) {
-    throw new LazarusError(
-      "disk-full",
-      `taking the work out of cell ${surroundings.cellId}: no space left on the device`,
-      { retryable: true },
-    );
-  }
+  const doing = `taking the work out of cell ${surroundings.cellId}`;
+  if (end.code !== 0) await throwWhereFull(end, { doing, places, freeBytes: deps.freeBytes });
   return end;
 }
 

@@ -1,5 +1,6 @@
 import { statfs } from "node:fs/promises";
-import { LazarusError } from "../../errors.ts";
+import type { ChildEnd } from "../../backends/backend.ts";
+import { LazarusError, saysDiskFull } from "../../errors.ts";
 
 /** What failed for want of room gives some of it back when it ends. */
 const LITTLE_BYTES = 256 * 1024 ** 2;
@@ -16,6 +17,20 @@ export async function isFull(place: string): Promise<boolean> {
 /** What is tried again once there is room. */
 export function fullDisk(doing: string, cause?: LazarusError): LazarusError {
   return new LazarusError("disk-full", `${doing}: no space left on the device`, { retryable: true, cause });
+}
+
+/**
+ * Tells a child of a cell that failed for want of room from one that failed for another reason.
+ * @param at `places`: where it wrote; `freeBytes`: below which no run starts
+ * @throws LazarusError `disk-full`, retryable: it says so and there is little room, or there is none at all.
+ */
+export async function throwWhereFull(
+  end: Pick<ChildEnd, "code" | "stderr">,
+  at: { readonly doing: string; readonly places: readonly string[]; readonly freeBytes: number },
+): Promise<void> {
+  if (saysDiskFull(end.stderr) && (await mayBeFull(at.places, at.freeBytes))) throw fullDisk(at.doing);
+  if (end.code === 0) return;
+  for (const place of at.places) if (await isFull(place)) throw fullDisk(at.doing);
 }
 
 /**

@@ -3,9 +3,8 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Backend, Surroundings } from "../../backends/backend.ts";
-import { LazarusError, saysDiskFull } from "../../errors.ts";
 import { COLLECTED } from "../disk/directory.ts";
-import { mayBeFull } from "../disk/full-disk.ts";
+import { throwWhereFull } from "../disk/full-disk.ts";
 import { below } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { SEAL_SCRIPT, whyNoBundle } from "./bundle-script.ts";
@@ -78,10 +77,7 @@ async function askChild({
     stderrBytes: 64 * 1024,
   });
   const places = [dirname(scratchPath), child.surroundings.dirs.worktree];
-  if (saysDiskFull(end.stderr) && (await mayBeFull(places, freeBytes)))
-    throw new LazarusError("disk-full", `sealing cell ${cellId}: no space left on the device`, {
-      retryable: true,
-    });
+  await throwWhereFull(end, { doing: `sealing cell ${cellId}`, places, freeBytes });
   const why = whyNoBundle(end.stderr);
   if (why !== null) return why;
   if (end.code === 0) return null;
