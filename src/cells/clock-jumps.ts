@@ -7,16 +7,16 @@ const SMALLEST_JUMP_MS = 5_000;
 /** How old the stored tick may be: each costs a write. */
 const STORED_EVERY_MS = 10_000;
 
-/** Tells of a jump before it answers the time that the wall clock was set to. */
+/** A clock that tells somebody of a jump before it tells the new time. */
 export interface WatchedClock extends Clock {
-  /** Calls `look` before the time is told wherever the wall clock may have been set since the last call. */
+  /** Calls `look` before it tells a time, wherever the wall clock may have been set since the last call. */
   watch(look: () => void): void;
   unwatch(): void;
 }
 
 /**
- * A clock of which nobody reads a time that was set before every deadline has moved with it: else what is
- * put off from the new time on would be moved as well, and wait for as long as the clock was set forward.
+ * Lets deadlines move before anybody reads the time that the wall clock was set to. Else what is put off from
+ * the new time on is moved as well, and waits for as long as the clock was set forward.
  */
 export function watchedClock(clock: Clock): WatchedClock {
   let look: (() => void) | null = null;

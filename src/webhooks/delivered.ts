@@ -4,8 +4,8 @@ import type { Entry } from "./read-thread.ts";
 
 /**
  * Whether a text is another one than was typed: its second of change is not that of its making, or it is not
- * what each of its deliveries held. An edit changes that second; so may a forge, which reads its clock twice
- * for one comment (xorm, `session_insert.go`): of those made just then one is seldom taken for edited.
+ * what each of its deliveries held. An edit changes that second. Gitea itself may: it reads its clock twice
+ * for a new comment (xorm, `session_insert.go`), so that one made as a second ends is taken for edited.
  */
 export function wasEdited(entry: Entry, delivered: Delivered): "no" | "command" | "silently" {
   // Comments of both kinds count in one sequence of ids.
