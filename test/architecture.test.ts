@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -233,6 +234,23 @@ describe("the source", () => {
       (file) => longFiles(new Map([[file, sources.get(file) ?? ""]]), MOST_LINES).length === 0,
     );
     expect(stale).toEqual([]);
+  });
+});
+
+// A source archive has no list of its files.
+describe.skipIf(!existsSync(join(ROOT, ".git")))("the repository", () => {
+  const MOST_BYTES = 200_000;
+  const files = execFileSync("git", ["-C", ROOT, "ls-files", "-z"], { encoding: "utf8" })
+    .split("\0")
+    .filter((file) => file !== "" && existsSync(join(ROOT, file)));
+
+  it("holds text alone, and pictures of the documentation, nothing large", () => {
+    expect(files).toContain("README.md");
+    const strange = files.filter((file) => {
+      const content = readFileSync(join(ROOT, file));
+      return content.length > MOST_BYTES || (content.includes(0) && !file.startsWith("docs/images/"));
+    });
+    expect(strange).toEqual([]);
   });
 });
 
