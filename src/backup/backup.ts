@@ -19,7 +19,7 @@ import { createRedactor } from "../redact.ts";
 import { copyDb, putFact } from "../store/db.ts";
 import { LAST_BACKUP } from "../store/last-backup.ts";
 import { prepareDataDir } from "../store/lock.ts";
-import { type BackupManifest, factsOf, MANIFEST, PARTS } from "./manifest.ts";
+import { type BackupManifest, factsOf, KEYS, MANIFEST, PARTS } from "./manifest.ts";
 import { tar } from "./tar.ts";
 
 export interface BackupOptions {
@@ -46,8 +46,8 @@ export interface BackupResult {
 const CELL = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Writes a backup, whole or not at all, while a server goes on: the registry as of one moment, the key of
- * heartbeats, the configuration without its secrets, mirrors, and the cells' directories as they are.
+ * Writes a backup, whole or not at all, while a server goes on: the registry as of one moment, the keys of
+ * heartbeats and runners, the configuration without its secrets, mirrors, and the cells' directories.
  * @throws LazarusError `usage`, `disk-full`, `directory`, `registry-unusable`.
  */
 export async function backup(options: BackupOptions): Promise<BackupResult> {
@@ -63,8 +63,8 @@ export async function backup(options: BackupOptions): Promise<BackupResult> {
   const staging = makeStaging(file);
   try {
     const schema = copyDb(registry, join(staging, "lazarus.db"));
-    const key = join(config.dataDir, "heartbeat.key");
-    if (existsSync(key)) copyFileSync(key, join(staging, "heartbeat.key"));
+    for (const key of KEYS)
+      if (existsSync(join(config.dataDir, key))) copyFileSync(join(config.dataDir, key), join(staging, key));
     if (config.file !== null) writeFileSync(join(staging, "lazarus.yaml"), shown(config), { mode: 0o600 });
     const cells = withoutCells ? [] : await packTrees(config, staging);
     const files: BackupManifest["files"] = {};

@@ -5,8 +5,10 @@ import * as z from "zod";
 import { LazarusError } from "../errors.ts";
 
 export const MANIFEST = "manifest.json";
+/** What is derived from them (heartbeat tokens, the keys of runners' messages) holds after a restore. */
+export const KEYS = ["heartbeat.key", "runners.key"] as const;
 /** The parts of a backup; nothing else is taken out of one. */
-export const PARTS = ["lazarus.db", "heartbeat.key", "lazarus.yaml", "mirrors.tar", "cells.tar"] as const;
+export const PARTS = ["lazarus.db", ...KEYS, "lazarus.yaml", "mirrors.tar", "cells.tar"] as const;
 
 const schema = z.object({
   format: z.literal(1),

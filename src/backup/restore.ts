@@ -17,7 +17,7 @@ import { forgetPast, inspectDb } from "../store/db.ts";
 import { takeLock } from "../store/lock.ts";
 import { MIGRATIONS } from "../store/migrations.ts";
 import { roomAt } from "./backup.ts";
-import { type BackupManifest, factsOf, MANIFEST, PARTS, readManifest } from "./manifest.ts";
+import { type BackupManifest, factsOf, KEYS, MANIFEST, PARTS, readManifest } from "./manifest.ts";
 import { tar } from "./tar.ts";
 
 export interface RestoreOptions {
@@ -138,7 +138,7 @@ async function place(
 ): Promise<void> {
   const data = join(staging, "data");
   mkdirSync(data, { mode: 0o700 });
-  for (const name of ["lazarus.db", "heartbeat.key"] as const) {
+  for (const name of ["lazarus.db", ...KEYS] as const) {
     if (files[name] === undefined) continue;
     copyFileSync(join(staging, name), join(data, name));
     chmodSync(join(data, name), 0o600);

@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,6 +21,7 @@ let stage: Stage;
 let dir: string;
 let cellId: string;
 const file = (name: string) => join(dir, name);
+const RUNNERS_KEY = `${"ab".repeat(32)}\n`;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "lazarus-backup-"));
@@ -30,6 +32,8 @@ beforeAll(async () => {
   await stage.type(stage.dev, issue, "/lazarus summon plain");
   await stage.card(issue, /→ draft #\d+/);
   cellId = await stage.cellId(issue);
+  // As the first `lazarus runner add` leaves it.
+  writeFileSync(join(stage.lazarus.dataDir, "runners.key"), RUNNERS_KEY, { mode: 0o600 });
 });
 afterAll(async () => {
   await stage?.strike();
@@ -64,6 +68,7 @@ describe("lazarus backup", () => {
       "lazarus.yaml",
       "manifest.json",
       "mirrors.tar",
+      "runners.key",
     ]);
     const yaml = execFileSync("tar", ["-xzOf", file("whole.tar.gz"), "lazarus.yaml"]).toString();
     expect(yaml).toContain('webhook_secret: "[redacted]"'.replaceAll('"', ""));
@@ -179,6 +184,8 @@ describe("lazarus restore", () => {
     expect(code).toBe(0);
     expect(stdout).toContain("What people typed since then is not run.");
     expect(await stage.lazarus.readCell(cellId, "worktree/made.txt")).toBe("made\n");
+    const key = join(stage.lazarus.dataDir, "runners.key");
+    expect([readFileSync(key, "utf8"), statSync(key).mode & 0o777]).toEqual([RUNNERS_KEY, 0o600]);
     await stage.lazarus.serve();
     expect(await stage.status(cellId)).toMatchObject({ state: "idle", outcome: "done" });
     const fresh = await stage.openIssue("Typed after the restore");
