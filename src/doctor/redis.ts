@@ -1,7 +1,8 @@
 import type { Config } from "../config/config.ts";
 import { explain } from "../errors.ts";
 import { silentLog } from "../log.ts";
-import { aboutRedis, askRedis, type RedisFacts } from "../transport/bullmq.ts";
+import { askRedis } from "../transport/bullmq.ts";
+import { aboutRedis, type RedisFacts } from "../transport/redis-words.ts";
 import { type Finding, finding } from "./finding.ts";
 
 const SLOW_MS = 100;

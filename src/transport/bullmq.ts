@@ -1,9 +1,11 @@
 import { rootCertificates } from "node:tls";
 import type { Queue, RedisOptions, Worker } from "bullmq";
+import type { Redis } from "ioredis";
 import type { RedisConfig } from "../config/runners.ts";
-import { explain, LazarusError } from "../errors.ts";
+import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Post, Receiving } from "./post.ts";
+import { createTrouble, inWords, type RedisFacts } from "./redis-words.ts";
 
 /** A send that Redis does not take within this is given up; the next sign of life repeats it. */
 const SEND_MS = 10_000;
@@ -19,8 +21,6 @@ const CLOSE_MS = 2_000;
  * next of its id until its lock is over, and somebody has looked twice.
  */
 const LOCK_MS = 5_000;
-/** What this is written for. @see docs/runners.md */
-const LEAST_VERSION = [6, 2] as const;
 
 export interface PostOptions extends RedisConfig {
   readonly prefix: string;
@@ -39,7 +39,7 @@ interface Receiver {
  * @throws LazarusError `configuration` where the packages are not installed.
  */
 export async function connect(options: PostOptions): Promise<Post> {
-  const { Queue, Worker } = await load();
+  const { Queue, Worker, Redis } = await load();
   const { log, prefix } = options;
   const base: RedisOptions = {
     ...{ host: options.host, port: options.port, db: options.db },
@@ -53,16 +53,22 @@ export async function connect(options: PostOptions): Promise<Post> {
     },
   };
   const where = `Redis at ${options.host}:${options.port}`;
+  // All queues share one connection, all workers another. Only what waits for a message has its own.
+  const sending = new Redis({
+    ...{ ...base, enableOfflineQueue: false, maxRetriesPerRequest: 1, socketTimeout: SILENT_MS },
+  });
+  const receiving = new Redis({ ...base, maxRetriesPerRequest: null });
   const queues = new Map<string, Queue>();
   const receivers = new Map<string, Receiver>();
   const hurt = createTrouble({ where, log });
   let isClosed = false;
+  for (const one of [sending, receiving]) one.on("error", (error: unknown) => hurt.failed(error));
 
   const queueOf = (name: string): Queue => {
     const known = queues.get(name);
     if (known !== undefined) return known;
     const made = new Queue(name, {
-      connection: { ...base, enableOfflineQueue: false, maxRetriesPerRequest: 1, socketTimeout: SILENT_MS },
+      connection: sending,
       prefix,
       skipVersionCheck: true,
       skipMetasUpdate: true,
@@ -82,7 +88,7 @@ export async function connect(options: PostOptions): Promise<Post> {
         receiver.take((job.data as { message?: unknown } | null)?.message);
       },
       {
-        connection: { ...base, maxRetriesPerRequest: null },
+        connection: receiving,
         ...{ prefix, skipVersionCheck: true, concurrency: 1, drainDelay: 30 },
         ...{ lockDuration: LOCK_MS, stalledInterval: LOCK_MS, maxStalledCount: 1_000_000_000 },
         ...{ removeOnComplete: { count: 0 }, removeOnFail: { count: 0 } },
@@ -102,6 +108,8 @@ export async function connect(options: PostOptions): Promise<Post> {
           log.warn({ queue: name, waiting }, "a receiver has fallen asleep; it is made anew");
           receiver.heardAt = performance.now();
           void receiver.worker.close(true).catch(() => {});
+          // It may be half open; what was asked on it is asked again.
+          receiving.disconnect(true);
           receiver.worker = workerOf(name, receiver);
         })
         .catch((error: unknown) => hurt.failed(error));
@@ -137,6 +145,7 @@ export async function connect(options: PostOptions): Promise<Post> {
       clearInterval(looking);
       await Promise.all([...receivers.values()].map(({ worker }) => orLate(worker.close(true))));
       await Promise.all([...queues.values()].map((queue) => orLate(queue.close())));
+      await Promise.all([sending, receiving].map(hangUp));
     },
   };
 }
@@ -147,9 +156,10 @@ function secured({ isTls, ca }: PostOptions): Pick<RedisOptions, "tls"> {
   return { tls: ca === null ? {} : { ca: [...rootCertificates, ca] } };
 }
 
-async function load(): Promise<typeof import("bullmq")> {
+async function load() {
   try {
-    return await import("bullmq");
+    const [{ Queue, Worker }, { Redis }] = await Promise.all([import("bullmq"), import("ioredis")]);
+    return { Queue, Worker, Redis };
   } catch (error) {
     throw new LazarusError(
       "configuration",
@@ -157,67 +167,6 @@ async function load(): Promise<typeof import("bullmq")> {
       { cause: error },
     );
   }
-}
-
-/** What is wrong with the Redis, said once until it is over. */
-function createTrouble({ where, log }: { readonly where: string; readonly log: Log }) {
-  let why: string | null = null;
-  return {
-    why: () => why,
-    failed(error: unknown) {
-      const now = `${where}: ${inWords(error)}`;
-      // Why it does not answer was told before, and says more.
-      if (now === why || (why !== null && now === `${where}: ${SILENT}`)) return;
-      if (why === null) log.warn({ why: now }, "runners cannot be reached just now; their work waits");
-      why = now;
-    },
-    worked() {
-      if (why !== null) log.info({ where }, "Redis can be reached again");
-      why = null;
-    },
-  };
-}
-
-/** What Redis, or the way to it, means, and what to do about it. */
-function inWords(error: unknown): string {
-  const said = explain(error);
-  for (const [form, words] of MEANINGS) if (form.test(said)) return words;
-  return said.slice(0, 300);
-}
-
-const SILENT = "it does not answer";
-const MEANINGS: readonly (readonly [RegExp, string])[] = [
-  [/WRONGPASS|invalid username-password/, "it refuses the user or the password (queue_user, queue_password)"],
-  [/NOAUTH/, "it wants a password (queue_password, or queue_password_file)"],
-  [/NOPERM/, "its user may not do what is needed: docs/runners.md has the rights"],
-  [/OOM command not allowed/, "it is full (maxmemory): give it more memory"],
-  [/READONLY/, "it is a replica, which takes no writes: name the primary"],
-  [/MISCONF/, "it cannot save to its disk, and takes no writes until it can"],
-  [/ECONNREFUSED/, "nobody listens there (connection refused): is it running?"],
-  [/ENOTFOUND|EAI_AGAIN/, "its name is not known"],
-  [/altnames|ALTNAME/i, "its certificate is for another name than queue says"],
-  [
-    /wrong version number|EPROTO|packet length too long/i,
-    "it speaks no TLS there: redis://, or its TLS port",
-  ],
-  [
-    /ECONNRESET|socket hang up|Protocol error/i,
-    "it ends the connection at once: does it want TLS (rediss://)?",
-  ],
-  [
-    /certificate|self.signed|unable to get (local )?issuer/i,
-    "its certificate is not trusted (queue_ca_file)",
-  ],
-  [/writeable|offline queue|Connection is closed|ETIMEDOUT|timed? ?out|max retries/i, SILENT],
-];
-
-/** What of a Redis' settings loses messages or holds them up, as `INFO` and `CONFIG GET` tell it. */
-export interface RedisFacts {
-  readonly version: string | null;
-  readonly policy: string | null;
-  /** `aof`, `rdb` or `none`; null where it may not be asked. */
-  readonly persistence: "aof" | "rdb" | "none" | null;
-  readonly roundTripMs: number;
 }
 
 /** Asks a Redis once. @throws LazarusError `queue-unreachable`, in words. */
@@ -256,23 +205,11 @@ export async function askRedis(options: PostOptions): Promise<RedisFacts> {
   }
 }
 
-/** What to say of them; empty where nothing is wrong. */
-export function aboutRedis({ version, policy, persistence }: RedisFacts): string[] {
-  const [major = 0, minor = 0] = (version ?? "").split(".").map(Number);
-  const isOld =
-    version !== null &&
-    (major < LEAST_VERSION[0] || (major === LEAST_VERSION[0] && minor < LEAST_VERSION[1]));
-  return [
-    ...(isOld ? [`it is Redis ${version}: ${LEAST_VERSION.join(".")} or newer is needed`] : []),
-    ...(policy !== null && policy !== "noeviction"
-      ? [`its maxmemory-policy is ${policy}, which may throw messages away: set it to noeviction`]
-      : []),
-    ...(persistence === "none"
-      ? [
-          "it keeps nothing on disk: when it restarts, messages are sent again, which takes a moment; nothing is lost",
-        ]
-      : []),
-  ];
+/** Ends a connection. In the middle of a TLS handshake its error would come to nobody, so that is waited for. */
+async function hangUp(client: Redis): Promise<void> {
+  if (client.status === "connecting")
+    await orLate(new Promise<void>((done) => client.once("connect", done).once("close", done)));
+  client.disconnect();
 }
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
