@@ -205,7 +205,9 @@ export async function askRedis(options: PostOptions): Promise<RedisFacts> {
   }
 }
 
-/** Ends a connection. In the middle of a TLS handshake its error would come to nobody, so that is waited for. */
+/**
+ * Ends a connection. One that begins is waited for: an error of its TLS handshake would come to nobody.
+ */
 async function hangUp(client: Redis): Promise<void> {
   if (client.status === "connecting")
     await orLate(new Promise<void>((done) => client.once("connect", done).once("close", done)));
