@@ -11,6 +11,7 @@ import { listen } from "../http/server.ts";
 import { createLog, silentLog } from "../log.ts";
 import { createRedactor } from "../redact.ts";
 import { addBackup } from "./backup.ts";
+import { collectStart } from "./collect-start.ts";
 import { addCompletion } from "./completion.ts";
 import { readDiff } from "./diff.ts";
 import { addDoctor } from "./doctor.ts";
@@ -98,6 +99,7 @@ program
     process.stdout.write(`lazarus ${ready}\n`);
     await manager.ready(ready);
     setImmediate(() => warnOfAgents(app.config, config, log));
+    collectStart();
     await new Promise<void>((resolve) => {
       // A terminal that is closed says SIGHUP.
       for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => resolve());
