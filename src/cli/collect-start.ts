@@ -5,8 +5,8 @@ import { runInNewContext } from "node:vm";
 const AFTER_MS = 1_000;
 
 /**
- * Frees once, a moment after a start, what the start needed and nothing uses any more: a server with little to
- * do allocates so little that V8 would keep it for hours (`npm run bench -- memory`).
+ * Frees once, a moment after a start, what nothing uses any more: a server with little to do allocates so
+ * little that V8 would keep it for hours (`npm run bench -- memory`).
  */
 export function collectStart(): void {
   setFlagsFromString("--expose-gc");
