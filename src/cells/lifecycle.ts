@@ -8,7 +8,7 @@ import { beforeOf } from "./registry/before.ts";
 import type { NewCell } from "./registry/cell-row.ts";
 import type { Registry } from "./registry/registry.ts";
 import type { NewRun } from "./registry/run-row.ts";
-import { isEndOfWork, waitsByItself } from "./steps/decide.ts";
+import { isEndOfWork, isUncollected, waitsByItself } from "./steps/decide.ts";
 import type { StepDeps } from "./steps/deps.ts";
 import { endUnbegun } from "./steps/end-unbegun.ts";
 import { dropMessages } from "./steps/give-messages.ts";
@@ -80,14 +80,14 @@ export class Lifecycle {
       } else if (isOpen(last)) throw movedOn(cell.id);
       // What the last run left is committed first, also where that had been given up.
       const ended = this.#registry.lastUnwithdrawnRun(cell.id);
-      if (ended?.state === "ended" && ended.startedAt !== null && ended.collectedAt === null)
-        this.#steps.advance(cell.id);
+      const isLookedAt = ended === null || !isUncollected(ended);
+      if (!isLookedAt) this.#steps.advance(cell.id);
       const turnsFrom = turnsFromNow(now, this.#deps);
       this.#registry.update(cell.id, {
         ...{ ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null, turnsFrom },
       });
       const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry, agent));
-      const run = this.#line(cell.id, { agent, requester, prompt });
+      const run = this.#line(cell.id, { agent, requester, prompt }, isLookedAt);
       // Whoever of the team is held and called by name has its turn with this.
       const [held] = this.#registry.team.waiting(cell.id).filter((one) => one.agent === agent);
       if (held !== undefined) this.#registry.team.begin(cell.id, held.place, run.n);
@@ -95,11 +95,18 @@ export class Lifecycle {
     });
   }
 
-  #line(cellId: string, asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt }): Run {
+  #line(
+    cellId: string,
+    asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt },
+    isLookedAt = true,
+  ): Run {
     const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
-    // What others told or asked the agent is asked about again before it is given.
+    // What others told or asked the agent is asked about again before it is given. That is a job of the
+    // cell's lane, so that it also comes after what the last run left was looked at.
     const isChecked =
-      this.#registry.messages.waiting(cellId).length === 0 && this.#registry.items.open(cellId).length === 0;
+      isLookedAt &&
+      this.#registry.messages.waiting(cellId).length === 0 &&
+      this.#registry.items.open(cellId).length === 0;
     this.#steps.admitWaiting(isChecked ? { checked: { cellId, n } } : {});
     this.#steps.card(cellId);
     return this.#registry.mustRun(cellId, n);

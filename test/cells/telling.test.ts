@@ -51,6 +51,31 @@ describe("what an idle cell's agent is told", () => {
     expect(turns()).toEqual(["1 first over", "2 tell working"]);
   });
 
+  it.each([
+    ["came to its end, is not told again", 0, "dev asks you to go on.\n"],
+    [
+      "failed, is told again, with how it ended",
+      3,
+      "Your last run was interrupted: you ended with exit code 3.\n\n## What dev said to you before you were interrupted\n\n~~~\nuse numbers\n~~~\n\ndev asks you to go on.\n",
+    ],
+  ])("by a run that was not looked at yet when somebody revived, and %s", (_, code, prompt) => {
+    rig.idle();
+    tell("use numbers");
+    begin(2);
+    rig.clearJobs();
+    end(2, { code });
+    rig.lifecycle.rerun(rig.cell(), "allegro", DEV);
+    // In the cell's lane, and so behind the look.
+    expect(rig.waiting().filter((kind) => ["collect", "admit", "start"].includes(kind))).toEqual([
+      "collect",
+      "admit",
+    ]);
+    collect(2, { tip: NEXT });
+    expect(promptOf(3)).toBe(prompt);
+    admit(3);
+    expect(rig.payloads("start")[0]?.prompt.text).toBe(prompt);
+  });
+
   it("is the answer where it asked", () => {
     rig.idle({}, { question: "Which parser?" });
     tell("the new one", { author: LEAD });

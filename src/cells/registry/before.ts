@@ -6,14 +6,16 @@ import type { Registry } from "./registry.ts";
 
 /**
  * What went before the next prompt of a cell: how its last run ended, what it asked, which words of people
- * were perhaps never read to the end, and what it left where another agent is to go on (`next`).
+ * were perhaps never read to the end, and what it left where another agent is to go on (`next`). `n`: the run
+ * that is asked, where it is in line already.
  */
 export function beforeOf(
   cell: Pick<Cell, "id" | "harvest">,
   registry: Pick<Registry, "runs" | "prompts" | "messages">,
   next: string,
+  n = Number.POSITIVE_INFINITY,
 ): Before {
-  const runs = registry.runs(cell.id).filter((run) => !isVisit(run));
+  const runs = registry.runs(cell.id).filter((run) => run.n < n && !isVisit(run));
   const last = runs.findLast((run) => run.startedAt !== null) ?? null;
   const done = runs.findLastIndex((run) => run.startedAt !== null && !isInterrupted(run.exitClass));
   const messages = registry.messages.of(cell.id);

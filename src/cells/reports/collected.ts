@@ -1,10 +1,11 @@
 import type { JobPayload } from "../../protocol/jobs.ts";
 import { type BudgetConfig, budgetOfRun, usedUp } from "../budget.ts";
-import { isVisit, type Run } from "../cell.ts";
+import { type Cell, isVisit, type Run } from "../cell.ts";
 import { EXITS, type ExitClass, exitOf } from "../exit.ts";
 import { leftBy } from "../handoff.ts";
-import { isInterrupted } from "../prompt.ts";
+import { isInterrupted, wordsPrompt } from "../prompt.ts";
 import { NOTHING_IN_THE_WAY } from "../reason.ts";
+import { beforeOf } from "../registry/before.ts";
 import { isRetryInLine, outcomeOf } from "../steps/decide.ts";
 import { settleItems } from "../steps/give-items.ts";
 import { beginNextTurn } from "../steps/next-turn.ts";
@@ -36,6 +37,19 @@ export function collected(deps: ReportDeps) {
     const last = registry.lastRun(run.cellId);
     if (last !== null && isRetryInLine(last) && last.turn === run.turn) return;
     settleItems(registry, run, !isInterrupted(exit));
+  }
+
+  /**
+   * A run that was asked for before the last one was looked at: how that ended is known only now. What it was
+   * given already stays.
+   */
+  function sayAnew(cell: Cell): void {
+    const next = registry.lastRun(cell.id);
+    if (next === null || next.turnKind !== "revive" || !["waiting", "admitted"].includes(next.state)) return;
+    if (registry.messages.of(cell.id).some((one) => one.run === next.n)) return;
+    if (registry.items.ofTurn(cell.id, next.turn).length > 0) return;
+    const { from, said } = registry.prompts.of(next);
+    registry.prompts.change(next, wordsPrompt(from, said, beforeOf(cell, registry, next.agent, next.n)));
   }
 
   return (report: JobPayload<"collected">): void => {
@@ -75,6 +89,7 @@ export function collected(deps: ReportDeps) {
     });
     // Where somebody has asked for the next run already, or closes the cell, that is what follows.
     const isLast = registry.lastRun(cell.id)?.n === run.n;
+    if (!isLast) sayAnew(registry.mustCell(cell.id));
     const mayGoOn = isLast && state === "idle" && cell.closing === null;
     const mayBeTold = mayGoOn && !isHeld(exit.class, registry.mustRun(run.cellId, run.n), config);
     for (const answer of report.answers ?? []) registry.items.found(cell.id, answer);

@@ -3,6 +3,7 @@ import {
   type ControlRig,
   createControl,
   ended,
+  harvest,
   ID,
   setupEnded,
   setupStarted,
@@ -68,6 +69,7 @@ it("is not repeated in the same tree, and is in one that was brought back", () =
   finish();
   rig.report("run-started", started(ID, 1, now()));
   rig.report("run-ended", ended(ID, 1, now()));
+  rig.report("collected", { cellId: ID, run: 1, harvest: harvest() });
   rig.lifecycle.rerun(rig.cell(), "allegro", { id: 3, login: "dev" });
   expect(startJobs().at(-1)).toMatchObject({ run: 2, setUpWith: "d".repeat(64), isSetUp: false });
   rig.report("run-refused", { cellId: ID, run: 2, why: "no" });
