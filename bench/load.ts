@@ -1,9 +1,11 @@
 import { Agent, request } from "node:http";
 import type { Delivery } from "./forge.ts";
 
+const ACCEPTED = JSON.stringify({ accepted: true });
+
 /**
  * Posts every delivery once over so many kept connections, each sending its next one when the last was
- * answered. Answers how many were acknowledged per second.
+ * answered. Answers how many were acknowledged per second; fails where one is not `accepted`.
  */
 export async function acksPerSecond(
   url: string,
@@ -30,11 +32,14 @@ function post(url: string, { headers, body }: Delivery, agent: Agent): Promise<v
   return new Promise((resolve, reject) => {
     const sent = { ...headers, "Content-Length": Buffer.byteLength(body) };
     const asked = request(`${url}/webhooks/gitea`, { method: "POST", agent, headers: sent }, (answer) => {
-      answer.resume();
+      let said = "";
+      answer.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+      });
       answer.once("error", reject);
       answer.once("end", () => {
-        if (answer.statusCode === 202) resolve();
-        else reject(new Error(`a delivery was answered ${answer.statusCode}`));
+        if (answer.statusCode === 202 && said === ACCEPTED) resolve();
+        else reject(new Error(`a delivery was answered ${answer.statusCode} ${said}`));
       });
     });
     asked.once("error", reject);
