@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { pushFiles } from "./git-client.ts";
 import { type Ground, R } from "./ground.ts";
+import { createToken } from "./http-server.ts";
 import type { E2eUser } from "./server.ts";
 
 /** Who may see and do what: accounts, rights, teams, renamed and archived repositories. */
@@ -71,6 +72,78 @@ export function accountFacts(ground: () => Ground): void {
       fetch(`${server.url}/api/v1/users/dev/tokens`, { method: "POST", headers, body: JSON.stringify(body) });
     expect((await ask({ name: "none", scopes: [] })).status).toBe(400);
     expect((await ask({ name: "e2e", scopes: ["all"] })).status).toBe(400);
+  });
+
+  it("lets a site admin give somebody another password, which makes a token again in the place of one", async () => {
+    const { server, status } = ground();
+    const { login, token: old } = await server.createUser("taken-over");
+    const sent = {
+      login_name: login,
+      source_id: 0,
+      password: "another-password",
+      must_change_password: false,
+    };
+    expect(await status(server.admin, "PATCH", `/admin/users/${login}`, sent)).toBe(200);
+    const Authorization = `Basic ${Buffer.from(`${login}:${sent.password}`).toString("base64")}`;
+    const ask = (method: string, path: string, body?: unknown) =>
+      fetch(`${server.url}/api/v1/users/${login}/tokens${path}`, {
+        ...{ method, headers: { Authorization, "Content-Type": "application/json" } },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    const made = { name: "again", scopes: ["read:user"] };
+    expect((await ask("POST", "", made)).status).toBe(201);
+    expect((await ask("DELETE", "/again")).status).toBe(204);
+    expect((await ask("DELETE", "/again")).status).toBe(404);
+    expect((await ask("POST", "", made)).status).toBe(201);
+    expect((await server.api({ ...server.admin, token: old }, "GET", "/user")).status).toBe(200);
+  });
+
+  it("shows hooks to a token that may only read, where its account administers, and lets it change none", async () => {
+    const { server, reader, dev, bot, status } = ground();
+    const name = await server.createRepository({ owner: "acme", name: "watched" });
+    const H = `/repos/${name}/hooks`;
+    await server.createHook(name, "http://127.0.0.1:9/hook", "secret");
+    await server.addCollaborator(name, "reader", "admin");
+    await server.addCollaborator(name, "dev", "write");
+    const token = await createToken(server.url, "reader", reader.password, {
+      ...{ name: "rights", scopes: ["read:repository", "read:user", "read:organization"] },
+    });
+    const rights = { ...reader, token };
+    const listed = await server.api(rights, "GET", H);
+    expect(listed.status).toBe(200);
+    const [hook] = listed.json as { id: number; active: boolean; events: string[]; config: object }[];
+    expect(hook).toMatchObject({ active: true, config: { url: "http://127.0.0.1:9/hook" } });
+    expect(hook?.events).toContain("push");
+    const config = { url: "http://127.0.0.1:9/other", content_type: "json", secret: "x" };
+    for (const [method, path, body] of [
+      ["POST", H, { type: "gitea", active: true, events: ["push"], config }],
+      ["PATCH", `${H}/${hook?.id}`, { active: false }],
+      ["POST", `${H}/${hook?.id}/tests`, undefined],
+      ["DELETE", `${H}/${hook?.id}`, undefined],
+    ] as const) {
+      const answer = await server.api(rights, method, path, body);
+      expect([method, answer.status]).toEqual([method, 403]);
+      expect(answer.text).toContain("required scope");
+      // Whoever may only write is told something else.
+      const writer = await server.api(dev, method, path, body);
+      expect([method, writer.status]).toEqual([method, 403]);
+      expect(writer.text).not.toContain("required scope");
+    }
+    expect(await status(dev, "GET", H)).toBe(403);
+    expect(await status(bot, "GET", H)).toBe(403);
+  });
+
+  it("makes less of a collaborator's rights too, and tells who is one", async () => {
+    const { server, dev, status } = ground();
+    const name = await server.createRepository({ owner: "acme", name: "lowered" });
+    const at = `/repos/${name}/collaborators/dev`;
+    expect(await status(server.admin, "GET", at)).toBe(404);
+    for (const permission of ["admin", "write"] as const) {
+      await server.addCollaborator(name, "dev", permission);
+      expect(await status(server.admin, "GET", at)).toBe(204);
+      const mine = { admin: permission === "admin", push: true };
+      expect((await server.api(dev, "GET", `/repos/${name}`)).json).toMatchObject({ permissions: mine });
+    }
   });
 
   it("hides private repositories as 404 from strangers and answers none about them", async () => {

@@ -73,6 +73,7 @@ function editUser(call: Call): Reply {
   const { must_change_password: mustChange, admin } = fields(call);
   if (typeof mustChange === "boolean") user.mustChangePassword = mustChange;
   if (typeof admin === "boolean") user.isAdmin = admin;
+  user.password = textField(call, "password") ?? user.password;
   return json(200, userJson(call.world, user, mustUser(call)));
 }
 
@@ -116,6 +117,19 @@ function createToken(call: Call): Reply {
   const token = call.world.addToken(owner, name, scopes.map(String));
   const shown = { id: token.id, name, sha1: token.secret, token_last_eight: token.secret.slice(-8), scopes };
   return json(201, shown);
+}
+
+function deleteToken(call: Call): Reply {
+  const user = mustUser(call);
+  const owner = named(call, "username");
+  if (call.login.kind !== "user" || !call.login.byPassword) throw refuse(call, 401, "auth required");
+  if (owner.id !== user.id && !user.isAdmin)
+    throw refuse(call, 403, "doer should be the site admin or be same as the contextUser");
+  const { tokens } = call.world;
+  const at = tokens.findIndex((one) => one.userId === owner.id && one.name === call.params.token);
+  if (at < 0) throw notFound(call);
+  tokens.splice(at, 1);
+  return bare(204);
 }
 
 function createOrganization(call: Call): Reply {
@@ -204,6 +218,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
     handler: (call) => json(200, userJson(call.world, named(call, "username"), userOf(call))),
   },
   { method: "POST", path: "/users/:username/tokens", handler: createToken },
+  { method: "DELETE", path: "/users/:username/tokens/:token", handler: deleteToken },
   { method: "POST", path: "/admin/users", handler: createUser },
   { method: "PATCH", path: "/admin/users/:username", handler: editUser },
   { method: "POST", path: "/admin/users/:username/rename", handler: renameUser },
