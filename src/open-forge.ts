@@ -22,11 +22,11 @@ export function openForge(config: Config, options: Options): Forge {
 }
 
 /**
- * The forge as set-up and the doctor use it, with the bot's token.
+ * The forge as set-up and the doctor use it, with the bot's token or another one.
  * @throws LazarusError `configuration` where the certificates cannot be read.
  */
-export function openSetupForge(config: Config): SetupForge {
-  const { url, token } = config.forge;
+export function openSetupForge(config: Config, token = config.forge.token): SetupForge {
+  const { url } = config.forge;
   return createSetupForge({ url, auth: { token }, ...wayTo(config), clock: systemClock });
 }
 

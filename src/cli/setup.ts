@@ -27,6 +27,7 @@ interface Flags {
   readonly forge?: string;
   readonly publicUrl?: string;
   readonly tokenFile?: string;
+  readonly rightsTokenFile?: string;
   readonly adminTokenFile?: string;
   readonly bot?: string;
   readonly repository?: string[];
@@ -48,14 +49,18 @@ const more = (value: string, all: string[] = []) => [...all, value];
 export function addSetup(program: Command, terminal: SetupTerminal): void {
   program
     .command("setup")
-    .description("connects this machine with your forge: asks five things at most, and proves that it works")
+    .description("connects this machine with your forge: asks six things at most, and proves that it works")
     .option("--answers <file>", "answers to what would be asked, in YAML (docs/setup.md)")
     .option("--forge <url>", "the address of your Gitea or Forgejo")
     .option("--public-url <url>", "how browsers reach it, where that differs")
     .option("--token-file <file>", "holds the token of the bot's account")
     .option(
+      "--rights-token-file <file>",
+      "holds the token of a second account, which administers and may only read",
+    )
+    .option(
       "--admin-token-file <file>",
-      "holds an administrator's token: makes the bot's account, and forgets it",
+      "holds an administrator's token: makes the accounts and hooks, and forgets it",
     )
     .option("--bot <login>", "the account that is made so (lazarus where untold)")
     .option("--repository <name>", "owner/repo or owner/*; may be given several times", more)
@@ -88,15 +93,15 @@ export function addSetup(program: Command, terminal: SetupTerminal): void {
       const alive = setInterval(() => {}, 1_000);
       try {
         const file = place(terminal.file() ?? env.LAZARUS_CONFIG, cwd);
-        if (flags.undo === true) {
-          const result = await undo({ ...common, file });
-          const text = `${result.removed.length} removed, ${result.kept.length} kept`;
-          return terminal.print({ exitCode: result.kept.length === 0 ? 0 : 1, text, data: result });
-        }
         const answers = {
           ...(flags.answers === undefined ? {} : readAnswers(flags.answers, cwd)),
           ...said(flags),
         };
+        if (flags.undo === true) {
+          const { isDone, ...result } = await undo({ ...common, file, answers });
+          const text = `${result.removed.length} removed, ${result.kept.length} kept`;
+          return terminal.print({ exitCode: isDone ? 0 : 1, text, data: result });
+        }
         const result = await setUp({ ...common, file, answers, replacesHooks: flags.replaceHooks === true });
         if (terminal.isJson()) terminal.print({ exitCode: 0, text: "", data: result });
       } finally {
@@ -121,6 +126,7 @@ function said(flags: Flags): Answers {
     throw new LazarusError("usage", `--form: ${form} is not one of ${FORM_WAYS.join(", ")}`);
   const pairs = {
     ...{ forge: flags.forge, public_url: flags.publicUrl, token_file: flags.tokenFile, bot: flags.bot },
+    rights_token_file: flags.rightsTokenFile,
     ...{ admin_token_file: flags.adminTokenFile, repositories: flags.repository, agents: flags.agent },
     ...{ url: flags.url, listen: flags.listen, form: form as FormWay | undefined },
     ...{ login: flags.login ? undefined : false, issue: flags.issue ? undefined : false },

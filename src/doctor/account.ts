@@ -2,6 +2,8 @@ import { systemClock } from "../clock.ts";
 import type { Config } from "../config/config.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
 import type { SetupForge } from "../gitea/setup-calls.ts";
+import { RIGHTS_SCOPES } from "../setup/bot.ts";
+import { wrongScopes } from "../setup/rights.ts";
 import { formatDuration } from "../units.ts";
 import { type Finding, finding } from "./finding.ts";
 
@@ -24,6 +26,20 @@ export async function examineClock(forge: Pick<SetupForge, "hello">): Promise<Fi
       `this machine's is ${by} ${how} the forge's: have both set by NTP (timedatectl set-ntp true)`,
     ),
   ];
+}
+
+/** Whether the token of `forge.rights_token` may read, and may not write. */
+export async function examineRightsToken(
+  rights: Pick<SetupForge, "lackingScopes">,
+  { forge: { publicUrl, repositories } }: Pick<Config, "forge">,
+): Promise<Finding[]> {
+  const what = "forge.rights_token";
+  const [name] = repositories.flatMap((one) => parseRepositoryName(one) ?? []);
+  if (name === undefined) return [];
+  const wrong = wrongScopes(await rights.lackingScopes(name));
+  if (wrong === null) return [finding("ok", what, "its token may read, and not write")];
+  const how = `make one with ${RIGHTS_SCOPES.join(", ")} alone at ${publicUrl}/user/settings/applications`;
+  return [finding("warn", what, `its token ${wrong}: ${how}`)];
 }
 
 /** Whose token it is, and whether it may do too little or too much. */

@@ -4,17 +4,24 @@ import type { SetupForge } from "../gitea/setup-calls.ts";
 import { HOOK_PATH, LABELS, lackOf } from "../setup/forge-steps.ts";
 import { type Finding, finding } from "./finding.ts";
 
+const LENT = "lazarus setup --admin-token-file FILE mends that";
 const CURE = "lazarus doctor --fix mends that";
+
+interface HookHands {
+  readonly looks: Pick<SetupForge, "hooks">;
+  /** Null: the bot may mend none. */
+  readonly makes: unknown;
+}
 
 /** Whether the hook of a repository sends all that is needed, once, as JSON. Silent where it does. */
 export async function examineHookEvents(
-  forge: Pick<SetupForge, "hooks">,
+  { looks, makes }: HookHands,
   name: RepositoryName,
   { server }: Pick<Config, "server">,
 ): Promise<Finding[]> {
   const what = `hook events of ${name.owner}/${name.name}`;
   const url = `${server.url}${HOOK_PATH}`;
-  const ours = ((await forge.hooks(name)) ?? []).filter((one) => one.url === url);
+  const ours = ((await looks.hooks(name)) ?? []).filter((one) => one.url === url);
   const [hook] = ours;
   if (hook === undefined) return [];
   if (ours.length > 1)
@@ -22,7 +29,7 @@ export async function examineHookEvents(
   if (!hook.isJson)
     return [finding("FAIL", what, `hook ${hook.id} does not send JSON: remove it, and run lazarus setup`)];
   const lacks = lackOf(hook);
-  return lacks === "" ? [] : [finding("warn", what, `${lacks}: ${CURE}`)];
+  return lacks === "" ? [] : [finding("warn", what, `${lacks}: ${makes === null ? LENT : CURE}`)];
 }
 
 /** Whether the labels that people and the mission form use are there. Silent where they are. */

@@ -3,7 +3,8 @@ import { explain } from "../errors.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
 import type { SetupForge } from "../gitea/setup-calls.ts";
 import { openSetupForge } from "../open-forge.ts";
-import { examineAccount, examineClock } from "./account.ts";
+import { handsOn } from "../setup/forge-steps.ts";
+import { examineAccount, examineClock, examineRightsToken } from "./account.ts";
 import { examineHookEvents, examineLabels } from "./complete.ts";
 import { type Finding, finding } from "./finding.ts";
 import { examineForge } from "./forge.ts";
@@ -23,13 +24,18 @@ export async function examineConnected(config: Config): Promise<Finding[]> {
     ["account", () => examineAccount(forge, config)],
     ["login", () => examineLogin(forge, config)],
   ];
+  const { token, rightsToken } = config.forge;
+  const rights = rightsToken === token ? null : openSetupForge(config, rightsToken);
+  if (rights !== null) looks.push(["forge.rights_token", () => examineRightsToken(rights, config)]);
   for (const name of config.forge.repositories.flatMap((one) => parseRepositoryName(one) ?? [])) {
     // What is not there, or hidden, was said.
-    if ((await forge.repository(name).catch(() => null)) === null) continue;
+    const repository = await forge.repository(name).catch(() => null);
+    if (repository === null) continue;
+    const hands = handsOn(repository, { forge, admin: null, rights });
     const fullName = `${name.owner}/${name.name}`;
     if (!looks.some(([what]) => what === "address"))
       looks.push(["address", () => examineRootUrl(forge, name, config)]);
-    looks.push([`hook events of ${fullName}`, () => examineHookEvents(forge, name, config)]);
+    looks.push([`hook events of ${fullName}`, () => examineHookEvents(hands, name, config)]);
     looks.push([`labels of ${fullName}`, () => examineLabels(forge, name)]);
   }
   const findings = [...first];

@@ -86,7 +86,8 @@ async function examineRepository(
           },
         ]
       : [];
-  return [rights, ...more, await examineHook(by.forge, name, config)];
+  const eyes = { forge: by.rights ?? by.forge, tests: found.mine.admin ? by.forge : null };
+  return [rights, ...more, await examineHook(eyes, name, config)];
 }
 
 const WHY = "the forge tells permissions to administrators only, and Lazarus asks before each command";

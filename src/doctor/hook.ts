@@ -14,11 +14,19 @@ const PATIENCE_MS = 10_000;
 /** The server writes down no more than one a second. */
 const APART_MS = 1_000;
 
+/** As whom hooks are looked at, and a test delivery is asked for: only administrators may. */
+export interface HookEyes {
+  readonly forge: Pick<Forge, "hooks">;
+  /** Null: nobody may ask for one. */
+  readonly tests: Pick<Forge, "testHook"> | null;
+}
+
 /**
  * Whether deliveries of a repository arrive: the forge is asked for a test delivery, and a server that runs
  * here for whether it came. Without a server nobody could receive one, and none is asked for.
  */
-export async function examineHook(forge: Forge, name: RepositoryName, config: Config): Promise<Finding> {
+export async function examineHook(by: HookEyes, name: RepositoryName, config: Config): Promise<Finding> {
+  const { forge, tests } = by;
   const fullName = `${name.owner}/${name.name}`;
   const what = `${fullName}: hook`;
   const ours = `${config.server.url}${HOOK_PATH}`;
@@ -29,7 +37,8 @@ export async function examineHook(forge: Forge, name: RepositoryName, config: Co
   }
   if (!hook.isActive) return finding("warn", what, `the one to ${ours} is not active: switch it on`);
   if (!isServing(config.dataDir)) return unserved({ what, ours }, lastHeard(config, fullName));
-  const failure = await test({ forge, name, hook, config });
+  if (tests === null) return untested({ what, ours }, lastHeard(config, fullName));
+  const failure = await test({ forge: tests, name, hook, config });
   if (failure === null) return finding("ok", what, `delivers to ${ours}: a test delivery came`);
   return finding("warn", what, `is set to ${ours}, not seen: ${failure}`);
 }
@@ -42,9 +51,16 @@ function unserved({ what, ours }: { what: string; ours: string }, last: number |
   return finding("ok", what, `delivers to ${ours}: the last one came ${toIso(last)}; ${rest}`);
 }
 
+/** What is to be said where no account of ours may ask for a test delivery. */
+function untested({ what, ours }: { what: string; ours: string }, last: number | null): Finding {
+  if (last !== null) return finding("ok", what, `delivers to ${ours}: the last one came ${toIso(last)}`);
+  const rest = "push a commit or open an issue, and ask again";
+  return finding("warn", what, `is set to ${ours}, and nothing came yet: ${rest}`);
+}
+
 /** Null where it came; else why not, and what to do. */
 async function test(at: {
-  readonly forge: Forge;
+  readonly forge: Pick<Forge, "testHook">;
   readonly name: RepositoryName;
   readonly hook: Hook;
   readonly config: Config;

@@ -5,7 +5,7 @@ import { EVERYTHING } from "../config/hook-secrets.ts";
 import { explain } from "../errors.ts";
 import { parseRepositoryName } from "../gitea/port.ts";
 import { openSetupForge } from "../open-forge.ts";
-import { HOOK_PATH, hookStep, labelSteps } from "../setup/forge-steps.ts";
+import { HOOK_PATH, handsOn, hookStep, labelSteps } from "../setup/forge-steps.ts";
 import { openRecord } from "../setup/record.ts";
 import { lineOf, type Step } from "../setup/step.ts";
 import { prepareDataDir } from "../store/lock.ts";
@@ -31,12 +31,13 @@ async function mendAll(config: Config): Promise<string[]> {
   const record = openRecord(config.dataDir);
   const forge = openSetupForge(config);
   const { publicUrl } = config.forge;
+  const by = { forge, admin: null, rights: openSetupForge(config, config.forge.rightsToken) };
   for (const name of config.forge.repositories.flatMap((one) => parseRepositoryName(one) ?? [])) {
     const fullName = `${name.owner}/${name.name}`;
     try {
       const repository = await forge.repository(name);
       if (repository === null) continue;
-      const at = { forge, record, repository, publicUrl };
+      const at = { forge, record, repository, publicUrl, hands: handsOn(repository, by) };
       const steps: Step[] = record.hook ? [...(await hookSteps(at, config))] : [];
       for (const step of [...steps, ...(await labelSteps(at))]) {
         if (step.run === undefined) continue;

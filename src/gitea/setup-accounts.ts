@@ -46,6 +46,10 @@ const application = z
 /** What set-up asks about accounts: its own with its scopes and OAuth2 applications, and those it makes. */
 export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>; readonly calls: Calls }) {
   const { get, find, write } = plainCalls(calls);
+  const hasAccount = async (login: string): Promise<boolean> => {
+    const send = () => api.users.userGet(segment(login));
+    return (await find({ doing: `looking for ${login}`, send }, z.unknown())) !== null;
+  };
   return {
     me: () => get({ doing: "reading whose token it is", send: () => api.user.userGetCurrent() }, account),
     /** Which of these scopes the token lacks, each tried by a call that changes nothing. */
@@ -108,13 +112,16 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
         doing: `making the account ${made.login}`,
         send: () => api.admin.adminCreateUser(sent),
       };
-      const there = await find(
-        { doing: `looking for ${made.login}`, send: () => api.users.userGet(segment(made.login)) },
-        z.unknown(),
-      );
-      if (there !== null) return false;
+      if (await hasAccount(made.login)) return false;
       await calls.write(call);
       return true;
+    },
+    hasAccount,
+    /** Gives an account another password, as a site administrator. */
+    async changePassword(login: string, password: string): Promise<void> {
+      const sent = { login_name: login, source_id: 0, password, must_change_password: false };
+      const send = () => api.admin.adminEditUser(segment(login), sent);
+      await calls.write({ doing: `giving ${login} another password`, send });
     },
     /** Makes a token of the account that this was opened with, by its password. */
     async createToken(login: string, name: string, scopes: readonly string[]): Promise<string> {
@@ -122,10 +129,24 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
       const made = await write({ doing: `making a token of ${login}`, send }, z.object({ sha1: z.string() }));
       return made.sha1;
     },
-    async addCollaborator(name: RepositoryName, login: string): Promise<void> {
-      const send = () =>
-        api.repos.repoAddCollaborator(...segments(name), segment(login), { permission: "admin" });
+    /** Removes a token of the account that this was opened with, by its password. */
+    async deleteToken(login: string, name: string): Promise<void> {
+      const send = () => api.users.userDeleteAccessToken(segment(login), segment(name));
+      await calls.write({ doing: `removing a token of ${login}`, send, isDoneWhenMissing: true });
+    },
+    /** Also where the account is one already: it may do what is said here then. */
+    async addCollaborator(name: RepositoryName, login: string, permission: "write" | "admin"): Promise<void> {
+      const send = () => api.repos.repoAddCollaborator(...segments(name), segment(login), { permission });
       await calls.write({ doing: `adding ${login} to ${label(name)}`, send });
+    },
+    /** Whether an account was added to the repository itself; owners and teams may more without that. */
+    async isCollaborator(name: RepositoryName, login: string): Promise<boolean> {
+      const send = () => api.repos.repoCheckCollaborator(...segments(name), segment(login));
+      const call = { doing: `looking for ${login} in ${label(name)}`, send };
+      const answer = await calls.read(call);
+      if (answer.status === 204) return true;
+      if (answer.status === 404 || answer.status === 422) return false;
+      throw calls.refusal(call, answer);
     },
   };
 }

@@ -13,6 +13,8 @@ const schema = z.strictObject({
   public_url: text.optional(),
   token: text.optional(),
   token_file: text.optional(),
+  rights_token: text.optional(),
+  rights_token_file: text.optional(),
   admin_token: text.optional(),
   admin_token_file: text.optional(),
   bot: text.optional(),

@@ -15,7 +15,7 @@ export interface BotToken {
   readonly file: string | null;
   /** The account's login, where it was made just now. */
   readonly made: string | null;
-  /** The forge as its administrator, for as long as set-up runs. */
+  /** The forge as an administrator, for as long as set-up runs. */
   readonly admin: SetupForge | null;
 }
 
@@ -33,10 +33,29 @@ interface At {
 /** What the bot's token must have. `write:user` is for the OAuth2 application alone. */
 const SCOPES = ["write:issue", "write:repository", "read:organization", "write:user"];
 
+/** What the token of the account that is asked who may do what has. */
+export const RIGHTS_SCOPES = ["read:repository", "read:user", "read:organization"];
+
+/** That account's login; forges take 40 characters. */
+export const rightsLoginOf = (bot: string): string => `${bot.slice(0, 33)}-rights`;
+
+/** An administrator's token as it was said beforehand; null: it was not. */
+export function saidAdminToken(answers: Answers, cwd: string): string | null {
+  if (answers.admin_token_file === undefined) return answers.admin_token ?? null;
+  return readSecret(resolve(cwd, answers.admin_token_file), "--admin-token-file");
+}
+
+export function asToken(answer: string): string {
+  if (/^[\x21-\x7e]+$/.test(answer)) return answer;
+  throw new LazarusError("usage", "that is no token: paste it on one line");
+}
+
 /** The bot's token: from the file, from answers, from an earlier run, or asked for. */
 export async function findToken(at: At): Promise<BotToken> {
   const { answers, config, cwd, file } = at;
-  const of = (token: string, own: string | null = null) => ({ token, file: own, made: null, admin: null });
+  const adminToken = saidAdminToken(answers, cwd);
+  const admin = adminToken === null ? null : at.open({ token: adminToken });
+  const of = (token: string, own: string | null = null) => ({ token, file: own, made: null, admin });
   if (answers.token !== undefined) return of(answers.token);
   if (answers.token_file !== undefined) {
     const path = resolve(cwd, answers.token_file);
@@ -45,11 +64,7 @@ export async function findToken(at: At): Promise<BotToken> {
   if (config !== null) return of(config.forge.token);
   const kept = secretPath(file, "forge-token");
   if (existsSync(kept)) return of(readSecret(kept, "the token of an earlier run"));
-  const admin =
-    answers.admin_token_file === undefined
-      ? answers.admin_token
-      : readSecret(resolve(cwd, answers.admin_token_file), "--admin-token-file");
-  if (admin !== undefined) return makeAccount(at, admin);
+  if (admin !== null) return makeAccount(at, admin);
   return askForToken(at);
 }
 
@@ -68,12 +83,10 @@ async function askForToken(at: At): Promise<BotToken> {
     if (["1", "2", "3"].includes(answer)) return answer;
     throw new LazarusError("usage", "type 1, 2 or 3");
   });
-  const token = (answer: string) => {
-    if (/^[\x21-\x7e]+$/.test(answer)) return answer;
-    throw new LazarusError("usage", "that is no token: paste it on one line");
-  };
-  if (choice === "2")
-    return makeAccount(at, await askUntil(terminal, "  the administrator's token: ", token, true));
+  if (choice === "2") {
+    const token = await askUntil(terminal, "  the administrator's token: ", asToken, true);
+    return makeAccount(at, at.open({ token }));
+  }
   if (choice === "1") {
     terminal.say("  Type these on the forge's machine, as the user of the forge:");
     terminal.say(
@@ -87,24 +100,34 @@ async function askForToken(at: At): Promise<BotToken> {
       `  Make one, as the bot, at ${publicUrl}/user/settings/applications with ${SCOPES.join(", ")}`,
     );
   }
-  const pasted = await askUntil(terminal, "  the bot's token: ", token, true);
+  const pasted = await askUntil(terminal, "  the bot's token: ", asToken, true);
   return { token: pasted, file: null, made: null, admin: null };
 }
 
+export function rightsTaken(login: string): LazarusError {
+  return new LazarusError(
+    "usage",
+    `the account ${login} is there already: give its token (--rights-token-file), or remove it on the forge first`,
+  );
+}
+
 /** An account with a password that nobody knows, and a token of it. */
-async function makeAccount(at: At, adminToken: string): Promise<BotToken> {
+async function makeAccount(at: At, admin: SetupForge): Promise<BotToken> {
   if (at.isDryRun)
     throw new LazarusError(
       "usage",
       "a dry run makes no account: give the bot's token, or leave --dry-run out",
     );
-  const admin = at.open({ token: adminToken });
   const login = at.answers.bot ?? "lazarus";
   if (!/^[\w.-]{1,40}$/.test(login))
     throw new LazarusError(
       "usage",
       `bot: ${JSON.stringify(login)} is not a login of letters, digits, -, _ and .`,
     );
+  // Before anything is made: both accounts, or none.
+  const isGiven = at.answers.rights_token !== undefined || at.answers.rights_token_file !== undefined;
+  const rightsLogin = rightsLoginOf(login);
+  if (!isGiven && (await admin.hasAccount(rightsLogin))) throw rightsTaken(rightsLogin);
   const password = randomBytes(24).toString("base64url");
   const isMade = await admin.createAccount({ login, password, email: `${login}@localhost.invalid` });
   if (!isMade)

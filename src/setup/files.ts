@@ -14,6 +14,8 @@ export interface NewConfig {
   readonly forgeUrl: string;
   readonly publicUrl: string | null;
   readonly tokenFile: string;
+  /** Null: the bot itself is asked who may do what. */
+  readonly rightsTokenFile: string | null;
   readonly secretFile: string;
   readonly repositories: readonly string[];
   readonly data: string;
@@ -32,7 +34,7 @@ server:
 forge:
   url: ${j(config.forgeUrl)}
 ${config.publicUrl === null ? "" : `  public_url: ${j(config.publicUrl)}\n`}  token_file: ${j(config.tokenFile)}
-  webhook_secret_file: ${j(config.secretFile)}
+${config.rightsTokenFile === null ? "" : `  rights_token_file: ${j(config.rightsTokenFile)}\n`}  webhook_secret_file: ${j(config.secretFile)}
   repositories: ${j(config.repositories)}
 data: ${j(config.data)}
 missions: ${j(config.missions)}

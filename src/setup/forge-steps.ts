@@ -4,7 +4,7 @@ import type { HookThere, SetupForge } from "../gitea/setup-calls.ts";
 import type { FormWay } from "./answers.ts";
 import { FORM_PATH, formText } from "./form.ts";
 import type { SetupRecord } from "./record.ts";
-import { making, type Step, there, yours } from "./step.ts";
+import { making, type Step, there, yours, yoursAsAdmin } from "./step.ts";
 
 export const HOOK_PATH = "/webhooks/gitea";
 
@@ -23,6 +23,23 @@ export interface ForgeSteps {
   readonly repository: Repository;
   /** Where browsers reach the forge. */
   readonly publicUrl: string;
+  readonly hands: Hands;
+}
+
+/** As whom set-up looks at hooks and makes them: the forge lets administrators alone. */
+export interface Hands {
+  readonly looks: SetupForge;
+  /** Null: nobody does in this run. */
+  readonly makes: SetupForge | null;
+}
+
+/** `admin`: an administrator for this run; `rights`: an account that administers, and may only read. */
+export function handsOn(
+  { mine }: Pick<Repository, "mine">,
+  by: { readonly forge: SetupForge; readonly admin: SetupForge | null; readonly rights: SetupForge | null },
+): Hands {
+  const makes = by.admin ?? (mine.admin ? by.forge : null);
+  return { makes, looks: makes ?? by.rights ?? by.forge };
 }
 
 export const nameOf = ({ fullName }: Repository): RepositoryName => {
@@ -33,19 +50,25 @@ export const nameOf = ({ fullName }: Repository): RepositoryName => {
 
 /** One step for the hook that delivers to `url` with `secret`. */
 export async function hookStep(at: ForgeSteps, to: { url: string; secret: string }): Promise<Step> {
-  const { forge, record, repository } = at;
+  const { record, repository } = at;
+  const { looks, makes } = at.hands;
   const name = nameOf(repository);
   const what = `hook on ${repository.fullName}`;
-  const hooks = await forge.hooks(name);
-  if (hooks === null) return yours(what, needsAdmin(at));
+  const hooks = await looks.hooks(name);
+  if (hooks === null) return yoursAsAdmin(what, needsAdmin(at));
   const own = hooks.filter((hook) => hook.url === to.url);
   const [hook] = own;
   const like = { kind: "hook" as const, repository: repository.fullName, name: to.url };
   if (hook === undefined) {
+    if (makes === null) {
+      const page = `${at.publicUrl}/${repository.fullName}/settings/hooks/gitea/new`;
+      const how = `or add one to ${to.url} at ${page} (docs/connect.md, step 5)`;
+      return yoursAsAdmin(what, `only an administrator makes it: ${WITH_TOKEN}, ${how}`);
+    }
     return {
       ...{ what, state: "make", detail: `to ${to.url}` },
       async run() {
-        await making(record, { ...like, id: null }, async () => (await forge.createHook(name, to)).id);
+        await making(record, { ...like, id: null }, async () => (await makes.createHook(name, to)).id);
         return undefined;
       },
     };
@@ -58,9 +81,13 @@ export async function hookStep(at: ForgeSteps, to: { url: string; secret: string
   if (!hook.isJson) return yours(what, `hook ${hook.id} does not send JSON: remove it, and run setup again`);
   const lacks = lackOf(hook);
   if (lacks === "") return there(what, `to ${to.url}`);
+  if (makes === null) {
+    const page = `${at.publicUrl}/${repository.fullName}/settings/hooks/${hook.id}`;
+    return yoursAsAdmin(what, `${lacks}: ${WITH_TOKEN}, or mend it at ${page}`);
+  }
   return {
     ...{ what, state: "change", detail: lacks },
-    run: async () => void (await forge.mendHook(name, hook.id)),
+    run: async () => void (await makes.mendHook(name, hook.id)),
   };
 }
 
@@ -74,7 +101,7 @@ export function lackOf({ isActive, events }: HookThere): string {
 
 /** Puts a hook of ours in the place of one with another secret: a forge changes none. */
 export async function replaceHook(
-  { forge, record, repository }: ForgeSteps,
+  { forge, record, repository }: Pick<ForgeSteps, "forge" | "record" | "repository">,
   to: { url: string; secret: string },
 ): Promise<void> {
   const name = nameOf(repository);
@@ -84,10 +111,26 @@ export async function replaceHook(
   await making(record, { ...like, id: null }, async () => (await forge.createHook(name, to)).id);
 }
 
-/** Where a person makes the bot an administrator. */
-export function needsAdmin({ repository, publicUrl }: Pick<ForgeSteps, "repository" | "publicUrl">): string {
-  const page = `${publicUrl}/${repository.fullName}/settings/collaboration`;
-  return `the bot does not administer it: make it an Administrator at ${page}, and run setup again`;
+/** What a person does who has an administrator's token. */
+const WITH_TOKEN = "run setup again with the token of one (--admin-token-file FILE)";
+
+/** Where a person says who may do what on a repository. */
+export function peoplePage(
+  { publicUrl }: { readonly publicUrl: string },
+  { fullName }: Pick<Repository, "fullName">,
+): string {
+  return `${publicUrl}/${fullName}/settings/collaboration`;
+}
+
+/** What a person does where no account of ours administers a repository. */
+function needsAdmin(at: ForgeSteps): string {
+  const page = peoplePage(at, at.repository);
+  const { looks, makes } = at.hands;
+  const again = `make it an Administrator at ${page}, and run setup again`;
+  if (makes !== null) return `the account of the administrator's token does not administer it: ${again}`;
+  if (looks !== at.forge) return `the account of forge.rights_token does not administer it: ${again}`;
+  const first = "add a second account as Administrator";
+  return `the bot does not administer it: ${first} at ${page} and give its token (--rights-token-file FILE), or make the bot one; then run setup again`;
 }
 
 export async function labelSteps({ forge, record, repository }: ForgeSteps): Promise<Step[]> {

@@ -8,7 +8,12 @@ import { proxies } from "../config/proxies.ts";
 import { at, readLimited, readSource } from "../config/source.ts";
 import { LazarusError } from "../errors.ts";
 import { parseRepositoryName, type Repository } from "../gitea/port.ts";
-import { createSetupForge, type SetupAccount, type SetupForge } from "../gitea/setup-calls.ts";
+import {
+  createSetupForge,
+  type SetupAccount,
+  type SetupAuth,
+  type SetupForge,
+} from "../gitea/setup-calls.ts";
 import { type AgentHere, describe, findAgents } from "./agents-here.ts";
 import type { Answers } from "./answers.ts";
 import { findToken } from "./bot.ts";
@@ -31,6 +36,10 @@ export interface Wanted {
   /** The bot's account, where it was made just now. */
   readonly madeAccount: string | null;
   readonly forge: SetupForge;
+  /** The forge as an administrator, for this run alone; null: nobody lent a token. */
+  readonly admin: SetupForge | null;
+  /** The forge as somebody else. */
+  open(auth: SetupAuth): SetupForge;
   /** As they are to stand in the file: `acme/app` or `acme/*`. */
   readonly patterns: readonly string[];
   readonly repositories: readonly Repository[];
@@ -60,7 +69,7 @@ export async function gather(given: Given): Promise<Wanted> {
   const { file, answers, terminal } = given;
   const { config, publicUrl: knownPublic, clientId } = readExisting(given);
   const forgeUrl = await chooseForge(given, config);
-  const open = (auth: Parameters<typeof createSetupForge>[0]["auth"]) => {
+  const open = (auth: SetupAuth) => {
     const { caFile } = config?.forge ?? { caFile: null };
     return createSetupForge({
       ...{ url: forgeUrl, auth, clock: systemClock, proxyFor: proxies({ ...given.env }) },
@@ -78,18 +87,21 @@ export async function gather(given: Given): Promise<Wanted> {
   const forge = open({ token: bot.token });
   const account = await forge.me();
   terminal.say(`  → the bot is ${account.login}`);
-  // A new account sees little: its administrator looks, and lets it in.
-  const looking = { ...given, config, forge: bot.admin ?? forge, publicUrl, bot: account.login };
+  // A new account sees little: an administrator looks, and lets it in.
+  const { admin } = bot;
+  const looking = { ...given, config, forge: admin ?? forge, publicUrl, bot: account.login };
   const chosen = await chooseRepositories(looking);
-  if (bot.admin !== null)
-    for (const one of chosen.repositories) await bot.admin.addCollaborator(nameOf(one), account.login);
-  const repositories = bot.admin === null ? chosen.repositories : await again(forge, chosen.repositories);
+  if (admin !== null && !given.isDryRun)
+    for (const one of chosen.repositories)
+      if ((await forge.repository(nameOf(one)))?.mine.push !== true)
+        await admin.addCollaborator(nameOf(one), account.login, "write");
+  const repositories = admin === null ? chosen.repositories : await again(forge, chosen.repositories);
   await mustHaveScopes(forge, repositories, account.login);
   const agents = await chooseAgents(given, config);
   const reach = await chooseAddress(given, { config, forgeUrl });
   const base = dirname(file);
   return {
-    ...{ file, config, clientId, forgeUrl, publicUrl, forge, account, agents, repositories },
+    ...{ file, config, clientId, forgeUrl, publicUrl, forge, admin, open, account, agents, repositories },
     ...{ token: bot.token, tokenFile: bot.file, madeAccount: bot.made, patterns: chosen.patterns },
     ...reach,
     dataDir: config?.dataDir ?? resolve(base, answers.data ?? "./data"),
@@ -155,7 +167,7 @@ async function chooseRepositories(at: Choosing) {
   if (!terminal.isInteractive) throw missing("which repositories", "say --repository acme/app");
   const seen = await forge.repositories();
   for (const one of seen)
-    terminal.say(`    ${one.fullName}${one.mine.admin ? "" : "  (the bot does not administer it)"}`);
+    terminal.say(`    ${one.fullName}${one.mine.push ? "" : "  (the bot may not write to it)"}`);
   return askUntil(terminal, "3 Which repositories? (acme/app or acme/*, several with commas) ", (answer) =>
     lookAt(answer.split(/[\s,]+/).filter(Boolean), at),
   );
@@ -181,7 +193,7 @@ async function lookAt(patterns: readonly string[], { forge, bot, publicUrl }: Ch
     if (found === null)
       throw new LazarusError(
         "usage",
-        `${pattern}: there is no such repository, or ${bot} may not see it: add ${bot} as an Administrator at ${publicUrl}/${pattern}/settings/collaboration`,
+        `${pattern}: there is no such repository, or ${bot} may not see it: add ${bot} with Write at ${publicUrl}/${pattern}/settings/collaboration`,
       );
     repositories.push(found);
   }

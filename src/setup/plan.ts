@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { matches } from "../commands/rights.ts";
 import { EVERYTHING, type HookSecret } from "../config/hook-secrets.ts";
+import type { Repository } from "../gitea/port.ts";
 import type { AgentHere } from "./agents-here.ts";
 import { sectionOf } from "./agents-here.ts";
 import { type FormWay, readSecret } from "./answers.ts";
@@ -14,10 +15,11 @@ import {
   secretFileStep,
   secretPath,
 } from "./files.ts";
-import { type ForgeSteps, formStep, HOOK_PATH, hookStep, labelSteps } from "./forge-steps.ts";
+import { type ForgeSteps, formStep, HOOK_PATH, handsOn, hookStep, labelSteps } from "./forge-steps.ts";
 import type { Wanted } from "./gather.ts";
 import { issueStep, knowsLogin, type LoginFound, loginStep } from "./more-steps.ts";
 import type { SetupRecord } from "./record.ts";
+import { accountStep, peopleSteps, type RightsAccount } from "./rights.ts";
 import { type Step, yours } from "./step.ts";
 
 export interface Plan {
@@ -33,6 +35,7 @@ export interface Wishes {
   readonly form: FormWay;
   readonly login: boolean;
   readonly issue: boolean;
+  readonly rights: RightsAccount;
   /** Where no sandbox works here, the demo agent is a plain process: it is our own script. */
   readonly hasSandbox: boolean;
 }
@@ -45,6 +48,7 @@ export async function plan(wanted: Wanted, record: SetupRecord, wishes: Wishes):
       .filter((one) => one.pattern === EVERYTHING || matches(one.pattern, fullName))
       .map((one) => one.secret);
   const hookUrl = wanted.hasHook ? `${wanted.serverUrl}${HOOK_PATH}` : null;
+  const { rights } = wishes;
   const steps = [...files.steps];
   if (wanted.account.isSiteAdmin)
     steps.push(
@@ -54,7 +58,8 @@ export async function plan(wanted: Wanted, record: SetupRecord, wishes: Wishes):
       ),
     );
   for (const repository of wanted.repositories) {
-    const at: ForgeSteps = { forge: wanted.forge, publicUrl: wanted.publicUrl, record, repository };
+    const at = stepsOn(repository, wanted, { record, rights });
+    steps.push(...(await peopleSteps({ ...wanted, rights, bot: wanted.account.login }, repository)));
     const [secret = ""] = secretsOf(repository.fullName);
     if (hookUrl !== null) steps.push(await hookStep(at, { url: hookUrl, secret }));
     steps.push(...(await labelSteps(at)));
@@ -71,7 +76,7 @@ export async function plan(wanted: Wanted, record: SetupRecord, wishes: Wishes):
   let thread: string | null = null;
   const [first] = wanted.repositories;
   if (wishes.issue && first !== undefined) {
-    const at = { forge: wanted.forge, publicUrl: wanted.publicUrl, record, repository: first };
+    const at = stepsOn(first, wanted, { record, rights });
     const agents = [...(wanted.config?.agents.keys() ?? []), ...wanted.agents.map((one) => one.name)];
     steps.push(
       issueStep(at, {
@@ -84,6 +89,17 @@ export async function plan(wanted: Wanted, record: SetupRecord, wishes: Wishes):
   return { steps, hookUrl, secretsOf, thread: () => thread };
 }
 
+/** One repository, and as whom set-up looks and makes there. */
+export function stepsOn(
+  repository: Repository,
+  { forge, admin, publicUrl }: Pick<Wanted, "forge" | "admin" | "publicUrl">,
+  { record, rights }: { record: SetupRecord; rights: RightsAccount },
+): ForgeSteps {
+  const other = rights.kind === "known" ? rights.forge : null;
+  const hands = handsOn(repository, { forge, admin, rights: other });
+  return { forge, publicUrl, record, repository, hands };
+}
+
 function fileSteps(
   wanted: Wanted,
   record: SetupRecord,
@@ -91,6 +107,7 @@ function fileSteps(
 ): { steps: Step[]; secrets: readonly HookSecret[] } {
   const { file, config } = wanted;
   const sections = sectionsOf(wanted.agents, wishes);
+  const rights = rightsFile(wanted, record, wishes);
   if (config !== null) {
     const missing = Object.entries(sections).filter(([name]) => !config.agents.has(name));
     const known = config.forge.repositories.map((one) => one.toLowerCase());
@@ -103,9 +120,11 @@ function fileSteps(
         ["forge", "repositories"],
         [...config.forge.repositories, ...more],
       ]);
+    if (rights.path !== null) changes.push([["forge", "rights_token_file"], asWritten(rights.path, file)]);
     const there: Step = { what: `file ${file}`, state: "there", detail: "" };
+    const own = changes.length === 0 ? there : changeStep(record, file, changes);
     return {
-      steps: changes.length === 0 ? [there] : [changeStep(record, file, changes)],
+      steps: [...rights.steps, own],
       secrets: config.forge.webhookSecrets,
     };
   }
@@ -118,6 +137,7 @@ function fileSteps(
     ...{ listen: listenText(wanted.listen), url: wanted.serverUrl, forgeUrl: wanted.forgeUrl },
     publicUrl: wanted.publicUrl === wanted.forgeUrl ? null : wanted.publicUrl,
     ...{ tokenFile: asWritten(tokenFile, file), secretFile: asWritten(secretFile, file) },
+    rightsTokenFile: rights.path === null ? null : asWritten(rights.path, file),
     ...{ repositories: wanted.patterns, agents: sections },
     ...{ data: asWritten(wanted.dataDir, file), missions: asWritten(wanted.missionsDir, file) },
   });
@@ -125,10 +145,25 @@ function fileSteps(
     steps: [
       ...(wanted.tokenFile === null ? [secretFileStep(record, tokenFile, wanted.token)] : []),
       secretFileStep(record, secretFile, secret),
+      ...rights.steps,
       configStep(record, file, text),
     ],
     secrets: [{ pattern: EVERYTHING, secret }],
   };
+}
+
+/** The file with the rights account's token, where `lazarus.yaml` is still to name it, and what makes it. */
+function rightsFile(
+  { file, admin, open }: Wanted,
+  record: SetupRecord,
+  { rights }: Wishes,
+): { readonly path: string | null; readonly steps: readonly Step[] } {
+  const kept = secretPath(file, "rights-token");
+  if (rights.kind === "make" && admin !== null)
+    return { path: kept, steps: [accountStep({ admin, file, open }, rights.login, record)] };
+  if (rights.kind !== "known" || rights.isInFile) return { path: null, steps: [] };
+  if (rights.file !== null) return { path: rights.file, steps: [] };
+  return { path: kept, steps: [secretFileStep(record, kept, rights.token)] };
 }
 
 function sectionsOf(agents: readonly AgentHere[], { hasSandbox }: Wishes): Record<string, unknown> {

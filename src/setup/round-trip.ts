@@ -16,6 +16,8 @@ export type Trip =
   | { readonly kind: "did-not-come" }
   /** A forge sends nothing for a repository without a commit. */
   | { readonly kind: "empty" }
+  /** Only an administrator has a forge send a test delivery, and none lent a token. */
+  | { readonly kind: "not-tried" }
   | { readonly kind: "not-asked"; readonly why: string };
 
 const MOST_BYTES = 5 * 1024 * 1024;

@@ -4,17 +4,20 @@ import type { Environment } from "../config/config.ts";
 import { loadConfig } from "../config/config.ts";
 import { examineHook } from "../doctor/hook.ts";
 import { LazarusError } from "../errors.ts";
+import type { SetupForge } from "../gitea/setup-calls.ts";
 import { openForge } from "../open-forge.ts";
 import { createRedactor } from "../redact.ts";
 import { prepareDataDir, takeLock } from "../store/lock.ts";
 import type { Answers } from "./answers.ts";
+import { asToken } from "./bot.ts";
 import { nameOf, replaceHook } from "./forge-steps.ts";
 import { gather, type Wanted } from "./gather.ts";
-import { type Plan, plan } from "./plan.ts";
+import { type Plan, plan, stepsOn } from "./plan.ts";
 import { openRecord, type SetupRecord } from "./record.ts";
+import { findRights, type RightsAccount } from "./rights.ts";
 import { openEar, roundTrip, type Trip } from "./round-trip.ts";
 import { lineOf, type Step } from "./step.ts";
-import type { Terminal } from "./terminal.ts";
+import { askUntil, type Terminal } from "./terminal.ts";
 
 export interface SetupOptions {
   /** Where `lazarus.yaml` is, or is to be. */
@@ -45,26 +48,56 @@ export interface SetupResult {
  */
 export async function setUp(options: SetupOptions): Promise<SetupResult> {
   const { terminal, answers, isDryRun } = options;
-  const wanted = await gather(options);
-  if (!isDryRun) prepareDataDir(wanted.dataDir);
-  const record = openRecord(wanted.dataDir);
-  const hasHook = answers.url === undefined ? wanted.hasHook && record.hook : wanted.hasHook;
+  const found = await gather(options);
+  if (!isDryRun) prepareDataDir(found.dataDir);
+  const record = openRecord(found.dataDir);
+  const hasHook = answers.url === undefined ? found.hasHook && record.hook : found.hasHook;
   const hasSandbox = (await sandboxBackend().check()).ok;
-  const todo = await plan({ ...wanted, hasHook }, record, {
-    ...{ form: answers.form ?? "pull-request", login: answers.login ?? true, issue: answers.issue ?? true },
-    hasSandbox,
-  });
-  for (const step of todo.steps) terminal.say(lineOf(step, false));
+  const look = async (wanted: Wanted) => {
+    const rights = await findRights({ ...options, ...wanted }, record);
+    const todo = await plan({ ...wanted, hasHook }, record, {
+      ...{ form: answers.form ?? "pull-request", login: answers.login ?? true, issue: answers.issue ?? true },
+      ...{ rights, hasSandbox },
+    });
+    for (const step of todo.steps) terminal.say(lineOf(step, false));
+    return { wanted, rights, todo };
+  };
+  let seen = await look(found);
+  const lent = await askForAdmin(seen.wanted, seen.todo.steps, options);
+  if (lent !== null) seen = await look({ ...found, admin: lent });
+  const { wanted, rights, todo } = seen;
   if (isDryRun) return resultOf(options, todo.steps, [], ["lazarus setup"]);
   await mustBeWanted(options, todo.steps);
   record.wantsHook(hasHook);
   if (wanted.madeAccount !== null) record.keep({ kind: "account", name: wanted.madeAccount, id: null });
   const done = await carryOut(todo.steps, terminal);
-  const trips = hasHook ? await proveHooks(options, { wanted, todo, record }) : [];
+  const trips = hasHook ? await proveHooks(options, { wanted, rights, todo, record }) : [];
   if (!hasHook) terminal.say("No hook: Lazarus asks the forge each 60 s (forge.poll) what moved.");
-  const next = nextOf(options, wanted, todo);
+  const next = nextOf(options, { wanted, rights, todo });
   for (const line of next) terminal.say(`Next: ${line}`);
   return resultOf(options, done, trips, next);
+}
+
+/** An administrator, where one could do what is still a person's to do; null: nobody lends a token. */
+async function askForAdmin(
+  { admin, open }: Wanted,
+  steps: readonly Step[],
+  { terminal, isDryRun }: SetupOptions,
+): Promise<SetupForge | null> {
+  const left = steps.filter((step) => step.isForAdmin === true).length;
+  if (left === 0 || admin !== null || isDryRun || !terminal.isInteractive) return null;
+  const question = `An administrator's token does ${left} of these; it is used now, and forgotten (empty: leave them): `;
+  return askUntil(
+    terminal,
+    question,
+    async (answer) => {
+      if (answer === "") return null;
+      const forge = open({ token: asToken(answer) });
+      await forge.me();
+      return forge;
+    },
+    true,
+  );
 }
 
 async function mustBeWanted({ isYes, terminal }: SetupOptions, steps: readonly Step[]): Promise<void> {
@@ -91,6 +124,7 @@ async function carryOut(steps: readonly Step[], terminal: Terminal): Promise<Ste
 
 interface Proving {
   readonly wanted: Wanted;
+  readonly rights: RightsAccount;
   readonly todo: Plan;
   readonly record: SetupRecord;
 }
@@ -105,22 +139,18 @@ async function proveHooks(options: SetupOptions, at: Proving): Promise<SetupResu
   try {
     for (const repository of at.wanted.repositories) {
       const url = at.todo.hookUrl ?? "";
+      const { looks, makes } = stepsOn(repository, at.wanted, at).hands;
       const look = async (): Promise<Trip> => {
         if (typeof ear === "string") return { kind: "not-asked", why: ear };
-        const hook = (await at.wanted.forge.hooks(nameOf(repository)))?.find((one) => one.url === url);
+        const hook = (await looks.hooks(nameOf(repository)))?.find((one) => one.url === url);
         if (hook === undefined) return { kind: "not-asked", why: "it has no hook to this address yet" };
-        return roundTrip({ forge: at.wanted.forge, repository, hookId: hook.id, ear });
+        if (makes === null) return { kind: "not-tried" };
+        return roundTrip({ forge: makes, repository, hookId: hook.id, ear });
       };
       let trip = await look();
-      if (trip.kind === "other-secret" && options.replacesHooks) {
+      if (trip.kind === "other-secret" && options.replacesHooks && makes !== null) {
         const [secret = ""] = at.todo.secretsOf(repository.fullName);
-        const steps = {
-          forge: at.wanted.forge,
-          record: at.record,
-          publicUrl: at.wanted.publicUrl,
-          repository,
-        };
-        await replaceHook(steps, { url, secret });
+        await replaceHook({ forge: makes, record: at.record, repository }, { url, secret });
         terminal.say(
           lineOf(
             { what: `hook on ${repository.fullName}`, state: "change", detail: "its secret was another" },
@@ -151,6 +181,10 @@ function wordsOf(trip: Trip, name: string, url: string): string[] {
       return [
         `! yours to do delivery of ${name}: it has no commit yet, so the forge sends nothing. Push one, and run setup again`,
       ];
+    case "not-tried":
+      return [
+        `  → no test delivery of ${name}: only an administrator asks for one. --admin-token-file FILE tries it`,
+      ];
     case "not-asked":
       return [`! yours to do delivery of ${name}: ${trip.why}`];
     case "did-not-come":
@@ -164,13 +198,15 @@ function wordsOf(trip: Trip, name: string, url: string): string[] {
 }
 
 /** A server has the place: it tells what it heard. */
-async function askServer(options: SetupOptions, { wanted }: Proving): Promise<SetupResult["round_trips"]> {
+async function askServer(options: SetupOptions, at: Proving): Promise<SetupResult["round_trips"]> {
+  const { wanted } = at;
   const { file, env, cwd, terminal } = options;
   const config = loadConfig({ file, env, cwd, needs: ["server", "forge", "agents"] });
   const forge = openForge(config, { clock: systemClock, redact: createRedactor(config.secrets).redact });
   const trips: { repository: string; result: string }[] = [];
   for (const repository of wanted.repositories) {
-    const found = await examineHook(forge, nameOf(repository), config);
+    const { makes } = stepsOn(repository, wanted, at).hands;
+    const found = await examineHook({ forge, tests: makes }, nameOf(repository), config);
     const came = found.level === "ok";
     terminal.say(`${came ? "✓ delivery    " : "! yours to do "}${found.what}: ${found.detail}`);
     trips.push({ repository: repository.fullName, result: came ? "came" : "did-not-come" });
@@ -178,20 +214,22 @@ async function askServer(options: SetupOptions, { wanted }: Proving): Promise<Se
   return trips;
 }
 
-function nextOf({ file, cwd }: SetupOptions, wanted: Wanted, todo: Plan): string[] {
+function nextOf(
+  { file, cwd }: SetupOptions,
+  { wanted, rights, todo }: Pick<Proving, "wanted" | "rights" | "todo">,
+): string[] {
   const isUsual = file === `${cwd}/lazarus.yaml`;
   const serve = `lazarus ${isUsual ? "" : `--config ${file} `}serve`;
   const names = [...(wanted.config?.agents.keys() ?? []), ...wanted.agents.map((one) => one.name)];
   const agent = names.includes("demo") ? "demo" : (names[0] ?? "demo");
   const thread = todo.thread() ?? `an issue of ${wanted.repositories[0]?.fullName ?? "a repository"}`;
-  const forge = wanted.config?.forge;
-  const isAlone = forge === undefined || forge.rightsToken === forge.token;
+  const isAlone = rights.kind === "bot";
   return [serve, `type /lazarus summon ${agent} on ${thread}`, ...(isAlone ? [LESS] : [])];
 }
 
 /** The bot administers what it serves only because the forge tells rights to nobody else. */
 const LESS =
-  "later, give forge.rights_token the token of a second account that administers and may only read: the bot then needs no more than Write (docs/connect.md)";
+  "later, lazarus setup --admin-token-file FILE: whoever gets the bot's token can change hooks, people and branch protection, until a second account is asked who may do what (docs/setup.md)";
 
 function resultOf(
   { file, isDryRun }: SetupOptions,

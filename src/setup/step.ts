@@ -9,12 +9,19 @@ export interface Step {
   readonly state: State;
   /** More about it; for `yours`: what to do. */
   readonly detail: string;
+  /** Set-up does it where it is lent an administrator's token. */
+  readonly isForAdmin?: true;
   /** Makes or changes it; what it makes is in the record before and after. Answers more for people. */
   run?(): Promise<string | undefined>;
 }
 
 export const there = (what: string, detail = ""): Step => ({ what, state: "there", detail });
 export const yours = (what: string, detail: string): Step => ({ what, state: "yours", detail });
+/** What set-up does too, where it is lent an administrator's token. */
+export const yoursAsAdmin = (what: string, detail: string): Step => ({
+  ...yours(what, detail),
+  isForAdmin: true,
+});
 
 /** Before: `+ make`; after: `+ made`. */
 export const MARKS: Readonly<Record<State, readonly [mark: string, before: string, after: string]>> = {

@@ -1,19 +1,23 @@
 import { existsSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Environment, loadConfig } from "../config/config.ts";
+import { type Config, type Environment, loadConfig } from "../config/config.ts";
 import { redirectOf } from "../dashboard/place.ts";
 import { explain, LazarusError } from "../errors.ts";
-import { parseRepositoryName } from "../gitea/port.ts";
+import { parseRepositoryName, type RepositoryName } from "../gitea/port.ts";
 import type { SetupForge } from "../gitea/setup-calls.ts";
 import { sha256 } from "../hash.ts";
 import { openSetupForge } from "../open-forge.ts";
+import type { Answers } from "./answers.ts";
+import { asToken, saidAdminToken } from "./bot.ts";
 import { FORM_PATH, formText } from "./form.ts";
 import { ownOf } from "./more-steps.ts";
 import { type Made, openRecord } from "./record.ts";
-import type { Terminal } from "./terminal.ts";
+import { askUntil, type Terminal } from "./terminal.ts";
 
 export interface UndoOptions {
   readonly file: string;
+  /** For an administrator's token, where one is lent. */
+  readonly answers: Answers;
   readonly env: Environment;
   readonly cwd: string;
   readonly terminal: Terminal;
@@ -23,7 +27,20 @@ export interface UndoOptions {
 
 export interface UndoResult {
   readonly removed: readonly string[];
+  /** Accounts too, which are never removed. */
   readonly kept: readonly string[];
+  /** Whether nothing else was kept. */
+  readonly isDone: boolean;
+}
+
+/** As whom things are removed from the forge. */
+interface By {
+  readonly forge: SetupForge;
+  /** Null: nobody lent a token. */
+  readonly admin: SetupForge | null;
+  /** The account that is asked who may do what. */
+  readonly rights: SetupForge;
+  readonly config: Config;
 }
 
 /**
@@ -38,7 +55,7 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
     throw new LazarusError("usage", "nothing was removed: say --yes, or --dry-run to only see what would be");
   const config = loadConfig({ file, env, cwd, needs: ["forge"] });
   const record = openRecord(config.dataDir);
-  const forge = openSetupForge(config);
+  const by = await openAll(options, config, record.all());
   const removed: string[] = [];
   const kept: string[] = [];
   // Files last: the token to remove the rest with is in them; and at the end the one that leads to them.
@@ -59,8 +76,13 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
       kept.push(what);
       continue;
     }
+    if (one.kind === "account") {
+      kept.push(what);
+      terminal.say(`✓ stays       ${what}: accounts are never removed; an administrator of the forge can`);
+      continue;
+    }
     try {
-      const why = await remove(one, forge, config.server.url);
+      const why = await remove(one, by);
       if (why === null) record.drop(one);
       (why === null ? removed : kept).push(why === null ? what : `${what}: ${why}`);
       terminal.say(why === null ? `- removed     ${what}` : `! yours to do ${what}: ${why}`);
@@ -70,7 +92,33 @@ export async function undo(options: UndoOptions): Promise<UndoResult> {
     }
   }
   if (!isDryRun && record.all().every((one) => one.kind === "account")) record.forget();
-  return { removed, kept };
+  const isDone = kept.every((what) => what.startsWith("account "));
+  return { removed, kept, isDone };
+}
+
+async function openAll(options: UndoOptions, config: Config, all: readonly Made[]): Promise<By> {
+  const { answers, cwd, terminal, isYes, isDryRun } = options;
+  const forge = openSetupForge(config);
+  const rights = openSetupForge(config, config.forge.rightsToken);
+  const said = saidAdminToken(answers, cwd);
+  if (said !== null) return { forge, rights, config, admin: openSetupForge(config, said) };
+  const mustAsk = async () => {
+    for (const one of all)
+      if (one.kind === "hook" && (await mayRemoveHook(forge, one.repository)) === false) return true;
+    return false;
+  };
+  if (!terminal.isInteractive || isYes || isDryRun || !(await mustAsk()))
+    return { forge, rights, config, admin: null };
+  const question = "An administrator's token, to remove hooks with (empty: leave them): ";
+  const token = await askUntil(terminal, question, (answer) => (answer === "" ? "" : asToken(answer)), true);
+  return { forge, rights, config, admin: token === "" ? null : openSetupForge(config, token) };
+}
+
+/** Whether the bot itself may; null: it does not see the repository. */
+async function mayRemoveHook(forge: SetupForge, repository: string): Promise<boolean | null> {
+  const name = parseRepositoryName(repository);
+  const found = name === null ? null : await forge.repository(name);
+  return found === null ? null : found.mine.admin;
 }
 
 /** Whether something on the forge could not be removed yet. */
@@ -85,12 +133,13 @@ function words(one: Made): string {
 }
 
 /** Null where it is gone; else why it stays, and what to do. */
-async function remove(one: Made, forge: SetupForge, serverUrl: string): Promise<string | null> {
+async function remove(one: Exclude<Made, { kind: "account" }>, by: By): Promise<string | null> {
+  const { forge, config } = by;
   if (one.kind === "file") return removeFile(one);
-  if (one.kind === "account") return "accounts are never removed: an administrator of the forge can";
-  if (one.kind === "application") return removeApplication(one, forge, redirectOf(serverUrl));
+  if (one.kind === "application") return removeApplication(one, forge, redirectOf(config.server.url));
   const name = parseRepositoryName(one.repository);
   if (name === null) return "that is no repository";
+  if (one.kind === "hook") return removeHook(one, name, by);
   // Killed before its number was known: looked for by its name.
   const id = one.id ?? (await find(one, name, forge));
   if (one.kind === "commit") return removeForm(name, forge);
@@ -100,10 +149,26 @@ async function remove(one: Made, forge: SetupForge, serverUrl: string): Promise<
     return null;
   }
   if (id === null) return null;
-  if (one.kind === "hook") await forge.deleteHook(name, id);
   if (one.kind === "label") await forge.deleteLabel(name, id);
   if (one.kind === "issue") await forge.closeIssue(name, id);
   return null;
+}
+
+/** What a person removed by hand is gone too. */
+async function removeHook(
+  one: Made & { kind: "hook" },
+  name: RepositoryName,
+  { forge, admin, rights, config }: By,
+): Promise<string | null> {
+  const removes = admin ?? ((await mayRemoveHook(forge, one.repository)) === true ? forge : null);
+  const hooks = await (removes ?? rights).hooks(name);
+  const hook = hooks?.find((each) => (one.id === null ? each.url === one.name : each.id === one.id));
+  if (hooks !== null && hook === undefined) return null;
+  const id = hook?.id ?? one.id;
+  if (id === null) return "nobody of ours sees the hooks there: remove it by hand";
+  if (removes !== null) return removes.deleteHook(name, id).then(() => null);
+  const page = `${config.forge.publicUrl}/${one.repository}/settings/hooks/${id}`;
+  return `only an administrator removes it: say --admin-token-file FILE, or remove it at ${page}`;
 }
 
 async function removeApplication(one: Made, forge: SetupForge, redirect: string): Promise<string | null> {
@@ -119,8 +184,6 @@ async function find(
   name: { owner: string; name: string },
   forge: SetupForge,
 ): Promise<number | null> {
-  if (one.kind === "hook")
-    return (await forge.hooks(name))?.find((each) => each.url === one.name)?.id ?? null;
   if (one.kind === "label")
     return (await forge.labels(name)).find((each) => each.name === one.name)?.id ?? null;
   return null;

@@ -133,6 +133,23 @@ export function accountFacts(ground: () => Ground): void {
     expect(await status(bot, "GET", H)).toBe(403);
   });
 
+  it("refuses to a token what it lacks the scopes to read, and says so", async () => {
+    const { server, reader } = ground();
+    const { token } = reader;
+    const named = { name: "little", scopes: ["read:user"] };
+    const little = await createToken(server.url, "reader", reader.password, named);
+    for (const [path, has] of [
+      ["/user", true],
+      ["/user/orgs", false],
+      [R, false],
+    ] as const) {
+      const answer = await server.api({ ...reader, token: little }, "GET", path);
+      expect([path, answer.status]).toEqual([path, has ? 200 : 403]);
+      expect(answer.text.includes("required scope")).toBe(!has);
+      expect((await server.api({ ...reader, token }, "GET", path)).status).toBe(200);
+    }
+  });
+
   it("makes less of a collaborator's rights too, and tells who is one", async () => {
     const { server, dev, status } = ground();
     const name = await server.createRepository({ owner: "acme", name: "lowered" });

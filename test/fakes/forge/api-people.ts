@@ -3,6 +3,7 @@ import {
   type Call,
   fields,
   json,
+  mustScope,
   mustUser,
   needText,
   notFound,
@@ -92,13 +93,7 @@ function searchUsers(call: Call): Reply {
 /** Nobody is ever told of anything here; what counts is who may ask. */
 function newNotifications(call: Call): Reply {
   mustUser(call);
-  const scopes = call.login.kind === "user" ? (call.login.scopes ?? ["all"]) : [];
-  if (!scopes.some((scope) => scope === "all" || scope.endsWith(":notification")))
-    throw refuse(
-      call,
-      403,
-      "token does not have at least one of required scope(s), required=[read:notification]",
-    );
+  mustScope(call, "notification");
   return json(200, { new: 0 });
 }
 
@@ -209,7 +204,11 @@ export const PEOPLE_ROUTES: readonly Route[] = [
   {
     method: "GET",
     path: "/user",
-    handler: (call) => json(200, userJson(call.world, mustUser(call), mustUser(call))),
+    handler: (call) => {
+      const user = mustUser(call);
+      mustScope(call, "user");
+      return json(200, userJson(call.world, user, user));
+    },
   },
   { method: "GET", path: "/users/search", handler: searchUsers },
   {

@@ -7,6 +7,7 @@ import {
   fields,
   json,
   may,
+  mustScope,
   mustUser,
   needText,
   notFound,
@@ -250,7 +251,14 @@ export const REPOSITORY_ROUTES: readonly Route[] = [
       return createFor(call, "username");
     },
   },
-  { method: "GET", path: "/repos/:owner/:repo", handler: (call) => json(200, shown(call, repoOf(call))) },
+  {
+    method: "GET",
+    path: "/repos/:owner/:repo",
+    handler: (call) => {
+      mustScope(call, "repository");
+      return json(200, shown(call, repoOf(call)));
+    },
+  },
   {
     method: "GET",
     path: "/repositories/:id",

@@ -1,5 +1,5 @@
 import { eventTypes, subscribe } from "./events.ts";
-import { bare, fields, json, may, mustUser, notFound, paged, type Route, repoOf } from "./http.ts";
+import { bare, fields, json, may, mustScope, mustUser, notFound, paged, type Route, repoOf } from "./http.ts";
 import { repositoryJson, rightsOf } from "./payloads.ts";
 
 /** What set-up asks besides: the repositories of an account, and changes of hooks and labels. */
@@ -29,6 +29,7 @@ export const SETUP_ROUTES: readonly Route[] = [
     path: "/user/orgs",
     handler: (call) => {
       mustUser(call);
+      mustScope(call, "user", "organization");
       return json(200, []);
     },
   },

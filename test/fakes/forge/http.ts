@@ -116,6 +116,17 @@ export function userOf(call: Call): User | null {
   return other;
 }
 
+/** Refuses a token without the scopes to read what these are about; who may write there may read there too. */
+export function mustScope(call: Call, ...categories: readonly string[]): void {
+  const scopes = call.login.kind === "user" ? (call.login.scopes ?? ["all"]) : ["all"];
+  const lacking = categories.filter(
+    (category) => !scopes.some((one) => ["all", `read:${category}`, `write:${category}`].includes(one)),
+  );
+  if (lacking.length === 0) return;
+  const required = lacking.map((category) => `read:${category}`).join(", ");
+  throw refuse(call, 403, `token does not have at least one of required scope(s), required=[${required}]`);
+}
+
 /** The repository of the path: 404 where hidden, a redirect where renamed, 403 below `need`. */
 export function repoOf(call: Call, need: Permission = "read"): Repository {
   const user = userOf(call);
