@@ -29,13 +29,17 @@ if (made.status !== 201 && made.status !== 409) {
 
 const file = join(HOME_DIR, "lazarus.yaml");
 const first = [
-  ...["--admin-token-file", TOKEN_FILE, "--agent", "demo", "--form", "commit"],
+  ...["--agent", "demo", "--form", "commit"],
   ...["--listen", `0.0.0.0:${new URL(LAZARUS_URL).port}`],
 ];
+const isThere = existsSync(file);
+// An older file, of a bot that administers, stays as it is.
+const isLent = !isThere || readFileSync(file, "utf8").includes("rights_token");
 const words = [
   ...["--config", file, "setup", "--yes", "--forge", FORGE_URL],
   ...["--repository", `${ADMIN}/${REPOSITORY}`, "--url", LAZARUS_URL],
-  ...(existsSync(file) ? [] : first),
+  ...(isLent ? ["--admin-token-file", TOKEN_FILE] : []),
+  ...(isThere ? [] : first),
 ];
 const { status } = spawnSync(process.execPath, [LAZARUS, ...words], { stdio: "inherit" });
 

@@ -37,6 +37,8 @@ interface At {
   readonly cwd: string;
   readonly file: string;
   readonly terminal: Terminal;
+  /** Whether a person may be asked. */
+  readonly mayAsk: boolean;
   readonly publicUrl: string;
   readonly account: { readonly id: number; readonly login: string };
   readonly repositories: readonly Repository[];
@@ -68,7 +70,7 @@ export async function findRights(at: At, record: SetupRecord): Promise<RightsAcc
     if (!isOurs && (await admin.hasAccount(login))) throw rightsTaken(login);
     return { kind: "make", login };
   }
-  if (!terminal.isInteractive || repositories.every((one) => one.mine.admin)) return { kind: "bot" };
+  if (!at.mayAsk || repositories.every((one) => one.mine.admin)) return { kind: "bot" };
   terminal.say(`6 ${account.login} may only write. Which account is asked who may do what?`);
   terminal.say("    A second one, as Administrator of each repository, with a token that may only read");
   terminal.say(`    Make its token, as that account, at ${at.publicUrl}/user/settings/applications`);

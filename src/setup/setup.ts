@@ -53,8 +53,11 @@ export async function setUp(options: SetupOptions): Promise<SetupResult> {
   const record = openRecord(found.dataDir);
   const hasHook = answers.url === undefined ? found.hasHook && record.hook : found.hasHook;
   const hasSandbox = (await sandboxBackend().check()).ok;
-  const look = async (wanted: Wanted) => {
-    const rights = await findRights({ ...options, ...wanted }, record);
+  const look = async (wanted: Wanted, before?: RightsAccount) => {
+    const at = { ...options, ...wanted, mayAsk: terminal.isInteractive && before === undefined };
+    // An administrator of the forge makes an account where a person named none.
+    const isNamed = before !== undefined && before.kind !== "bot";
+    const rights = isNamed ? before : await findRights(at, record);
     const todo = await plan({ ...wanted, hasHook }, record, {
       ...{ form: answers.form ?? "pull-request", login: answers.login ?? true, issue: answers.issue ?? true },
       ...{ rights, hasSandbox },
@@ -64,7 +67,7 @@ export async function setUp(options: SetupOptions): Promise<SetupResult> {
   };
   let seen = await look(found);
   const lent = await askForAdmin(seen.wanted, seen.todo.steps, options);
-  if (lent !== null) seen = await look({ ...found, admin: lent });
+  if (lent !== null) seen = await look({ ...found, admin: lent }, seen.rights);
   const { wanted, rights, todo } = seen;
   if (isDryRun) return resultOf(options, todo.steps, [], ["lazarus setup"]);
   await mustBeWanted(options, todo.steps);

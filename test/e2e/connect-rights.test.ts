@@ -131,10 +131,13 @@ describe("lazarus setup with the token of the forge's administrator", () => {
 
   it("says where a person mends a hook, and mends it where it is lent that token", async () => {
     const [hook] = await hooksOf(at.repo);
-    await server.api(server.admin, "PATCH", `/repos/${at.repo}/hooks/${hook?.id}`, { active: false });
+    const off = { active: false, events: ["push"] };
+    await server.api(server.admin, "PATCH", `/repos/${at.repo}/hooks/${hook?.id}`, off);
     const page = `${server.url}/${at.repo}/settings/hooks/${hook?.id}`;
     const told = await at.again();
-    expect(told.out).toMatch(/^! yours to do hook on .*: it was switched off: .*--admin-token-file FILE/m);
+    expect(told.out).toMatch(
+      /^! yours to do hook on .*: it was switched off; events issues.*: .*--admin-token-file FILE/m,
+    );
     expect(told.out).toContain(page);
     await mustBeThere(page);
     expect((await at.again(...admin)).out).toMatch(/^~ changed +hook on .*it was switched off/m);

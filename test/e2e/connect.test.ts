@@ -88,7 +88,7 @@ describe("lazarus setup", () => {
     expect(err).toBe("");
     expect(code).toBe(0);
     expect(out).toMatch(new RegExp(`^✓ delivery +${repo}: it came back after [\\d.]+ s, signed$`, "m"));
-    expect(out).toContain("Next: later, give forge.rights_token the token of a second account");
+    expect(out).toContain("Next: later, lazarus setup --admin-token-file FILE: whoever gets the bot's token");
     const mode = async (name: string) => ((await stat(join(dir, name))).mode & 0o777).toString(8);
     expect(await mode("lazarus.yaml")).toBe("600");
     expect(await mode("secrets/webhook-secret")).toBe("600");
@@ -283,6 +283,7 @@ describe("lazarus setup, where something is wrong", () => {
     expect(code).toBe(0);
     expect(out).toContain(`! yours to do hook on ${repo}: the bot does not administer it`);
     expect(out).toContain(`${server.url}/${repo}/settings/collaboration`);
+    expect(out).toContain("--rights-token-file FILE");
   });
 
   it("commits the form where that is wanted", async () => {

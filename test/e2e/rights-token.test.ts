@@ -47,16 +47,24 @@ it("doctor finds nothing to mend, and says where each account lacks a right", as
     return findings.filter((one) => one.what === repo || one.what === "forge.rights_token");
   };
   const { server, bot } = stage;
-  const configure = (repositories: string[]) =>
+  const configure = (repositories: string[], rights = token) =>
     stage.lazarus.configure({
       ...{ forgeUrl: server.url, token: bot.token, agents: {}, repositories },
-      forge: { rights_token: token },
+      forge: { rights_token: rights },
       more: { server: { listen: stage.lazarus.listen } },
     });
   await configure(["acme/app"]);
   const found = await look("acme/app");
   expect(found).toContainEqual(expect.objectContaining({ level: "ok", what: "forge.rights_token" }));
   expect(found.filter((one) => one.level === "FAIL")).toEqual([]);
+  expect(found.filter((one) => one.level !== "ok")).toEqual([]);
+  const { password } = await server.createUser("careless");
+  await server.addCollaborator("acme/app", "careless", "admin");
+  const strong = await createToken(server.url, "careless", password, { name: "strong", scopes: ["all"] });
+  await configure(["acme/app"], strong);
+  expect(await look("acme/app")).toContainEqual(
+    expect.objectContaining({ level: "warn", detail: expect.stringContaining("its token may write") }),
+  );
   await stage.createRepository("acme/weak", { bot: "admin", hook: null });
   await configure(["acme/weak"]);
   expect(await look("acme/weak")).toContainEqual(
