@@ -48,7 +48,7 @@ interface At {
 
 const SCOPES = "read:repository, read:user and read:organization";
 
-/** From the file, from answers, from an earlier run; made by an administrator, asked for, or the bot itself. */
+/** Named beforehand or in an earlier run, made by an administrator, asked for; else it is the bot itself. */
 export async function findRights(at: At, record: SetupRecord): Promise<RightsAccount> {
   const { answers, config, cwd, file, admin, account, repositories, terminal } = at;
   const said = saidToken(answers, cwd);
@@ -129,7 +129,7 @@ export function accountStep(
     async run() {
       const password = randomBytes(24).toString("base64url");
       const email = `${login}@localhost.invalid`;
-      // A run that was killed before the token was in its file made the account: nobody knows its password.
+      // A killed run made the account, and no token came into the file: nobody knows its password.
       const isThere = await at.admin.hasAccount(login);
       record.keep({ kind: "account", name: login, id: null });
       if (isThere) await at.admin.changePassword(login, password);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "../fakes/until.ts";
+import { createToken } from "./http-server.ts";
 import { freePort, Stage, seen, type Thread } from "./stage.ts";
 import { patternOf, readable, withoutChance } from "./told.ts";
 
@@ -33,7 +34,13 @@ beforeAll(async () => {
   chmodSync(dir, 0o711);
   mkdirSync(join(dir, "bin"));
   symlinkSync(join(ROOT, "bin/lazarus"), join(dir, "bin/lazarus"));
-  writeFileSync(join(dir, "token"), `${stage.bot.token}\n`, { mode: 0o600 });
+  // The tutorial has the bot's account made.
+  const other = { new_username: "called-otherwise" };
+  await stage.server.api(stage.server.admin, "POST", `/admin/users/${stage.bot.login}/rename`, other);
+  const { login, password } = stage.server.admin;
+  const named = { name: "tutorial", scopes: ["write:admin", "write:repository", "read:user"] };
+  const token = await createToken(stage.server.url, login, password, named);
+  writeFileSync(join(dir, "admin-token"), `${token}\n`, { mode: 0o600 });
 });
 afterAll(async () => {
   await stop();
