@@ -129,7 +129,7 @@ export function accountStep(
     async run() {
       const password = randomBytes(24).toString("base64url");
       const email = `${login}@localhost.invalid`;
-      // A killed run made the account, and no token came into the file: nobody knows its password.
+      // A killed run made it, and lost the token: nobody knows its password.
       const isThere = await at.admin.hasAccount(login);
       record.keep({ kind: "account", name: login, id: null });
       if (isThere) await at.admin.changePassword(login, password);

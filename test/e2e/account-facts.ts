@@ -98,6 +98,17 @@ export function accountFacts(ground: () => Ground): void {
     expect((await server.api({ ...server.admin, token: old }, "GET", "/user")).status).toBe(200);
   });
 
+  it("lets a site admin remove an account, whose name another one may have then", async () => {
+    const { server, status } = ground();
+    const { token } = await server.createUser("removed");
+    await server.addCollaborator("acme/app", "removed", "write");
+    expect(await status(server.admin, "DELETE", "/admin/users/removed")).toBe(204);
+    expect(await status(server.admin, "GET", "/users/removed")).toBe(404);
+    expect((await server.api({ ...server.admin, token }, "GET", "/user")).status).toBe(401);
+    await server.createUser("removed");
+    expect(await status(server.admin, "GET", `${R}/collaborators/removed`)).toBe(404);
+  });
+
   it("shows hooks to a token that may only read, where its account administers, and lets it change none", async () => {
     const { server, reader, dev, bot, status } = ground();
     const name = await server.createRepository({ owner: "acme", name: "watched" });

@@ -35,8 +35,7 @@ beforeAll(async () => {
   mkdirSync(join(dir, "bin"));
   symlinkSync(join(ROOT, "bin/lazarus"), join(dir, "bin/lazarus"));
   // The tutorial has the bot's account made.
-  const other = { new_username: "called-otherwise" };
-  await stage.server.api(stage.server.admin, "POST", `/admin/users/${stage.bot.login}/rename`, other);
+  await stage.server.api(stage.server.admin, "DELETE", `/admin/users/${stage.bot.login}`);
   const { login, password } = stage.server.admin;
   const named = { name: "tutorial", scopes: ["write:admin", "write:repository", "read:user"] };
   const token = await createToken(stage.server.url, login, password, named);

@@ -78,6 +78,20 @@ function editUser(call: Call): Reply {
   return json(200, userJson(call.world, user, mustUser(call)));
 }
 
+/** As a real one does it where the account owns nothing and said nothing. */
+function deleteUser(call: Call): Reply {
+  mustAdmin(call);
+  const { id } = named(call, "username");
+  const { repositories, tokens, users } = call.world;
+  for (const one of repositories) one.collaborators.delete(id);
+  for (const one of tokens.filter((token) => token.userId === id)) tokens.splice(tokens.indexOf(one), 1);
+  users.splice(
+    users.findIndex((user) => user.id === id),
+    1,
+  );
+  return bare(204);
+}
+
 function renameUser(call: Call): Reply {
   mustAdmin(call);
   named(call, "username").login = needText(call, "new_username");
@@ -220,6 +234,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
   { method: "DELETE", path: "/users/:username/tokens/:token", handler: deleteToken },
   { method: "POST", path: "/admin/users", handler: createUser },
   { method: "PATCH", path: "/admin/users/:username", handler: editUser },
+  { method: "DELETE", path: "/admin/users/:username", handler: deleteUser },
   { method: "POST", path: "/admin/users/:username/rename", handler: renameUser },
   { method: "GET", path: "/notifications/new", handler: newNotifications },
   { method: "POST", path: "/orgs", handler: createOrganization },
