@@ -111,7 +111,7 @@ async function checked(at: At, said: SaidToken): Promise<RightsAccount> {
   return { kind: "known", login, forge, ...said, isInFile: false };
 }
 
-/** What is wrong with a token that is to read and not to write, by the scopes that it lacks; null: nothing. */
+/** What is wrong with a token that is to read and not to write, by what it lacks; null: nothing. */
 export function wrongScopes(lacking: readonly string[]): string | null {
   const unread = lacking.filter((scope) => scope.startsWith("read:"));
   if (unread.length > 0) return `lacks ${unread.join(" and ")}`;
