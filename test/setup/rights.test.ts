@@ -95,6 +95,15 @@ describe("a person at a terminal whose bot may only write", () => {
     expect(away.asked[0]).toBe("An administrator's token, to remove hooks with (empty: leave them): ");
   });
 
+  it("has a hook that was removed by hand taken for removed, without an administrator's token", async () => {
+    const { repo, run, takeBack } = await place("by-hand", "write");
+    await run(person(rights, server.admin.token));
+    const hooks = await server.api(server.admin, "GET", `/repos/${repo}/hooks`);
+    for (const { id } of hooks.json as { id: number }[])
+      await server.api(server.admin, "DELETE", `/repos/${repo}/hooks/${id}`);
+    expect(await takeBack(person("", ..."yyyyyy"))).toMatchObject({ kept: [], isDone: true });
+  });
+
   it("may leave both, and is told what the bot is to be, and what that means", async () => {
     const { repo, run } = await place("alone", "write");
     const { next, steps } = await run(person("", ""));
