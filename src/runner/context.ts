@@ -10,7 +10,7 @@ import { LazarusError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { SealPlace } from "../protocol/seal-place.ts";
 import { CommandWatch } from "./commands/command-watch.ts";
-import { WORK_MS, type WorkLimits } from "./confined.ts";
+import { workLimits as limitsOfWork, type WorkLimits } from "./confined.ts";
 import { createGates, type Gates } from "./gates.ts";
 import { createGit, type Git } from "./git/git.ts";
 import { createMirrors, type Mirrors } from "./git/mirror.ts";
@@ -98,7 +98,7 @@ export function createParts(deps: RunnerDeps): Parts {
   const proxyEnv: Record<string, string> = proxy === null ? {} : { http_proxy: proxy, https_proxy: proxy };
   const token = deps.tokenFor ?? config.forge.token;
   const remote = { url: config.forge.url, token, caFile: config.forge.caFile, proxyEnv };
-  const workLimits = { memoryBytes: config.limits.confinedBytes, mostMs: WORK_MS };
+  const workLimits = limitsOfWork(config.limits);
   const git = createGit({ home: gitHome, path: config.childPath, remote, redact, limits: workLimits });
   const cellDir = (cellId: string) => join(config.missionsDir, cellId);
   const gates = createGates({ cellDir, log });

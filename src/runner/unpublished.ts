@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { RepositoryRef } from "../protocol/shapes.ts";
-import { WORK_MS } from "./confined.ts";
+import { workLimits } from "./confined.ts";
 import { copyKeptBundle } from "./disk/kept-bundle.ts";
 import { createGit } from "./git/git.ts";
 import { createQuarantine } from "./git/quarantine.ts";
@@ -34,7 +34,7 @@ export async function showUnpublished(
   const { url, caFile } = config.forge;
   // Nothing is asked of the forge: git gets no token.
   const remote = { url, token: "", caFile, proxyEnv: {} };
-  const limits = { memoryBytes: config.limits.confinedBytes, mostMs: WORK_MS };
+  const limits = workLimits(config.limits);
   const git = createGit({ home: join(dataDir, "git-home"), path: childPath, remote, redact, limits });
   const quarantine = createQuarantine({
     dir: join(dataDir, "diffs", String(process.pid)),

@@ -112,7 +112,7 @@ it("ends a tar that takes too long, for good", async () => {
   const archive = await openDirectory(cellDir, "archive");
   const plan = {
     ...{ cellDir, parts: ["meta"], modes: new Map(), path: tarFirst("slow", "exec sleep 1000") },
-    limits: { memoryBytes: 1024 ** 3, mostMs: 1_000 },
+    limits: { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 3, mostMs: 1_000 },
     signal: new AbortController().signal,
   };
   await expect(packCell(archive, plan)).rejects.toMatchObject({ code: "over-limit", retryable: false });

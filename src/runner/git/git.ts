@@ -7,9 +7,11 @@ import { LazarusError, saysDiskFull } from "../../errors.ts";
 import {
   limitScript,
   overCpu,
+  overFile,
   overMemory,
   overOutput,
   overTime,
+  saysFileTooLarge,
   saysOutOfCpu,
   saysOutOfMemory,
   type WorkLimits,
@@ -114,8 +116,8 @@ const HARDENING: Readonly<Record<string, string>> = {
  * Git for the runner: no configuration but ours, no hooks, no helpers, no prompts, no redirects; the token
  * only in the environment and only for the forge's URL.
  * @throws LazarusError `git`: what was being done and git's last useful line, redacted; retryable unless the
- * forge refused. `over-limit`: more memory or time than allowed, also of a call that tolerates failures;
- * more output, of one that does not.
+ * forge refused. `over-limit`: more memory, CPU or time than allowed, or a larger file, also of a call that
+ * tolerates failures; more output, of one that does not.
  */
 export function createGit(options: GitOptions): Git {
   const limited = join(options.home, "limited-git.sh");
@@ -123,6 +125,7 @@ export function createGit(options: GitOptions): Git {
   const run = async (call: GitCall): Promise<GitEnd> => {
     const end = await spawnGit({ ...options, limited }, call);
     if (end.code !== 0 && saysOutOfMemory(end.stderr)) throw overMemory(call.doing, options.limits);
+    if (end.code !== 0 && saysFileTooLarge(end.stderr)) throw overFile(call.doing, options.limits);
     if (end.code !== 0 && saysOutOfCpu(end.stderr)) throw overCpu(call.doing);
     if (end.code === TOO_MUCH && call.tolerant !== true) throw overOutput(call.doing, mostOf(call));
     if (end.code !== 0 && call.tolerant !== true) throw gitError(options, call, end);

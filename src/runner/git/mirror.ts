@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isRetryable, LazarusError } from "../../errors.ts";
 import type { RepositoryRef } from "../../protocol/shapes.ts";
 import { whatIs } from "../disk/directory.ts";
-import { type MirrorPlace, openMirror, share } from "./open-mirror.ts";
+import { dropHalfPacks, type MirrorPlace, openMirror, share } from "./open-mirror.ts";
 
 export interface MirrorOptions extends MirrorPlace {
   readonly forgeUrl: string;
@@ -145,12 +145,16 @@ export function createMirrors(options: MirrorOptions): Mirrors {
   ): Promise<void> => {
     const { flags, ...limits } = how;
     const words = ["fetch", "--progress", "--no-write-fetch-head", "--no-recurse-submodules", ...flags];
-    await options.git({
+    const fetching = options.git({
       ...limits,
       dir: path(repository),
       args: [...words, cloneUrl(repository), refspec],
       doing: `fetching ${repository.fullName}`,
       remote: true,
+    });
+    await fetching.catch(async (error: unknown) => {
+      await dropHalfPacks(path(repository));
+      throw error;
     });
   };
 

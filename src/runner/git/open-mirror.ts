@@ -62,3 +62,13 @@ async function removeStale(path: string): Promise<void> {
     }
   }
 }
+
+/**
+ * Removes what a fetch that failed had begun to write: git leaves it, and each try would leave more. No other
+ * fetch may be under way.
+ */
+export async function dropHalfPacks(path: string): Promise<void> {
+  const packs = join(path, "objects", "pack");
+  for (const name of await readdir(packs).catch(() => []))
+    if (name.startsWith("tmp_")) await rm(join(packs, name), { force: true });
+}

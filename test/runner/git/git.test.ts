@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,7 +9,7 @@ import { createGit, TOO_MUCH } from "../../../src/runner/git/git.ts";
 
 const home = mkdtempSync(join(tmpdir(), "lazarus-git-"));
 const remote = { url: "http://127.0.0.1:9", token: "t", caFile: null, proxyEnv: {} };
-const limits = { memoryBytes: 1024 ** 3, mostMs: 60_000 };
+const limits = { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 3, mostMs: 60_000 };
 const git = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text, limits });
 
 afterAll(() => rmSync(home, { recursive: true }));
@@ -64,10 +65,31 @@ function gitThat(name: string, lines: string) {
   return createGit({ home, path: `${bin}:${process.env.PATH}`, remote, redact: (text) => text, limits });
 }
 
-it("has limits of its own: memory, open files, CPU and no cores", async () => {
-  const told = gitThat("told", "ulimit -d; ulimit -n; ulimit -t; ulimit -c");
+it("has limits of its own: memory, open files, CPU, one file and no cores", async () => {
+  const told = gitThat("told", "ulimit -d; ulimit -n; ulimit -S -t; ulimit -H -t; ulimit -c; ulimit -f");
   const { stdout } = await told({ dir: home, args: ["status"], doing: "asking" });
-  expect(stdout).toBe(`${1024 ** 2}\n1024\n${4 * 60 * 60}\n0\n`);
+  const [cpu, file] = [4 * 60 * 60, limits.fileBytes / 512];
+  expect(stdout).toBe(`${1024 ** 2}\n1024\n${cpu}\n${cpu + 60}\n0\n${file}\n`);
+});
+
+it("writes no file that is larger than its limit, and says so for good", async () => {
+  const [from, to] = [join(home, "large.git"), join(home, "small.git")];
+  for (const dir of [from, to])
+    await git({ dir: home, args: ["init", "--bare", "-q", dir], doing: "making" });
+  writeFileSync(join(home, "large.bin"), randomBytes(2 * 1024 ** 2));
+  const hash = ["hash-object", "-w", "--", join(home, "large.bin")];
+  const { stdout: blob } = await git({ dir: from, args: hash, doing: "making" });
+  await git({ dir: from, args: ["update-ref", "refs/tags/large", blob.trim()], doing: "making" });
+  const path = process.env.PATH ?? "";
+  const small = { ...limits, fileBytes: 1024 ** 2 };
+  const confined = createGit({ home, path, remote, redact: (text) => text, limits: small });
+  const args = ["-c", "fetch.unpackLimit=1", "fetch", "-q", from, "refs/tags/large:refs/tags/large"];
+  await expect(
+    confined({ dir: to, args, doing: "taking in", files: true, tolerant: true }),
+  ).rejects.toMatchObject({
+    ...{ code: "over-limit", retryable: false },
+    message: "taking in: it writes a file of more than 1 MB (limits.disk)",
+  });
 });
 
 it("says for good that it came to a limit, also where it may fail", async () => {

@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createGit } from "../../../src/runner/git/git.ts";
@@ -15,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rig.remove());
 
-function openMirrors(mostMs = 60_000): Mirrors {
+function openMirrors(mostMs = 60_000, fileBytes = 1024 ** 3): Mirrors {
   const home = join(rig.root, "empty");
   mkdirSync(home, { recursive: true });
   const remote = { url: rig.server.url, token: TOKEN, caFile: null, proxyEnv: {} };
@@ -24,7 +25,7 @@ function openMirrors(mostMs = 60_000): Mirrors {
     path: process.env.PATH ?? "",
     remote,
     redact: (text) => text,
-    limits: { memoryBytes: 1024 ** 3, mostMs: 60_000 },
+    limits: { memoryBytes: 1024 ** 3, fileBytes, mostMs: 60_000 },
   });
   return createMirrors({
     dir: join(rig.data, "mirrors"),
@@ -168,4 +169,15 @@ it("refuses refs and commits that are none", async () => {
       code: "internal",
     });
   }
+});
+
+it("takes in no pack that is larger than a file may be, says so for good, and leaves nothing of it", async () => {
+  const mirrors = openMirrors(60_000, 1024 ** 2);
+  const commit = await rig.commit("main", { large: randomBytes(1024 ** 2).toString("base64") });
+  const want = { commit, ref: "refs/heads/main", group: null };
+  await expect(mirrors.provide(repository, want, never)).rejects.toMatchObject({
+    ...{ code: "over-limit", retryable: false },
+    message: "fetching acme/app: it writes a file of more than 1 MB (limits.disk)",
+  });
+  expect(readdirSync(join(mirrors.path(repository), "objects", "pack"))).toEqual([]);
 });

@@ -26,7 +26,7 @@ const remote = { url: "http://127.0.0.1:9", token: "t", caFile: null, proxyEnv: 
 function under(memoryMb: number, dir = join(root, `q-${memoryMb}`)) {
   const home = join(root, `home-${memoryMb}`);
   mkdirSync(home, { recursive: true });
-  const limits = { memoryBytes: memoryMb * 1024 ** 2, mostMs: 60_000 };
+  const limits = { memoryBytes: memoryMb * 1024 ** 2, fileBytes: 1024 ** 3, mostMs: 60_000 };
   const git = createGit({ home, path: process.env.PATH ?? "", remote, redact: (text) => text, limits });
   const options = { git, bigFileBytes: 20 * 1024 ** 2, skipCi: false };
   return createQuarantine({ ...options, dir });
