@@ -31,7 +31,11 @@ export default defineConfig({
     minify: false,
     sourcemap: true,
     rolldownOptions: {
-      input: { "cli/main": "src/cli/main.ts", "runner/scan-secrets": "src/runner/scan-secrets.ts" },
+      input: {
+        "cli/main": "src/cli/main.ts",
+        "runner/scan-secrets": "src/runner/scan-secrets.ts",
+        "runner/worker": "src/runner/worker.ts",
+      },
       output: { entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
     },
   },

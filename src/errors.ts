@@ -22,7 +22,7 @@ export type ErrorCode =
   | "agent-missing"
   | "directory"
   | "disk-full"
-  /** Work on what agents or strangers made came to its limit of memory or time: never tried again. */
+  /** Work on what agents or strangers made came to its limit of memory, time or size: never tried again. */
   | "over-limit"
   | "git"
   | "push-refused"

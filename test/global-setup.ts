@@ -14,7 +14,11 @@ export default async function setup(): Promise<void> {
   const newest = Math.max(youngest(join(ROOT, "src")), statSync(CONFIG).mtimeMs);
   const isOld = (built: string, than = 0) =>
     !existsSync(built) || statSync(built).mtimeMs < Math.max(newest, than);
-  if (["cli/main.js", "runner/scan-secrets.js"].some((file) => isOld(join(ROOT, "dist", file))))
+  if (
+    ["cli/main.js", "runner/scan-secrets.js", "runner/worker.js"].some((file) =>
+      isOld(join(ROOT, "dist", file)),
+    )
+  )
     await bundle(null, join(ROOT, "dist"));
   for (const { source, built } of Object.values(PROGRAMS))
     if (isOld(built, statSync(source).mtimeMs)) await bundle(source, dirname(built));

@@ -5,7 +5,7 @@ import { formatSize } from "../units.ts";
 export interface WorkLimits {
   /** Of each process: what it allocates, not the files that it maps (`limits.confined`). */
   readonly memoryBytes: number;
-  /** Of each file that is written. */
+  /** Of each file that is written; holes count. */
   readonly fileBytes: number;
   /** Wall clock of the whole. */
   readonly mostMs: number;
@@ -52,7 +52,9 @@ export function limitScript(limits: ProcessLimits, command: string): string {
   const lower = [
     ...["trap '' XFSZ", "ulimit -c 0", `ulimit -n ${OPEN_FILES}`],
     ...[`ulimit -S -t ${CPU_SECONDS}`, `ulimit -H -t ${CPU_SECONDS + TO_END_SECONDS}`],
-    `ulimit -f ${Math.ceil(limits.fileBytes / FILE_BLOCK)}`,
+    ...(limits.fileBytes < Number.POSITIVE_INFINITY
+      ? [`ulimit -f ${Math.ceil(limits.fileBytes / FILE_BLOCK)}`]
+      : []),
   ];
   const memory = `ulimit -d ${Math.ceil(limits.memoryBytes / 1024)}`;
   return `{ ${lower.join("; ")}; } 2>/dev/null; ${memory} && exec ${command}`;

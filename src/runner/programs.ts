@@ -5,3 +5,6 @@ import { fileURLToPath } from "node:url";
  * as the built program does, so that the path is the same from both.
  */
 export const SCAN_PROGRAM = fileURLToPath(new URL("../../dist/runner/scan-secrets.js", import.meta.url));
+
+/** The one that does the rest of the work on what agents made. */
+export const WORKER_PROGRAM = fileURLToPath(new URL("../../dist/runner/worker.js", import.meta.url));

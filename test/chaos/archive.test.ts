@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { describe, expect } from "vitest";
-import type { Death } from "./dying-app.ts";
+import type { Death } from "./deadly-fs.ts";
 import { type ChaosRig, chaos, until } from "./rig.ts";
 
 /** One more line in a file of the repository, and one in its home, at each visit. */

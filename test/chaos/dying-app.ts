@@ -1,5 +1,5 @@
+import childProcess, { type SpawnOptions } from "node:child_process";
 import { existsSync } from "node:fs";
-import fs from "node:fs/promises";
 import { ServerResponse } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
@@ -9,20 +9,8 @@ import type { Backend } from "../../src/backends/backend.ts";
 import { loadConfig, readEnvironment } from "../../src/config/config.ts";
 import { listen } from "../../src/http/server.ts";
 import { createLog } from "../../src/log.ts";
-
-/**
- * Where the program dies. `at`: `backend.start`, `backend.lock` (the shim has just taken its lock),
- * `forge.<call>`, `fs.<call of node:fs/promises>`, `http.202` or `sql`: in the transaction of a statement,
- * which is undone then (`before`), or right after it was committed (`after`). `match` is tested on the call's
- * arguments as JSON: of a statement its text and what is bound to it.
- */
-export interface Death {
-  readonly at: string;
-  readonly when: "before" | "after";
-  readonly match?: string;
-}
-
-type Call = (...args: unknown[]) => unknown;
+import { PROGRAMS } from "../fakes/programs.ts";
+import { type Call, type Death, isHere, makeFilesDeadly } from "./deadly-fs.ts";
 
 /**
  * `lazarus serve` as it stands in src/, that kills itself at one exact place: `dying-app.ts CONFIG DEATH`.
@@ -36,10 +24,6 @@ function die(): never {
   for (;;);
 }
 
-function isHere(name: string, args: readonly unknown[]): boolean {
-  return death.at === name && new RegExp(death.match ?? "").test(JSON.stringify(args));
-}
-
 /** The same object, but for the one call at which we die. */
 function deadly<T extends object>(name: string, made: T): T {
   return new Proxy(made, {
@@ -48,7 +32,7 @@ function deadly<T extends object>(name: string, made: T): T {
       if (typeof value !== "function") return value;
       const call = value as Call;
       return async (...args: unknown[]) => {
-        const here = isHere(`${name}.${String(key)}`, args);
+        const here = isHere(death, `${name}.${String(key)}`, args);
         if (here && death.when === "before") die();
         try {
           return await call.apply(target, args);
@@ -75,18 +59,18 @@ function deadlyBackend(made: Backend): Backend {
   };
 }
 
-if (death.at.startsWith("fs.")) {
-  const calls = fs as unknown as Record<string, Call>;
-  const name = death.at.slice(3);
-  const real = calls[name] as Call;
-  calls[name] = async (...args: unknown[]) => {
-    const shown = args.map((arg) => (Buffer.isBuffer(arg) ? arg.toString() : arg));
-    const here = isHere(death.at, shown);
-    if (here && death.when === "before") die();
-    const answer = await real.apply(fs, args);
-    if (here) die();
-    return answer;
+makeFilesDeadly(death, ["promises"], die);
+if (death.at.startsWith("fs.")) dieInWorkers();
+
+/** Work on what agents made is done by children. */
+function dieInWorkers(): void {
+  const { spawn } = childProcess;
+  const deadlySpawn = (command: string, args: readonly string[], options: SpawnOptions) => {
+    const isWorker = args.some((arg) => arg.endsWith("/worker.js"));
+    const preload = { NODE_OPTIONS: `--import=${PROGRAMS.deadlyWorker.built}`, LAZARUS_DEATH: text };
+    return spawn(command, args, isWorker ? { ...options, env: { ...options.env, ...preload } } : options);
   };
+  childProcess.spawn = deadlySpawn as unknown as typeof spawn;
   syncBuiltinESMExports();
 }
 
@@ -114,7 +98,7 @@ function dieInRegistry(): void {
     const run = statement.run;
     statement.run = (...bound) => {
       const answer = run.apply(statement, bound);
-      if (!isHere("sql", [args[0], ...bound])) return answer;
+      if (!isHere(death, "sql", [args[0], ...bound])) return answer;
       if (death.when === "before" || depth === 0) die();
       isHit = true;
       return answer;

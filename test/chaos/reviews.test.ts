@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import type { Death } from "./dying-app.ts";
+import type { Death } from "./deadly-fs.ts";
 import { ANSWERS, askForChanges, drafted, isAnswered, itemsOf, POINTS } from "./reviewing.ts";
 import { type ChaosRig, chaos, type RigOptions, until } from "./rig.ts";
 

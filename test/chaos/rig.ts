@@ -10,7 +10,7 @@ import { type StandIn, type StandInOptions, startStandIn } from "../fakes/forge/
 import { PROGRAMS } from "../fakes/programs.ts";
 import type { Needs } from "../machine.ts";
 import { layAmbush } from "./ambush.ts";
-import type { Death } from "./dying-app.ts";
+import type { Death } from "./deadly-fs.ts";
 import { freePort, Gate } from "./gate.ts";
 import { isAlive, kill, livingOf } from "./living.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { git } from "../fakes/forge/git.ts";
 import { needs } from "../machine.ts";
-import type { Death } from "./dying-app.ts";
+import type { Death } from "./deadly-fs.ts";
 import { ANSWERS, drafted } from "./reviewing.ts";
 import { type ChaosRig, chaos, isAlive, type RigOptions, until } from "./rig.ts";
 

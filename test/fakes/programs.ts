@@ -12,6 +12,7 @@ const program = (source: string) => ({
  * Node.
  */
 export const PROGRAMS = {
+  deadlyWorker: program("test/chaos/deadly-worker.ts"),
   dyingApp: program("test/chaos/dying-app.ts"),
   queueProcess: program("test/fakes/queue-process.ts"),
 } as const;

@@ -10,8 +10,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import * as z from "zod";
 import type { CellSpec } from "../../src/protocol/shapes.ts";
 import { openDirectory } from "../../src/runner/disk/safe-files.ts";
+import { runWorker } from "../../src/runner/run-worker.ts";
 import { packCell } from "../../src/runner/seal/pack.ts";
 import { git } from "../fakes/forge/git.ts";
 import { treeBomb } from "../fakes/git-bombs.ts";
@@ -48,12 +50,12 @@ async function idleCell(script: string): Promise<CellSpec> {
   return cell;
 }
 
-/** A PATH on which the machine's own tar comes after these lines of a shell. */
-function tarFirst(name: string, lines: string): string {
+/** A PATH on which the machine's own program comes after these lines of a shell. */
+function programFirst(program: string, name: string, lines: string): string {
   const bin = join(rig.root, "bin", name);
   mkdirSync(bin, { recursive: true });
-  writeFileSync(join(bin, "tar"), `#!/bin/sh\n${lines}\nPATH='${pathBefore}' exec tar "$@"\n`);
-  chmodSync(join(bin, "tar"), 0o755);
+  writeFileSync(join(bin, program), `#!/bin/sh\n${lines}\nPATH='${pathBefore}' exec ${program} "$@"\n`);
+  chmodSync(join(bin, program), 0o755);
   return `${bin}:${pathBefore}`;
 }
 
@@ -76,7 +78,8 @@ it("seals a tree that is nested too deep without its depths, and names them", as
 });
 
 it("seals a cell without the trees that tar has no memory for, and says so where it is to come back", async () => {
-  const path = tarFirst(
+  const path = programFirst(
+    "tar",
     "low",
     `case " $* " in *" worktree "*) echo 'tar: memory exhausted' >&2; exit 2;; esac`,
   );
@@ -99,11 +102,52 @@ it("seals a cell without the trees that tar has no memory for, and says so where
 
 it("gives tar no more memory than limits.confined", async () => {
   const limit = join(rig.root, "limit");
-  process.env.PATH = tarFirst("told", `ulimit -d >'${limit}'`);
+  process.env.PATH = programFirst("tar", "told", `ulimit -d >'${limit}'`);
   rig.restart();
   await rig.seal(await idleCell("exit 0"));
   expect(rig.said("sealed")).toHaveLength(1);
   expect(readFileSync(limit, "utf8")).toBe(`${1024 ** 2}\n`);
+});
+
+it("packs and unpacks in a child, so that nothing of it goes through our own process", async () => {
+  const parent = join(rig.root, "parent");
+  const cell = await idleCell("exit 0");
+  const tellsParent = `echo $PPID >'${parent}'`;
+  process.env.PATH = programFirst("tar", "packing", tellsParent);
+  rig.restart();
+  await rig.seal(cell);
+  expect(Number(readFileSync(parent, "utf8"))).not.toBe(process.pid);
+  process.env.PATH = programFirst("sync", "unpacking", tellsParent);
+  rig.restart();
+  writeFileSync(parent, "");
+  expect(await bringBack(cell)).toMatchObject({ kind: "restored" });
+  expect(readFileSync(parent, "utf8")).toMatch(/^\d+\n$/);
+  expect(Number(readFileSync(parent, "utf8"))).not.toBe(process.pid);
+});
+
+it("packs nothing into a file larger than it may be, for good", async () => {
+  const cellDir = rig.cellPath(await idleCell("head -c 3000000 /dev/urandom >noise"));
+  mkdirSync(join(cellDir, "archive"), { recursive: true });
+  const limits = { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 2, mostMs: 60_000 };
+  const request = { cellDir, parts: ["worktree"], path: pathBefore, limits };
+  const packing = runWorker("pack", { request, answer: z.unknown(), doing: "sealing", limits });
+  await expect(packing).rejects.toMatchObject({
+    ...{ code: "over-limit", retryable: false },
+    message: "sealing: it writes a file of more than 1 MB (limits.disk)",
+  });
+});
+
+it("ends a worker that takes too long, and all that it started, for good", async () => {
+  const pids = join(rig.root, "pids");
+  const cellDir = rig.cellPath(await idleCell("exit 0"));
+  mkdirSync(join(cellDir, "archive"), { recursive: true });
+  const path = programFirst("tar", "stuck", `echo $$ $PPID >'${pids}'; exec sleep 1000`);
+  const limits = { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 3, mostMs: 3_000 };
+  const request = { cellDir, parts: ["meta"], path, limits: { ...limits, mostMs: 600_000 } };
+  const packing = runWorker("pack", { request, answer: z.unknown(), doing: "sealing", limits });
+  await expect(packing).rejects.toMatchObject({ code: "over-limit", retryable: false });
+  for (const pid of readFileSync(pids, "utf8").trim().split(" "))
+    expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
 });
 
 it("ends a tar that takes too long, for good", async () => {
@@ -111,9 +155,8 @@ it("ends a tar that takes too long, for good", async () => {
   mkdirSync(join(cellDir, "archive"), { recursive: true });
   const archive = await openDirectory(cellDir, "archive");
   const plan = {
-    ...{ cellDir, parts: ["meta"], modes: new Map(), path: tarFirst("slow", "exec sleep 1000") },
+    ...{ cellDir, parts: ["meta"], modes: new Map(), path: programFirst("tar", "slow", "exec sleep 1000") },
     limits: { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 3, mostMs: 1_000 },
-    signal: new AbortController().signal,
   };
   await expect(packCell(archive, plan)).rejects.toMatchObject({ code: "over-limit", retryable: false });
   await archive.close();

@@ -2,7 +2,7 @@ import type { Dirent } from "node:fs";
 import { type FileHandle, opendir } from "node:fs/promises";
 
 /** Read at once: some kilobytes. */
-const AT_ONCE = 64;
+export const AT_ONCE = 64;
 
 /**
  * What an open directory holds, a few names at a time: however many an agent made, they are never all in

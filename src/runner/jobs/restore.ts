@@ -6,6 +6,9 @@ import { note } from "../journal.ts";
 import { fetchSeal, settleHere } from "../seal/fetch-seal.ts";
 import { restoreCell } from "../seal/restore.ts";
 
+/** All of a cell is read twice and written once, maybe on a slow disk. */
+const RESTORE_MS = 60 * 60_000;
+
 export async function restore(
   parts: Parts,
   job: RunnerJob<"restore">,
@@ -24,7 +27,9 @@ export async function restore(
       user,
       freeBytes: parts.config.limits.freeBytes,
       path: parts.config.childPath,
-      signal: signal,
+      // A file that is all holes may be of any size; what is stored was counted.
+      limits: { ...parts.workLimits, fileBytes: Number.POSITIVE_INFINITY, mostMs: RESTORE_MS },
+      signal,
     };
     const entries = await restoreCell(plan);
     if (job.payload.stored !== null) await settleHere(parts, job);

@@ -23,7 +23,6 @@ export interface PackPlan {
   readonly path: string;
   /** Of tar, which works through whatever an agent left. */
   readonly limits: WorkLimits;
-  readonly signal: AbortSignal;
 }
 
 /** What was packed; `denied`: tar may not read all of it. */
@@ -80,7 +79,7 @@ export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Pac
       throw overMemory(`sealing ${plan.cellDir}`, plan.limits);
     if (end.code === 2) return { denied: firstLine(end.stderr) };
     // 1: something changed while it was read; nothing lives here any more, so that was our own log.
-    if (end.code !== 0 && end.code !== 1 && !isFull(fault?.error)) throw tarError(plan, end);
+    if (end.code !== 0 && end.code !== 1 && !isUnwritable(fault?.error)) throw tarError(plan, end);
     if (fault !== null) throw fault.error;
     if (missing.size > 0) throw tarError(plan, { ...end, stderr: `${[...missing].join(", ")} did not come` });
     const files = [await packed.finish(), await list.finish()];
@@ -118,7 +117,6 @@ function startTar(plan: PackPlan): ChildProcess {
     cwd: plan.cellDir,
     env: { PATH: plan.path, LC_ALL: "C" },
     stdio: ["ignore", "pipe", "pipe"],
-    signal: plan.signal,
   });
 }
 
@@ -141,12 +139,7 @@ function endOfTar(child: ChildProcess, plan: PackPlan): Promise<TarEnd> {
     });
     child.once("error", (error) => {
       clearTimeout(clock);
-      const why = error.message;
-      reject(
-        plan.signal.aborted
-          ? plan.signal.reason
-          : new LazarusError("directory", `sealing ${plan.cellDir}: ${why}`),
-      );
+      reject(new LazarusError("directory", `sealing ${plan.cellDir}: ${error.message}`));
     });
     child.once("close", (code) => {
       clearTimeout(clock);
@@ -169,8 +162,9 @@ function firstLine(stderr: string): string {
   return (telling[0] ?? "").slice(0, 300);
 }
 
-function isFull(error: unknown): boolean {
-  return ["ENOSPC", "EDQUOT"].includes(systemCode(error) ?? "");
+/** Whether no more could be written: then tar was ended for that. */
+function isUnwritable(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT", "EFBIG"].includes(systemCode(error) ?? "");
 }
 
 /** tar has no type for a socket; it names them as it passes by. */

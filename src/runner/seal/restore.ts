@@ -3,11 +3,14 @@ import { once } from "node:events";
 import { type FileHandle, mkdir, open, statfs } from "node:fs/promises";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
+import * as z from "zod";
 import type { CellUser } from "../../backends/backend.ts";
 import { LazarusError, systemCode } from "../../errors.ts";
+import type { WorkLimits } from "../confined.ts";
 import { directoryError, whatIs } from "../disk/directory.ts";
 import { removeTree } from "../disk/remove-tree.ts";
-import { below, isAbsent, openDirectory } from "../disk/safe-files.ts";
+import { below, inDirectory, isAbsent, openDirectory } from "../disk/safe-files.ts";
+import { runWorker } from "../run-worker.ts";
 import { pathOfLine } from "./entries.ts";
 import {
   AGENTS_PARTS,
@@ -34,8 +37,13 @@ export interface RestorePlan {
   readonly freeBytes: number;
   /** PATH for sync. */
   readonly path: string;
+  /** Of the child that works through the archive. */
+  readonly limits: WorkLimits;
   readonly signal: AbortSignal;
 }
+
+/** What a worker needs of it. */
+type Request = Omit<RestorePlan, "signal" | "limits">;
 
 /** Where an archive is unpacked, below its cell. */
 export const ASIDE = ".restore";
@@ -52,7 +60,19 @@ const REPLACED: readonly string[] = ["worktree", "home"];
  * @throws LazarusError `directory`, not retryable, naming what of the archive is damaged: then nothing was
  * changed; else `directory` or `disk-full`.
  */
-export async function restoreCell(plan: RestorePlan): Promise<number> {
+export async function restoreCell({ signal, limits, ...request }: RestorePlan): Promise<number> {
+  const doing = `restoring ${request.cellDir}`;
+  try {
+    return await runWorker("restore", { request, answer: z.int().nonnegative(), doing, limits, signal });
+  } catch (error) {
+    // Where it was ended in the middle, it could not clear away what it had begun.
+    await inDirectory(request.cellDir, [], (cell) => removeTree(`/proc/self/fd/${cell.fd}`, ASIDE));
+    throw error;
+  }
+}
+
+/** The worker's side of it. */
+export async function restoreHere(plan: Request): Promise<number> {
   const opened: FileHandle[] = [];
   const openPart = async (missing: string, ...names: string[]) => {
     const handle = await openDirectory(plan.cellDir, ...names).catch((error: unknown) => {
@@ -67,13 +87,12 @@ export async function restoreCell(plan: RestorePlan): Promise<number> {
     await settleSeal(archive);
     const manifest = await readManifest(archive);
     if (manifest === null) throw damaged("manifest.json is missing, or cannot be read");
-    const damage = await damageOf(archive, manifest, plan.signal);
+    const damage = await damageOf(archive, manifest);
     if (damage.length > 0) throw damaged(damage.join("; "));
     if ((await restoredFor(archive)) === plan.run) return manifest.entries ?? 0;
     await checkSpace(plan, manifest);
     return await bringBack({ cell, archive }, manifest, plan);
   } catch (error) {
-    if (plan.signal.aborted) throw plan.signal.reason;
     if (systemCode(error)?.startsWith("Z_") === true) throw damaged("cell.tar.gz cannot be decompressed");
     throw directoryError(error, `restoring ${plan.cellDir}`);
   } finally {
@@ -81,7 +100,7 @@ export async function restoreCell(plan: RestorePlan): Promise<number> {
   }
 }
 
-async function checkSpace(plan: RestorePlan, manifest: Manifest): Promise<void> {
+async function checkSpace(plan: Request, manifest: Manifest): Promise<void> {
   const space = await statfs(plan.cellDir);
   const needed = manifest.unpacked_bytes + plan.freeBytes;
   if (space.bavail * space.bsize >= needed) return;
@@ -98,7 +117,7 @@ async function checkSpace(plan: RestorePlan, manifest: Manifest): Promise<void> 
 async function bringBack(
   { cell, archive }: { cell: FileHandle; archive: FileHandle },
   manifest: Manifest,
-  plan: RestorePlan,
+  plan: Request,
 ): Promise<number> {
   const here = `/proc/self/fd/${cell.fd}`;
   await removeTree(here, ASIDE);
@@ -107,8 +126,7 @@ async function bringBack(
   try {
     const { user } = plan;
     const ownerOf: OwnerOf = (part) => (user !== null && AGENTS_PARTS.includes(part) ? user : null);
-    const { entries, shut } = await unpack({ archive, aside }, { manifest, ownerOf, signal: plan.signal });
-    plan.signal.throwIfAborted();
+    const { entries, shut } = await unpack({ archive, aside }, { manifest, ownerOf });
     if ((await whatIs(below(aside, "worktree"))) === "nothing")
       throw damaged(`it holds no worktree (${manifest.left_out[0] ?? "none was there"})`);
     for (const part of PARTS) {
@@ -128,14 +146,13 @@ async function bringBack(
 
 async function unpack(
   { archive, aside }: { archive: FileHandle; aside: FileHandle },
-  what: { manifest: Manifest; ownerOf: OwnerOf; signal: AbortSignal },
+  what: { manifest: Manifest; ownerOf: OwnerOf },
 ): Promise<{ entries: number; shut: readonly Shut[] }> {
   const lines = what.manifest.entries === null ? null : readLines(decompress(archive, "entries.jsonl.gz"));
   const unpacker = new Unpacker(aside, what.ownerOf);
   let entries = 0;
   try {
     for await (const member of readTar(decompress(archive, "cell.tar.gz"))) {
-      what.signal.throwIfAborted();
       const line = lines === null ? null : await lines.next();
       if (line?.done === true) throw damaged("it holds more than the list of what was sealed");
       await unpacker.add(member, line?.value ?? null);
@@ -189,7 +206,7 @@ async function* readLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<string, 
  * What was unpacked is on disk before anybody is told: one call for all of it, since a hundred thousand files
  * each for themselves take minutes.
  */
-async function syncFileSystem(plan: RestorePlan): Promise<void> {
+async function syncFileSystem(plan: Request): Promise<void> {
   const child = spawn("sync", ["-f", plan.cellDir], {
     env: { PATH: plan.path, LC_ALL: "C" },
     stdio: ["ignore", "ignore", "pipe"],

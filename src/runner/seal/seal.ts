@@ -1,13 +1,30 @@
 import { type FileHandle, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import * as z from "zod";
 import { explain, LazarusError, systemCode } from "../../errors.ts";
 import type { WorkLimits } from "../confined.ts";
 import { COLLECTED, directoryError } from "../disk/directory.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
+import { runWorker } from "../run-worker.ts";
 import { type BundlePlan, bundleCell } from "./bundle.ts";
-import { makeReadable, OPENED_NOTES, readOpened } from "./make-readable.ts";
-import { AGENTS_PARTS, clearFresh, commitSeal, PARTS, readManifest, settleSeal } from "./manifest.ts";
-import { type Packed, packCell } from "./pack.ts";
+import { OPENED_NOTES } from "./make-readable.ts";
+import {
+  AGENTS_PARTS,
+  clearFresh,
+  commitSeal,
+  fileFacts,
+  PARTS,
+  readManifest,
+  settleSeal,
+} from "./manifest.ts";
+
+/** What a worker says of the files of a seal that it wrote. */
+const packed = z.object({
+  files: z.array(fileFacts),
+  entries: z.int().nonnegative(),
+  unpackedBytes: z.int().nonnegative(),
+  leftOut: z.array(z.string()),
+});
 
 export interface SealPlan {
   readonly cellDir: string;
@@ -60,7 +77,7 @@ async function fillArchive(
   const before = await readManifest(archive);
   if (before?.seal !== plan.seal) {
     try {
-      const packed = await packWhatCanBe(plan, at);
+      const packed = await packWhatCanBe(plan, at.cell);
       const { file, bundle } = await bundleCell(git, archive, plan.bundle);
       await commitSeal(archive, {
         created_at: plan.at,
@@ -82,42 +99,29 @@ async function fillArchive(
   return (await lstat(below(archive, "cell.tar.gz"))).size;
 }
 
-type Done = Extract<Packed, { denied: null }>;
+type Done = z.infer<typeof packed>;
 
 /**
  * A cell whose trees come to tar's limits is sealed without them: what was collected is in the bundle, and a
  * cell can always be closed.
  */
-async function packWhatCanBe(plan: SealPlan, at: { cell: FileHandle; archive: FileHandle }): Promise<Done> {
-  const present = new Set(await readdir(`/proc/self/fd/${at.cell.fd}`));
+async function packWhatCanBe(plan: SealPlan, cell: FileHandle): Promise<Done> {
+  const present = new Set(await readdir(`/proc/self/fd/${cell.fd}`));
   const parts = PARTS.filter((part) => present.has(part));
   try {
-    return await pack(plan, at.archive, parts);
+    return await pack(plan, parts);
   } catch (error) {
     if (!(error instanceof LazarusError) || error.code !== "over-limit") throw error;
     const without = parts.filter((part) => AGENTS_PARTS.includes(part));
     const rest = parts.filter((part) => !AGENTS_PARTS.includes(part));
-    const packed = await pack(plan, at.archive, rest);
+    const packed = await pack(plan, rest);
     const leftOut = without.map((part) => `${part}: ${explain(error)}`);
     return { ...packed, leftOut: [...leftOut, ...packed.leftOut] };
   }
 }
 
-async function pack(plan: SealPlan, archive: FileHandle, parts: readonly string[]): Promise<Done> {
+function pack(plan: SealPlan, parts: readonly string[]): Promise<Done> {
   const { cellDir, path, limits, signal } = plan;
-  for (let attempt = 1; ; attempt++) {
-    const modes = await readOpened(archive);
-    const packed = await packCell(archive, { cellDir, parts, modes, path, limits, signal });
-    if (packed.denied === null) return packed;
-    if (attempt === 2) {
-      throw new LazarusError(
-        "directory",
-        `sealing ${cellDir}: tar may not read all of it: ${packed.denied}`,
-        {
-          retryable: true,
-        },
-      );
-    }
-    await makeReadable(cellDir, parts);
-  }
+  const request = { cellDir, parts, path, limits };
+  return runWorker("pack", { request, answer: packed, doing: `sealing ${cellDir}`, limits, signal });
 }

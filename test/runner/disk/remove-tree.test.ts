@@ -1,0 +1,77 @@
+import { createHook } from "node:async_hooks";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { removeTree } from "../../../src/runner/disk/remove-tree.ts";
+import { openDirectory } from "../../../src/runner/disk/safe-files.ts";
+import { WORKER_PROGRAM } from "../../../src/runner/programs.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "lazarus-remove-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** How often this process itself asked the file system for something meanwhile. */
+async function callsDuring(work: () => Promise<void>): Promise<number> {
+  let calls = 0;
+  const hook = createHook({
+    init(_id, type) {
+      if (type.startsWith("FSREQ")) calls++;
+    },
+  }).enable();
+  await work();
+  hook.disable();
+  return calls;
+}
+
+it("works through nothing that an agent left by itself", async () => {
+  mkdirSync(join(dir, "crowd"));
+  for (let n = 0; n < 1_000; n++) writeFileSync(join(dir, "crowd", String(n)), "");
+  expect(await callsDuring(() => removeTree(dir, "crowd"))).toBeLessThan(50);
+  expect(existsSync(join(dir, "crowd"))).toBe(false);
+});
+
+it("removes names of every kind, also below a directory that is given by its descriptor", async () => {
+  const script = `mkdir -- -rf && cd -- -rf && : >"$(printf 'l\\344st')" && : >-x && mkdir "$(printf 'new\\nline')"`;
+  execFileSync("sh", ["-c", script], { cwd: dir });
+  const parent = await openDirectory(dir);
+  await removeTree(`/proc/self/fd/${parent.fd}`, "-rf");
+  await parent.close();
+  expect(existsSync(join(dir, "-rf"))).toBe(false);
+});
+
+it("removes a link and what it is found below, and nothing that it leads to", async () => {
+  mkdirSync(join(dir, "outside"));
+  writeFileSync(join(dir, "outside", "keep"), "");
+  mkdirSync(join(dir, "tree"));
+  for (const name of ["link", "tree/link"]) symlinkSync(join(dir, "outside"), join(dir, name));
+  await removeTree(dir, "link");
+  await removeTree(dir, "tree");
+  await removeTree(dir, "missing");
+  expect(existsSync(join(dir, "outside", "keep"))).toBe(true);
+  expect(lstatSync(join(dir, "link"), { throwIfNoEntry: false })).toBeUndefined();
+});
+
+it("enters no other file system, and says which one to unmount", async ({ skip }) => {
+  const at = join(dir, "tree", "deep", "mounted");
+  mkdirSync(at, { recursive: true });
+  if (spawnSync("mount", ["-t", "tmpfs", "tmpfs", at]).status !== 0) skip("a file system of its own");
+  try {
+    writeFileSync(join(at, "keep"), "");
+    await expect(removeTree(dir, "tree")).rejects.toMatchObject({
+      ...{ code: "directory", retryable: true },
+      message: `deleting ${at}: it is another file system; unmount it first`,
+    });
+    expect(existsSync(join(at, "keep"))).toBe(true);
+  } finally {
+    execFileSync("umount", ["-l", at]);
+  }
+});
+
+it("is done by a child that ends with whoever started it", () => {
+  const { status } = spawnSync(process.execPath, [WORKER_PROGRAM, "remove"], { input: "" });
+  expect(status).toBe(1);
+});
