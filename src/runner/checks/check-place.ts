@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Surroundings } from "../../backends/backend.ts";
 import { LazarusError } from "../../errors.ts";
@@ -9,6 +9,7 @@ import { commandSurroundings } from "../commands/start-command.ts";
 import type { Confines } from "../confinement.ts";
 import type { Parts } from "../context.ts";
 import { type CellPaths, directoryError, pathsOf, whatIs } from "../disk/directory.ts";
+import { entriesOf } from "../disk/entries-of.ts";
 import { closeWork } from "../disk/guest-room.ts";
 import { CHECKS_HOME, ensureHome, openOneHome } from "../disk/home.ts";
 import { lendFile, lendPassage } from "../disk/owner.ts";
@@ -31,9 +32,11 @@ const HALF_MADE = ".new-";
 
 /** Removes what a check that was ended, or killed, left of a clone in the making. */
 export async function clearHalfMade(cellDir: string): Promise<void> {
-  await inDirectory(pathsOf(cellDir).cell, ["checks"], async ({ fd }) => {
-    const dir = `/proc/self/fd/${fd}`;
-    for (const name of await readdir(dir)) if (name.startsWith(HALF_MADE)) await removeTree(dir, name);
+  await inDirectory(pathsOf(cellDir).cell, ["checks"], async (checks) => {
+    for await (const entry of entriesOf(checks)) {
+      const name = entry.name.toString();
+      if (name.startsWith(HALF_MADE)) await removeTree(`/proc/self/fd/${checks.fd}`, name);
+    }
   });
 }
 

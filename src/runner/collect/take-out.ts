@@ -1,10 +1,11 @@
-import { copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { copyFile, mkdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Backend, ChildEnd, Surroundings } from "../../backends/backend.ts";
 import { systemCode } from "../../errors.ts";
 import type { Seams } from "../../protocol/shapes.ts";
 import { type CellPaths, COLLECTED, directoryError } from "../disk/directory.ts";
 import { throwWhereFull } from "../disk/full-disk.ts";
+import { removeTree } from "../disk/remove-tree.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Quarantine } from "../git/quarantine.ts";
 import { COLLECT_SCRIPT, parseSaid, type Said } from "./collect-script.ts";
@@ -126,8 +127,9 @@ export async function keepBundle(bundle: string, cellDir: string): Promise<void>
     }
     const archive = await openDirectory(cellDir, "archive");
     try {
-      const fresh = below(archive, `.${COLLECTED}.new`);
-      await rm(fresh, { force: true, recursive: true });
+      const name = `.${COLLECTED}.new`;
+      const fresh = below(archive, name);
+      await removeTree(`/proc/self/fd/${archive.fd}`, name);
       await copyFile(bundle, fresh);
       await rename(fresh, below(archive, COLLECTED));
     } finally {

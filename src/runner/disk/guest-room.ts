@@ -3,7 +3,7 @@ import { type FileHandle, lchown, lstat, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
 import { type CellPaths, directoryError } from "./directory.ts";
-import { entriesOf } from "./entries-of.ts";
+import { entriesOf, mustHoldFew } from "./entries-of.ts";
 import { removeTree } from "./remove-tree.ts";
 import { below, isAbsent, openDirectory } from "./safe-files.ts";
 
@@ -90,13 +90,14 @@ export async function removeCopy(paths: CellPaths): Promise<void> {
 /**
  * Closes what others made to the user that they share with an observer, or with checks, for which no backend
  * does it: the tree, and all of `artifacts/` but the observer's own.
- * @throws LazarusError `directory`.
+ * @throws LazarusError `directory`, `over-limit`.
  */
 export async function closeWork(
   paths: CellPaths,
   { agent, user }: { readonly agent: string; readonly user: CellUser },
 ): Promise<void> {
   try {
+    await withDirectory([paths.artifacts], (artifacts) => mustHoldFew(artifacts, "artifacts/"));
     await withDirectory([paths.worktree], (tree) => give(tree, OURS, 0o700));
     await withDirectory([paths.artifacts], async (artifacts) => {
       // Before all that is in it: as long as it is ours, `openWork` has something to do.

@@ -3,7 +3,7 @@ import { cp, type FileHandle, lstat, mkdir, open, rename } from "node:fs/promise
 import { join } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
 import { type CellPaths, directoryError } from "./directory.ts";
-import { entriesOf } from "./entries-of.ts";
+import { entriesOf, mustHoldFew } from "./entries-of.ts";
 import { giveAway } from "./owner.ts";
 import { removeTree } from "./remove-tree.ts";
 import { below, inDirectory, isAbsent, openDirectory, readInside, writeWhole } from "./safe-files.ts";
@@ -66,7 +66,7 @@ export async function ensureHome(paths: CellPaths, plan: HomePlan): Promise<void
 /**
  * Closes the homes of all but one agent to the user that they share, and opens that one: only one run at a
  * time makes that enough. Agents may rename what lies there, so all of it is closed.
- * @throws LazarusError `directory`.
+ * @throws LazarusError `directory`, `over-limit`.
  */
 export async function openOneHome(
   paths: CellPaths,
@@ -75,6 +75,7 @@ export async function openOneHome(
   try {
     const homes = await openDirectory(paths.cell, "home");
     try {
+      await mustHoldFew(homes, "home/");
       for await (const entry of entriesOf(homes)) {
         const name = entry.name.toString();
         if (entry.isDirectory()) await lend(homes, { name, to: isOpen(name, agent) ? user : OURS });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
 import { closedDirectory, mayExecute } from "../../backends/os/user.ts";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
+import { underLimits } from "../confined.ts";
 import { type CellPaths, directoryError } from "./directory.ts";
 import { below, isAbsent, openDirectory } from "./safe-files.ts";
 
@@ -30,6 +31,9 @@ export async function checkPassable(
   }
 }
 
+/** What is walked through may be what a stranger committed. */
+const LIMITS = { memoryBytes: 1024 ** 3, fileBytes: 0 };
+
 /**
  * Gives whole trees to a cell's user, links themselves and not what they lead to. Only for trees that nobody
  * but us has been in yet.
@@ -40,7 +44,9 @@ export async function giveAway(
   to: { readonly user: CellUser; readonly path: string },
 ): Promise<void> {
   const { user, path } = to;
-  const child = spawn("chown", ["-Rh", `${user.uid}:${user.gid}`, "--", ...paths], {
+  const words = ["chown", "-Rh", `${user.uid}:${user.gid}`, "--", ...paths];
+  const [command, ...args] = underLimits(LIMITS, words);
+  const child = spawn(command, args, {
     env: { PATH: path, LC_ALL: "C" },
     stdio: ["ignore", "ignore", "pipe"],
   });

@@ -1,4 +1,5 @@
-import { lstat, readdir, readFile, realpath, rename, rmdir, unlink } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { lstat, readFile, realpath, rename, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { LazarusError, systemCode } from "../../errors.ts";
@@ -16,10 +17,7 @@ const LIMITS = { memoryBytes: 1024 ** 3, fileBytes: 0, mostMs: 60 * 60_000 };
  */
 export async function removeTree(root: string, name: string): Promise<void> {
   const path = join(root, name);
-  const stat = await lstat(path).catch((error: unknown) => {
-    if (systemCode(error) === "ENOENT") return null;
-    throw error;
-  });
+  const stat = await lookAt(path);
   if (stat === null) return;
   if (!stat.isDirectory()) return unlink(path);
   const isGone = await rmdir(path).then(
@@ -33,6 +31,14 @@ export async function removeTree(root: string, name: string): Promise<void> {
     if (!(error instanceof LazarusError) || error.code !== "over-limit") throw error;
     // It goes on where it was ended: each time less is left.
     throw new LazarusError("directory", error.message, { retryable: true });
+  });
+}
+
+/** Null: nothing is there. */
+function lookAt(path: string): Promise<Stats | null> {
+  return lstat(path).catch((error: unknown) => {
+    if (systemCode(error) === "ENOENT") return null;
+    throw error;
   });
 }
 
@@ -81,11 +87,7 @@ export async function scrubCell(missionsDir: string, cellId: string): Promise<vo
 
 /** Names in the missions root under which something of this cell lies. */
 export async function leftOf(missionsDir: string, cellId: string): Promise<string[]> {
-  try {
-    const names = await readdir(missionsDir);
-    return names.filter((name) => [cellId, `.gone-${cellId}`, `.new-${cellId}`].includes(name));
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return [];
-    throw error;
-  }
+  const names = [cellId, `.gone-${cellId}`, `.new-${cellId}`];
+  const there = await Promise.all(names.map((name) => lookAt(join(missionsDir, name))));
+  return names.filter((_, at) => there[at] !== null);
 }

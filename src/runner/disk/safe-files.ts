@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { LazarusError, systemCode } from "../../errors.ts";
-import { entriesOf } from "./entries-of.ts";
+import { entriesOf, MOST_NAMES } from "./entries-of.ts";
 import { removeTree } from "./remove-tree.ts";
 
 /*
@@ -11,7 +11,6 @@ import { removeTree } from "./remove-tree.ts";
  */
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const MOST_NAMES = 10_000;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** The path of what an open directory holds, whatever happens to its name meanwhile. */
@@ -190,9 +189,11 @@ async function writeAside(directory: FileHandle, name: string, bytes: string | U
   return temporary;
 }
 
-/** What a write of the same file left behind when its process was killed. */
+/** What a write of the same file left behind when its process was killed, where not too much lies there. */
 async function removeStale(directory: FileHandle, name: string): Promise<void> {
+  let looked = 0;
   for await (const entry of entriesOf(directory)) {
+    if (++looked > MOST_NAMES) break;
     const other = entry.name.toString();
     const pid = other.startsWith(`.${name}.`)
       ? /^(\d+)\.\d+$/.exec(other.slice(name.length + 2))?.[1]

@@ -1,6 +1,9 @@
 import { execFile } from "node:child_process";
+import { underLimits } from "../confined.ts";
 
 const MOST_MS = 20_000;
+/** It remembers each file that has several names. */
+const LIMITS = { memoryBytes: 1024 ** 3, fileBytes: 0 };
 const SMALLEST_FILE = 4_096;
 
 /** What one look at all that agents can fill in a cell tells. */
@@ -48,6 +51,7 @@ function du(cellDir: string, what: readonly string[], signal?: AbortSignal): Pro
     };
     // It leaves with 1 where one of these is not there, or a file went away while it looked; what it counted
     // counts.
-    execFile("du", words, options, (_error, stdout) => resolve(stdout));
+    const [command, ...args] = underLimits(LIMITS, ["du", ...words]);
+    execFile(command, args, options, (_error, stdout) => resolve(stdout));
   });
 }

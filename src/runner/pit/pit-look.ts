@@ -3,8 +3,8 @@ import {
   constants,
   fstatSync,
   lstatSync,
+  opendirSync,
   openSync,
-  readdirSync,
   readSync,
   type Stats,
 } from "node:fs";
@@ -235,13 +235,22 @@ function timeOf(value: unknown): number | null {
   return Number.isNaN(at) ? null : at;
 }
 
+function isEmpty(path: string): boolean {
+  const directory = opendirSync(path, { bufferSize: 1 });
+  try {
+    return directory.readSync() === null;
+  } finally {
+    directory.closeSync();
+  }
+}
+
 function incomplete(cellDir: string, faults: Faults, ageSeconds: number | null): Look | null {
   const { missing, wrong } = faults;
   try {
     // It may have gone while it was looked at: a cell leaves by being renamed.
     if (lstatSync(cellDir, { throwIfNoEntry: false })?.isDirectory() !== true) return null;
     const isBare = missing.length === CONTRACT.directories.length + CONTRACT.files.length;
-    if (isBare && readdirSync(cellDir).length === 0)
+    if (isBare && isEmpty(cellDir))
       return { class: "uninitialized", reason: "the directory is empty", ageSeconds: null };
   } catch (error) {
     const code = systemCode(error);

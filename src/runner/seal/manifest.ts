@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import * as z from "zod";
 import { systemCode } from "../../errors.ts";
+import { entriesOf } from "../disk/entries-of.ts";
+import { removeTree } from "../disk/remove-tree.ts";
 import { below, isAbsent, readInside, writeWhole } from "../disk/safe-files.ts";
 
 /** The files of a seal besides the manifest that names them. */
@@ -117,9 +119,11 @@ export async function settleSeal(archive: FileHandle): Promise<void> {
 
 /** Throws away what a sealing that never became whole left behind. */
 export async function clearFresh(archive: FileHandle): Promise<void> {
-  for (const name of await readdir(`/proc/self/fd/${archive.fd}`))
+  for await (const entry of entriesOf(archive)) {
+    const name = entry.name.toString();
     if (/\.(new|tmp)$/.test(name) && name !== COMMITTED)
-      await rm(below(archive, name), { force: true, recursive: true });
+      await removeTree(`/proc/self/fd/${archive.fd}`, name);
+  }
 }
 
 const restoredShape = z.object({ run: z.int() });

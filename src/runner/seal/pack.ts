@@ -74,12 +74,14 @@ export async function packCell(archive: FileHandle, plan: PackPlan): Promise<Pac
       () => null,
       (error: unknown) => ({ error }),
     );
+    // Nobody reads on then, and tar complains of that, or was ended for it.
+    if (fault !== null && isUnwritable(fault.error)) throw fault.error;
     if (end.isLate) throw overTime(`sealing ${plan.cellDir}`, plan.limits);
     if (end.code !== 0 && saysOutOfMemory(end.stderr))
       throw overMemory(`sealing ${plan.cellDir}`, plan.limits);
     if (end.code === 2) return { denied: firstLine(end.stderr) };
     // 1: something changed while it was read; nothing lives here any more, so that was our own log.
-    if (end.code !== 0 && end.code !== 1 && !isUnwritable(fault?.error)) throw tarError(plan, end);
+    if (end.code !== 0 && end.code !== 1) throw tarError(plan, end);
     if (fault !== null) throw fault.error;
     if (missing.size > 0) throw tarError(plan, { ...end, stderr: `${[...missing].join(", ")} did not come` });
     const files = [await packed.finish(), await list.finish()];
@@ -162,7 +164,7 @@ function firstLine(stderr: string): string {
   return (telling[0] ?? "").slice(0, 300);
 }
 
-/** Whether no more could be written: then tar was ended for that. */
+/** Whether the disk, or one file, takes no more. */
 function isUnwritable(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT", "EFBIG"].includes(systemCode(error) ?? "");
 }

@@ -1,8 +1,8 @@
-import { type FileHandle, lstat, mkdir, readdir, rm } from "node:fs/promises";
+import { type FileHandle, lstat, mkdir, rm } from "node:fs/promises";
 import * as z from "zod";
 import { explain, LazarusError, systemCode } from "../../errors.ts";
 import type { WorkLimits } from "../confined.ts";
-import { COLLECTED, directoryError } from "../disk/directory.ts";
+import { COLLECTED, directoryError, whatIs } from "../disk/directory.ts";
 import { below, openDirectory } from "../disk/safe-files.ts";
 import type { Git } from "../git/git.ts";
 import { runWorker } from "../run-worker.ts";
@@ -106,8 +106,8 @@ type Done = z.infer<typeof packed>;
  * cell can always be closed.
  */
 async function packWhatCanBe(plan: SealPlan, cell: FileHandle): Promise<Done> {
-  const present = new Set(await readdir(`/proc/self/fd/${cell.fd}`));
-  const parts = PARTS.filter((part) => present.has(part));
+  const there = await Promise.all(PARTS.map((part) => whatIs(below(cell, part))));
+  const parts = PARTS.filter((_, at) => there[at] !== "nothing");
   try {
     return await pack(plan, parts);
   } catch (error) {

@@ -8,10 +8,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { pathsOf } from "../../../src/runner/disk/directory.ts";
-import { ensureHome, type HomePlan } from "../../../src/runner/disk/home.ts";
+import { closeWork } from "../../../src/runner/disk/guest-room.ts";
+import { ensureHome, type HomePlan, openOneHome } from "../../../src/runner/disk/home.ts";
 
 let root: string;
 const template = () => join(root, "template");
@@ -76,5 +77,26 @@ describe("a file that a preset needs in a home", () => {
     await make();
     writeFileSync(settings(), "the agent's\n");
     expect(await make()).toBe("the agent's\n");
+  });
+});
+
+describe("a place that an agent filled beyond measure", () => {
+  const user = { uid: 1, gid: 1, groups: [1] };
+  const crowd = (dir: string) => {
+    mkdirSync(dir, { recursive: true });
+    for (let n = 0; n < 10_001; n++) writeFileSync(join(dir, String(n)), "");
+    return {
+      code: "over-limit",
+      retryable: false,
+      message: `${basename(dir)}/ of the cell holds more than 10000 names; make it fewer`,
+    };
+  };
+
+  it("is not closed one by one: what needs it closed does not begin", async () => {
+    const paths = pathsOf(join(root, "cell"));
+    const host = { agent: "allegro", user };
+    const [home, artifacts] = [crowd(paths.home), crowd(paths.artifacts)];
+    await expect(openOneHome(paths, host)).rejects.toMatchObject(home);
+    await expect(closeWork(paths, host)).rejects.toMatchObject(artifacts);
   });
 });

@@ -1,4 +1,3 @@
-import { createHook } from "node:async_hooks";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,25 +6,13 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { removeTree } from "../../../src/runner/disk/remove-tree.ts";
 import { openDirectory } from "../../../src/runner/disk/safe-files.ts";
 import { WORKER_PROGRAM } from "../../../src/runner/programs.ts";
+import { callsDuring } from "../../fakes/calls-during.ts";
 
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "lazarus-remove-"));
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
-
-/** How often this process itself asked the file system for something meanwhile. */
-async function callsDuring(work: () => Promise<void>): Promise<number> {
-  let calls = 0;
-  const hook = createHook({
-    init(_id, type) {
-      if (type.startsWith("FSREQ")) calls++;
-    },
-  }).enable();
-  await work();
-  hook.disable();
-  return calls;
-}
 
 it("works through nothing that an agent left by itself", async () => {
   mkdirSync(join(dir, "crowd"));
