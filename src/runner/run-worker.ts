@@ -25,8 +25,8 @@ export interface WorkPlan<Answer> {
 
 /** Of the worker: what it works through is never all in memory. */
 const HEAP_MB = 384;
-/** Less than that and the program itself does not start. */
-const LEAST_MEMORY = 768 * 1024 ** 2;
+/** With less the program itself does not start. A worker that starts another gives it no more than it has. */
+export const LEAST_MEMORY = 768 * 1024 ** 2;
 const MOST_ANSWER = 1024 ** 2;
 const MOST_STDERR = 64 * 1024;
 

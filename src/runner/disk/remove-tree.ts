@@ -3,10 +3,10 @@ import { lstat, readFile, realpath, rename, rmdir, unlink } from "node:fs/promis
 import { join } from "node:path";
 import * as z from "zod";
 import { LazarusError, systemCode } from "../../errors.ts";
-import { runWorker } from "../run-worker.ts";
+import { LEAST_MEMORY, runWorker } from "../run-worker.ts";
 
 /** A walk holds some directories open and a few names; millions of files on a slow disk take their time. */
-const LIMITS = { memoryBytes: 1024 ** 3, fileBytes: 0, mostMs: 60 * 60_000 };
+const LIMITS = { memoryBytes: LEAST_MEMORY, fileBytes: 0, mostMs: 60 * 60_000 };
 
 /**
  * Deletes `<root>/<name>` and all below it, and nothing else: directories are opened without following links
