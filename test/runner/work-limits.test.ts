@@ -18,6 +18,7 @@ import { packCell } from "../../src/runner/seal/pack.ts";
 import { git } from "../fakes/forge/git.ts";
 import { treeBomb } from "../fakes/git-bombs.ts";
 import { createRunnerRig, type RunnerRig, readJsonFile } from "../fakes/runner-rig.ts";
+import { until } from "../fakes/until.ts";
 
 let rig: RunnerRig;
 let base: string;
@@ -137,17 +138,26 @@ it("packs nothing into a file larger than it may be, for good", async () => {
   });
 });
 
-it("ends a worker that takes too long, and all that it started, for good", async () => {
+it("ends a worker that takes too long, for good, and with it all that it started", async () => {
   const pids = join(rig.root, "pids");
   const cellDir = rig.cellPath(await idleCell("exit 0"));
   mkdirSync(join(cellDir, "archive"), { recursive: true });
   const path = programFirst("tar", "stuck", `echo $$ $PPID >'${pids}'; exec sleep 1000`);
-  const limits = { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 3, mostMs: 3_000 };
-  const request = { cellDir, parts: ["meta"], path, limits: { ...limits, mostMs: 600_000 } };
-  const packing = runWorker("pack", { request, answer: z.unknown(), doing: "sealing", limits });
-  await expect(packing).rejects.toMatchObject({ code: "over-limit", retryable: false });
-  for (const pid of readFileSync(pids, "utf8").trim().split(" "))
-    expect(existsSync(`/proc/${pid}/exe`)).toBe(false);
+  const limits = { memoryBytes: 1024 ** 3, fileBytes: 1024 ** 3, mostMs: 600_000 };
+  const pack = (mostMs: number, signal?: AbortSignal) =>
+    runWorker("pack", {
+      ...{ request: { cellDir, parts: ["meta"], path, limits }, answer: z.unknown(), doing: "sealing" },
+      ...{ limits: { ...limits, mostMs }, ...(signal === undefined ? {} : { signal }) },
+    });
+  await expect(pack(1)).rejects.toMatchObject({ code: "over-limit", retryable: false });
+  const ending = new AbortController();
+  const packing = pack(600_000, ending.signal);
+  packing.catch(() => {});
+  const started = () => (existsSync(pids) ? (readFileSync(pids, "utf8").match(/\d+/g) ?? []) : []);
+  await until("tar has begun", () => started().length === 2);
+  ending.abort(new Error("it is not wanted any more"));
+  await expect(packing).rejects.toThrow("it is not wanted any more");
+  await until("both are gone", () => started().every((pid) => !existsSync(`/proc/${pid}/exe`)));
 });
 
 it("ends a tar that takes too long, for good", async () => {
