@@ -3,6 +3,7 @@ import { LazarusError, systemCode } from "../errors.ts";
 import { took } from "../meter.ts";
 import { copyBefore, copyInto, wayBack } from "./migration-copy.ts";
 import { MIGRATIONS } from "./migrations.ts";
+import { keepStatements } from "./statements.ts";
 
 /** The one SQLite file: registry, history and job log share it, and so share transactions. */
 export interface Db {
@@ -199,6 +200,7 @@ class SqliteDb implements Db {
   #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
 
   constructor(sql: Database.Database) {
+    sql.prepare = keepStatements(sql.prepare.bind(sql)) as typeof sql.prepare;
     this.sql = sql;
     this.#run = sql.transaction((fn) => fn());
   }

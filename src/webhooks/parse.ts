@@ -58,27 +58,33 @@ export function threadMoved(payload: Payload): Event {
   return { kind: "thread-moved", thread };
 }
 
+// Made once: zod compiles each object when it reads for the first time.
+const withAction = z.object({ action: z.string() });
+const withSender = z.object({ sender });
+const withName = z.object({ repository: z.object({ full_name: z.string() }) });
+const withRepository = z.object({ repository });
+
 /** The `action` of a payload; empty where it has none (push, create, delete, status). */
 export function actionOf(payload: Payload): string {
-  const parsed = z.object({ action: z.string() }).safeParse(payload);
+  const parsed = withAction.safeParse(payload);
   return parsed.success ? parsed.data.action : "";
 }
 
 /** Who did it; null where the payload does not say. */
 export function senderOf(payload: Payload): number | null {
-  const parsed = z.object({ sender }).safeParse(payload);
+  const parsed = withSender.safeParse(payload);
   return parsed.success ? parsed.data.sender.id : null;
 }
 
 /** Of which repository a delivery is; null where it names none. */
 export function repositoryNameOf(payload: Payload): string | null {
-  const parsed = z.object({ repository: z.object({ full_name: z.string() }) }).safeParse(payload);
+  const parsed = withName.safeParse(payload);
   return parsed.success ? parsed.data.repository.full_name : null;
 }
 
 /** The same with its id; null where it does not tell both. */
 export function namedRepositoryOf(payload: Payload): { id: number; fullName: string } | null {
-  const parsed = z.object({ repository }).safeParse(payload);
+  const parsed = withRepository.safeParse(payload);
   return parsed.success ? repositoryOf(parsed.data.repository) : null;
 }
 
