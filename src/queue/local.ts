@@ -227,18 +227,18 @@ class LocalQueue implements Queue {
     const kinds = (Object.keys(JOBS) as JobKind[]).filter((kind) => JOBS[kind].queue === queue);
     const notOurs = kinds.filter((kind) => !this.#workers.has(kind));
     if (notOurs.length === kinds.length) return;
-    const skip = [...notOurs, ...this.#running.full()];
     const running = this.#running;
+    const skip = [...notOurs, ...running.full()];
     const free = (this.#options.concurrency?.[queue] ?? DEFAULTS.concurrency) - running.countIn(queue);
     if (running.isAlone(now)) return;
     const busyLanes = running.heldByNoRow(queue);
     const search: Search = { queue, now, busyLanes, skip, isAlone: running.isIdleHere() };
-    // Asked without a transaction first: an idle look takes no write lock.
     if (free <= 0 || !this.#jobs.hasNext(search)) return;
-    const found = this.#db.transaction(() => this.#claim(search, free));
+    // An idle look took no write lock. A claim that a power cut undoes is made anew.
+    const found = this.#db.transactionWithoutSync(() => this.#claim(search, free));
     for (const claimed of found) this.#start(queue, claimed);
     // What went elsewhere leaves its place here to the next.
-    if (found.some(({ claim }) => this.#running.isElsewhere(claim.lease))) this.wake();
+    if (found.some(({ claim }) => running.isElsewhere(claim.lease))) this.wake();
   }
 
   #claim(search: Search, free: number): Claimed[] {

@@ -1,6 +1,7 @@
 import Database from "better-sqlite3";
 import { LazarusError, systemCode } from "../errors.ts";
 import { took } from "../meter.ts";
+import { GroupCommit } from "./group-commit.ts";
 import { copyBefore, copyInto, wayBack } from "./migration-copy.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { keepStatements } from "./statements.ts";
@@ -10,6 +11,11 @@ export interface Db {
   readonly sql: Database.Database;
   /** Runs `fn` in a transaction (a savepoint inside another one); a throw rolls it back. */
   transaction<T>(fn: () => T): T;
+  /**
+   * The same without waiting for the disk: a power cut may undo it, unless a later commit was synced. Only
+   * for what is found anew then, and never inside of another one.
+   */
+  transactionWithoutSync<T>(fn: () => T): T;
   /**
    * Like `transaction`, but everything asked for in the same turn of the event loop (under load: in a few of
    * them) shares one commit (and its fsync); the promise settles after that commit. One failing `fn` does not
@@ -24,11 +30,6 @@ export interface Db {
   /** A number that changes when another process has committed. */
   foreignVersion(): number;
   close(): void;
-}
-
-interface Waiting {
-  run(): void;
-  settle(commitError: unknown): void;
 }
 
 /**
@@ -184,25 +185,19 @@ function migrate(sql: Database.Database, path: string): void {
     .immediate();
 }
 
-const SHARE_OF_WAITING = 0.25;
-
 class SqliteDb implements Db {
   readonly sql: Database.Database;
   /** Made once: making it costs as much as a small transaction. */
   readonly #run: Database.Transaction<(fn: () => unknown) => unknown>;
   #depth = 0;
   #afterCommit: (() => void)[] = [];
-  #waiting: Waiting[] = [];
-  /**
-   * How the last shared commit went: how many had part in it, how long it took, when it was over (monotonic
-   * ms).
-   */
-  #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
+  readonly #together: GroupCommit;
 
   constructor(sql: Database.Database) {
     sql.prepare = keepStatements(sql.prepare.bind(sql)) as typeof sql.prepare;
     this.sql = sql;
     this.#run = sql.transaction((fn) => fn());
+    this.#together = new GroupCommit((fn) => this.transaction(fn));
   }
 
   transaction<T>(fn: () => T): T {
@@ -223,58 +218,17 @@ class SqliteDb implements Db {
     }
   }
 
-  commitTogether<T>(fn: () => T): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      let outcome: { value: T } | { error: unknown } | undefined;
-      this.#waiting.push({
-        run: () => {
-          try {
-            outcome = { value: this.transaction(fn) };
-          } catch (error) {
-            outcome = { error };
-          }
-        },
-        settle: (commitError) => {
-          if (commitError !== undefined || outcome === undefined) reject(commitError);
-          else if ("error" in outcome) reject(outcome.error);
-          else resolve(outcome.value);
-        },
-      });
-      if (this.#waiting.length === 1) setImmediate(() => this.#commitSoon());
-    });
-  }
-
-  /**
-   * Under load whoever was just answered comes again at once: a quarter of what the last commit took is spent
-   * on waiting for them, so that all share the next one. After a pause nobody waits.
-   */
-  #commitSoon(): void {
-    const { size, tookMs, endedAt } = this.#last;
-    const now = performance.now();
-    const wanted = this.#waiting.length + size;
-    const until = now - endedAt < tookMs ? now + tookMs * SHARE_OF_WAITING : now;
-    const again = () => {
-      if (this.#waiting.length < wanted && performance.now() < until) setImmediate(again);
-      else this.#commitWaiting();
-    };
-    again();
-  }
-
-  #commitWaiting(): void {
-    const batch = this.#waiting;
-    this.#waiting = [];
-    const beganAt = performance.now();
-    let commitError: unknown;
+  transactionWithoutSync<T>(fn: () => T): T {
+    this.sql.pragma("synchronous = NORMAL");
     try {
-      this.transaction(() => {
-        for (const one of batch) one.run();
-      });
-    } catch (error) {
-      commitError = error ?? new Error("commit failed");
+      return this.transaction(fn);
+    } finally {
+      this.sql.pragma("synchronous = FULL");
     }
-    const endedAt = performance.now();
-    this.#last = { size: batch.length, tookMs: endedAt - beganAt, endedAt };
-    for (const one of batch) one.settle(commitError);
+  }
+
+  commitTogether<T>(fn: () => T): Promise<T> {
+    return this.#together.commit(fn);
   }
 
   afterCommit(fn: () => void): void {

@@ -60,6 +60,19 @@ describe("the registry's file", () => {
     }
   });
 
+  it("is not synced at the commits of what may be lost, and is at the next one, also after a throw", () => {
+    const { db, mark, committed } = withMarks();
+    const synchronous = () => db.sql.pragma("synchronous", { simple: true });
+    expect(db.transactionWithoutSync(() => [mark("a").changes, synchronous()])).toEqual([1, 1]);
+    expect([committed(), synchronous()]).toEqual([["a"], 2]);
+    const broken = () => {
+      mark("b");
+      throw new Error("no");
+    };
+    expect(() => db.transactionWithoutSync(broken)).toThrow("no");
+    expect([committed(), synchronous()]).toEqual([["a"], 2]);
+  });
+
   it("of a newer Lazarus is refused untouched", () => {
     open().close();
     const sql = new Database(path);
