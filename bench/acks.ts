@@ -42,7 +42,7 @@ export async function durableAcks(dir: string, forge: ForgeProcess): Promise<Fig
       floor: `${median(floor).toFixed(0)}/s`,
       measured: `${median(measured).toFixed(0)}/s`,
       ratio: median(measured) / median(floor),
-      reach: { atLeast: 0.7 },
+      reach: { atLeast: 0.8 },
     };
   } finally {
     floorApp.disconnect();
