@@ -80,14 +80,13 @@ export class Lifecycle {
       } else if (isOpen(last)) throw movedOn(cell.id);
       // What the last run left is committed first, also where that had been given up.
       const ended = this.#registry.lastUnwithdrawnRun(cell.id);
-      const isLookedAt = ended === null || !isUncollected(ended);
-      if (!isLookedAt) this.#steps.advance(cell.id);
+      if (ended !== null && isUncollected(ended)) this.#steps.advance(cell.id);
       const turnsFrom = turnsFromNow(now, this.#deps);
       this.#registry.update(cell.id, {
         ...{ ...NOTHING_IN_THE_WAY, pushRefused: null, breaker: null, turnsFrom },
       });
       const prompt = wordsPrompt(requester, by.words ?? null, beforeOf(now, this.#registry, agent));
-      const run = this.#line(cell.id, { agent, requester, prompt }, isLookedAt);
+      const run = this.#line(cell.id, { agent, requester, prompt });
       // Whoever of the team is held and called by name has its turn with this.
       const [held] = this.#registry.team.waiting(cell.id).filter((one) => one.agent === agent);
       if (held !== undefined) this.#registry.team.begin(cell.id, held.place, run.n);
@@ -95,18 +94,11 @@ export class Lifecycle {
     });
   }
 
-  #line(
-    cellId: string,
-    asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt },
-    isLookedAt = true,
-  ): Run {
+  #line(cellId: string, asked: Pick<NewRun, "agent" | "requester"> & { readonly prompt: NewPrompt }): Run {
     const n = this.#registry.addRun({ cellId, role: "executor", state: "waiting", ...asked });
-    // What others told or asked the agent is asked about again before it is given. That is a job of the
-    // cell's lane, so that it also comes after what the last run left was looked at.
+    // What others told or asked the agent is asked about again before it is given.
     const isChecked =
-      isLookedAt &&
-      this.#registry.messages.waiting(cellId).length === 0 &&
-      this.#registry.items.open(cellId).length === 0;
+      this.#registry.messages.waiting(cellId).length === 0 && this.#registry.items.open(cellId).length === 0;
     this.#steps.admitWaiting(isChecked ? { checked: { cellId, n } } : {});
     this.#steps.card(cellId);
     return this.#registry.mustRun(cellId, n);

@@ -65,15 +65,30 @@ describe("what an idle cell's agent is told", () => {
     rig.clearJobs();
     end(2, { code });
     rig.lifecycle.rerun(rig.cell(), "allegro", DEV);
-    // In the cell's lane, and so behind the look.
-    expect(rig.waiting().filter((kind) => ["collect", "admit", "start"].includes(kind))).toEqual([
-      "collect",
-      "admit",
-    ]);
+    const begun = () => rig.waiting().filter((kind) => ["admit", "take-in", "start"].includes(kind));
+    expect([rig.run().state, begun()]).toEqual(["waiting", []]);
+    rig.steps.admitWaiting();
+    expect([rig.run().state, begun()]).toEqual(["waiting", []]);
     collect(2, { tip: NEXT });
     expect(promptOf(3)).toBe(prompt);
+    expect([rig.run().state, begun()]).toEqual(["admitted", ["admit"]]);
     admit(3);
     expect(rig.payloads("start")[0]?.prompt.text).toBe(prompt);
+  });
+
+  it("is told again where the look at the run that was given it was given up", () => {
+    rig.idle();
+    tell("use numbers");
+    begin(2);
+    end(2);
+    rig.lifecycle.rerun(rig.cell(), "allegro", DEV);
+    const failed = { cellId: ID, kind: "collect", run: 2, why: "no" };
+    rig.reports.stuck({ ...failed, retryAt: rig.clock.now() + 1_000 });
+    expect(rig.run().state).toBe("waiting");
+    rig.reports.stuck({ ...failed, retryAt: null });
+    expect(rig.run().state).toBe("admitted");
+    admit(3);
+    expect(rig.payloads("start").at(-1)?.prompt.text).toContain("What dev said to you before");
   });
 
   it("is the answer where it asked", () => {

@@ -39,15 +39,10 @@ export function collected(deps: ReportDeps) {
     settleItems(registry, run, !isInterrupted(exit));
   }
 
-  /**
-   * A run that was asked for before the last one was looked at: how that ended is known only now. What it was
-   * given already stays.
-   */
+  /** A run that was asked for before the last one was looked at: how that ended is known only now. */
   function sayAnew(cell: Cell): void {
     const next = registry.lastRun(cell.id);
-    if (next === null || next.turnKind !== "revive" || !["waiting", "admitted"].includes(next.state)) return;
-    if (registry.messages.of(cell.id).some((one) => one.run === next.n)) return;
-    if (registry.items.ofTurn(cell.id, next.turn).length > 0) return;
+    if (next === null || next.turnKind !== "revive" || next.state !== "waiting") return;
     const { from, said } = registry.prompts.of(next);
     registry.prompts.change(next, wordsPrompt(from, said, beforeOf(cell, registry, next.agent, next.n)));
   }
@@ -101,6 +96,7 @@ export function collected(deps: ReportDeps) {
     if (mayBeTold) beginReviewTurn(deps, cell.id);
     // A review waits for others; whoever only looks needs not.
     if (mayGoOn) beginVisit(deps, cell.id);
+    if (!isLast) steps.admitWaiting();
     steps.advance(report.cellId);
     steps.card(report.cellId);
   };

@@ -58,6 +58,8 @@ export function stuck(deps: ReportDeps) {
     }
     registry.update(cell.id, { stuck: { job: job.kind, why: job.why, isOver: job.retryAt === null } });
     if (job.retryAt === null && cell.state === "closing" && job.kind !== "scrub") closeOrGiveUp(cell, job);
+    // A run may wait for that look.
+    if (job.retryAt === null && job.kind === "collect") steps.admitWaiting();
     steps.card(cell.id);
   };
 }

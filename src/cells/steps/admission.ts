@@ -1,7 +1,8 @@
-import type { Run } from "../cell.ts";
+import { isVisit, type Run } from "../cell.ts";
 import { holdOf, holdWords } from "../hold.ts";
 import { addTo, type CellPlaces, type Load, type Waiting } from "../registry/places.ts";
 import type { Registry } from "../registry/registry.ts";
+import { isUncollected } from "./decide.ts";
 
 /** How many runs may be in progress at the same time: in all, of one owner, repository or person. */
 export interface Limits {
@@ -99,6 +100,19 @@ export function blockingLimit(
       : holdWords(hold);
   if (limit === null) return null;
   return { limit, place: placesInLine(registry, now).get(keyOf(waiting)) ?? 1 };
+}
+
+/**
+ * Whether a run that has a place waits all the same: what the last run left is not looked at yet, and nobody
+ * has given that up. Only then is known how that ended, and what its agent is to be told.
+ */
+export function waitsForLook(registry: Registry, run: Pick<Run, "cellId" | "n" | "role">): boolean {
+  const cell = registry.mustCell(run.cellId);
+  if (isVisit(run) || cell.state !== "idle" || cell.stuck?.isOver) return false;
+  const before = registry
+    .runs(run.cellId)
+    .findLast((one) => one.n < run.n && !isVisit(one) && one.state !== "withdrawn");
+  return before !== undefined && isUncollected(before);
 }
 
 /** Brings the cards of those in line up to date: their places change with whatever starts and ends. */

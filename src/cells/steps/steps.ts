@@ -6,7 +6,7 @@ import { secretsGiven } from "../given-secrets.ts";
 import { isLost } from "../lost.ts";
 import type { Registry } from "../registry/registry.ts";
 import { isGoingOnWithTeam } from "../registry/team-goes-on.ts";
-import { admissible, blockingLimit, type Line } from "./admission.ts";
+import { admissible, blockingLimit, type Line, waitsForLook } from "./admission.ts";
 import { givenTo, missionOf, seamsOf, specOf } from "./cell-spec.ts";
 import { checkJobs } from "./check-jobs.ts";
 import { Checking } from "./checking.ts";
@@ -44,7 +44,7 @@ export class Steps {
    */
   admitWaiting(options: { checked?: { cellId: string; n: number } } = {}): void {
     for (const run of admissible(this.#registry, this.#line())) {
-      if (!givePlace(this.#deps, run)) continue;
+      if (waitsForLook(this.#registry, run) || !givePlace(this.#deps, run)) continue;
       this.#registry.updateRun(run.cellId, run.n, { state: "admitted" });
       const isChecked = options.checked?.cellId === run.cellId && options.checked.n === run.n;
       if (isChecked) this.start(run.cellId, run.n);
