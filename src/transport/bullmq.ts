@@ -98,22 +98,31 @@ export async function connect(options: PostOptions): Promise<Post> {
     return worker;
   };
 
-  const looking = setInterval(() => {
+  /** Wakes receivers that have fallen asleep: their queue holds something, and they hear nothing. */
+  const wakeSleepers = async () => {
+    let isHungUp = false;
     for (const [name, receiver] of receivers) {
-      if (performance.now() - receiver.heardAt < STUCK_MS) continue;
-      queueOf(name)
-        .getWaitingCount()
-        .then((waiting) => {
-          if (waiting === 0 || isClosed || receivers.get(name) !== receiver) return;
-          log.warn({ queue: name, waiting }, "a receiver has fallen asleep; it is made anew");
-          receiver.heardAt = performance.now();
-          void receiver.worker.close(true).catch(() => {});
-          // It may be half open; what was asked on it is asked again.
-          receiving.disconnect(true);
-          receiver.worker = workerOf(name, receiver);
-        })
-        .catch((error: unknown) => hurt.failed(error));
+      const isSilent = () => performance.now() - receiver.heardAt >= STUCK_MS;
+      const waiting = isSilent() ? await queueOf(name).getWaitingCount() : 0;
+      if (waiting === 0 || isClosed || receivers.get(name) !== receiver || !isSilent()) continue;
+      log.warn({ queue: name, waiting }, "a receiver has fallen asleep; it is made anew");
+      receiver.heardAt = performance.now();
+      void receiver.worker.close(true).catch(() => {});
+      // It may be half open; what was asked on it is asked again.
+      if (!isHungUp) receiving.disconnect(true);
+      isHungUp = true;
+      receiver.worker = workerOf(name, receiver);
     }
+  };
+  let isLooking = false;
+  const looking = setInterval(() => {
+    if (isLooking) return;
+    isLooking = true;
+    wakeSleepers()
+      .catch((error: unknown) => hurt.failed(error))
+      .finally(() => {
+        isLooking = false;
+      });
   }, LOOK_MS);
   looking.unref();
 
