@@ -26,6 +26,10 @@ const PATH_ONLY = 0o10000000 | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const MOST_NAME = 1_000;
 /** Deeper trees are moved up to the top first, so that an agent's nesting cannot use up our descriptors. */
 const MAX_DEPTH = 64;
+/** So many names are removed before it looks again whether whoever started it is still there. */
+const LOOK_EVERY = 256;
+/** So often a directory may list only what is not there before that is a fault of its file system. */
+const MOST_IDLE = 10;
 
 interface Walk {
   readonly top: number;
@@ -35,54 +39,81 @@ interface Walk {
   /** In the names of what is moved: nobody could foresee it, and put something in its way. */
   readonly mark: string;
   moved: number;
+  seen: number;
+  removed: number;
 }
 
 /**
- * Deletes the directory of that name where this process stands, and all below it.
+ * Deletes the directory of that name where this process stands, and all below it. What is gone meanwhile is
+ * done: the child of somebody who was killed may be at work on the same tree for a moment.
  * @throws LazarusError `directory`, retryable, if something is left, naming it.
  */
 export function removeHere({ name, parent }: { readonly name: string; readonly parent: number }): void {
   const path = Buffer.from(`./${name}`);
   naming(process.cwd(), name, () => {
-    const { dev: device } = lstatSync(path);
+    const device = lstatSync(path, { throwIfNoEntry: false })?.dev;
+    if (device === undefined) return;
     const top = openWritable(path, device);
+    if (top === null) return;
     try {
-      empty(top, 0, { top, device, parent, mark: crypto.randomUUID(), moved: 0 });
+      empty(top, 0, { top, device, parent, mark: crypto.randomUUID(), moved: 0, seen: 0, removed: 0 });
     } finally {
       closeSync(top);
     }
-    rmdirSync(path);
+    unlessGone(() => rmdirSync(path));
   });
 }
 
 function empty(directory: number, depth: number, walk: Walk): void {
   // A directory that was moved up to the top while this one was read shows up in the next round.
-  for (let wasEmpty = false; !wasEmpty; ) {
+  for (let [wasEmpty, idle] = [false, 0]; !wasEmpty && idle < MOST_IDLE; ) {
     wasEmpty = true;
+    const before = walk.removed;
     for (const entry of entriesOf(directory)) {
       wasEmpty = false;
       naming(`/proc/self/fd/${directory}`, entry.name, () => remove(directory, entry, depth, walk));
+      if (++walk.seen % LOOK_EVERY === 0) endIfAlone(walk);
     }
-    // Whoever takes our place may be at work here already.
-    if (process.ppid !== walk.parent) process.exit(1);
+    if (walk.removed === before) idle++;
+    endIfAlone(walk);
   }
+}
+
+/** Whoever takes our place may be at work here already. */
+function endIfAlone({ parent }: Walk): void {
+  if (process.ppid !== parent) process.exit(1);
 }
 
 function remove(directory: number, entry: Dirent<Buffer>, depth: number, walk: Walk): void {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), entry.name]);
+  const act = (call: () => void) => {
+    if (unlessGone(call)) walk.removed++;
+  };
   if (!entry.isDirectory()) {
-    unlinkSync(path);
+    act(() => unlinkSync(path));
     return;
   }
   const child = openWritable(path, walk.device);
+  if (child === null) return;
   const isTooDeep = depth >= MAX_DEPTH;
   try {
     if (!isTooDeep) empty(child, depth + 1, walk);
   } finally {
     closeSync(child);
   }
-  if (isTooDeep) renameSync(path, `/proc/self/fd/${walk.top}/.deep-${walk.mark}-${++walk.moved}`);
-  else rmdirSync(path);
+  const aside = `/proc/self/fd/${walk.top}/.deep-${walk.mark}-${++walk.moved}`;
+  act(() => (isTooDeep ? renameSync(path, aside) : rmdirSync(path)));
+}
+
+/** Answers whether it was there. */
+function unlessGone(call: () => void): boolean {
+  try {
+    call();
+    return true;
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    return false;
+  }
 }
 
 function* entriesOf(directory: number): Generator<Dirent<Buffer>> {
@@ -99,9 +130,11 @@ function* entriesOf(directory: number): Generator<Dirent<Buffer>> {
 
 /**
  * Opens a directory for emptying; the mode is changed through a descriptor, so never on what a link leads to.
+ * Null: it is gone.
  */
-function openWritable(path: Buffer, device: number): number {
-  const handle = openSync(path, PATH_ONLY);
+function openWritable(path: Buffer, device: number): number | null {
+  let handle = -1;
+  if (!unlessGone(() => (handle = openSync(path, PATH_ONLY)))) return null;
   try {
     const self = `/proc/self/fd/${handle}`;
     const { mode, dev } = fstatSync(handle);

@@ -19,7 +19,7 @@ export async function removeTree(root: string, name: string): Promise<void> {
   const path = join(root, name);
   const stat = await lookAt(path);
   if (stat === null) return;
-  if (!stat.isDirectory()) return unlink(path);
+  if (!stat.isDirectory()) return unlink(path).catch(unlessAbsent);
   const isGone = await rmdir(path).then(
     () => true,
     () => false,
@@ -40,6 +40,10 @@ function lookAt(path: string): Promise<Stats | null> {
     if (systemCode(error) === "ENOENT") return null;
     throw error;
   });
+}
+
+function unlessAbsent(error: unknown): void {
+  if (systemCode(error) !== "ENOENT") throw error;
 }
 
 /** Mount points at or below a directory, from `/proc/self/mountinfo`. */
@@ -73,9 +77,7 @@ export async function scrubCell(missionsDir: string, cellId: string): Promise<vo
   }
   const gone = join(missionsDir, `.gone-${cellId}`);
   await removeTree(missionsDir, `.gone-${cellId}`);
-  await rename(join(missionsDir, cellId), gone).catch((error: unknown) => {
-    if (systemCode(error) !== "ENOENT") throw error;
-  });
+  await rename(join(missionsDir, cellId), gone).catch(unlessAbsent);
   await removeTree(missionsDir, `.gone-${cellId}`);
   await removeTree(missionsDir, `.new-${cellId}`);
   const [left] = await leftOf(missionsDir, cellId);

@@ -30,6 +30,7 @@ export async function restore(
       // A file that is all holes may be of any size; what is stored was counted.
       limits: { ...parts.workLimits, fileBytes: Number.POSITIVE_INFINITY, mostMs: RESTORE_MS },
       signal,
+      log: parts.log,
     };
     const entries = await restoreCell(plan);
     if (job.payload.stored !== null) await settleHere(parts, job);

@@ -5,7 +5,8 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import * as z from "zod";
 import type { CellUser } from "../../backends/backend.ts";
-import { LazarusError, systemCode } from "../../errors.ts";
+import { explain, LazarusError, systemCode } from "../../errors.ts";
+import type { Log } from "../../log.ts";
 import type { WorkLimits } from "../confined.ts";
 import { directoryError, whatIs } from "../disk/directory.ts";
 import { removeTree } from "../disk/remove-tree.ts";
@@ -40,10 +41,11 @@ export interface RestorePlan {
   /** Of the child that works through the archive. */
   readonly limits: WorkLimits;
   readonly signal: AbortSignal;
+  readonly log: Pick<Log, "warn">;
 }
 
 /** What a worker needs of it. */
-type Request = Omit<RestorePlan, "signal" | "limits">;
+type Request = Omit<RestorePlan, "signal" | "limits" | "log">;
 
 /** Where an archive is unpacked, below its cell. */
 export const ASIDE = ".restore";
@@ -60,13 +62,16 @@ const REPLACED: readonly string[] = ["worktree", "home"];
  * @throws LazarusError `directory`, not retryable, naming what of the archive is damaged: then nothing was
  * changed; else `directory` or `disk-full`.
  */
-export async function restoreCell({ signal, limits, ...request }: RestorePlan): Promise<number> {
+export async function restoreCell({ signal, limits, log, ...request }: RestorePlan): Promise<number> {
   const doing = `restoring ${request.cellDir}`;
   try {
     return await runWorker("restore", { request, answer: z.int().nonnegative(), doing, limits, signal });
   } catch (error) {
-    // Where it was ended in the middle, it could not clear away what it had begun.
-    await inDirectory(request.cellDir, [], (cell) => removeTree(`/proc/self/fd/${cell.fd}`, ASIDE));
+    // Whoever asks again clears it away first: that it cannot be done now never hides what went wrong.
+    await inDirectory(request.cellDir, [], (cell) => removeTree(`/proc/self/fd/${cell.fd}`, ASIDE)).catch(
+      (left: unknown) =>
+        log.warn({ cell: request.cellDir, why: explain(left) }, "what was unpacked aside is left"),
+    );
     throw error;
   }
 }
@@ -140,7 +145,6 @@ async function bringBack(
     return entries;
   } finally {
     await aside.close();
-    await removeTree(here, ASIDE);
   }
 }
 

@@ -1,5 +1,16 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -61,4 +72,30 @@ it("enters no other file system, and says which one to unmount", async ({ skip }
 it("is done by a child that ends with whoever started it", () => {
   const { status } = spawnSync(process.execPath, [WORKER_PROGRAM, "remove"], { input: "" });
   expect(status).toBe(1);
+});
+
+/** A directory of so many names, all of one file. */
+function crowd(name: string, names: number): string {
+  const path = join(dir, name);
+  mkdirSync(path);
+  writeFileSync(join(path, "0"), "");
+  for (let n = 1; n < names; n++) linkSync(join(path, "0"), join(path, String(n)));
+  return path;
+}
+
+it("counts as done what others remove meanwhile, as one does whose parent was killed", async () => {
+  crowd("tree", 30_000);
+  mkdirSync(join(dir, "tree", "deep/".repeat(200)), { recursive: true });
+  await Promise.all(Array.from({ length: 4 }, () => removeTree(dir, "tree")));
+  expect(existsSync(join(dir, "tree"))).toBe(false);
+});
+
+it("ends in the middle of a large directory where whoever started it is gone", async () => {
+  const path = crowd("tree", 2_000);
+  const child = spawn(process.execPath, [WORKER_PROGRAM, "remove"], { cwd: dir });
+  // Some other process: its own parent would be this one.
+  child.stdin.write(`${JSON.stringify({ name: "tree", parent: process.ppid })}\n`);
+  expect(await once(child, "close")).toEqual([1, null]);
+  const left = readdirSync(path).length;
+  expect([left > 0, left < 2_000]).toEqual([true, true]);
 });

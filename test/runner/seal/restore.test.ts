@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -208,6 +208,21 @@ describe("a cell that is brought back", () => {
       expect(existsSync(at(".restore"))).toBe(false);
     }
     expect(await restore(2)).toBeNull();
+  });
+
+  it("says what is damaged, also where what an earlier attempt left cannot be cleared away", async ({
+    skip,
+  }) => {
+    await archive();
+    truncateSync(at("archive/cell.tar.gz"), 100);
+    mkdirSync(at(".restore/mounted"), { recursive: true });
+    const mounting = spawnSync("mount", ["-t", "tmpfs", "tmpfs", at(".restore/mounted")]);
+    if (mounting.status !== 0) skip("a file system of its own");
+    try {
+      expect(await restore()).toMatch(/cell\.tar\.gz/);
+    } finally {
+      execFileSync("umount", ["-l", at(".restore/mounted")]);
+    }
   });
 
   it("comes back from an archive of before there was a list", async () => {
