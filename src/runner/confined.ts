@@ -68,21 +68,32 @@ export function underLimits(limits: ProcessLimits, command: readonly string[]): 
   return ["/bin/sh", "-c", limitScript(limits, '"$@"'), "lazarus-limits", ...command];
 }
 
+/**
+ * What git says of this machine: without the words of a forge, which may have come to limits of its own.
+ * @see git's sideband.c and pkt-line.c; a line ends where they end one
+ */
+export function ownWords(stderr: string): string {
+  return stderr
+    .split(/[\r\n]+/)
+    .filter((line) => !/^(?:remote: |fatal: remote error: |error: remote unpack failed: )/.test(line))
+    .join("\n");
+}
+
 /** Whether a program says that it got no more memory. */
 export function saysOutOfMemory(stderr: string): boolean {
   return /out of memory|cannot allocate memory|memory exhausted|malloc failed|unable to create thread/i.test(
-    stderr,
+    ownWords(stderr),
   );
 }
 
 /** Whether git says that one of its processes came to the limit of its CPU: SIGXCPU. */
 export function saysOutOfCpu(stderr: string): boolean {
-  return /died of signal 24\b/.test(stderr);
+  return /died of signal 24\b/.test(ownWords(stderr));
 }
 
 /** Whether a program says that it may not write a file of that size: EFBIG. A full disk has other words. */
 export function saysFileTooLarge(stderr: string): boolean {
-  return /: File too large$/m.test(stderr);
+  return /: File too large$/m.test(ownWords(stderr));
 }
 
 /** What is answered then, once and for all. */

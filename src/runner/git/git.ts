@@ -11,6 +11,7 @@ import {
   overMemory,
   overOutput,
   overTime,
+  ownWords,
   saysFileTooLarge,
   saysOutOfCpu,
   saysOutOfMemory,
@@ -274,7 +275,7 @@ function gitError(options: GitOptions, call: GitCall, end: GitEnd): LazarusError
   const refusal = call.remote === true ? httpRefusal(end.stderr) : null;
   if (refusal === "moved") return movedError(call.doing);
   if (refusal !== null) return new LazarusError("git", `${call.doing}: ${refusalSentence(refusal)}`);
-  if (saysDiskFull(end.stderr)) {
+  if (saysDiskFull(ownWords(end.stderr))) {
     return new LazarusError("disk-full", `${call.doing}: no space left on the device`, { retryable: true });
   }
   const line = options.redact(usefulLine(end.stderr));

@@ -101,6 +101,27 @@ it("says for good that it came to a limit, also where it may fail", async () => 
   });
 });
 
+it("takes no words of a forge for a limit of this machine", async () => {
+  const words = [
+    "remote: big.iso: File too large",
+    "remote: fatal: Out of memory, malloc failed",
+    "remote: error: git-index-pack died of signal 24",
+    "remote: write error: No space left on device",
+    "fatal: remote error: Cannot allocate memory",
+    "error: remote unpack failed: out of memory",
+  ];
+  const refused = gitThat(
+    "refused",
+    `printf '%s\\n' ${words.map((one) => `'${one}'`).join(" ")} >&2; exit 1`,
+  );
+  const call = { dir: home, args: ["push"], doing: "pushing", remote: true };
+  expect(await refused({ ...call, tolerant: true })).toMatchObject({
+    code: 1,
+    stderr: `${words.join("\n")}\n`,
+  });
+  await expect(refused(call)).rejects.toMatchObject({ code: "git", retryable: true });
+});
+
 it("ends what git started as well, where git takes too long", async () => {
   const bin = join(home, "parent");
   const pidFile = join(home, "helper.pid");

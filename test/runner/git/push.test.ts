@@ -101,6 +101,8 @@ it.each([
     "echo; echo error: >&2; echo 'error: Not allowed to push to branch x SECRET' >&2; echo error: >&2",
     "Not allowed to push to branch x [redacted]",
   ],
+  ["hooks with limits of their own", "echo 'big.iso: File too large'", "big.iso: File too large"],
+  ["servers without memory", "echo 'fatal: out of memory' >&2", "fatal: out of memory"],
 ])("reports the forge's own words when it refuses, as %s write them", async (_, says, why) => {
   const hook = join(rig.forgeRepository, "hooks", "pre-receive");
   mkdirSync(join(rig.forgeRepository, "hooks"));
