@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { started } from "../backends/os/started.ts";
 import { findTool } from "../backends/os/tools.ts";
 import { LazarusError, saysDiskFull } from "../errors.ts";
 
@@ -9,10 +10,8 @@ const MOST_SAID = 64 * 1024;
 export async function tar(words: readonly string[], doing: string, mayChange = false): Promise<string> {
   const program = findTool("tar");
   if (program === null) throw new LazarusError("directory", `${doing}: tar is not installed`);
-  const child = spawn(program, [...words], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { PATH: "/usr/bin:/bin:/usr/local/bin", LC_ALL: "C" },
-  });
+  const env = { PATH: "/usr/bin:/bin:/usr/local/bin", LC_ALL: "C" };
+  const child = started(spawn(program, [...words], { stdio: ["ignore", "pipe", "pipe"], env }), doing);
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();

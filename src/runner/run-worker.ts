@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import * as z from "zod";
+import { started } from "../backends/os/started.ts";
 import { LazarusError } from "../errors.ts";
 import {
   overFile,
@@ -50,7 +51,8 @@ export function runWorker<Answer>(task: string, plan: WorkPlan<Answer>): Promise
   const [command, ...args] = underLimits(own, node);
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(signal.reason);
-    const child = spawn(command, args, { cwd: plan.cwd ?? "/", env: {}, stdio: "pipe", detached: true });
+    const how = { cwd: plan.cwd ?? "/", env: {}, stdio: "pipe", detached: true } as const;
+    const child = started(spawn(command, args, how), doing);
     let why: unknown = null;
     const stop = (reason: unknown) => {
       why ??= reason;

@@ -14,5 +14,6 @@ const program = (source: string) => ({
 export const PROGRAMS = {
   deadlyWorker: program("test/chaos/deadly-worker.ts"),
   dyingApp: program("test/chaos/dying-app.ts"),
+  noDescriptors: program("test/fakes/no-descriptors.ts"),
   queueProcess: program("test/fakes/queue-process.ts"),
 } as const;

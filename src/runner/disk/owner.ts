@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { chmod, lchown, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { CellUser } from "../../backends/backend.ts";
+import { started } from "../../backends/os/started.ts";
 import { closedDirectory, mayExecute } from "../../backends/os/user.ts";
 import { LazarusError, saysDiskFull } from "../../errors.ts";
 import { underLimits } from "../confined.ts";
@@ -46,10 +47,9 @@ export async function giveAway(
   const { user, path } = to;
   const words = ["chown", "-Rh", `${user.uid}:${user.gid}`, "--", ...paths];
   const [command, ...args] = underLimits(LIMITS, words);
-  const child = spawn(command, args, {
-    env: { PATH: path, LC_ALL: "C" },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const doing = `giving ${paths[0]} to its user`;
+  const env = { PATH: path, LC_ALL: "C" };
+  const child = started(spawn(command, args, { env, stdio: ["ignore", "ignore", "pipe"] }), doing);
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => {
     if (said.length < 1_000) said += chunk.toString("utf8");
@@ -58,9 +58,7 @@ export async function giveAway(
   if (code === 0) return;
   const line = said.trim().split("\n")[0] ?? "";
   const full = saysDiskFull(said);
-  throw new LazarusError(full ? "disk-full" : "directory", `giving ${paths[0]} to its user: ${line}`, {
-    retryable: true,
-  });
+  throw new LazarusError(full ? "disk-full" : "directory", `${doing}: ${line}`, { retryable: true });
 }
 
 /**

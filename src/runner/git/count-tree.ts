@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { started } from "../../backends/os/started.ts";
 import { LazarusError } from "../../errors.ts";
 import { formatSize } from "../../units.ts";
 import { overMemory, overTime, saysOutOfMemory, type WorkLimits } from "../confined.ts";
@@ -27,7 +28,7 @@ export function mustFit(git: Git, plan: TreePlan): Promise<void> {
   const args = ["ls-tree", "-r", "-t", "-l", "-z", "--full-tree", plan.commit];
   const { command, args: words, cwd, env } = git.child({ dir: repository, args });
   return new Promise((resolve, reject) => {
-    const child = spawn(command, words, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = started(spawn(command, words, { cwd, env, stdio: ["ignore", "pipe", "pipe"] }), doing);
     let fault: LazarusError | null = null;
     const stop = (error: LazarusError) => {
       fault ??= error;

@@ -19,6 +19,7 @@ import {
 } from "../confined.ts";
 import { endMarked, MARK } from "./marked.ts";
 import { httpRefusal, isUnreachable, movedError, refusalSentence, usefulLine } from "./refusal.ts";
+import { startSimply } from "./simple-start.ts";
 
 /** Where the bot's git may talk to, and with what. */
 export interface Remote {
@@ -212,7 +213,7 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
       queueMicrotask(() => stdout.emit("data", Buffer.alloc(0)));
     });
   try {
-    const stdout = await git.raw([...call.args]);
+    const stdout = await startSimply(call.doing, () => git.raw([...call.args]));
     return seen ?? { code: 0, stdout, stderr: "" };
   } catch (error) {
     await ended;
@@ -224,6 +225,7 @@ async function spawnGit(options: GitOptions & { readonly limited: string }, call
       throw new LazarusError("forge-unreachable", message, { retryable: true });
     }
     if (seen !== undefined && seen.code > 0) return seen;
+    if (error instanceof LazarusError) throw error;
     // No exit code: killed.
     const code = call.remote === true ? "forge-unreachable" : "git";
     throw new LazarusError(code, `${call.doing}: ${options.redact(firstLine(error))}`, { retryable: true });

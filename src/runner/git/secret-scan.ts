@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import * as z from "zod";
+import { started } from "../../backends/os/started.ts";
 import { LazarusError } from "../../errors.ts";
 import { WORK_MS } from "../confined.ts";
 import type { KnownSecret } from "../known-secrets.ts";
@@ -29,6 +30,7 @@ const answer = z.object({
 const NOT_WHOLE: Scanned = { isWhole: false, found: [] };
 /** Of the child: its windows are small, whatever the text is. */
 const HEAP_MB = 256;
+const DOING = "looking for secrets";
 const MOST_ANSWER = 1024 ** 2;
 
 /**
@@ -38,12 +40,15 @@ const MOST_ANSWER = 1024 ** 2;
  */
 export function scanLog(plan: ScanPlan): Promise<Scanned> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, SCAN_PROGRAM], {
-      env: {},
-      stdio: ["pipe", "pipe", "ignore"],
-      // Git is its child: both end with the group.
-      detached: true,
-    });
+    const child = started(
+      spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, SCAN_PROGRAM], {
+        env: {},
+        stdio: ["pipe", "pipe", "ignore"],
+        // Git is its child: both end with the group.
+        detached: true,
+      }),
+      DOING,
+    );
     const end = () => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -61,7 +66,7 @@ export function scanLog(plan: ScanPlan): Promise<Scanned> {
     child.stdin.on("error", () => {});
     child.once("error", (cause) => {
       clearTimeout(clock);
-      reject(new LazarusError("internal", "looking for secrets", { retryable: true, cause }));
+      reject(new LazarusError("internal", DOING, { retryable: true, cause }));
     });
     child.once("close", (code) => {
       clearTimeout(clock);

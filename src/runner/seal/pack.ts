@@ -141,7 +141,8 @@ function endOfTar(child: ChildProcess, plan: PackPlan): Promise<TarEnd> {
     });
     child.once("error", (error) => {
       clearTimeout(clock);
-      reject(new LazarusError("directory", `sealing ${plan.cellDir}: ${error.message}`));
+      const retryable = systemCode(error) !== "ENOENT";
+      reject(new LazarusError("directory", `sealing ${plan.cellDir}: ${error.message}`, { retryable }));
     });
     child.once("close", (code) => {
       clearTimeout(clock);

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import * as z from "zod";
 import type { CellUser } from "../../backends/backend.ts";
+import { started } from "../../backends/os/started.ts";
 import { explain, LazarusError, systemCode } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import type { WorkLimits } from "../confined.ts";
@@ -211,17 +212,15 @@ async function* readLines(bytes: AsyncIterable<Buffer>): AsyncGenerator<string, 
  * each for themselves take minutes.
  */
 async function syncFileSystem(plan: Request): Promise<void> {
-  const child = spawn("sync", ["-f", plan.cellDir], {
-    env: { PATH: plan.path, LC_ALL: "C" },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const doing = `restoring ${plan.cellDir}`;
+  const env = { PATH: plan.path, LC_ALL: "C" };
+  const sync = spawn("sync", ["-f", plan.cellDir], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const child = started(sync, doing);
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(0, 1_000);
   });
   const [code] = (await once(child, "close")) as [number | null];
   if (code === 0) return;
-  throw new LazarusError("directory", `restoring ${plan.cellDir}: sync exited ${code}: ${said.trim()}`, {
-    retryable: true,
-  });
+  throw new LazarusError("directory", `${doing}: sync exited ${code}: ${said.trim()}`, { retryable: true });
 }
