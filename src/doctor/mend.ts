@@ -37,7 +37,7 @@ async function mendAll(config: Config): Promise<string[]> {
     try {
       const repository = await forge.repository(name);
       if (repository === null) continue;
-      const at = { forge, record, repository, publicUrl, hands: handsOn(repository, by) };
+      const at = { forge, sees: forge, record, repository, publicUrl, hands: handsOn(repository, by) };
       const steps: Step[] = record.hook ? [...(await hookSteps(at, config))] : [];
       for (const step of [...steps, ...(await labelSteps(at))]) {
         if (step.run === undefined) continue;

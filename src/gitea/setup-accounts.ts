@@ -46,9 +46,9 @@ const application = z
 /** What set-up asks about accounts: its own with its scopes and OAuth2 applications, and those it makes. */
 export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>; readonly calls: Calls }) {
   const { get, find, write } = plainCalls(calls);
-  const hasAccount = async (login: string): Promise<boolean> => {
+  const accountOf = (login: string): Promise<SetupAccount | null> => {
     const send = () => api.users.userGet(segment(login));
-    return (await find({ doing: `looking for ${login}`, send }, z.unknown())) !== null;
+    return find({ doing: `looking for ${login}`, send }, account);
   };
   return {
     me: () => get({ doing: "reading whose token it is", send: () => api.user.userGetCurrent() }, account),
@@ -102,8 +102,12 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
       const send = () => api.user.userDeleteOAuth2Application(id);
       await calls.write({ doing: "removing the OAuth2 application", send, isDoneWhenMissing: true });
     },
-    /** Makes an account, as a site administrator. False where it exists. */
-    async createAccount(made: { login: string; email: string; password: string }): Promise<boolean> {
+    /** Makes an account, as a site administrator. Null where it exists. */
+    async createAccount(made: {
+      login: string;
+      email: string;
+      password: string;
+    }): Promise<SetupAccount | null> {
       const sent = {
         ...{ username: made.login, email: made.email, password: made.password },
         ...{ must_change_password: false, source_id: 0, login_name: made.login },
@@ -112,11 +116,11 @@ export function createAccountCalls({ api, calls }: { readonly api: Api<unknown>;
         doing: `making the account ${made.login}`,
         send: () => api.admin.adminCreateUser(sent),
       };
-      if (await hasAccount(made.login)) return false;
-      await calls.write(call);
-      return true;
+      if ((await accountOf(made.login)) !== null) return null;
+      return write(call, account);
     },
-    hasAccount,
+    /** An account, or an organization; site administrators see its e-mail though it hides that. */
+    accountOf,
     /** Gives an account another password, as a site administrator. */
     async changePassword(login: string, password: string): Promise<void> {
       const sent = { login_name: login, source_id: 0, password, must_change_password: false };

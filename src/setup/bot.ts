@@ -7,6 +7,7 @@ import type { SetupAuth, SetupForge } from "../gitea/setup-calls.ts";
 import type { Answers } from "./answers.ts";
 import { readSecret } from "./answers.ts";
 import { secretPath } from "./files.ts";
+import { lineOf } from "./step.ts";
 import { askUntil, missing, type Terminal } from "./terminal.ts";
 
 export interface BotToken {
@@ -27,6 +28,8 @@ interface At {
   readonly publicUrl: string;
   readonly terminal: Terminal;
   readonly isDryRun: boolean;
+  /** Nobody is asked whether the plan is right. */
+  readonly isYes: boolean;
   open(auth: SetupAuth): SetupForge;
 }
 
@@ -77,7 +80,7 @@ async function askForToken(at: At): Promise<BotToken> {
     );
   terminal.say("2 The bot's account?");
   terminal.say("    1  I am on the forge's machine: two commands make it");
-  terminal.say("    2  I have an administrator's token: it is used now, and forgotten");
+  terminal.say("    2  I have an administrator's token: it makes the account at once, and is forgotten");
   terminal.say("    3  There is a token already");
   const choice = await askUntil(terminal, "  1, 2 or 3? ", (answer) => {
     if (["1", "2", "3"].includes(answer)) return answer;
@@ -107,11 +110,14 @@ async function askForToken(at: At): Promise<BotToken> {
 export function rightsTaken(login: string): LazarusError {
   return new LazarusError(
     "usage",
-    `the account ${login} is there already: give its token (--rights-token-file), or remove it on the forge first`,
+    `the account ${login} is there already: give its token (--rights-token-file), or have it removed or renamed on the forge, and run setup again`,
   );
 }
 
-/** An account with a password that nobody knows, and a token of it. */
+/**
+ * An account with a password that nobody knows, and a token of it. It is made before the question whether the
+ * plan is right, since only the bot can tell what it lacks; nothing else is.
+ */
 async function makeAccount(at: At, admin: SetupForge): Promise<BotToken> {
   if (at.isDryRun)
     throw new LazarusError(
@@ -124,17 +130,25 @@ async function makeAccount(at: At, admin: SetupForge): Promise<BotToken> {
       "usage",
       `bot: ${JSON.stringify(login)} is not a login of letters, digits, -, _ and .`,
     );
+  if (!at.isYes && !at.terminal.isInteractive)
+    throw new LazarusError(
+      "usage",
+      `nothing was made: the account ${login} is to be made before there is a plan. Say --yes, or give the bot's token`,
+    );
   // Before anything is made: both accounts, or none.
   const isGiven = at.answers.rights_token !== undefined || at.answers.rights_token_file !== undefined;
   const rightsLogin = rightsLoginOf(login);
-  if (!isGiven && (await admin.hasAccount(rightsLogin))) throw rightsTaken(rightsLogin);
+  if (!isGiven && (await admin.accountOf(rightsLogin)) !== null) throw rightsTaken(rightsLogin);
   const password = randomBytes(24).toString("base64url");
-  const isMade = await admin.createAccount({ login, password, email: `${login}@localhost.invalid` });
-  if (!isMade)
+  // One that is there is never taken for ours: nobody but its owner has its password.
+  const made = await admin.createAccount({ login, password, email: `${login}@localhost.invalid` });
+  if (made === null)
     throw new LazarusError(
       "usage",
       `the account ${login} is there already: give its token (--token-file), or another name (--bot). Where an interrupted set-up made it, remove it on the forge first`,
     );
   const token = await at.open({ login, password }).createToken(login, "lazarus", SCOPES);
+  const detail = "the bot, ahead of the plan; it may do nothing yet";
+  at.terminal.say(lineOf({ what: `account ${login}`, state: "make", detail }, true));
   return { token, file: null, made: login, admin };
 }

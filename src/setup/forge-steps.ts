@@ -18,7 +18,10 @@ export const LABELS = [
 const NEEDED_EVENTS = ["push", "issues", "issue_comment", "pull_request", "pull_request_comment"];
 
 export interface ForgeSteps {
+  /** As the bot. */
   readonly forge: SetupForge;
+  /** Who looks before anything is made: the bot, or an administrator where it sees nothing yet. */
+  readonly sees: SetupForge;
   readonly record: SetupRecord;
   readonly repository: Repository;
   /** Where browsers reach the forge. */
@@ -133,9 +136,9 @@ function needsAdmin(at: ForgeSteps): string {
   return `the bot does not administer it: ${first} at ${page} and give its token (--rights-token-file FILE), or make the bot one; then run setup again`;
 }
 
-export async function labelSteps({ forge, record, repository }: ForgeSteps): Promise<Step[]> {
+export async function labelSteps({ forge, sees, record, repository }: ForgeSteps): Promise<Step[]> {
   const name = nameOf(repository);
-  const known = await forge.labels(name);
+  const known = await sees.labels(name);
   return LABELS.map((label) => {
     const what = `label ${label.name} on ${repository.fullName}`;
     const like = { kind: "label" as const, repository: repository.fullName, name: label.name };
@@ -161,12 +164,12 @@ const FORM_TITLE = "Add the form of mission proposals";
 
 /** The form on the default branch: by a pull request that people merge, or by one commit. */
 export async function formStep(at: ForgeSteps, way: FormWay): Promise<Step | null> {
-  const { forge, record, repository } = at;
+  const { forge, sees, record, repository } = at;
   const name = nameOf(repository);
   const what = `mission form on ${repository.fullName}`;
   if (way === "none") return null;
   if (repository.isEmpty) return yours(what, "it has no commit yet: push one, and run setup again");
-  const found = await forge.file(name, FORM_PATH);
+  const found = await sees.file(name, FORM_PATH);
   if (found !== null) return there(what, FORM_PATH);
   if (repository.isArchived || repository.isMirror || !repository.mine.push)
     return yours(what, "nothing can be pushed to it");
@@ -184,7 +187,7 @@ export async function formStep(at: ForgeSteps, way: FormWay): Promise<Step | nul
   }
   const like = { kind: "pull-request" as const, repository: fullName, name: FORM_BRANCH };
   const base = repository.defaultBranch;
-  const open = await forge.pullOf(name, FORM_BRANCH, base);
+  const open = await sees.pullOf(name, FORM_BRANCH, base);
   if (open !== null) {
     const kept = record.find(like);
     if (kept !== null && "id" in kept && kept.id === null) record.keep({ ...like, id: open.number });

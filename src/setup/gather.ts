@@ -59,6 +59,8 @@ export interface Given {
   readonly cwd: string;
   readonly terminal: Terminal;
   readonly isDryRun: boolean;
+  /** Nobody is asked whether the plan is right. */
+  readonly isYes: boolean;
 }
 
 const PORT = 8420;
@@ -87,15 +89,11 @@ export async function gather(given: Given): Promise<Wanted> {
   const forge = open({ token: bot.token });
   const account = await forge.me();
   terminal.say(`  → the bot is ${account.login}`);
-  // A new account sees little: an administrator looks, and lets it in.
+  // A new account sees little: an administrator looks. What lets it in is a step of the plan.
   const { admin } = bot;
   const looking = { ...given, config, forge: admin ?? forge, publicUrl, bot: account.login };
   const chosen = await chooseRepositories(looking);
-  if (admin !== null && !given.isDryRun)
-    for (const one of chosen.repositories)
-      if ((await forge.repository(nameOf(one)))?.mine.push !== true)
-        await admin.addCollaborator(nameOf(one), account.login, "write");
-  const repositories = admin === null ? chosen.repositories : await again(forge, chosen.repositories);
+  const repositories = admin === null ? chosen.repositories : await asBot(forge, chosen.repositories);
   await mustHaveScopes(forge, repositories, account.login);
   const agents = await chooseAgents(given, config);
   const reach = await chooseAddress(given, { config, forgeUrl });
@@ -148,9 +146,10 @@ const nameOf = (repository: Repository) => {
   return name;
 };
 
-async function again(forge: SetupForge, all: readonly Repository[]): Promise<Repository[]> {
-  const found = await Promise.all(all.map((one) => forge.repository(nameOf(one))));
-  return found.filter((one) => one !== null);
+/** With what the bot may do there so far; where it does not see one, that is nothing. */
+function asBot(forge: SetupForge, all: readonly Repository[]): Promise<Repository[]> {
+  const mine = { admin: false, push: false, pull: false };
+  return Promise.all(all.map(async (one) => (await forge.repository(nameOf(one))) ?? { ...one, mine }));
 }
 
 interface Choosing extends Given {

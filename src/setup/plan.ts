@@ -97,7 +97,11 @@ export function stepsOn(
 ): ForgeSteps {
   const other = rights.kind === "known" ? rights.forge : null;
   const hands = handsOn(repository, { forge, admin, rights: other });
-  return { forge, publicUrl, record, repository, hands };
+  const { mine } = repository;
+  const sees = mine.pull ? forge : (admin ?? forge);
+  // An administrator lets the bot in before anything else is made there.
+  const later = admin === null ? repository : { ...repository, mine: { ...mine, push: true } };
+  return { forge, sees, publicUrl, record, repository: later, hands };
 }
 
 function fileSteps(

@@ -12,7 +12,8 @@ const made = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("pull-request"), repository: z.string(), name: z.string(), id }),
   z.object({ kind: z.literal("issue"), repository: z.string(), name: z.string(), id }),
   z.object({ kind: z.literal("application"), name: z.string(), id }),
-  z.object({ kind: z.literal("account"), name: z.string(), id }),
+  // `email` was told to nobody before the account had it: whoever else takes the name has another one.
+  z.object({ kind: z.literal("account"), name: z.string(), id, email: z.string().nullable().default(null) }),
 ]);
 const schema = z.object({
   version: z.literal(1),

@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 import type { Config } from "../config/config.ts";
 import { LazarusError } from "../errors.ts";
 import type { Repository } from "../gitea/port.ts";
-import type { SetupAuth, SetupForge } from "../gitea/setup-calls.ts";
+import type { SetupAccount, SetupAuth, SetupForge } from "../gitea/setup-calls.ts";
 import { type Answers, readSecret } from "./answers.ts";
 import { asToken, RIGHTS_SCOPES, rightsLoginOf, rightsTaken } from "./bot.ts";
 import { replaceSecret, secretPath } from "./files.ts";
@@ -66,8 +66,7 @@ export async function findRights(at: At, record: SetupRecord): Promise<RightsAcc
     return checked(at, { token: readSecret(kept, "the rights token of an earlier run"), file: null });
   if (admin !== null && (await admin.me()).isSiteAdmin) {
     const login = rightsLoginOf(account.login);
-    const isOurs = record.find({ kind: "account", name: login }) !== null;
-    if (!isOurs && (await admin.hasAccount(login))) throw rightsTaken(login);
+    await ownAccount(admin, login, record);
     return { kind: "make", login };
   }
   if (!at.mayAsk || repositories.every((one) => one.mine.admin)) return { kind: "bot" };
@@ -118,6 +117,44 @@ export function wrongScopes(lacking: readonly string[]): string | null {
   return lacking.length < 2 ? "may write, and must not" : null;
 }
 
+/**
+ * The account where it is there and set-up made it; null where there is none. Anybody may register its name,
+ * and a mark in the record is older than the account. So it is ours only with the e-mail that set-up drew by
+ * lot for it, and with its id where that came to be known.
+ */
+async function ownAccount(
+  admin: SetupForge,
+  login: string,
+  record: SetupRecord,
+): Promise<SetupAccount | null> {
+  const there = await admin.accountOf(login);
+  if (there === null) return null;
+  const kept = record.find({ kind: "account", name: login });
+  const isOurs = kept?.kind === "account" && kept.email === there.email && (kept.id ?? there.id) === there.id;
+  if (!isOurs) throw rightsTaken(login);
+  return there;
+}
+
+/** Makes the account, with a new e-mail each time it is tried. */
+async function createOwn(
+  admin: SetupForge,
+  { login, password }: { readonly login: string; readonly password: string },
+  record: SetupRecord,
+): Promise<void> {
+  const email = `${login.toLowerCase()}.${randomBytes(10).toString("hex")}@localhost.invalid`;
+  const mark = { kind: "account", name: login, id: null, email } as const;
+  record.keep(mark);
+  try {
+    const made = await admin.createAccount({ login, password, email });
+    if (made === null) throw rightsTaken(login);
+    record.keep({ ...mark, id: made.id });
+  } catch (error) {
+    // Of what the forge did not answer nobody knows whether it was done; what it refused was not.
+    if (error instanceof LazarusError && ["forge-refused", "usage"].includes(error.code)) record.drop(mark);
+    throw error;
+  }
+}
+
 /** Makes the account and its token, which is in a file before anything else happens. */
 export function accountStep(
   at: { readonly admin: SetupForge; readonly file: string; open(auth: SetupAuth): SetupForge },
@@ -128,14 +165,15 @@ export function accountStep(
     ...{ what: `account ${login}`, state: "make", detail: "asked who may do what; its token may only read" },
     async run() {
       const password = randomBytes(24).toString("base64url");
-      const email = `${login}@localhost.invalid`;
-      // A killed run made it, and lost the token: nobody knows its password.
-      const isThere = await at.admin.hasAccount(login);
-      record.keep({ kind: "account", name: login, id: null });
-      if (isThere) await at.admin.changePassword(login, password);
-      else await at.admin.createAccount({ login, password, email });
       const own = at.open({ login, password });
-      if (isThere) await own.deleteToken(login, "lazarus");
+      // Looked for again: somebody may have taken the name since the plan.
+      if ((await ownAccount(at.admin, login, record)) === null)
+        await createOwn(at.admin, { login, password }, record);
+      else {
+        // A killed run made it, and lost the token: nobody knows its password.
+        await at.admin.changePassword(login, password);
+        await own.deleteToken(login, "lazarus");
+      }
       const token = await own.createToken(login, "lazarus", RIGHTS_SCOPES);
       replaceSecret(record, secretPath(at.file, "rights-token"), token);
       return undefined;
@@ -158,7 +196,7 @@ export async function peopleSteps(at: People, repository: Repository): Promise<S
   const page = peoplePage(at, repository);
   const add = (login: string, permission: "admin" | "write", state: "make" | "change"): Step => ({
     ...{ what: `${login} on ${fullName}`, state },
-    detail: permission === "admin" ? "Administrator" : "Write, which is enough",
+    detail: permission === "admin" ? "Administrator" : state === "make" ? "Write" : "Write, which is enough",
     run: async () => void (await admin?.addCollaborator(name, login, permission)),
   });
   if (rights.kind === "bot") return admin === null || mine.admin ? [] : [add(bot, "admin", "change")];
@@ -170,7 +208,7 @@ export async function peopleSteps(at: People, repository: Repository): Promise<S
   else steps.push(yoursAsAdmin(other, `make it an Administrator at ${page}, and run setup again`));
   const what = `${bot} on ${fullName}`;
   if (!mine.push) {
-    if (admin !== null) steps.push(add(bot, "write", "change"));
+    if (admin !== null) steps.push(add(bot, "write", "make"));
     else steps.push(yoursAsAdmin(what, `give it Write at ${page}, and run setup again`));
   } else if (!mine.admin) steps.push(there(what, "Write"));
   else if (admin !== null && (await admin.isCollaborator(name, bot))) steps.push(add(bot, "write", "change"));

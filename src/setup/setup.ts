@@ -51,6 +51,8 @@ export async function setUp(options: SetupOptions): Promise<SetupResult> {
   const found = await gather(options);
   if (!isDryRun) prepareDataDir(found.dataDir);
   const record = openRecord(found.dataDir);
+  const { madeAccount } = found;
+  if (madeAccount !== null) record.keep({ kind: "account", name: madeAccount, id: null, email: null });
   const hasHook = answers.url === undefined ? found.hasHook && record.hook : found.hasHook;
   const hasSandbox = (await sandboxBackend().check()).ok;
   const look = async (wanted: Wanted, before?: RightsAccount) => {
@@ -70,9 +72,8 @@ export async function setUp(options: SetupOptions): Promise<SetupResult> {
   if (lent !== null) seen = await look({ ...found, admin: lent }, seen.rights);
   const { wanted, rights, todo } = seen;
   if (isDryRun) return resultOf(options, todo.steps, [], ["lazarus setup"]);
-  await mustBeWanted(options, todo.steps);
+  await mustBeWanted(options, todo.steps, madeAccount);
   record.wantsHook(hasHook);
-  if (wanted.madeAccount !== null) record.keep({ kind: "account", name: wanted.madeAccount, id: null });
   const done = await carryOut(todo.steps, terminal);
   const trips = hasHook ? await proveHooks(options, { wanted, rights, todo, record }) : [];
   if (!hasHook) terminal.say("No hook: Lazarus asks the forge each 60 s (forge.poll) what moved.");
@@ -103,7 +104,11 @@ async function askForAdmin(
   );
 }
 
-async function mustBeWanted({ isYes, terminal }: SetupOptions, steps: readonly Step[]): Promise<void> {
+async function mustBeWanted(
+  { isYes, terminal }: SetupOptions,
+  steps: readonly Step[],
+  madeAccount: string | null,
+): Promise<void> {
   if (isYes || steps.every((step) => step.run === undefined)) return;
   if (!terminal.isInteractive)
     throw new LazarusError(
@@ -111,7 +116,9 @@ async function mustBeWanted({ isYes, terminal }: SetupOptions, steps: readonly S
       "nothing was made: say --yes to carry this plan out, or --dry-run to only see it",
     );
   const answer = await terminal.ask("Do it? [y/N] ");
-  if (!/^y(es)?$/i.test(answer)) throw new LazarusError("usage", "nothing was made");
+  if (/^y(es)?$/i.test(answer)) return;
+  const but = `nothing but the account ${madeAccount} was made, and its token is forgotten: remove it on the forge before setup makes it again`;
+  throw new LazarusError("usage", madeAccount === null ? "nothing was made" : but);
 }
 
 async function carryOut(steps: readonly Step[], terminal: Terminal): Promise<Step[]> {

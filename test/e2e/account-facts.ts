@@ -98,6 +98,57 @@ export function accountFacts(ground: () => Ground): void {
     expect((await server.api({ ...server.admin, token: old }, "GET", "/user")).status).toBe(200);
   });
 
+  it("shows a site admin the e-mail of an account that hides it, by a token that makes accounts", async () => {
+    const { server, dev, status } = ground();
+    const { login, password } = server.admin;
+    const scopes = ["write:admin", "write:repository", "read:user"];
+    const lent = await createToken(server.url, login, password, { name: "lent", scopes });
+    const admin = { ...server.admin, token: lent };
+    const email = "Hidden.0a1b2c3d4e@localhost.invalid".toLowerCase();
+    const made = { username: "hidden-mail", email, password: "pass-of-hidden", must_change_password: false };
+    const answer = await server.api(admin, "POST", "/admin/users", made);
+    expect(answer).toMatchObject({
+      status: 201,
+      json: { id: expect.any(Number), login: "hidden-mail", email },
+    });
+    const seen = async (as: E2eUser | null) =>
+      ((await server.api(as, "GET", "/users/hidden-mail")).json as { email: string }).email;
+    const noreply = expect.stringContaining("hidden-mail@noreply.");
+    expect([await seen(admin), await seen(dev), await seen(null)]).toEqual([email, email, noreply]);
+    const token = await createToken(server.url, "hidden-mail", made.password);
+    expect(await status({ ...dev, token }, "PATCH", "/user/settings", { hide_email: true })).toBe(200);
+    expect([await seen(admin), await seen(dev), await seen(null)]).toEqual([email, noreply, noreply]);
+    // Neither its name nor its e-mail is given twice, and not by a token that may make no accounts.
+    const other = { ...made, username: "hidden-other" };
+    expect(await status(admin, "POST", "/admin/users", { ...made, email: "x@example.org" })).toBe(422);
+    expect(await status(admin, "POST", "/admin/users", other)).toBe(422);
+    const little = await createToken(server.url, login, password, {
+      name: "no-admin",
+      scopes: scopes.slice(1),
+    });
+    const refused = await server.api({ ...admin, token: little }, "POST", "/admin/users", other);
+    expect([refused.status, refused.text]).toEqual([403, expect.stringContaining("required scope")]);
+    expect(await seen({ ...admin, token: little })).toBe(email);
+  });
+
+  it("tells a token what scopes it lacks before it tells that a repository is hidden", async () => {
+    const { server, reader } = ground();
+    await server.createRepository({ owner: "acme", name: "hidden-too", private: true });
+    const H = "/repos/acme/hidden-too";
+    const { token } = reader;
+    const little = await createToken(server.url, "reader", reader.password, {
+      ...{ name: "hidden-little", scopes: ["read:user", "read:repository"] },
+    });
+    for (const [method, path, body] of [
+      ["POST", `${H}/issues/comments/0/reactions`, { content: "eyes" }],
+      ["PATCH", `${H}/hooks/0`, {}],
+    ] as const) {
+      const refused = await server.api({ ...reader, token: little }, method, path, body);
+      expect([refused.status, refused.text]).toEqual([403, expect.stringContaining("required scope")]);
+      expect((await server.api({ ...reader, token }, method, path, body)).status).toBe(404);
+    }
+  });
+
   it("lets a site admin remove an account, whose name another one may have then", async () => {
     const { server, status } = ground();
     const { token } = await server.createUser("removed");

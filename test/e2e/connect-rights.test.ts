@@ -102,7 +102,7 @@ describe("lazarus setup with the token of the forge's administrator", () => {
       "+ made        account digger-rights: asked who may do what; its token may only read",
     );
     expect(out).toContain(`+ made        digger-rights on ${at.repo}: Administrator`);
-    expect(out).toContain(`✓ there       digger on ${at.repo}: Write`);
+    expect(out).toContain(`+ made        digger on ${at.repo}: Write`);
     expect(out).toContain(`+ made        hook on ${at.repo}`);
     expect(out).toContain("it came back after");
     expect(out).not.toContain("Next: later");
@@ -327,6 +327,43 @@ describe("lazarus setup with tokens of both accounts", () => {
     const token = await secret(at.dir, "rights-token");
     expect((await server.api(as(token), "GET", "/user")).json).toMatchObject({ login: "loser-rights" });
     expect((await server.api(as(before), "GET", "/user")).status).toBe(401);
+  });
+
+  it("takes over no account of somebody else, though an earlier run was refused the making of it", async () => {
+    const own = await server.createUser("grabbed");
+    const { login, password } = server.admin;
+    const little = { name: "little", scopes: ["write:repository", "read:user"] };
+    const tokens = { token: own.token, little: await createToken(server.url, login, password, little) };
+    const at = await place("grabbed", { ...tokens, admin: server.admin.token });
+    const refused = await at.first("--token-file", "token", "--admin-token-file", "little");
+    expect([refused.code, refused.err]).toEqual([5, expect.stringContaining("required scope")]);
+    const stranger = await server.createUser("grabbed-rights");
+    const { code, err } = await at.first("--token-file", "token", "--admin-token-file", "admin");
+    expect([code, err]).toEqual([2, expect.stringContaining("the account grabbed-rights is there already")]);
+    expect(await permissionOf(at.repo, "grabbed-rights")).not.toBe("admin");
+    // Its owner still has it.
+    expect(await createToken(server.url, stranger.login, stranger.password, little)).not.toBe("");
+  });
+
+  it.each([
+    ["by a mark without an e-mail", {}],
+    ["by a mark with another e-mail", { email: "marked.0123456789@localhost.invalid" }],
+    ["by its own e-mail, where it is another account", { id: 1_000_000, email: "same@example.org" }],
+  ])("takes nobody's account for its own %s", async (what, mark) => {
+    const name = `marked-${what.length}`;
+    const own = await server.createUser(name);
+    const at = await place(name, { token: own.token, admin: server.admin.token });
+    await mkdir(join(at.dir, "data"));
+    const made = [{ kind: "account", name: `${name}-rights`, id: null, ...mark }];
+    await writeFile(join(at.dir, "data/setup.json"), JSON.stringify({ version: 1, made }));
+    const there = { username: `${name}-rights`, email: "same@example.org", password: "pass-of-stranger" };
+    const sent = { ...there, must_change_password: false };
+    expect((await server.api(server.admin, "POST", "/admin/users", sent)).status).toBe(201);
+    const { code, err } = await at.first("--token-file", "token", "--admin-token-file", "admin");
+    expect([code, err]).toEqual([2, expect.stringContaining(`the account ${name}-rights is there already`)]);
+    const reads = { name: "still", scopes: READS };
+    expect(await createToken(server.url, there.username, there.password, reads)).not.toBe("");
+    expect((await server.api(server.admin, "DELETE", `/admin/users/${there.username}`)).status).toBe(204);
   });
 
   it("makes neither account where one of both is there", async () => {

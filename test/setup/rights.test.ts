@@ -152,6 +152,84 @@ describe("a person at a terminal whose bot may only write", () => {
   });
 });
 
+describe("a person who lends an administrator's token beforehand", () => {
+  const kindsOf = async (login: string, ...repos: string[]) => {
+    const seen = repos.map((repo) =>
+      server.api(server.admin, "GET", `/repos/${repo}/collaborators/${login}/permission`),
+    );
+    return (await Promise.all(seen)).map(({ json }) => (json as { permission: string }).permission);
+  };
+  /** Two repositories of an owner, which the bot has nothing to do with; one is hidden from it. */
+  async function mine(owner: string, more: Readonly<Record<string, unknown>>) {
+    const open = await server.createRepository({ owner, name: "open" });
+    const hidden = await server.createRepository({ owner, name: "hidden", private: true });
+    const cwd = join(home, owner);
+    mkdirSync(cwd);
+    const answers = {
+      ...{ forge: server.url, admin_token: server.admin.token, repositories: [`${owner}/*`] },
+      ...{ agents: ["demo"], url: `http://127.0.0.1:${await freePort()}`, form: "commit" as const },
+      ...{ login: false, issue: true, ...more },
+    };
+    const common = { cwd, env: {}, file: join(cwd, "lazarus.yaml"), isDryRun: false };
+    const run = (terminal: Terminal, isYes = false) =>
+      setUp({ ...common, answers, terminal, isYes, replacesHooks: false });
+    return { open, hidden, run };
+  }
+
+  it("gives nobody any rights before the answer to the plan, which names them all", async () => {
+    const own = await server.createUser("patient");
+    const { open, hidden, run } = await mine("patience", { token: own.token });
+    const who = person("n");
+    await expect(run(who.terminal)).rejects.toThrow(/^nothing was made$/);
+    expect(await kindsOf("patient", open, hidden)).toEqual(["read", "none"]);
+    expect(await kindsOf("patient-rights", open, hidden)).toEqual([undefined, undefined]);
+    for (const repo of [open, hidden])
+      expect(who.said).toEqual(
+        expect.arrayContaining([
+          `+ make        patient-rights on ${repo}: Administrator`,
+          `+ make        patient on ${repo}: Write`,
+          `+ make        label lazarus on ${repo}`,
+          `+ make        mission form on ${repo}: one commit on main`,
+        ]),
+      );
+    const { round_trips } = await run(person("y").terminal);
+    expect(round_trips.map(({ result }) => result)).toEqual(["came", "came"]);
+    expect(await kindsOf("patient", open, hidden)).toEqual(["write", "write"]);
+    expect(await kindsOf("patient-rights", open, hidden)).toEqual(["admin", "admin"]);
+    const again = person();
+    expect((await run(again.terminal)).steps.every(({ state }) => state === "there")).toBe(true);
+  });
+
+  it("gives no rights to whoever takes the second account's name between the plan and the answer", async () => {
+    const own = await server.createUser("raced");
+    const { open, hidden, run } = await mine("races", { token: own.token });
+    const { terminal } = person();
+    const ask = async () => {
+      await server.createUser("raced-rights");
+      return "y";
+    };
+    await expect(run({ ...terminal, ask })).rejects.toThrow("the account raced-rights is there already");
+    expect(await kindsOf("raced-rights", open, hidden)).toEqual(["read", "none"]);
+    const still = { name: "still", scopes: ["read:user"] };
+    expect(await createToken(server.url, "raced-rights", "pass-of-raced-rights", still)).not.toBe("");
+    await expect(run(terminal, true)).rejects.toThrow("the account raced-rights is there already");
+  });
+
+  it("is told that a new bot's account is made ahead of the plan, and nothing else", async () => {
+    const { open, hidden, run } = await mine("early", { bot: "early-bird" });
+    const piped: Terminal = { ...person().terminal, isInteractive: false };
+    await expect(run(piped)).rejects.toThrow(/^nothing was made: the account early-bird .*--yes/);
+    expect((await server.api(server.admin, "GET", "/users/early-bird")).status).toBe(404);
+    const who = person("n");
+    await expect(run(who.terminal)).rejects.toThrow(/^nothing but the account early-bird was made/);
+    expect(who.said).toContain(
+      "+ made        account early-bird: the bot, ahead of the plan; it may do nothing yet",
+    );
+    expect(await kindsOf("early-bird", open, hidden)).toEqual(["read", "none"]);
+    expect((await server.api(server.admin, "GET", "/users/early-bird-rights")).status).toBe(404);
+  });
+});
+
 it("a person whose bot administers is asked nothing more, and told nothing but the last line", async () => {
   const { repo, run, takeBack } = await place("today", "admin");
   const { steps, next, round_trips } = await run(person());

@@ -20,6 +20,9 @@ import type { Access, Team, User } from "./state.ts";
 
 function mustAdmin(call: Call): User {
   const user = mustUser(call);
+  const scopes = call.login.kind === "user" ? (call.login.scopes ?? ["all"]) : [];
+  if (!scopes.some((one) => one === "all" || one === "write:admin"))
+    throw refuse(call, 403, "token does not have at least one of required scope(s), required=[write:admin]");
   if (!user.isAdmin) throw refuse(call, 403, "user should be the site admin");
   return user;
 }
@@ -64,6 +67,8 @@ function createUser(call: Call): Reply {
   const login = needText(call, "username");
   if (call.world.userByLogin(login)) throw refuse(call, 422, `user already exists [name: ${login}]`);
   const email = needText(call, "email");
+  if (call.world.users.some((one) => one.email.toLowerCase() === email.toLowerCase()))
+    throw refuse(call, 422, `e-mail already in use [email: ${email}]`);
   const user = call.world.addUser(login, { email, password: needText(call, "password") });
   return json(201, userJson(call.world, user, mustUser(call)));
 }
@@ -102,6 +107,12 @@ function searchUsers(call: Call): Reply {
   const id = Number(call.url.searchParams.get("uid") ?? 0);
   const found = call.world.users.filter((user) => user.isActive && !user.isOrganization && user.id === id);
   return json(200, { data: found.map((user) => userJson(call.world, user, userOf(call))), ok: true });
+}
+
+function changeSettings(call: Call): Reply {
+  const { hide_email: hides } = fields(call);
+  if (typeof hides === "boolean") mustUser(call).hidesEmail = hides;
+  return json(200, { hide_email: mustUser(call).hidesEmail ?? false });
 }
 
 /** Nobody is ever told of anything here; what counts is who may ask. */
@@ -224,6 +235,7 @@ export const PEOPLE_ROUTES: readonly Route[] = [
       return json(200, userJson(call.world, user, user));
     },
   },
+  { method: "PATCH", path: "/user/settings", handler: changeSettings },
   { method: "GET", path: "/users/search", handler: searchUsers },
   {
     method: "GET",

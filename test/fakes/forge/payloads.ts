@@ -27,7 +27,8 @@ const EPOCH = "1970-01-01T00:00:00Z";
 export function userJson(world: World, user: User, viewer: User | null): Json {
   const isFull = viewer !== null && (viewer.id === user.id || viewer.isAdmin);
   const hash = createHash("md5").update(user.email.toLowerCase()).digest("hex");
-  const email = user.isOrganization ? "" : viewer ? user.email : `${user.login}@noreply.localhost`;
+  const isSeen = isFull || (viewer !== null && user.hidesEmail !== true);
+  const email = user.isOrganization ? "" : isSeen ? user.email : `${user.login}@noreply.localhost`;
   return {
     id: user.id,
     login: user.login,

@@ -11,6 +11,8 @@ export interface User {
   isActive: boolean;
   /** Until it has, its tokens are refused. */
   mustChangePassword?: boolean;
+  /** Nobody but itself and site admins sees its e-mail. */
+  hidesEmail?: boolean;
   readonly createdAt: number;
 }
 
