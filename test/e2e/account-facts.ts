@@ -139,6 +139,9 @@ export function accountFacts(ground: () => Ground): void {
     const little = await createToken(server.url, "reader", reader.password, {
       ...{ name: "hidden-little", scopes: ["read:user", "read:repository"] },
     });
+    // Labels go with issues.
+    const labels = await server.api({ ...reader, token: little }, "GET", `${R}/labels`);
+    expect([labels.status, labels.text]).toEqual([403, expect.stringContaining("required scope")]);
     for (const [method, path, body] of [
       ["POST", `${H}/issues/comments/0/reactions`, { content: "eyes" }],
       ["PATCH", `${H}/hooks/0`, {}],

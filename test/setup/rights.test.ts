@@ -165,8 +165,10 @@ describe("a person who lends an administrator's token beforehand", () => {
     const hidden = await server.createRepository({ owner, name: "hidden", private: true });
     const cwd = join(home, owner);
     mkdirSync(cwd);
+    const named = { name: owner, scopes: ["write:admin", "write:repository", "read:user"] };
+    const lentToken = await createToken(server.url, server.admin.login, server.admin.password, named);
     const answers = {
-      ...{ forge: server.url, admin_token: server.admin.token, repositories: [`${owner}/*`] },
+      ...{ forge: server.url, admin_token: lentToken, repositories: [`${owner}/*`] },
       ...{ agents: ["demo"], url: `http://127.0.0.1:${await freePort()}`, form: "commit" as const },
       ...{ login: false, issue: true, ...more },
     };

@@ -317,6 +317,7 @@ export const REPOSITORY_ROUTES: readonly Route[] = [
     method: "GET",
     path: "/repos/:owner/:repo/labels",
     handler: (call) => {
+      mustScope(call, "issue");
       const repo = repoOf(call);
       const { items, headers } = paged(call, repo.labels);
       return json(
