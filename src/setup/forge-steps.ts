@@ -138,7 +138,7 @@ function needsAdmin(at: ForgeSteps): string {
 
 export async function labelSteps({ forge, sees, record, repository }: ForgeSteps): Promise<Step[]> {
   const name = nameOf(repository);
-  // An administrator's token need not read labels: what the bot does not see yet it looks for before it makes.
+  // A lent token may not read labels: where the bot sees nothing yet, it looks just before it makes them.
   const isSeen = sees === forge;
   const known = isSeen ? await forge.labels(name) : [];
   return LABELS.map((label) => {
