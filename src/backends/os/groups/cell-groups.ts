@@ -118,10 +118,11 @@ export function cellGroups(hierarchies: readonly Hierarchy[], dataDir: string, n
     }
     return enterText(dirs.map((one) => one.dir));
   };
-  const removeNamed = async (name: string): Promise<boolean> => {
+  /** What was killed in it may take a moment to be gone; what lives keeps it. */
+  const removeNamed = async (name: string, isKilled = false): Promise<boolean> => {
     for (let tries = 0; tries < REMOVE_TRIES; tries++) {
       if (everywhere(name).every(removeGroup)) return true;
-      if (membersNamed(name).size > 0 && tries > 0) return false;
+      if (!isKilled && membersNamed(name).size > 0 && tries > 0) return false;
       await pause(REMOVE_PAUSE_MS);
     }
     return false;
@@ -165,7 +166,7 @@ export function cellGroups(hierarchies: readonly Hierarchy[], dataDir: string, n
       for (const name of names) {
         if (!isLeft(name.slice(prefix.length), knownIds)) continue;
         kill(name);
-        await removeNamed(name);
+        await removeNamed(name, true);
       }
     },
   };
