@@ -1,14 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { until } from "../fakes/until.ts";
 import { Browser } from "./browser.ts";
 import { createToken } from "./http-server.ts";
-import { runIn as lazarus } from "./run-in.ts";
+import { runIn as lazarus, makeHome } from "./run-in.ts";
 import { type E2eServer, type E2eUser, serverFromEnvironment } from "./servers.ts";
 import { freePort } from "./stage.ts";
 
@@ -20,8 +19,7 @@ let home: string;
 
 beforeAll(async () => {
   server = await serverFromEnvironment();
-  home = await mkdtemp(join(tmpdir(), "lazarus connect-rights-"));
-  await chmod(home, 0o711);
+  home = await makeHome("connect-rights");
 });
 afterAll(async () => {
   await server?.stop();

@@ -1,8 +1,17 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmod, mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const BIN = resolve(import.meta.dirname, "../../bin/lazarus.js");
+
+/** A place for operators' directories, which the users of cells pass through. Whoever made it removes it. */
+export async function makeHome(name: string): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), `lazarus ${name}-`));
+  await chmod(home, 0o711);
+  return home;
+}
 
 /** How a command line ended, and what it said. */
 export interface Ran {

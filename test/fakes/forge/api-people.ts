@@ -122,12 +122,18 @@ function newNotifications(call: Call): Reply {
   return json(200, { new: 0 });
 }
 
-function createToken(call: Call): Reply {
+/** Whose tokens are meant. Only a password opens the way to them, one's own or a site administrator's. */
+function ownerOfTokens(call: Call) {
   const user = mustUser(call);
   const owner = named(call, "username");
   if (call.login.kind !== "user" || !call.login.byPassword) throw refuse(call, 401, "auth required");
   if (owner.id !== user.id && !user.isAdmin)
     throw refuse(call, 403, "doer should be the site admin or be same as the contextUser");
+  return owner;
+}
+
+function createToken(call: Call): Reply {
+  const owner = ownerOfTokens(call);
   const name = needText(call, "name");
   const scopes = fields(call).scopes;
   if (!Array.isArray(scopes) || scopes.length === 0)
@@ -140,11 +146,7 @@ function createToken(call: Call): Reply {
 }
 
 function deleteToken(call: Call): Reply {
-  const user = mustUser(call);
-  const owner = named(call, "username");
-  if (call.login.kind !== "user" || !call.login.byPassword) throw refuse(call, 401, "auth required");
-  if (owner.id !== user.id && !user.isAdmin)
-    throw refuse(call, 403, "doer should be the site admin or be same as the contextUser");
+  const owner = ownerOfTokens(call);
   const { tokens } = call.world;
   const at = tokens.findIndex((one) => one.userId === owner.id && one.name === call.params.token);
   if (at < 0) throw notFound(call);
