@@ -119,8 +119,8 @@ export function wrongScopes(lacking: readonly string[]): string | null {
 
 /**
  * The account where it is there and set-up made it; null where there is none. Anybody may register its name,
- * and a mark in the record is older than the account. So it is ours only with the e-mail that set-up drew by
- * lot for it, and with its id where that came to be known.
+ * and a mark in the record is older than the account. So it is ours only with the random e-mail address that
+ * set-up chose for it, and with its id where that is known.
  */
 async function ownAccount(
   admin: SetupForge,
