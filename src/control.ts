@@ -173,10 +173,10 @@ export async function openControl(
     },
   });
   parts.heard.by = reach.heard;
-  const begin = (forgeNow: number) => {
+  const begin = (forgeNow: number, forgeAtStart: number) => {
     db.transaction(() => {
-      handled.serve(patterns, forgeNow);
-      catchUp.begin(forgeNow);
+      handled.serve(patterns, forgeAtStart);
+      catchUp.begin(forgeNow, forgeAtStart);
     });
     catchUp.start();
     rights.bindDirectors().catch((error: unknown) => {

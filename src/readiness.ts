@@ -28,19 +28,21 @@ export function createReadiness(deps: {
   reach: Pick<Reach, "silence">;
   clock: Clock;
   log: Log;
-  /** Writes down the forge's time (epoch ms), from which on what happens there is for us. */
-  begin(forgeNow: number): void;
+  /** Writes down the forge's times (epoch ms): now, and at our start. What happens since then is for us. */
+  begin(forgeNow: number, forgeAtStart: number): void;
 }): Readiness {
   let botId: number | null = null;
   let problem: string | null = "the forge has not answered yet";
   let cancel = () => {};
   let stopped = false;
+  const startedAt = deps.clock.monotonic();
   const ask = async () => {
     try {
       const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
       // The registry is closed by now.
       if (stopped) return;
-      deps.begin(now);
+      // Whoever is told that we listen may type at once, before the forge has told the time.
+      deps.begin(now, now - Math.ceil(deps.clock.monotonic() - startedAt));
       botId = me.id;
       problem = null;
       deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");

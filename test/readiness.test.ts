@@ -23,3 +23,24 @@ it("is ready from the first answer, and no more once the forge is silent for 30 
   expect(readiness.notReady()).toEqual([]);
   readiness.stop();
 });
+
+it("begins with what happened since the start, however late the forge tells the time", async () => {
+  const clock = createFakeClock();
+  const begun: number[][] = [];
+  let tell = (_now: number) => {};
+  const told = new Promise<number>((resolve) => {
+    tell = resolve;
+  });
+  createReadiness({
+    config: { forge: { url: "http://forge" } } as never,
+    forge: { me: async () => ({ id: 7, login: "bot" }), clock: () => told } as never,
+    reach: { silence: () => null },
+    clock,
+    log: { info: () => {}, warn: () => {} } as never,
+    begin: (...times) => void begun.push(times),
+  });
+  await clock.advance(3_000);
+  tell(100_000);
+  await new Promise(setImmediate);
+  expect(begun).toEqual([[100_000, 97_000]]);
+});

@@ -38,8 +38,8 @@ export interface CatchUpDeps {
  * and makes the ticks that deliveries make: what is handled already is not handled again.
  */
 export interface CatchUp {
-  /** Sets the marks of what was never asked about to the forge's time now. Joins the caller's transaction. */
-  begin(forgeNow: number): void;
+  /** What was never asked about is asked for `from` on, the forge's time. Joins the caller's transaction. */
+  begin(forgeNow: number, from: number): void;
   /** Looks now, and then again and again. */
   start(): void;
   /** One look at every source; never rejects. Answers whether all could be read. */
@@ -135,11 +135,11 @@ export function createCatchUp(deps: CatchUpDeps): CatchUp {
   };
 
   return {
-    begin(forgeNow) {
+    begin(forgeNow, from) {
       hear(forgeNow);
       marks.keep(
         sources.map((source) => source.key),
-        { at: forgeNow, savedAt: deps.clock.now() },
+        { at: from, savedAt: deps.clock.now() },
       );
     },
     start: () => void again(),

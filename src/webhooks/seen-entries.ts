@@ -29,8 +29,8 @@ export interface SeenEntries {
    * @throws LazarusError `forge-unreachable` (retryable) while the forge has not told its clock.
    */
   servedSince(fullName: string): number;
-  /** Remembers the patterns that are served from now on; those that were served up to now keep their time. */
-  serve(patterns: readonly string[], forgeNow: number): void;
+  /** Remembers the patterns that are served from `at` on; those that were served before keep their time. */
+  serve(patterns: readonly string[], at: number): void;
   /**
    * The forge's clock went back to about `at`: what was read of later times is no measure any more. Joins the
    * caller's transaction.
@@ -60,11 +60,11 @@ export function createSeenEntries(db: Db, deps: { clock: Clock; patterns: readon
     ),
     served: sql.prepare("SELECT pattern, since, until FROM served"),
     serve: sql.prepare(
-      `INSERT INTO served (pattern, since, until) VALUES (@pattern, @forgeNow, NULL)
-       ON CONFLICT DO UPDATE SET until = NULL, since = CASE WHEN until IS NULL THEN since ELSE @forgeNow END`,
+      `INSERT INTO served (pattern, since, until) VALUES (@pattern, @at, NULL)
+       ON CONFLICT DO UPDATE SET until = NULL, since = CASE WHEN until IS NULL THEN since ELSE @at END`,
     ),
     unserve: sql.prepare(
-      `UPDATE served SET until = @forgeNow WHERE until IS NULL
+      `UPDATE served SET until = @at WHERE until IS NULL
          AND pattern NOT IN (SELECT value FROM json_each(@patterns))`,
     ),
     rewindServed: sql.prepare("UPDATE served SET since = min(since, @at), until = min(until, @at)"),
@@ -111,10 +111,10 @@ export function createSeenEntries(db: Db, deps: { clock: Clock; patterns: readon
       );
     },
 
-    serve(patterns, forgeNow) {
+    serve(patterns, at) {
       db.transaction(() => {
-        statements.unserve.run({ forgeNow, patterns: JSON.stringify(patterns) });
-        for (const pattern of patterns) statements.serve.run({ pattern, forgeNow });
+        statements.unserve.run({ at, patterns: JSON.stringify(patterns) });
+        for (const pattern of patterns) statements.serve.run({ pattern, at });
       });
     },
 

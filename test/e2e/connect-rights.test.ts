@@ -7,6 +7,7 @@ import { parse } from "yaml";
 import { until } from "../fakes/until.ts";
 import { Browser } from "./browser.ts";
 import { createToken } from "./http-server.ts";
+import { giveOwnUids } from "./own-uids.ts";
 import { runIn as lazarus, makeHome } from "./run-in.ts";
 import { type E2eServer, type E2eUser, serverFromEnvironment } from "./servers.ts";
 import { freePort } from "./stage.ts";
@@ -165,6 +166,7 @@ describe("lazarus setup with the token of the forge's administrator", () => {
   });
 
   it("a demo agent works there, and the doctor finds nothing to mend on the forge", async () => {
+    const putBack = giveOwnUids(join(at.dir, "lazarus.yaml"));
     const child = spawn(process.execPath, [BIN, "serve"], {
       cwd: at.dir,
       env: { PATH: "/usr/bin:/bin", HOME: at.dir },
@@ -191,6 +193,7 @@ describe("lazarus setup with the token of the forge's administrator", () => {
     } finally {
       child.kill("SIGTERM");
       await once(child, "close");
+      putBack();
     }
   });
 

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { until } from "../fakes/until.ts";
+import { giveOwnUids } from "./own-uids.ts";
 import { runIn as lazarus, makeHome } from "./run-in.ts";
 import { type E2eServer, type E2eUser, serverFromEnvironment } from "./servers.ts";
 import { freePort } from "./stage.ts";
@@ -125,6 +126,7 @@ describe("lazarus setup", () => {
   });
 
   it("a demo agent works there, without model, key or network", async () => {
+    const putBack = giveOwnUids(join(dir, "lazarus.yaml"));
     const child = spawn(process.execPath, [BIN, "serve"], {
       cwd: dir,
       env: { PATH: "/usr/bin:/bin", HOME: dir },
@@ -149,6 +151,7 @@ describe("lazarus setup", () => {
     } finally {
       child.kill("SIGTERM");
       await once(child, "close");
+      putBack();
     }
   });
 

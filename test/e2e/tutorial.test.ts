@@ -3,9 +3,10 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, onTestFailed } from "vitest";
 import { until } from "../fakes/until.ts";
 import { createToken } from "./http-server.ts";
+import { giveOwnUids } from "./own-uids.ts";
 import { freePort, Stage, seen, type Thread } from "./stage.ts";
 import { patternOf, readable, withoutChance } from "./told.ts";
 
@@ -26,6 +27,8 @@ let stage: Stage;
 let dir: string;
 let port: number;
 let serving: ChildProcess | null = null;
+/** What `lazarus serve` has logged. */
+let log = "";
 
 beforeAll(async () => {
   stage = await Stage.set({ serve: false, hook: false });
@@ -91,7 +94,9 @@ it("has a step for everything that it shows", () => {
 });
 
 it("is as it says, from the first command to the last", async () => {
+  onTestFailed(() => void process.stderr.write(log));
   let printed = "";
+  let putBack = () => {};
   let at: Thread | null = null;
   // The cell that the tutorial names, and the one that there is.
   let cell = "4f1c0b7e";
@@ -99,11 +104,15 @@ it("is as it says, from the first command to the last", async () => {
     const own = here(text).replaceAll("4f1c0b7e", cell);
     const [word = "", name = ""] = does.split(" ");
     if (does === "run") printed = await run(own);
-    else if (does === "stop") await stop();
-    else if (does === "start") {
+    else if (does === "stop") {
+      await stop();
+      putBack();
+    } else if (does === "start") {
       printed = "";
+      putBack = giveOwnUids(join(dir, "lazarus.yaml"));
       serving = start(`exec ${own}`);
       serving.stdout?.on("data", (part: Buffer) => (printed += part.toString()));
+      serving.stderr?.on("data", (part: Buffer) => (log += part.toString()));
       await until("it says that it listens", () => printed.includes("\n"));
     } else if (word === "write") writeFileSync(join(dir, name), own);
     else if (name === "types") {

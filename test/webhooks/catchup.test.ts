@@ -43,7 +43,7 @@ function begin(...given: Parameters<typeof open>): CatchUp {
   const { catchUp, handled } = open(...given);
   const now = rig.standIn.world.now();
   handled.serve(given[0] ?? ["acme/*"], now);
-  catchUp.begin(now);
+  catchUp.begin(now, now);
   return catchUp;
 }
 /** The threads that are to be looked at; they are worked off by this. */
@@ -307,7 +307,7 @@ describe("clocks", () => {
     const { catchUp } = open();
     expect(catchUp.forgeNow()).toBe(null);
     const before = rig.standIn.world.now();
-    catchUp.begin(before);
+    catchUp.begin(before, before);
     await catchUp.look();
     const after = rig.standIn.world.now();
     rig.clock.jump(1_000);
