@@ -18,9 +18,15 @@ export class GroupCommit {
    */
   #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
 
-  /** `transaction`: a savepoint inside another one. */
-  constructor(transaction: <T>(fn: () => T) => T) {
+  readonly #sync: (() => Promise<void> | undefined) | null;
+
+  /**
+   * `transaction`: a savepoint inside another one. `sync`: what is still to be waited for after a commit;
+   * null where the transaction waits itself.
+   */
+  constructor(transaction: <T>(fn: () => T) => T, sync: (() => Promise<void> | undefined) | null = null) {
     this.#transaction = transaction;
+    this.#sync = sync;
   }
 
   commit<T>(fn: () => T): Promise<T> {
@@ -40,7 +46,9 @@ export class GroupCommit {
           else resolve(outcome.value);
         },
       });
-      if (this.#waiting.length === 1) setImmediate(() => this.#commitSoon());
+      if (this.#waiting.length > 1) return;
+      // A commit that nobody waits for costs little: whoever comes late has the next one.
+      setImmediate(() => (this.#sync === null ? this.#commitSoon() : this.#commitWaiting()));
     });
   }
 
@@ -74,6 +82,10 @@ export class GroupCommit {
     }
     const endedAt = performance.now();
     this.#last = { size: batch.length, tookMs: endedAt - beganAt, endedAt };
-    for (const one of batch) one.settle(commitError);
+    const settle = (error: unknown) => {
+      for (const one of batch) one.settle(error);
+    };
+    if (commitError !== undefined || this.#sync === null) settle(commitError);
+    else Promise.resolve(this.#sync()).then(() => settle(undefined), settle);
   }
 }
