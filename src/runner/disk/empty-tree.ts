@@ -16,8 +16,8 @@ import { LazarusError, systemCode } from "../../errors.ts";
 import { AT_ONCE } from "./entries-of.ts";
 
 /*
- * The worker's side of `removeTree`. Nothing else goes on in that process, so each call is waited for: that
- * is many times as fast.
+ * What `removeTree` does to a directory. Each call is waited for, which is many times as fast: in a worker
+ * nothing else goes on, and with us it ends at the first sign of more than a little.
  */
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -31,15 +31,19 @@ const LOOK_EVERY = 256;
 /** So often a directory may list only what is not there before that is a fault of its file system. */
 const MOST_IDLE = 10;
 
+/** Here, as long as it takes no time that anybody would notice. */
+const LITTLE = { names: 400, bytes: 16 * 1024 ** 2, ms: 50 };
+/** It is more than a little. */
+const MORE = Symbol("more");
+
 interface Walk {
   readonly top: number;
   readonly device: number;
-  /** Who started this. */
-  readonly parent: number;
+  /** Called before each name is removed; a throw ends the walk. */
+  readonly before: (path: Buffer) => void;
   /** In the names of what is moved: nobody could foresee it, and put something in its way. */
   readonly mark: string;
   moved: number;
-  seen: number;
   removed: number;
 }
 
@@ -49,14 +53,41 @@ interface Walk {
  * @throws LazarusError `directory`, retryable, if something is left, naming it.
  */
 export function removeHere({ name, parent }: { readonly name: string; readonly parent: number }): void {
-  const path = Buffer.from(`./${name}`);
-  naming(process.cwd(), name, () => {
+  let seen = 0;
+  removeDirectory(process.cwd(), name, () => {
+    if (++seen % LOOK_EVERY === 0) endIfAlone(parent);
+  });
+}
+
+/**
+ * The same of `<root>/<name>`, by ourselves and only as far as that is a little: at most some hundred names
+ * and megabytes, for some milliseconds. Answers whether all is gone.
+ * @throws LazarusError `directory`, retryable, if something cannot be deleted, naming it.
+ */
+export function removeLittle(root: string, name: string, now = () => performance.now()): boolean {
+  const until = now() + LITTLE.ms;
+  let { names, bytes } = LITTLE;
+  try {
+    removeDirectory(root, name, (path) => {
+      bytes -= 512 * (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0);
+      if (--names < 0 || bytes < 0 || now() > until) throw MORE;
+    });
+    return true;
+  } catch (error) {
+    if (error === MORE) return false;
+    throw error;
+  }
+}
+
+function removeDirectory(root: string, name: string, before: Walk["before"]): void {
+  const path = Buffer.from(`${root}/${name}`);
+  naming(root, name, () => {
     const device = lstatSync(path, { throwIfNoEntry: false })?.dev;
     if (device === undefined) return;
     const top = openWritable(path, device);
     if (top === null) return;
     try {
-      empty(top, 0, { top, device, parent, mark: crypto.randomUUID(), moved: 0, seen: 0, removed: 0 });
+      empty(top, 0, { top, device, before, mark: crypto.randomUUID(), moved: 0, removed: 0 });
     } finally {
       closeSync(top);
     }
@@ -68,24 +99,23 @@ function empty(directory: number, depth: number, walk: Walk): void {
   // A directory that was moved up to the top while this one was read shows up in the next round.
   for (let [wasEmpty, idle] = [false, 0]; !wasEmpty && idle < MOST_IDLE; ) {
     wasEmpty = true;
-    const before = walk.removed;
+    const already = walk.removed;
     for (const entry of entriesOf(directory)) {
       wasEmpty = false;
       naming(`/proc/self/fd/${directory}`, entry.name, () => remove(directory, entry, depth, walk));
-      if (++walk.seen % LOOK_EVERY === 0) endIfAlone(walk);
     }
-    if (walk.removed === before) idle++;
-    endIfAlone(walk);
+    if (walk.removed === already) idle++;
   }
 }
 
 /** Whoever takes our place may be at work here already. */
-function endIfAlone({ parent }: Walk): void {
+function endIfAlone(parent: number): void {
   if (process.ppid !== parent) process.exit(1);
 }
 
 function remove(directory: number, entry: Dirent<Buffer>, depth: number, walk: Walk): void {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), entry.name]);
+  walk.before(path);
   const act = (call: () => void) => {
     if (unlessGone(call)) walk.removed++;
   };
@@ -151,7 +181,7 @@ function naming(parent: string, name: Buffer | string, fn: () => void): void {
   try {
     fn();
   } catch (cause) {
-    if (cause instanceof LazarusError) throw cause;
+    if (cause instanceof LazarusError || cause === MORE) throw cause;
     const path = `${placeOf(parent)}/${name}`;
     const why = systemCode(cause) ?? (cause as Error).message;
     const readable = JSON.stringify(path).slice(1, -1).slice(0, MOST_NAME);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { LazarusError, systemCode } from "../../errors.ts";
 import { LEAST_MEMORY, runWorker } from "../run-worker.ts";
+import { removeLittle } from "./empty-tree.ts";
 
 /** A walk holds some directories open and a few names; millions of files on a slow disk take their time. */
 const LIMITS = { memoryBytes: LEAST_MEMORY, fileBytes: 0, mostMs: 60 * 60_000 };
@@ -11,7 +12,7 @@ const LIMITS = { memoryBytes: LEAST_MEMORY, fileBytes: 0, mostMs: 60 * 60_000 };
 /**
  * Deletes `<root>/<name>` and all below it, and nothing else: directories are opened without following links
  * and emptied below their descriptor, links are unlinked, another file system is never entered, directories
- * that deny us are made writable first. A child walks through it, unless there is nothing to walk through.
+ * that deny us are made writable first. A child walks through it, but for the little that takes no time.
  * Missing is fine.
  * @throws LazarusError `directory`, retryable, if something is left, naming it.
  */
@@ -24,7 +25,7 @@ export async function removeTree(root: string, name: string): Promise<void> {
     () => true,
     () => false,
   );
-  if (isGone) return;
+  if (isGone || removeLittle(root, name)) return;
   const doing = `deleting ${path}`;
   const plan = { request: { name }, answer: z.null(), doing, limits: LIMITS, cwd: root };
   await runWorker("remove", plan).catch((error: unknown) => {

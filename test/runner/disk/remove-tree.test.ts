@@ -1,6 +1,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { removeLittle } from "../../../src/runner/disk/empty-tree.ts";
 import { removeTree } from "../../../src/runner/disk/remove-tree.ts";
 import { openDirectory } from "../../../src/runner/disk/safe-files.ts";
 import { WORKER_PROGRAM } from "../../../src/runner/programs.ts";
@@ -25,11 +27,36 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-it("works through nothing that an agent left by itself", async () => {
-  mkdirSync(join(dir, "crowd"));
-  for (let n = 0; n < 1_000; n++) writeFileSync(join(dir, "crowd", String(n)), "");
-  expect(await callsDuring(() => removeTree(dir, "crowd"))).toBeLessThan(50);
-  expect(existsSync(join(dir, "crowd"))).toBe(false);
+it("works through little that an agent left by itself, and has a child do the rest", async () => {
+  const path = crowd("tree", 1_000);
+  expect(removeLittle(dir, "tree")).toBe(false);
+  expect(readdirSync(path).length).toBeGreaterThan(500);
+  expect(await callsDuring(() => removeTree(dir, "tree"))).toBeLessThan(50);
+  expect(existsSync(path)).toBe(false);
+});
+
+it("removes by itself no file whose end may take long", () => {
+  mkdirSync(join(dir, "tree"));
+  writeFileSync(join(dir, "tree", "large"), Buffer.alloc(17 * 1024 ** 2, "x"));
+  expect(removeLittle(dir, "tree")).toBe(false);
+  expect(readdirSync(join(dir, "tree"))).toEqual(["large"]);
+});
+
+it("leaves to a child what takes longer than it may", () => {
+  const path = crowd("tree", 100);
+  let ms = 0;
+  expect(removeLittle(dir, "tree", () => ms++)).toBe(false);
+  expect(readdirSync(path).length).toBeGreaterThan(0);
+});
+
+it("removes what is little without a child, in the same way", async () => {
+  const path = join(dir, "tree");
+  mkdirSync(join(path, "deep/".repeat(100)), { recursive: true });
+  for (const name of ["a", "b"]) writeFileSync(join(path, "deep", name), name);
+  chmodSync(join(path, "deep"), 0);
+  const still = () => 0;
+  expect(removeLittle(dir, "tree", still)).toBe(true);
+  expect(existsSync(path)).toBe(false);
 });
 
 it("removes names of every kind, also below a directory that is given by its descriptor", async () => {
