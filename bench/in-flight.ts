@@ -1,3 +1,4 @@
+import { fork } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Database from "better-sqlite3";
@@ -12,10 +13,11 @@ import { queueNames } from "../src/transport/post.ts";
 import { until } from "../test/fakes/until.ts";
 import { RedisServer } from "../test/scale/redis.ts";
 import { cpuMsOf } from "./at-rest.ts";
+import type { BusyRunners } from "./busy-runners.ts";
 import type { ForgeProcess } from "./forge.ts";
 import { type Figure, median, writeBenchConfig } from "./ground.ts";
 import { residentMb } from "./memory.ts";
-import { type Addition, addRunners, pretendRunners } from "./pretended-runners.ts";
+import { type Addition, addRunners } from "./pretended-runners.ts";
 import { fillRegistry, idOf } from "./registry.ts";
 
 const RUNNERS = 1_000;
@@ -42,15 +44,17 @@ export async function inFlight(dir: string, forge: ForgeProcess): Promise<Figure
   const names = Array.from({ length: RUNNERS }, (_, n) => `r${n + 1}`);
   const { prefix, added } = addRunners(config, [...names, "probe"]);
   putJobs(join(ground, "data", "lazarus.db"), forge.repositoryId);
-  const others = { prefix, added: added.filter(({ name }) => name !== "probe") };
   let begun = 0;
-  const runners = await pretendRunners(others, {
-    ...{ port: redis.port, beatMs: BEAT_MS, slots: JOBS },
-    perform: () => {
-      begun++;
-      return new Promise(() => {});
-    },
+  const runners = fork(join(import.meta.dirname, "busy-runners.ts"));
+  runners.on("message", (count: number) => {
+    begun = count;
   });
+  const others = added.filter(({ name }) => name !== "probe");
+  const busy: BusyRunners = {
+    ...{ prefix, port: redis.port, beatMs: BEAT_MS, slots: JOBS },
+    added: others.map((one) => ({ ...one, key: one.key.toString("base64") })),
+  };
+  runners.send(busy);
   const probe = await startProbe({ port: redis.port, prefix, as: added[RUNNERS] });
   const serving = await startServe(config, join(ground, "serve.log"));
   try {
@@ -58,9 +62,12 @@ export async function inFlight(dir: string, forge: ForgeProcess): Promise<Figure
     await until("the probe is answered", () => probe.answers.length > 0, PATIENCE_MS);
     await pause(SETTLING_MS);
     probe.beginAnew();
-    const before = cpuMsOf(serving.pid);
+    const pids = [serving.pid, redis.pid, runners.pid ?? 0, process.pid];
+    const before = pids.map(cpuMsOf);
     await pause(MINUTE_MS);
-    const cores = (cpuMsOf(serving.pid) - before) / MINUTE_MS;
+    const used = pids.map((pid, at) => (cpuMsOf(pid) - (before[at] ?? 0)) / MINUTE_MS);
+    const [cores = 0, ofRedis = 0, ofRunners = 0, own = 0] = used;
+    const beside = `Redis ${ofRedis.toFixed(2)}, runners ${ofRunners.toFixed(2)}, probe ${own.toFixed(2)}`;
     const answers = [...probe.answers].sort((a, b) => a - b);
     const p99 = answers[Math.floor(answers.length * 0.99)] ?? Number.POSITIVE_INFINITY;
     const rssMb = residentMb(serving.pid);
@@ -69,7 +76,7 @@ export async function inFlight(dir: string, forge: ForgeProcess): Promise<Figure
       ...{ name: `${name}: ${what}`, floor, measured, ratio, reach: { atMost: 1 } },
     });
     return [
-      figure("control's CPU", "1 core", `${cores.toFixed(2)} cores`, cores),
+      figure("control's CPU", "1 core", `${cores.toFixed(2)} cores (${beside})`, cores),
       figure(
         `a beat's answer, p99 of ${answers.length}`,
         "1000 ms",
@@ -81,7 +88,7 @@ export async function inFlight(dir: string, forge: ForgeProcess): Promise<Figure
   } finally {
     await serving.end();
     await probe.close();
-    await runners.close();
+    runners.disconnect();
     await redis.remove();
   }
 }

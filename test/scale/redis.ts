@@ -43,6 +43,11 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}/0`;
   }
 
+  /** Of the process that runs now; 0: none does. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   async begin(): Promise<void> {
     const words = ["--port", String(this.port), "--bind", "127.0.0.1", "--save", "", "--dir", this.#dir];
     this.#child = spawn(REDIS, [...words, ...this.#settings], { argv0: "redis-server", stdio: "ignore" });
