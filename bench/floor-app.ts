@@ -19,7 +19,7 @@ app.disable("etag");
 app.use(
   createReceiver({
     secrets: [{ pattern: "*", secret: SECRET }],
-    db: { commitBehind: async <T>(fn: () => T) => fn() } as Db,
+    db: { commitTogether: async <T>(fn: () => T) => fn() } as Db,
     queue: { put: () => "stored nowhere" } as unknown as Queue,
     log: silentLog,
     isServed: () => true,

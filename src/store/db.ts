@@ -5,7 +5,6 @@ import { GroupCommit } from "./group-commit.ts";
 import { copyBefore, copyInto, wayBack } from "./migration-copy.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { keepStatements } from "./statements.ts";
-import { WalSync } from "./wal-sync.ts";
 
 /** The one SQLite file: registry, history and job log share it, and so share transactions. */
 export interface Db {
@@ -23,11 +22,6 @@ export interface Db {
    * undo the others.
    */
   commitTogether<T>(fn: () => T): Promise<T>;
-  /**
-   * The same, and a thread waits for the disk: the promise settles after that. Others may see the commit
-   * before. Only for what nobody outside can learn of before a later commit of another kind.
-   */
-  commitBehind<T>(fn: () => T): Promise<T>;
   /**
    * Calls `fn` once after the running transaction has been committed (now, if none runs); dropped on
    * rollback.
@@ -198,19 +192,12 @@ class SqliteDb implements Db {
   #depth = 0;
   #afterCommit: (() => void)[] = [];
   readonly #together: GroupCommit;
-  readonly #behind: GroupCommit;
-  /** Undefined before it was needed, null where there is none. */
-  #wal: WalSync | null | undefined;
 
   constructor(sql: Database.Database) {
     sql.prepare = keepStatements(sql.prepare.bind(sql)) as typeof sql.prepare;
     this.sql = sql;
     this.#run = sql.transaction((fn) => fn());
     this.#together = new GroupCommit((fn) => this.transaction(fn));
-    this.#behind = new GroupCommit(
-      (fn) => (this.#depth === 0 ? this.transactionWithoutSync(fn) : this.transaction(fn)),
-      () => this.#wal?.sync(),
-    );
   }
 
   transaction<T>(fn: () => T): T {
@@ -244,11 +231,6 @@ class SqliteDb implements Db {
     return this.#together.commit(fn);
   }
 
-  commitBehind<T>(fn: () => T): Promise<T> {
-    if (this.#wal === undefined) this.#wal = WalSync.of(this.sql.name);
-    return this.#wal === null ? this.commitTogether(fn) : this.#behind.commit(fn);
-  }
-
   afterCommit(fn: () => void): void {
     if (this.#depth === 0) fn();
     else this.#afterCommit.push(fn);
@@ -266,7 +248,6 @@ class SqliteDb implements Db {
 
   close(): void {
     if (!this.sql.open) return;
-    this.#wal?.close();
     this.sql.close();
   }
 }

@@ -18,15 +18,9 @@ export class GroupCommit {
    */
   #last = { size: 0, tookMs: 0, endedAt: Number.NEGATIVE_INFINITY };
 
-  readonly #sync: (() => Promise<void> | undefined) | null;
-
-  /**
-   * `transaction`: a savepoint inside another one. `sync`: what is still to be waited for after a commit;
-   * null where the transaction waits itself.
-   */
-  constructor(transaction: <T>(fn: () => T) => T, sync: (() => Promise<void> | undefined) | null = null) {
+  /** `transaction`: a savepoint inside another one. */
+  constructor(transaction: <T>(fn: () => T) => T) {
     this.#transaction = transaction;
-    this.#sync = sync;
   }
 
   commit<T>(fn: () => T): Promise<T> {
@@ -46,9 +40,7 @@ export class GroupCommit {
           else resolve(outcome.value);
         },
       });
-      if (this.#waiting.length > 1) return;
-      // A commit that nobody waits for costs little: whoever comes late has the next one.
-      setImmediate(() => (this.#sync === null ? this.#commitSoon() : this.#commitWaiting()));
+      if (this.#waiting.length === 1) setImmediate(() => this.#commitSoon());
     });
   }
 
@@ -82,10 +74,6 @@ export class GroupCommit {
     }
     const endedAt = performance.now();
     this.#last = { size: batch.length, tookMs: endedAt - beganAt, endedAt };
-    const settle = (error: unknown) => {
-      for (const one of batch) one.settle(error);
-    };
-    if (commitError !== undefined || this.#sync === null) settle(commitError);
-    else Promise.resolve(this.#sync()).then(() => settle(undefined), settle);
+    for (const one of batch) one.settle(commitError);
   }
 }

@@ -181,8 +181,7 @@ async function receive(request: Request, response: Response, deps: Receiving): P
     response.status(202).json({ ignored: "it holds no command, and no cell lives there" });
     return;
   }
-  // A tick makes nothing known: what follows from it is committed with a sync of its own first.
-  await deps.db.commitBehind(() => deps.queue.put(threadTick(event.thread, deliveredText(event, deps))));
+  await deps.db.commitTogether(() => deps.queue.put(threadTick(event.thread, deliveredText(event, deps))));
   response.status(202).json({ accepted: true });
 }
 
