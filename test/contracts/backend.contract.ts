@@ -25,6 +25,8 @@ export interface BackendMaking {
 
 const STARTER = fileURLToPath(new URL("../fakes/starter.ts", import.meta.url));
 const GRACE_MS = 300;
+/** For what ends when it is told to, however busy the machine is. */
+const AMPLE_GRACE_MS = 60_000;
 
 /** Every cell has a user of its own, or none has. */
 function neighbourOf(user: CellUser | null = null): CellUser | null {
@@ -180,7 +182,7 @@ export function backendContract(name: string, make: () => BackendMaking): void {
         const second = await start({ ...waiting(), run: 2 });
         await made("worktree/ready");
         expect(await backend.observe(second)).toEqual({ kind: "alive" });
-        await backend.stop(second, GRACE_MS);
+        await backend.stop(second, AMPLE_GRACE_MS);
         expect(await backend.observe(second)).toMatchObject({ kind: "exited", signal: "TERM" });
       });
     });
