@@ -156,12 +156,16 @@ const STANDINGS = table({
   row: fixed(int),
 });
 
-/** A page of them. */
-export const STANDING = `
+/** A page of them: those of a runner elsewhere are found by its name, among however many of others. */
+export function standingSql({ runner }: StandingOf): string {
+  const isHere = runner === "local";
+  return `
   SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing, stored FROM cells
-  WHERE state <> 'destroyed' AND state = @state AND runner = @runner AND rowid > @after ORDER BY rowid LIMIT @limit`;
+  ${isHere ? "" : "INDEXED BY cells_elsewhere"} WHERE state <> 'destroyed' AND state = @state
+    AND runner = @runner ${isHere ? "" : "AND runner <> 'local'"} AND rowid > @after ORDER BY rowid LIMIT @limit`;
+}
 
-/** A row of `STANDING`. */
+/** A row of it. */
 export function standingFromRow(row: unknown): DirectoryStanding {
   return STANDINGS.read(row);
 }

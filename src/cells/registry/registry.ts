@@ -12,9 +12,9 @@ import {
   type NewCell,
   rowOfCellChange,
   rowOfNewCell,
-  STANDING,
   type StandingOf,
   standingFromRow,
+  standingSql,
 } from "./cell-row.ts";
 import { type Checks, createChecks } from "./checks.ts";
 import { createGuests, type Guests, membersOf } from "./guests.ts";
@@ -200,7 +200,7 @@ export class Registry {
   /** The next `limit` cells after that row (0: the first ones): all at once are too many to be held. */
   standing(of: StandingOf, after: number, limit: number): DirectoryStanding[] {
     return this.#db.sql
-      .prepare(STANDING)
+      .prepare(standingSql(of))
       .all({ ...of, after, limit })
       .map(standingFromRow);
   }

@@ -146,6 +146,7 @@ describe("the registry", () => {
     rig.registry.openRuns(["waiting"]);
     rig.registry.list(["active"]);
     rig.registry.standing({ state: "idle", runner: "local" }, 0, 10);
+    rig.registry.standing({ state: "idle", runner: "r1" }, 0, 10);
     rig.registry.runners.cellsOf("r1");
     rig.registry.runners.notTold("r1", null);
     rig.registry.runners.atWorkOn("r1");
@@ -167,6 +168,8 @@ describe("the registry", () => {
       ({ text, plan }) => text.startsWith("DELETE FROM jobs") && !plan.join().includes("jobs_ended"),
     );
     expect([scans, finished, asked.length >= 12]).toEqual([[], [], true]);
+    const ofOthers = plans.filter(({ text }) => text.includes("runner <> 'local'"));
+    expect(ofOthers.flatMap(({ plan }) => plan.filter((one) => one.includes("cells_state")))).toEqual([]);
   });
 
   it("hands out the cells of a state a page at a time", () => {
