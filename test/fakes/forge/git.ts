@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -48,9 +48,17 @@ export function tryGit(dir: string, args: readonly string[], options: GitOptions
 
 /** Runs git and answers its output without the last line end; throws on any exit code but 0. */
 export async function git(dir: string, args: readonly string[], options: GitOptions = {}): Promise<string> {
-  const answer = await tryGit(dir, args, options);
-  if (answer.code !== 0) throw new Error(`git ${args[0]} in ${dir} exited ${answer.code}: ${answer.stderr}`);
-  return answer.stdout.replace(/\n$/, "");
+  return outputOf(await tryGit(dir, args, options), dir, args);
+}
+
+/** The same of {@link tryGitOnce}. */
+export async function gitOnce(dir: string, args: readonly string[]): Promise<string> {
+  return outputOf(await tryGitOnce(dir, args), dir, args);
+}
+
+function outputOf({ code, stdout, stderr }: GitAnswer, dir: string, args: readonly string[]): string {
+  if (code !== 0) throw new Error(`git ${args[0]} in ${dir} exited ${code}: ${stderr}`);
+  return stdout.replace(/\n$/, "");
 }
 
 /**
@@ -115,15 +123,39 @@ export async function initRepository(dir: string, defaultBranch: string): Promis
   await chmod(hook, 0o755);
 }
 
+/** Answers about commits that are named by their ids, by repository and question: they never change. */
+const known = new Map<string, GitAnswer>();
+const MOST_KNOWN = 1_000;
+const LONGEST_KNOWN = 64 * 1024;
+
+/** As {@link tryGit} where all that is asked about is named by ids: the same question starts no second git. */
+export async function tryGitOnce(dir: string, args: readonly string[]): Promise<GitAnswer> {
+  const key = [dir, ...args].join("\0");
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const answer = await tryGit(dir, args);
+  if (answer.code !== 0 || answer.stdout.length > LONGEST_KNOWN) return answer;
+  const [oldest] = known.keys();
+  if (known.size >= MOST_KNOWN && oldest !== undefined) known.delete(oldest);
+  known.set(key, answer);
+  return answer;
+}
+
+const ID = /^[0-9a-f]{40}$/;
+
+/** What a file of a ref says; null where it lies elsewhere, or is none. */
+async function readRef(dir: string, name: string): Promise<string | null> {
+  if (!name.startsWith("refs/heads/") && !name.startsWith("refs/pull/")) return null;
+  const text = await readFile(join(dir, name), "utf8").catch(() => "");
+  return ID.test(text.trim()) ? text.trim() : null;
+}
+
 /** The commit a ref or name stands for, or null. */
 export async function resolveCommit(dir: string, name: string): Promise<string | null> {
-  const answer = await tryGit(dir, [
-    "rev-parse",
-    "--verify",
-    "--quiet",
-    "--end-of-options",
-    `${name}^{commit}`,
-  ]);
+  const ref = await readRef(dir, name);
+  if (ref !== null) return ref;
+  const ask = ID.test(name.slice(0, 40)) ? tryGitOnce : tryGit;
+  const answer = await ask(dir, ["rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`]);
   return answer.code === 0 ? answer.stdout.trim() : null;
 }
 

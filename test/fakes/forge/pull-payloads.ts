@@ -1,4 +1,4 @@
-import { git, resolveCommit, tryGit } from "./git.ts";
+import { gitOnce, resolveCommit, tryGitOnce } from "./git.ts";
 import {
   ALL_RIGHTS,
   assigneesJson,
@@ -49,7 +49,7 @@ export async function pullCommits(repo: Repository, thread: PullThread): Promise
 
 async function mergeBase(dir: string, base: string, head: string): Promise<string> {
   if (base === "" || head === "") return "";
-  const answer = await tryGit(dir, ["merge-base", base, head]);
+  const answer = await tryGitOnce(dir, ["merge-base", base, head]);
   return answer.code === 0 ? answer.stdout.trim() : "";
 }
 
@@ -57,7 +57,7 @@ async function mergeBase(dir: string, base: string, head: string): Promise<strin
 export async function pullDiff(repo: Repository, thread: PullThread): Promise<string> {
   const { head, mergeBase: base } = await pullCommits(repo, thread);
   if (head === "" || base === "") return "";
-  return (await tryGit(repo.dir, ["diff", "-p", "--full-index", base, head])).stdout;
+  return (await tryGitOnce(repo.dir, ["diff", "-p", "--full-index", base, head])).stdout;
 }
 
 /**
@@ -107,10 +107,9 @@ const STATUS_WORDS: Record<string, string> = {
 export async function pullFiles(repo: Repository, thread: PullThread): Promise<ChangedFile[]> {
   const { head, mergeBase: base } = await pullCommits(repo, thread);
   if (head === "" || base === "") return [];
-  const counts = await git(repo.dir, ["diff", "--numstat", "-z", "--no-renames", base, head]);
-  const states = (await git(repo.dir, ["diff", "--name-status", "-z", "--no-renames", base, head])).split(
-    "\0",
-  );
+  const ask = (what: string) => gitOnce(repo.dir, ["diff", what, "-z", "--no-renames", base, head]);
+  const counts = await ask("--numstat");
+  const states = (await ask("--name-status")).split("\0");
   return counts
     .split("\0")
     .filter((line) => line !== "")
@@ -129,7 +128,7 @@ export async function pullFiles(repo: Repository, thread: PullThread): Promise<C
 
 async function isMergeable(repo: Repository, commits: PullCommits): Promise<boolean> {
   if (commits.base === "" || commits.head === "") return false;
-  const answer = await tryGit(repo.dir, ["merge-tree", "--write-tree", commits.base, commits.head]);
+  const answer = await tryGitOnce(repo.dir, ["merge-tree", "--write-tree", commits.base, commits.head]);
   return answer.code === 0;
 }
 
@@ -253,9 +252,16 @@ export function reviewJson(
 /** A commit as pushes and branches show it. */
 export async function commitJson(world: World, repo: Repository, commit: string): Promise<Json> {
   const format = "%an%x00%ae%x00%cn%x00%ce%x00%aI%x00%B";
-  const text = await git(repo.dir, ["log", "-1", `--format=${format}`, commit]);
+  const text = await gitOnce(repo.dir, ["log", "-1", `--format=${format}`, commit]);
   const [an = "", ae = "", cn = "", ce = "", at = "", message = ""] = text.split("\0");
-  const changed = await git(repo.dir, ["show", "--format=", "--name-status", "--no-renames", "-z", commit]);
+  const changed = await gitOnce(repo.dir, [
+    "show",
+    "--format=",
+    "--name-status",
+    "--no-renames",
+    "-z",
+    commit,
+  ]);
   const parts = changed.split("\0");
   const named = (letter: string) =>
     parts.filter((_, index) => index % 2 === 1 && parts[index - 1] === letter);
