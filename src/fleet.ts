@@ -9,6 +9,7 @@ import { toClockTime } from "./clock.ts";
 import type { Log } from "./log.ts";
 import type { Elsewhere, ElsewhereParts } from "./open-elsewhere.ts";
 import type { RunnerPort } from "./protocol/runner-port.ts";
+import { createSemaphore } from "./semaphore.ts";
 
 type StartedThing =
   | { readonly cellId: string; readonly run: number }
@@ -30,6 +31,9 @@ export interface FleetDeps {
   readonly parts: ElsewhereParts & { readonly steps: Steps; readonly stepDeps: StepDeps };
   readonly log: Log;
 }
+
+/** So many runners elsewhere are asked at one time what lies on their disks. */
+const LOOKS_AT_ONCE = 10;
 
 /** From here on runners elsewhere are heard. */
 export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet {
@@ -56,6 +60,17 @@ export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet 
     const made = createRounds({ directories, runner, clock, log });
     rounds.set(port.name, made);
     return made;
+  };
+
+  const slots = createSemaphore(LOOKS_AT_ONCE);
+  const stopped = new AbortController();
+  const inLine = new Set<string>();
+  /** In its turn: the answers of a thousand runners at once would hold up the signs of life of all. */
+  const lookThere = (port: RunnerPort): void => {
+    const { name } = port;
+    if (inLine.has(name)) return;
+    inLine.add(name);
+    void slots(() => roundsOf(port).look(), stopped.signal).finally(() => inLine.delete(name));
   };
 
   /** Tells on the cards of a runner's cells that it is away, and when that is over. */
@@ -91,10 +106,11 @@ export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet 
     },
     look() {
       void roundsOf(local).look();
-      for (const port of elsewhere?.ports.values() ?? []) void roundsOf(port).look();
+      for (const port of elsewhere?.ports.values() ?? []) lookThere(port);
       for (const name of elsewhere?.ports.keys() ?? []) registry.transaction(() => tellTrouble(name));
     },
     async stop() {
+      stopped.abort();
       await Promise.all([...rounds.values()].map((one) => one.stop()));
     },
   };

@@ -4,8 +4,10 @@ import { createFleet, type FleetDeps } from "../src/fleet.ts";
 import { silentLog } from "../src/log.ts";
 import type { Elsewhere } from "../src/open-elsewhere.ts";
 import type { RunnerPort } from "../src/protocol/runner-port.ts";
+import { settle } from "./fakes/clock.ts";
 import { type ControlRig, createControl, ID, newCell } from "./fakes/control-rig.ts";
 import { countSql } from "./fakes/counted-sql.ts";
+import { until } from "./fakes/until.ts";
 
 let rig: ControlRig;
 beforeEach(() => {
@@ -14,10 +16,10 @@ beforeEach(() => {
 afterEach(() => rig.remove());
 
 /** A fleet with one runner, `r1`, that is heard or not, and what it hears. */
-function fleetOf(silence: () => string | null) {
+function fleetOf(silence: () => string | null, ports = new Map<string, RunnerPort>()) {
   let changed: Parameters<Elsewhere["start"]>[0]["changed"] = () => {};
   const elsewhere = {
-    ports: new Map(),
+    ports,
     silence,
     start(on: Parameters<Elsewhere["start"]>[0]) {
       changed = on.changed;
@@ -27,7 +29,10 @@ function fleetOf(silence: () => string | null) {
   const uids = createUids(db, { range: config.uids, asRoot: false, runner: "local" });
   const stepDeps = { registry, queue, clock, config, uids, announce() {} };
   const parts: FleetDeps["parts"] = { registry, clock, queue, db, steps, uids, asRoot: false, stepDeps };
-  const local = { name: "local" } as RunnerPort;
+  const local = {
+    name: "local",
+    inventory: () => Promise.reject(new Error("no disk")),
+  } as unknown as RunnerPort;
   const fleet = createFleet({ local, elsewhere, parts, log: silentLog });
   return { fleet, hears: (what: Parameters<typeof changed>[1]) => changed("r1", what) };
 }
@@ -76,4 +81,30 @@ it("a sign of life reads no cell, and a look reads none whose card says how it i
     place(id);
   }
   expect(costs()).toEqual(few);
+});
+
+it("asks a few runners at a time what lies there, and each but once", async () => {
+  const asked: string[] = [];
+  const answers: (() => void)[] = [];
+  const portOf = (name: string) =>
+    ({
+      name,
+      inventory: () => {
+        asked.push(name);
+        return new Promise((_, reject) => answers.push(() => reject(new Error("gone"))));
+      },
+    }) as unknown as RunnerPort;
+  const names = Array.from({ length: 25 }, (_, n) => `r${n}`);
+  const { fleet } = fleetOf(() => null, new Map(names.map((name) => [name, portOf(name)])));
+  fleet.look();
+  fleet.look();
+  await settle();
+  const few = asked.length;
+  expect([few > 0, few < 25]).toEqual([true, true]);
+  for (let done = 0; done < 25; done++) {
+    await until("the next is asked", () => asked.length === Math.min(25, few + done));
+    answers[done]?.();
+  }
+  expect(asked).toEqual(names);
+  await fleet.stop();
 });

@@ -6,6 +6,7 @@ import { type AnyReport, reportOf } from "../../protocol/reports.ts";
 import type { HealthBefore, HeartbeatWords } from "../../protocol/runner-port.ts";
 import type { AgentBeat } from "../../protocol/shapes.ts";
 import type { Usage } from "../../protocol/usage.ts";
+import type { Semaphore } from "../../semaphore.ts";
 import { formatSize } from "../../units.ts";
 import { tellUsed, type UsageReader } from "../usage/usage-reader.ts";
 import { type Assessment, assess, type HealthLimits } from "./assess.ts";
@@ -14,7 +15,6 @@ import { isNews } from "./health-news.ts";
 import { BEAT_BYTES, readBeat, writeAgentBeat, writeRunnerBeat } from "./heartbeat.ts";
 import { askGateway, type GatewayAnswer } from "./hermes-status.ts";
 import { findLoop } from "./loop.ts";
-import type { Semaphore } from "./semaphore.ts";
 import { lookAtLog, lookAtNote, type SeenFile } from "./signals.ts";
 import { type WallTimes, wallTimesOf } from "./wall-time.ts";
 

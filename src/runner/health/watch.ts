@@ -5,11 +5,11 @@ import { toIso } from "../../clock.ts";
 import { explain } from "../../errors.ts";
 import { reportOf } from "../../protocol/reports.ts";
 import type { HeartbeatWords } from "../../protocol/runner-port.ts";
+import { createSemaphore } from "../../semaphore.ts";
 import { formatDuration } from "../../units.ts";
 import { noteInDaemonLog, writeHeartbeat } from "../disk/directory.ts";
 import { cutLog } from "../disk/log-cut.ts";
 import { UsageReader } from "../usage/usage-reader.ts";
-import { createSemaphore } from "./semaphore.ts";
 import { Pulse } from "./vital-signs.ts";
 import type { RunLimits, WatchDeps, WatchedRun } from "./watch-deps.ts";
 

@@ -18,8 +18,8 @@ import { toIso } from "../../../src/clock.ts";
 import type { JobPayload } from "../../../src/protocol/jobs.ts";
 import type { AnyReport } from "../../../src/protocol/reports.ts";
 import type { HealthBefore } from "../../../src/protocol/runner-port.ts";
-import { createSemaphore } from "../../../src/runner/health/semaphore.ts";
 import { Pulse, type PulseDeps } from "../../../src/runner/health/vital-signs.ts";
+import { createSemaphore } from "../../../src/semaphore.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
 
 const ID = "4f1c0b7e-1111-4222-8333-444455556666";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { createSemaphore } from "../../../src/runner/health/semaphore.ts";
-import { settle } from "../../fakes/clock.ts";
+import { createSemaphore } from "../src/semaphore.ts";
+import { settle } from "./fakes/clock.ts";
 
 const NEVER = new AbortController().signal;
 
