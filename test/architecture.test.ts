@@ -34,6 +34,7 @@ const ZONES: Zones = {
       "redact",
       "secret-finder",
       "secret-forms",
+      "semaphore",
       "slices",
       "sync-directory",
       "text-views",
