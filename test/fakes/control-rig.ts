@@ -40,7 +40,8 @@ export const TIP = "0fedcba987654321000000000000000000000001";
 export interface ControlOptions {
   /** Merged over the configuration file's top level. */
   readonly config?: Readonly<Record<string, unknown>>;
-  readonly forge?: { readonly url: string; readonly token: string };
+  /** `mostBytes`: of an answer; the usual limit where untold. */
+  readonly forge?: { readonly url: string; readonly token: string; readonly mostBytes?: number | undefined };
   /** As if Lazarus were root: cells get users of their own. */
   readonly asRoot?: boolean;
 }
@@ -132,6 +133,7 @@ export function createControl(options: ControlOptions = {}): ControlRig {
     redact: (text) => text.replaceAll(config.forge.token, "[redacted]"),
     clock: systemClock,
     proxyFor: () => null,
+    mostBytes: options.forge?.mostBytes,
   });
   const rights = createRights({ forge, config, clock, directorIds: createDirectorIds(db) });
   const renames = createRenames({ db, registry, steps, clock, log: { info() {}, warn() {} } });

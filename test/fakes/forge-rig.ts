@@ -19,7 +19,11 @@ export interface ForgeRig extends ControlRig {
 }
 
 export async function createForgeRig(
-  options: ControlOptions & { botIs?: "admin" | "write"; standIn?: StandInOptions } = {},
+  options: Omit<ControlOptions, "forge"> & {
+    botIs?: "admin" | "write";
+    standIn?: StandInOptions;
+    mostBytes?: number;
+  } = {},
 ): Promise<ForgeRig> {
   const standIn = await startStandIn(options.standIn);
   const create = (login: string) => standIn.people.createUser(login);
@@ -41,7 +45,9 @@ export async function createForgeRig(
     title: "Make the parser accept empty input",
     body: "It throws on an empty string.",
   });
-  const rig = createControl({ ...options, forge: { url: standIn.url, token: people.bot.token } });
+  const { mostBytes } = options;
+  const forge = { url: standIn.url, token: people.bot.token, mostBytes };
+  const rig = createControl({ ...options, forge });
   const bare = ({ id, login }: { id: number; login: string }) => ({ id, login });
   return {
     ...rig,
