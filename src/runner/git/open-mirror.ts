@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
+import { access, appendFile, mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isLent, lendMirror } from "../disk/owner.ts";
 import type { Git } from "./git.ts";
@@ -10,13 +10,17 @@ export interface MirrorPlace {
   readonly git: Git;
 }
 
-const SETTINGS: Readonly<Record<string, string>> = {
-  "gc.auto": "0",
-  "gc.pruneExpire": "never",
-  "maintenance.auto": "false",
-  "core.hooksPath": "/dev/null",
-  "fetch.writeCommitGraph": "false",
-};
+/** Added to what `git init` wrote, in the form of git-config(1): a git for each setting takes long. */
+const SETTINGS = `[gc]
+	auto = 0
+	pruneExpire = never
+[maintenance]
+	auto = false
+[core]
+	hooksPath = /dev/null
+[fetch]
+	writeCommitGraph = false
+`;
 
 /**
  * Makes the bare repository at `path`, or readies the one that is there: what a fetch that was killed left is
@@ -33,9 +37,7 @@ export async function openMirror(options: MirrorPlace, path: string): Promise<vo
   await rm(fresh, { recursive: true, force: true });
   const doing = `making the mirror ${path}`;
   await options.git({ dir: options.dir, args: ["init", "--bare", "--quiet", "--template=", fresh], doing });
-  for (const [key, value] of Object.entries(SETTINGS)) {
-    await options.git({ dir: fresh, args: ["config", key, value], doing });
-  }
+  await appendFile(join(fresh, "config"), SETTINGS);
   await rename(fresh, path);
 }
 

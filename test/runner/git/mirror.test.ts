@@ -132,7 +132,13 @@ it("keeps a base that the forge deleted, and removes the locks of a killed fetch
   expect(await git(path, ["for-each-ref", "--format=%(refname)"])).toBe(
     "refs/heads/main\nrefs/lazarus/cell/base",
   );
-  expect(await git(path, ["config", "gc.pruneExpire"])).toBe("never");
+  const settings = (await git(path, ["config", "--list", "--local"])).split("\n");
+  expect(settings).toEqual(
+    expect.arrayContaining([
+      ...["core.bare=true", "gc.auto=0", "gc.pruneexpire=never", "maintenance.auto=false"],
+      ...["core.hookspath=/dev/null", "fetch.writecommitgraph=false"],
+    ]),
+  );
   await after.release(repository, "cell");
   expect(await git(path, ["for-each-ref", "refs/lazarus"])).toBe("");
 });
