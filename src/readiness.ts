@@ -36,13 +36,19 @@ export function createReadiness(deps: {
   let cancel = () => {};
   let stopped = false;
   const startedAt = deps.clock.monotonic();
+  /** The forge's time now, and at our start: in whole seconds, as the forge dates what is written there. */
+  const times = async () => {
+    const now = await deps.forge.clock();
+    const atStart = now - (deps.clock.monotonic() - startedAt);
+    return { now, atStart: Math.floor(atStart / 1_000) * 1_000 };
+  };
   const ask = async () => {
     try {
-      const [me, now] = await Promise.all([deps.forge.me(), deps.forge.clock()]);
+      const [me, { now, atStart }] = await Promise.all([deps.forge.me(), times()]);
       // The registry is closed by now.
       if (stopped) return;
       // Whoever is told that we listen may type at once, before the forge has told the time.
-      deps.begin(now, now - Math.ceil(deps.clock.monotonic() - startedAt));
+      deps.begin(now, atStart);
       botId = me.id;
       problem = null;
       deps.log.info({ forge: deps.config.forge.url, as: me.login }, "the forge answers");

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { sleep } from "../src/clock.ts";
 import { createReadiness } from "../src/readiness.ts";
 import { createFakeClock } from "./fakes/clock.ts";
 
@@ -24,23 +25,27 @@ it("is ready from the first answer, and no more once the forge is silent for 30 
   readiness.stop();
 });
 
-it("begins with what happened since the start, however late the forge tells the time", async () => {
-  const clock = createFakeClock();
-  const begun: number[][] = [];
-  let tell = (_now: number) => {};
-  const told = new Promise<number>((resolve) => {
-    tell = resolve;
-  });
-  createReadiness({
-    config: { forge: { url: "http://forge" } } as never,
-    forge: { me: async () => ({ id: 7, login: "bot" }), clock: () => told } as never,
-    reach: { silence: () => null },
-    clock,
-    log: { info: () => {}, warn: () => {} } as never,
-    begin: (...times) => void begun.push(times),
-  });
-  await clock.advance(3_000);
-  tell(100_000);
-  await new Promise(setImmediate);
-  expect(begun).toEqual([[100_000, 97_000]]);
-});
+it.each([
+  ["late the forge tells the time", { clockMs: 3_000, meMs: 0 }],
+  ["late it says who we are", { clockMs: 3_000, meMs: 90_000 }],
+])(
+  "begins with what happened since the second of the start, however %s",
+  async (_what, { clockMs, meMs }) => {
+    const clock = createFakeClock();
+    const begun: number[][] = [];
+    const readiness = createReadiness({
+      config: { forge: { url: "http://forge" } } as never,
+      forge: {
+        me: () => sleep(clock, meMs).then(() => ({ id: 7, login: "bot" })),
+        clock: () => sleep(clock, clockMs).then(() => 100_900),
+      } as never,
+      reach: { silence: () => null },
+      clock,
+      log: { info: () => {}, warn: () => {} } as never,
+      begin: (...times) => void begun.push(times),
+    });
+    await clock.advance(100_000);
+    expect(begun).toEqual([[100_900, 97_000]]);
+    readiness.stop();
+  },
+);

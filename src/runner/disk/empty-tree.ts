@@ -31,16 +31,30 @@ const LOOK_EVERY = 256;
 /** So often a directory may list only what is not there before that is a fault of its file system. */
 const MOST_IDLE = 10;
 
-/** Here, as long as it takes no time that anybody would notice. */
-const LITTLE = { names: 400, bytes: 16 * 1024 ** 2, ms: 50 };
-/** It is more than a little. */
-const MORE = Symbol("more");
+/**
+ * Here, as long as it takes no time that anybody would notice. A directory is as large as it once was: to
+ * read or to remove it goes through all of that in one call.
+ */
+const LITTLE = {
+  names: 400,
+  bytes: 16 * 1024 ** 2,
+  directory: 128 * 1024,
+  directories: 2 * 1024 ** 2,
+  ms: 50,
+};
+
+/** A throw ends the walk. */
+interface Guard {
+  /** Before each name is removed. */
+  name(path: Buffer): void;
+  /** Before a directory of so many bytes is read. */
+  directory(bytes: number): void;
+}
 
 interface Walk {
   readonly top: number;
   readonly device: number;
-  /** Called before each name is removed; a throw ends the walk. */
-  readonly before: (path: Buffer) => void;
+  readonly guard: Guard;
   /** In the names of what is moved: nobody could foresee it, and put something in its way. */
   readonly mark: string;
   moved: number;
@@ -54,40 +68,50 @@ interface Walk {
  */
 export function removeHere({ name, parent }: { readonly name: string; readonly parent: number }): void {
   let seen = 0;
-  removeDirectory(process.cwd(), name, () => {
-    if (++seen % LOOK_EVERY === 0) endIfAlone(parent);
+  removeDirectory(process.cwd(), name, {
+    name() {
+      if (++seen % LOOK_EVERY === 0) endIfAlone(parent);
+    },
+    directory() {},
   });
 }
 
 /**
  * The same of `<root>/<name>`, by ourselves and only as far as that is a little: at most some hundred names
- * and megabytes, for some milliseconds. Answers whether all is gone.
- * @throws LazarusError `directory`, retryable, if something cannot be deleted, naming it.
+ * and megabytes, for some milliseconds. False: a child does the rest, and says what is in the way.
  */
 export function removeLittle(root: string, name: string, now = () => performance.now()): boolean {
   const until = now() + LITTLE.ms;
-  let { names, bytes } = LITTLE;
+  const left = { ...LITTLE };
+  const mustBeLittle = (isLittle: boolean) => {
+    if (!isLittle || now() > until) throw new Error("it is more than a little");
+  };
   try {
-    removeDirectory(root, name, (path) => {
-      bytes -= 512 * (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0);
-      if (--names < 0 || bytes < 0 || now() > until) throw MORE;
+    removeDirectory(root, name, {
+      name(path) {
+        left.bytes -= 512 * (lstatSync(path, { throwIfNoEntry: false })?.blocks ?? 0);
+        mustBeLittle(--left.names >= 0 && left.bytes >= 0);
+      },
+      directory(bytes) {
+        left.directories -= bytes;
+        mustBeLittle(bytes <= LITTLE.directory && left.directories >= 0);
+      },
     });
     return true;
-  } catch (error) {
-    if (error === MORE) return false;
-    throw error;
+  } catch {
+    return false;
   }
 }
 
-function removeDirectory(root: string, name: string, before: Walk["before"]): void {
+function removeDirectory(root: string, name: string, guard: Guard): void {
   const path = Buffer.from(`${root}/${name}`);
   naming(root, name, () => {
     const device = lstatSync(path, { throwIfNoEntry: false })?.dev;
     if (device === undefined) return;
-    const top = openWritable(path, device);
+    const top = openWritable(path, device, guard);
     if (top === null) return;
     try {
-      empty(top, 0, { top, device, before, mark: crypto.randomUUID(), moved: 0, removed: 0 });
+      empty(top, 0, { top, device, guard, mark: crypto.randomUUID(), moved: 0, removed: 0 });
     } finally {
       closeSync(top);
     }
@@ -115,7 +139,7 @@ function endIfAlone(parent: number): void {
 
 function remove(directory: number, entry: Dirent<Buffer>, depth: number, walk: Walk): void {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${directory}/`), entry.name]);
-  walk.before(path);
+  walk.guard.name(path);
   const act = (call: () => void) => {
     if (unlessGone(call)) walk.removed++;
   };
@@ -123,7 +147,7 @@ function remove(directory: number, entry: Dirent<Buffer>, depth: number, walk: W
     act(() => unlinkSync(path));
     return;
   }
-  const child = openWritable(path, walk.device);
+  const child = openWritable(path, walk.device, walk.guard);
   if (child === null) return;
   const isTooDeep = depth >= MAX_DEPTH;
   try {
@@ -162,13 +186,14 @@ function* entriesOf(directory: number): Generator<Dirent<Buffer>> {
  * Opens a directory for emptying; the mode is changed through a descriptor, so never on what a link leads to.
  * Null: it is gone.
  */
-function openWritable(path: Buffer, device: number): number | null {
+function openWritable(path: Buffer, device: number, guard: Guard): number | null {
   let handle = -1;
   if (!unlessGone(() => (handle = openSync(path, PATH_ONLY)))) return null;
   try {
     const self = `/proc/self/fd/${handle}`;
-    const { mode, dev } = fstatSync(handle);
+    const { mode, dev, size } = fstatSync(handle);
     if (dev !== device) throw new Error("it is another file system; unmount it first");
+    guard.directory(size);
     if ((mode & 0o700) !== 0o700) chmodSync(self, (mode & 0o7777) | 0o700);
     return openSync(`${self}/.`, DIRECTORY);
   } finally {
@@ -181,7 +206,7 @@ function naming(parent: string, name: Buffer | string, fn: () => void): void {
   try {
     fn();
   } catch (cause) {
-    if (cause instanceof LazarusError || cause === MORE) throw cause;
+    if (cause instanceof LazarusError) throw cause;
     const path = `${placeOf(parent)}/${name}`;
     const why = systemCode(cause) ?? (cause as Error).message;
     const readable = JSON.stringify(path).slice(1, -1).slice(0, MOST_NAME);

@@ -25,7 +25,9 @@ export async function removeTree(root: string, name: string): Promise<void> {
     () => true,
     () => false,
   );
-  if (isGone || removeLittle(root, name)) return;
+  if (isGone) return;
+  // Whoever mounted something may keep whoever looks at it waiting: not us.
+  if ((await mountsBelow(path)).length === 0 && removeLittle(root, name)) return;
   const doing = `deleting ${path}`;
   const plan = { request: { name }, answer: z.null(), doing, limits: LIMITS, cwd: root };
   await runWorker("remove", plan).catch((error: unknown) => {

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -40,6 +41,16 @@ it("removes by itself no file whose end may take long", () => {
   writeFileSync(join(dir, "tree", "large"), Buffer.alloc(17 * 1024 ** 2, "x"));
   expect(removeLittle(dir, "tree")).toBe(false);
   expect(readdirSync(join(dir, "tree"))).toEqual(["large"]);
+});
+
+it("reads by itself no directory that is large, whatever is left in it", () => {
+  const path = crowd("tree", 20_000);
+  expect(removeLittle(dir, "tree")).toBe(false);
+  expect(readdirSync(path)).toHaveLength(20_000);
+  mkdirSync(join(dir, "above"));
+  renameSync(path, join(dir, "above", "tree"));
+  expect(removeLittle(dir, "above")).toBe(false);
+  expect(readdirSync(join(dir, "above", "tree"))).toHaveLength(20_000);
 });
 
 it("leaves to a child what takes longer than it may", () => {
