@@ -39,7 +39,10 @@ export function createReadiness(deps: {
   /** The forge's time now, and at our start: in whole seconds, as the forge dates what is written there. */
   const times = async () => {
     const now = await deps.forge.clock();
-    const atStart = now - (deps.clock.monotonic() - startedAt);
+    const ours = deps.clock.now();
+    // Its answer tells no parts of a second: ours does, where the two clocks agree.
+    const agree = Math.floor(ours / 1_000) * 1_000 === now;
+    const atStart = (agree ? ours : now + 500) - (deps.clock.monotonic() - startedAt);
     return { now, atStart: Math.floor(atStart / 1_000) * 1_000 };
   };
   const ask = async () => {

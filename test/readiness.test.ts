@@ -26,26 +26,26 @@ it("is ready from the first answer, and no more once the forge is silent for 30 
 });
 
 it.each([
-  ["late the forge tells the time", { clockMs: 3_000, meMs: 0 }],
-  ["late it says who we are", { clockMs: 3_000, meMs: 90_000 }],
-])(
-  "begins with what happened since the second of the start, however %s",
-  async (_what, { clockMs, meMs }) => {
-    const clock = createFakeClock();
-    const begun: number[][] = [];
-    const readiness = createReadiness({
-      config: { forge: { url: "http://forge" } } as never,
-      forge: {
-        me: () => sleep(clock, meMs).then(() => ({ id: 7, login: "bot" })),
-        clock: () => sleep(clock, clockMs).then(() => 100_900),
-      } as never,
-      reach: { silence: () => null },
-      clock,
-      log: { info: () => {}, warn: () => {} } as never,
-      begin: (...times) => void begun.push(times),
-    });
-    await clock.advance(100_000);
-    expect(begun).toEqual([[100_900, 97_000]]);
-    readiness.stop();
-  },
-);
+  ["late the forge tells the time", { clockMs: 3_000, meMs: 0, ahead: 0 }, 0],
+  ["late it says who we are", { clockMs: 3_000, meMs: 90_000, ahead: 0 }, 0],
+  ["wrong its clock is", { clockMs: 3_000, meMs: 0, ahead: 3_600_000 }, 3_600_000],
+])("begins with what happened since the second of the start, however %s", async (_what, how, from) => {
+  const clock = createFakeClock(100_700);
+  const begun: number[][] = [];
+  // A forge tells the time in whole seconds.
+  const now = 103_000 + how.ahead;
+  const readiness = createReadiness({
+    config: { forge: { url: "http://forge" } } as never,
+    forge: {
+      me: () => sleep(clock, how.meMs).then(() => ({ id: 7, login: "bot" })),
+      clock: () => sleep(clock, how.clockMs).then(() => now),
+    } as never,
+    reach: { silence: () => null },
+    clock,
+    log: { info: () => {}, warn: () => {} } as never,
+    begin: (...times) => void begun.push(times),
+  });
+  await clock.advance(100_000);
+  expect(begun).toEqual([[now, 100_000 + from]]);
+  readiness.stop();
+});

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import { tryGit, writeCommit } from "../fakes/forge/git.ts";
-import { type ChaosRig, COMMIT_AND_STAY, COMMIT_ON_GO, chaos, livingOf, until } from "./rig.ts";
+import { type ChaosRig, COMMIT, COMMIT_AND_STAY, COMMIT_ON_GO, chaos, livingOf, until } from "./rig.ts";
 
 const SUMMON = "/lazarus summon allegro";
 
@@ -159,14 +159,18 @@ async function isSealed(rig: ChaosRig): Promise<void> {
   expect(readdirSync(join(dir, "home"))).toEqual([]);
 }
 
+const LEAVES_MANY = `${COMMIT}; cd "$HOME"; seq -f many-%g 600 | xargs touch`;
+
 describe("a cell that is being destroyed", () => {
   const deaths = [
     ["as it leaves", { at: "fs.rename", when: "after", match: "\\.gone-" }],
     ["in the middle", { at: "fs.unlink", when: "after", match: "hello.txt" }],
+    // More than a little: a child is at work.
+    ["of its child in the middle", { at: "fs.unlink", when: "after", match: '/many-599"' }],
     ["when it was gone", { at: "fs.rmdir", when: "after", match: "\\.gone-" }],
   ] as const;
   for (const [what, death] of deaths) {
-    chaos(`is scrubbed after a kill ${what}`, {}, async (rig) => {
+    chaos(`is scrubbed after a kill ${what}`, { agent: LEAVES_MANY }, async (rig) => {
       await madeCell(rig);
       await rig.lazarus.end();
       const dying = await rig.serveUntil(death);

@@ -59,7 +59,7 @@ function deadlyBackend(made: Backend): Backend {
   };
 }
 
-makeFilesDeadly(death, ["promises"], die);
+makeFilesDeadly(death, die);
 if (death.at.startsWith("fs.")) dieInWorkers();
 
 /** Work on what agents made is done by children. */
