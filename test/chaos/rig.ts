@@ -17,7 +17,7 @@ import { isAlive, kill, livingOf } from "./living.ts";
 const REPO = "acme/app";
 /** Five servers at once: what takes a second on an idle machine. */
 const PATIENCE_MS = 200_000;
-const STEP_MS = 40;
+const STEP_MS = 20;
 const TEST_MS = 600_000;
 
 /**

@@ -12,11 +12,9 @@ export async function until(
   condition: () => boolean | Promise<boolean>,
   deadlineMs = PATIENCE_MS,
 ): Promise<void> {
-  const begun = performance.now();
+  const end = performance.now() + deadlineMs;
   while (!(await condition())) {
-    const waited = performance.now() - begun;
-    if (waited > deadlineMs) throw new Error(`waited ${deadlineMs} ms in vain until ${what}`);
-    // What takes long is looked at less often: whatever it waits for needs the CPU.
-    await pause(Math.min(50, 5 + waited / 20));
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain until ${what}`);
+    await pause(5);
   }
 }
