@@ -9,6 +9,8 @@ import { formatDuration } from "./units.ts";
 const FORGE_RETRY_MS = 5_000;
 /** A forge that has not answered for so long makes us not ready. */
 const SILENCE_MS = 30_000;
+/** Between the forge's reading of its clock and ours of its answer. */
+const MOST_ON_THE_WAY_MS = 250;
 
 /** What is known of the forge since the start. */
 export interface Readiness {
@@ -40,8 +42,8 @@ export function createReadiness(deps: {
   const times = async () => {
     const now = await deps.forge.clock();
     const ours = deps.clock.now();
-    // Its answer tells no parts of a second: ours does, where the two clocks agree.
-    const agree = Math.floor(ours / 1_000) * 1_000 === now;
+    // Its answer tells no parts of a second: ours does, where the two clocks agree. It took a moment to come.
+    const agree = ours >= now && ours < now + 1_000 + MOST_ON_THE_WAY_MS;
     const atStart = (agree ? ours : now + 500) - (deps.clock.monotonic() - startedAt);
     return { now, atStart: Math.floor(atStart / 1_000) * 1_000 };
   };

@@ -26,11 +26,12 @@ it("is ready from the first answer, and no more once the forge is silent for 30 
 });
 
 it.each([
-  ["late the forge tells the time", { clockMs: 3_000, meMs: 0, ahead: 0 }, 0],
-  ["late it says who we are", { clockMs: 3_000, meMs: 90_000, ahead: 0 }, 0],
-  ["wrong its clock is", { clockMs: 3_000, meMs: 0, ahead: 3_600_000 }, 3_600_000],
+  ["late the forge tells the time", { at: 100_700, clockMs: 3_000, meMs: 0, ahead: 0 }, 0],
+  ["late it says who we are", { at: 100_700, clockMs: 3_000, meMs: 90_000, ahead: 0 }, 0],
+  ["long the answer was on its way", { at: 100_050, clockMs: 4_100, meMs: 0, ahead: 0 }, 0],
+  ["wrong its clock is", { at: 100_700, clockMs: 3_000, meMs: 0, ahead: 3_600_000 }, 3_600_000],
 ])("begins with what happened since the second of the start, however %s", async (_what, how, from) => {
-  const clock = createFakeClock(100_700);
+  const clock = createFakeClock(how.at);
   const begun: number[][] = [];
   // A forge tells the time in whole seconds.
   const now = 103_000 + how.ahead;
