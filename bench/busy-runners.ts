@@ -1,5 +1,4 @@
-import type { Addition } from "./pretended-runners.ts";
-import { pretendRunners } from "./pretended-runners.ts";
+import { type Addition, pretendRunners } from "./pretended-runners.ts";
 
 /*
  * Pretended runners in a process of their own, which begin each job and never end it: whoever measures how

@@ -70,10 +70,7 @@ export function createFleet({ local, elsewhere, parts, log }: FleetDeps): Fleet 
     const { name } = port;
     if (inLine.has(name)) return;
     inLine.add(name);
-    const look = async () => {
-      if (!stopped.signal.aborted) await roundsOf(port).look();
-    };
-    void slots(look, stopped.signal).finally(() => inLine.delete(name));
+    void slots(() => roundsOf(port).look(), stopped.signal).finally(() => inLine.delete(name));
   };
 
   /** Tells on the cards of a runner's cells that it is away, and when that is over. */

@@ -30,7 +30,7 @@ export function createSemaphore(most: number): Semaphore {
   return async (work, signal) => {
     if (!(await turn(signal))) return null;
     try {
-      return await work();
+      return signal.aborted ? null : await work();
     } finally {
       busy--;
       waiting.shift()?.();

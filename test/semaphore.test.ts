@@ -41,3 +41,13 @@ it("lets nobody wait who was called off, and gives the place of one that failed 
   expect(await slots(async () => 4, stop.signal)).toBeNull();
   expect(await slots(async () => 5, NEVER)).toBe(5);
 });
+
+it("runs nothing that is called off in the moment in which its turn comes", async () => {
+  const slots = createSemaphore(1);
+  const stop = new AbortController();
+  let isBegun = false;
+  const called = slots(async () => (isBegun = true), stop.signal);
+  stop.abort();
+  expect([await called, isBegun]).toEqual([null, false]);
+  expect(await slots(async () => 2, NEVER)).toBe(2);
+});
