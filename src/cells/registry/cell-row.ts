@@ -158,11 +158,12 @@ const STANDINGS = table({
 
 /** A page of them: those of a runner elsewhere are found by its name, among however many of others. */
 export function standingSql({ runner }: StandingOf): string {
-  const isHere = runner === "local";
+  // SQLite uses the index cells_elsewhere only where the statement says this.
+  const elsewhere = runner === "local" ? "" : "AND runner <> 'local'";
   return `
   SELECT rowid AS row, id, state, directory_trouble, sealed_at, closing, stored FROM cells
-  ${isHere ? "" : "INDEXED BY cells_elsewhere"} WHERE state <> 'destroyed' AND state = @state
-    AND runner = @runner ${isHere ? "" : "AND runner <> 'local'"} AND rowid > @after ORDER BY rowid LIMIT @limit`;
+  WHERE state <> 'destroyed' AND state = @state AND runner = @runner ${elsewhere} AND rowid > @after
+  ORDER BY rowid LIMIT @limit`;
 }
 
 /** A row of it. */
